@@ -1,4 +1,4 @@
-"""Parts of `make bench` that read a recorded run: stats, validate, verdict, report."""
+"""Parts of `make bench` that read a recorded run: stats, validate, parquet, verdict, report."""
 
 import json
 import pathlib
@@ -11,6 +11,9 @@ from processes import measured, spread
 
 ROUNDS = 5
 INVOCATIONS = 1_000_000
+# Rounds of each. The largest one shows that memory does not grow.
+PARQUET_INVOCATIONS = {1_000_000: 5, 10_000_000: 1}
+PARQUET_MIB_MAX = 256
 REPORT_INVOCATIONS = [10_000, 1_000_000, 10_000_000]
 # A run of 10 million invocations has 10 GB. This much remains free.
 SPARE_BYTES = 3 << 30
@@ -71,6 +74,35 @@ def validate(bench):
         megabytes = recorded.bytes() / 1e6
         speeds = [megabytes / measured([bench.bin_dir / "cctf", "validate", recorded.run])[1] for _ in range(ROUNDS)]
         bench.say(f"validate of {megabytes:,.0f} MB: MB/s a core", spread(speeds, ",.0f"), "", None, "400")
+
+
+def parquet(bench):
+    """The whole command, with its sort and its temporary files. MB are those of the JSON files."""
+    for invocations, rounds in PARQUET_INVOCATIONS.items():
+        # The run, the temporary files of its larger file, and the data set.
+        needed = 2 * invocations * BYTES_AN_INVOCATION + SPARE_BYTES
+        if shutil.disk_usage(bench.scratch).free < needed:
+            bench.say(f"parquet of {invocations:,} invocations: not measured, it needs {needed / 1e9:.0f} GB of disk", "", "", None)
+            continue
+        with Recorded(bench, invocations) as recorded:
+            out, megabytes = bench.scratch / "data", recorded.bytes() / 1e6
+            a_core, a_second, peaks = [], [], []
+            for _ in range(rounds):
+                command = [bench.bin_dir / "cctf", "export", "parquet", recorded.run, "--out", out, "--format", "json"]
+                summary, cpu, elapsed, peak = measured(command)
+                tables = json.loads(summary)["runs"][0]["tables"]
+                for name, rows in recorded.rows().items():
+                    assert tables[name.removesuffix(".jsonl")]["rows"] == rows, (name, rows, tables)
+                written = sum(table["bytes"] for table in tables.values()) / 1e6
+                a_core.append(megabytes / cpu)
+                a_second.append(megabytes / elapsed)
+                peaks.append(peak)
+                shutil.rmtree(out)
+            name = f"parquet of {megabytes:,.0f} MB, {recorded.rows()['invocations.jsonl']:,} invocations"
+            bench.say(f"{name}: MB/s a core", spread(a_core, ",.0f"), "", None, "100, aim 150")
+            bench.say(f"{name}: MB/s", spread(a_second, ",.0f"), "", None)
+            bench.say(f"{name}: peak memory, MiB", f"{max(peaks):.0f}", "", None, f"under {PARQUET_MIB_MAX}")
+            bench.say(f"{name}: size, share of the JSON files", f"{written / megabytes:.2f}", "", None)
 
 
 def verdict(bench):

@@ -26,7 +26,7 @@ import analysis
 import replay
 import simulators
 
-PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "verdict", "report", "simgrid"]
+PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "parquet", "verdict", "report", "simgrid"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -384,7 +384,7 @@ def main():
             return bench.table()
         parts = dict(zip(PARTS, (bench.merge, bench.compare, bench.steady, bench.late, bench.held, bench.pairs, bench.criterion,
                                  bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
-                                 lambda: analysis.validate(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench),
+                                 lambda: analysis.validate(bench), lambda: analysis.parquet(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench),
                                  lambda: simulators.simgrid(bench)), strict=True))
         for part in flags.parts:
             parts[part]()

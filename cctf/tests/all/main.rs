@@ -6,6 +6,7 @@ mod compare;
 mod connections;
 mod event;
 mod export;
+mod export_parquet;
 mod export_simgrid;
 mod folders;
 mod load;

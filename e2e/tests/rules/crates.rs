@@ -56,6 +56,11 @@ pub const CRATES: &[Member] = &[
     member("libs/sort", "cctf-sort", &[]),
     member("libs/standin", "cctf-standin", &["cctf-cli"]),
     member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
+    member(
+        "libs/dataset",
+        "cctf-dataset",
+        &["cctf-proto", "cctf-sort", "cctf-rundir"],
+    ),
     member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
     member(
         "libs/analyze",
@@ -175,6 +180,7 @@ pub const CRATES: &[Member] = &[
             "cctf-plan",
             "cctf-replay",
             "cctf-compare",
+            "cctf-dataset",
             "cctf-export",
             "cctf-stack",
             "cctf-standin",

@@ -1,6 +1,7 @@
 //! [`TraceId`] and [`SpanId`]: W3C ids, written as lower-case hex.
 
 use std::fmt;
+use std::num::NonZero;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
@@ -130,6 +131,15 @@ id!(
     SpanId, 8, Kind::SpanId, "a span id of 16 lower-case hex digits"
 );
 
+impl TraceId {
+    /// The bucket of a trace, from 0 up to but excluding `buckets`: the rows of a trace are in one bucket, in whatever file they
+    /// are. The last two bytes of the id decide, because a generator that makes any part of an id at random makes these at random
+    /// (W3C Trace Context, level 2).
+    pub fn bucket(self, buckets: NonZero<u16>) -> u16 {
+        u16::from_be_bytes([self.0[14], self.0[15]]) % buckets
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +161,14 @@ mod tests {
                 });
                 assert_eq!(SpanId::parse_bytes(&text), expected, "{byte} at {index}");
             }
+        }
+    }
+
+    #[test]
+    fn a_bucket_follows_from_the_last_four_digits_of_a_trace_id() {
+        let id = TraceId::parse("0af7651916cd43dd8448eb211c80319c").unwrap();
+        for (buckets, bucket) in [(1, 0), (16, 0xc), (512, 0x19c), (1000, 0x319c % 1000)] {
+            assert_eq!(id.bucket(NonZero::new(buckets).unwrap()), bucket);
         }
     }
 

@@ -5,6 +5,8 @@
 mod cloudsim;
 mod common;
 mod eclypse;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod perfetto;
 mod simgrid;
 mod summary;
@@ -22,6 +24,7 @@ Examples:
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
   cctf export simgrid logs/latest --out simulation    # its results are a run again
+  cctf export parquet logs/latest --out data          # many runs, for SQL and data frames
 
 Each target has a page in docs/export, with the origin of each field, units, what is lost, and how to run the result.
 If a run does not state a value that the target needs, the export assumes one. It prints its assumptions and writes them to
@@ -40,6 +43,9 @@ enum Target {
     Cloudsim(cloudsim::CloudSimArgs),
     /// An application, an infrastructure and the recorded placement for the simulator ECLYPSE.
     Eclypse(eclypse::EclypseArgs),
+    /// A data set of Parquet files, for DuckDB, polars, pandas and Spark. It can have many runs.
+    #[cfg(feature = "parquet")]
+    Parquet(parquet::ParquetArgs),
     /// A timeline for the trace viewer Perfetto: a track for each slot, arrows for calls, counters.
     Perfetto(perfetto::PerfettoArgs),
     /// A platform, stations and work for the simulator SimGrid, with the programs that simulate them.
@@ -52,6 +58,8 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     match &args.target {
         Target::Cloudsim(args) => cloudsim::run(args),
         Target::Eclypse(args) => eclypse::run(args),
+        #[cfg(feature = "parquet")]
+        Target::Parquet(args) => parquet::run(args),
         Target::Perfetto(args) => perfetto::run(args),
         Target::Simgrid(args) => simgrid::run(args),
         Target::Wfformat(args) => wfformat::run(args),

@@ -1,0 +1,8 @@
+//! Data sets of real rows, read back with Parquet's own reader; runs that cannot be exported; further runs in a data set.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the finding")]
+
+mod appended;
+mod fixture;
+mod layout;
+mod refused;
+mod values;
