@@ -24,7 +24,7 @@ pub const AFTER_HELP: &str = "\
 Examples:
   40 requests a second for 20 s with 8 KiB of JSON:
     cctf load --target http://127.0.0.1:8080 --endpoint json
-  2,000 requests a second, as from independent users. The normalizer gets the spans; vegeta, a load tester, reads the lines:
+  2,000 requests a second, as from independent users. The normalizer gets the spans; vegeta, a load tester, reads the file of --out:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --rate 2000 --duration 1m --arrivals poisson \\
       --otlp-endpoint http://127.0.0.1:4317 --out events_client.jsonl
     vegeta report < events_client.jsonl

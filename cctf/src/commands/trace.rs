@@ -61,7 +61,7 @@ pub struct TraceArgs {
     /// Run id, path to a run's folder, or latest for the newest run.
     #[arg(value_name = "DIR|RUN_ID")]
     run: String,
-    /// Trace id, or at least 4 of its first digits if no other trace of the run starts with them.
+    /// Trace id, or its beginning: at least 4 digits with which no other trace of the run starts.
     #[arg(value_parser = IdPrefix::parse, value_name = "ID")]
     id: IdPrefix,
     /// Path to the folder that contains all runs.

@@ -2,7 +2,7 @@
 
 use crate::model::{Cause, ConfigurationDifference, Topic, Undecided, Unit, Verdict, Vote, Voter};
 
-/// Causes of a configuration that only explains: it does not vote.
+/// Causes that are differences in configuration. They explain a verdict, and do not vote.
 fn context(configuration: &[ConfigurationDifference]) -> impl Iterator<Item = Cause> {
     let placed = configuration
         .iter()
@@ -19,7 +19,7 @@ fn context(configuration: &[ConfigurationDifference]) -> impl Iterator<Item = Ca
     })
 }
 
-/// The answer. A late driver makes every other answer void; a difference needs one voter, sameness all of them.
+/// The answer. If the driver was late, it is `void`. One voter is enough for `differs`; `same` needs all of them.
 pub fn verdict(voters: &[Voter], configuration: &[ConfigurationDifference]) -> Verdict {
     let is_lateness = |voter: &&Voter| matches!(voter.topic, Topic::LatenessP99 | Topic::LatenessMax);
     let differs = |voter: &&Voter| voter.vote == Vote::Differs;
@@ -31,7 +31,7 @@ pub fn verdict(voters: &[Voter], configuration: &[ConfigurationDifference]) -> V
     let mut causes: Vec<Cause> = voters.iter().filter(differs).map(cause).collect();
     if !causes.is_empty() {
         causes.sort_by(order);
-        // It explains a voter, and is no difference by itself.
+        // This cause explains why a voter differs. By itself, it is no difference.
         causes.extend(context(configuration));
         return Verdict::Differs { causes };
     }
@@ -58,7 +58,7 @@ pub fn verdict(voters: &[Voter], configuration: &[ConfigurationDifference]) -> V
     }
 }
 
-/// Facts of graph, statuses and slots before everything that is measured; then by the distance in margins.
+/// The order of causes: first call graph, statuses and slots, then what is measured. Among these, by the difference divided by the margin.
 fn order(left: &Cause, right: &Cause) -> std::cmp::Ordering {
     let distance = |cause: &Cause| cause.margins.unwrap_or(f64::INFINITY);
     right
@@ -79,7 +79,7 @@ fn cause(voter: &Voter) -> Cause {
         topic: voter.topic,
         module: voter.module.clone(),
         text,
-        // Arrivals have a margin, so that their distance ranks them among the measured ones.
+        // Arrivals have a margin, so they are ranked among the measured figures.
         is_exact: voter.is_exact && !is_arrival,
         margins: voter.in_margins(),
     }

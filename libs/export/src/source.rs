@@ -131,8 +131,8 @@ impl<'a> Source<'a> {
         found.ok().map(|index| &self.links[index])
     }
 
-    /// Whether a call of the plan is a row of the run. Two kinds are not, and have the ids of others: a sleep has that of its
-    /// invocation, and an inferred call has that of the invocation below it.
+    /// Whether a call of the plan is a row of the run. Two kinds of calls are not: a sleep, which has the id of
+    /// its invocation, and an inferred call, which has the id of the invocation that it reached.
     pub fn has_row(&self, call: &Call) -> bool {
         let recorded = &self.plan.recorded;
         let callee = recorded.work(call.callee);

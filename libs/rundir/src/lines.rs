@@ -22,7 +22,7 @@ pub struct Lines {
     number: u64,
     limit: usize,
     is_at_end: bool,
-    /// The line that was returned before exceeded the limit. Everything up to the next newline is skipped first.
+    /// The previous line exceeded the limit. Everything up to the next newline is skipped first.
     is_skipping: bool,
 }
 
@@ -49,8 +49,8 @@ pub enum Ending {
 }
 
 impl Lines {
-    /// Passes each complete line to `on_row`, which returns whether the line is a row. If it is none, or if it is too long, passes its
-    /// number to `on_damage`. A last line without a newline is skipped: it is still being written, or its writer was killed.
+    /// Passes each complete line to `on_row`, which returns whether the line is a row. If the line is no row or is too long, its number
+    /// goes to `on_damage` instead. A last line without a newline is skipped: it is still being written, or its writer was killed.
     ///
     /// # Errors
     /// If the file cannot be read.

@@ -23,7 +23,7 @@ use crate::telemetry::server_span::Times;
 
 /// Maximum CPU time between two looks at the clock, so that a call of an independent branch starts in time.
 const SLICE_NS: u64 = 100_000;
-/// Maximum CPU time between two looks for an answer. The gap that follows an answer can begin late by this much.
+/// Maximum CPU time between two looks for an answer. The invocation's own work after an answer can begin late by this much.
 const ANSWER_SLICE_NS: u64 = 10_000;
 
 /// A planned request that no slot has taken yet.
@@ -52,7 +52,7 @@ struct InProgress {
     times: Times,
     /// CPU time on earlier slots, and of decoding.
     used: Reading,
-    /// CPU time by which it uses less than planned, to make up for requests that used more.
+    /// CPU time that it saves, compared with its plan, because earlier requests used too much.
     saved_ns: u64,
 }
 
@@ -61,7 +61,7 @@ struct OnSlot {
     request: InProgress,
     /// The meter's reading at the time when the slot took the request.
     before: Reading,
-    /// The measured wait for a CPU up to which gaps have been prolonged.
+    /// How much of the measured wait for a CPU has already been added to gaps.
     delayed_ns: u64,
     /// Time from the end of a wait until the thread ran, which is not counted yet.
     late_ns: u64,
@@ -154,7 +154,7 @@ impl Parked for Suspended {
 }
 
 impl Suspended {
-    /// Counts the time since the last count as a wait for calls, if an answer was awaited.
+    /// If an answer was awaited, adds the time since the previous call of this function to the waits for calls.
     fn count_downstream(&mut self, now_ns: u64) {
         let waited_ns = now_ns.saturating_sub(self.counted_ns);
         self.counted_ns = now_ns;
@@ -251,7 +251,7 @@ impl OnSlot {
         }
     }
 
-    /// Uses spare CPU time, else sleeps, until a time or an answer.
+    /// Uses spare CPU time if there is any, and otherwise sleeps. Ends at the given time, or when an answer arrives.
     fn wait(&mut self, now_ns: u64, until_ns: Option<u64>, spare_ns: u64) {
         let stand_in = &self.request.stand_in;
         // The calls in progress will use CPU, too.
@@ -292,8 +292,7 @@ impl OnSlot {
         self.late_ns = off_cpu_ns - waited_ns;
     }
 
-    /// If the thread wakes late, the delay counts as a part of the wait for the call, as in other programs, as far as it delays the next
-    /// step.
+    /// If the thread wakes late and this delays the next step, the delay counts as a part of the wait for the call, as in other programs.
     fn count_lateness(&mut self) {
         let late_ns = std::mem::take(&mut self.late_ns);
         let request = &mut self.request;
@@ -354,8 +353,8 @@ impl OnSlot {
         used.add(execution.used_by_calls);
         times.used = Some(used);
         // The thread that sends the calls has used this CPU time while the invocation waited. The plan has an amount of CPU time that
-        // is used during calls. If the calls use more, the rest counts as a part of the wait for them: the invocation uses less CPU
-        // time in its gaps by the same amount, and the gaps last as planned.
+        // is used during calls. If the calls use more, the excess counts as a part of the wait for them. The invocation's gaps then use
+        // less CPU time by this amount, but last as planned.
         let by_calls = execution.used_by_calls;
         times.downstream_ns = times
             .downstream_ns

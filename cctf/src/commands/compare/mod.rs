@@ -45,7 +45,7 @@ Examples:
   cctf compare before after
   cctf compare logs/recorded logs/replayed --format json | jq .verdict
   cctf compare before after --format html --out compared.html
-  A file that changes two margins, and a comparison by it:
+  Write a file that changes two margins, and compare by these margins:
     printf 'service_mean = 0.05\\nresponse_p95 = 0.2\\n' > wide.toml
     cctf compare before after --margins wide.toml
 
@@ -58,12 +58,12 @@ Voters are the figures that decide:
   by module    means of service time, CPU time, CPU wait and wake-up time; unexplained waits
   whole run    response times of requests from outside, minus simulated waits
 A built-in simulator computes waits from arrivals, service times and slots. The part of a recorded wait that the simulation does not
-reproduce is unexplained. Each voter has a margin: the largest difference that counts as none.
+reproduce is unexplained. Each voter has a margin: differences up to it do not count.
 
 Verdicts:
   same         the 90% interval of each voter's difference lies within its margin
   differs      the interval of at least one voter's difference lies wholly outside its margin, or a voter without an interval
-               differs. For this verdict, the intervals' level is corrected for the number of voters, after Holm. Voters without an interval: slots; if one run replays the
+               differs. For this verdict, the confidence level of the intervals is corrected for the number of voters (Holm's method). Voters without an interval: slots; if one run replays the
                other, also call graph, statuses and arrivals
   cannot tell  neither; the output states how many requests would decide, if that can be estimated
   void         the load driver was late, so the modules did not get the intended arrivals

@@ -41,7 +41,7 @@ pub struct CommonArgs {
     /// Only roots that arrive before this offset.
     #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
     to: Option<Duration>,
-    /// Only the first N roots of those.
+    /// Only the first N roots of those that --from and --to select.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Refuse the export if results can be wrong because of what it assumes.

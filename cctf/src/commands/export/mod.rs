@@ -23,7 +23,7 @@ Examples:
   cctf export perfetto logs/latest --out timeline     # for the viewer https://ui.perfetto.dev
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
-  cctf export simgrid logs/latest --out simulation    # its results are a run again
+  cctf export simgrid logs/latest --out simulation    # which writes its results as a run
   cctf export parquet logs/latest --out data          # many runs, for SQL and data frames
 
 Each target has a page in docs/export, with the origin of each field, units, what is lost, and how to run the result.

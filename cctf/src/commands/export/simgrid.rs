@@ -23,8 +23,8 @@ The programs write the simulated run as CCTF, so that cctf compare and cctf repo
   cctf compare chain chain-simulated
 Change chain-simgrid/stations.tsv or chain-simgrid/platform.xml before the simulation to try another placement, size or policy.
 
-With --arrivals, the export predicts another run of the same application: the requests arrive as in the other run, and each has the
-work of a request that this run recorded for its endpoint.
+With --arrivals, the export predicts another run of the same application: requests arrive as in the run of --arrivals, and each has the
+work of a request to the same endpoint in the exported run.
   cctf export simgrid quiet --arrivals busy --out prediction
 
 docs/export/simgrid.md describes each field, what is lost, and how accurate predictions were.
@@ -35,8 +35,8 @@ docs/export/simgrid.md describes each field, what is lost, and how accurate pred
 pub struct SimgridArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Run whose arrivals replace the recorded ones. Each arriving request gets the work of a request that this run recorded for the
-    /// same endpoint.
+    /// A second run, whose arrivals replace those of the exported run. Each request gets the work of a request to the same endpoint in the
+    /// exported run.
     #[arg(long, value_name = "DIR|RUN_ID")]
     arrivals: Option<String>,
 }

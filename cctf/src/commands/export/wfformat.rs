@@ -11,8 +11,8 @@ const AFTER_HELP: &str = "\
 WfCommons (https://wfcommons.org) is a collection of tools for workflows: graphs of tasks. WRENCH and other simulators read its
 format, WfFormat. The export is one file in version 1.5, OUT/workflow.json. Each root with everything below it is a part of the
 graph:
-  an invocation becomes several tasks: one for its own work before each call, and one for that before the answer;
-  a call that nobody with telemetry answers, such as one to a database, is a task on the machine \"outside\";
+  an invocation becomes several tasks: one for its own work before each call, and one for its own work before the answer;
+  a call to something that sends no telemetry, such as a database, is a task on the machine \"outside\";
   a chain of tasks \"arrival\" on that machine makes each root begin at its recorded time;
   bodies of requests and answers are files.
 Runtimes are seconds with 9 decimals, avgCPU is percent of one core, sizes are bytes. The file has neither

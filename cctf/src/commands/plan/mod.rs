@@ -41,8 +41,8 @@ the self-check. Each further line has one root: its arrival, and all invocations
 time that it spent itself, its bytes, failure and calls. Each call lists the other calls that must end before it starts. Queue
 times, and waits for slots and CPUs, are not work: they arise again when the plan is executed. docs/plan.md describes each field, how it is inferred, and how to execute a plan.
 
-The self-check shows whether the plan can be used. The plan plus the recorded waits must give each recorded response
-time to within 1 us. Otherwise the invocation counts as a deviation. The self-check also compares simulated queue times with the
+The self-check shows whether the plan can be used. The plan plus the recorded waits must give the recorded
+response time of each invocation to within 1 us. An invocation for which they do not counts as a deviation. The self-check also compares simulated queue times with the
 recorded ones. If they differ by more than 10% and by more than 0.1 ms, a warning names the module.
 
 Exit codes:

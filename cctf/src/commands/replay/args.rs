@@ -20,7 +20,7 @@ Examples:
     cctf replay logs/latest --target http://127.0.0.1:8080
   Two modules that users call, at twice the speed, without the first 10 seconds:
     cctf replay logs/latest --target front=http://127.0.0.1:8080 --target api=http://127.0.0.1:8081 --speed 2 --from 10s
-  Three times the load, from shifted copies of the run; bodies for the routes of the own application:
+  Three times the load, from shifted copies of the run; bodies for the routes of your application:
     cctf replay logs/latest --target http://127.0.0.1:8080 --scale 3 --by overlap --bodies bodies.toml
   To stand-ins instead of the application; the file states where they listen:
     cctf replay logs/latest --stand-in stand-ins.json
@@ -64,10 +64,11 @@ pub struct ReplayArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
-    /// MODULE=URL: URL gets the requests that this module received in the recording. URL alone: it gets the requests of all modules without their own --target. Repeatable.
+    /// URL of the service that gets the requests. With MODULE=, it gets those that MODULE received in the recording; without, those
+    /// of all modules that have no --target of their own. Repeatable.
     #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present_any = ["dry_run", "stand_in"], action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
-    /// Path to the stand-ins file: send each request with its plan to stand-ins, which execute it in place of the application.
+    /// Path to the stand-ins file: send each request, with its plan, to stand-ins. They execute the plan in place of the application.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "allowed", "bodies"])]
     pub stand_in: Option<PathBuf>,
     /// With --stand-in: what stays as recorded on nodes of another speed, the CPU time or the work.
@@ -86,12 +87,12 @@ pub struct ReplayArgs {
     pub seed: Option<u64>,
     /// Refuse a run from which the replay would leave out or replace anything.
     ///
-    /// The command then refuses a run with any of the following: orphans (unless --orphans root), roots other than HTTP, damaged
+    /// The command then refuses a run with any of the following: orphans (unless --orphans root), roots that are not HTTP requests, damaged
     /// lines, bodies of unknown content or size, a body from --bodies whose size is not the recorded one, bodies above 64 MiB, paths
     /// above 6 KiB, requests that read a key which no earlier request stores, or missing parts and files.
     ///
-    /// With --stand-in: orphans, roots without an invocation, anything above the limits of a plan or a stand-in, damaged lines, or
-    /// missing parts and files.
+    /// With --stand-in, it refuses these instead: orphans, roots without an invocation, anything above the limits of a plan or a
+    /// stand-in, damaged lines, or missing parts and files.
     #[arg(long)]
     pub strict: bool,
     /// Replay a run that has not ended: only the requests recorded so far.

@@ -156,7 +156,7 @@ impl Resolver {
         cut
     }
 
-    /// The row of a row's ancestor, if it is in the trace.
+    /// The row of the nearest invocation above a row, if the trace contains it.
     fn ancestor_of(&self, rows: &[SpanRow], index: usize) -> Option<usize> {
         match self.ancestors[index] {
             Ancestor::Known(Some(span)) => with_span(rows, span).find(|&other| !rows[other].is_call()),

@@ -1,13 +1,13 @@
 //! [`Orders`]: which calls always ended before others started, over all invocations with the same signature.
 //!
 //! A call B waits for a call A if A had ended before B started. This does not hold if another invocation with the same signature
-//! contradicts: in it, A had not ended when B started, or A started after B. If the calls belong to different internal spans, B waits
+//! contradicts: in it, A was in progress when B started, or started later than B. If the calls belong to different internal spans, B waits
 //! for A only if at least [`OBSERVATIONS_MIN`] invocations show this order.
 //!
-//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). It is inferred if a call waits
-//! for no particular call of a group, but some calls of the group had ended before it in every invocation, and there are at least
-//! [`OBSERVATIONS_MIN`] invocations. The quorum is the smallest number of calls that had ended. In some invocations, more had ended,
-//! because others ended while the program was already working on after the quorum.
+//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). A quorum is inferred under
+//! three conditions: a call waits for no particular call of the group; in every invocation, some calls of the group had ended before it
+//! started; and there are at least [`OBSERVATIONS_MIN`] invocations. The quorum is the smallest number of calls that had ended. More had
+//! ended in some invocations if further calls ended after the quorum, but before the program started the next call.
 //!
 //! The answer counts as a call that starts and ends with the end of the invocation. In lists of calls, it has the last
 //! place.
@@ -22,7 +22,7 @@ use crate::work::Recorded;
 pub const OBSERVATIONS_MIN: u32 = 10;
 /// Maximum number of calls of an invocation that is compared with others. A set of its calls and the answer fits into 64 bits.
 pub const COMPARED_CALLS_MAX: usize = 63;
-/// Maximum number of signatures, and below it of pairs of calls in all of them. The pairs take at most 64 MiB.
+/// Maximum number of signatures. The next constant is the maximum number of pairs of calls in all of them, which take 64 MiB.
 /// Invocations with further signatures are compared with none.
 const SIGNATURES_MAX: usize = 262_144;
 const PAIRS_MAX: usize = 64 << 20;
@@ -39,7 +39,7 @@ pub struct Orders {
     classes: Vec<Class>,
     /// For each pair of places of a class, [`ENDED`] and [`OPEN`].
     pairs: Vec<u8>,
-    /// Invocations with calls that are compared with no others, because they have too many calls or there are too many signatures.
+    /// Invocations that have calls and are not compared with others: they have too many calls, or there are too many signatures.
     pub not_compared: u64,
 }
 
@@ -49,7 +49,7 @@ struct Class {
     seen: u32,
     /// Number of calls.
     calls: usize,
-    /// Begin of its pairs.
+    /// Index of its first pair.
     first_pair: usize,
     branches: Box<[u32]>,
     quorums: Vec<Quorum>,

@@ -131,10 +131,10 @@ impl Requests {
         false
     }
 
-    /// Notes and returns the run of a span's row, if it is known now. Spans without a row get a note, too, because a row's
-    /// parent can be one of them. For inner work, the note is its run; for a span whose run cannot be opened, it is that the span is
-    /// refused. Inner work may
-    /// become an invocation later. A refused span can be chosen as a parent because the join does not look at runs.
+    /// Notes and returns the run of a span's row, if it is known now. Spans without a row get a note, too, because a row's parent
+    /// can be one of them. The note of inner work names its run. The note of a span whose run cannot be opened says that the span
+    /// is refused. Inner work may become an invocation later. A refused span can be chosen as a parent because the join does not
+    /// look at runs.
     #[inline]
     fn run_on_arrival(
         &mut self,
