@@ -41,6 +41,7 @@ fn one_call(call: &Call, count: usize) -> Result<(), StandInError> {
         Ends::Duration(ns) | Ends::Timeout(ns) => duration(ns)?,
         Ends::Answer => (),
     }
+    duration(call.net_ns)?;
     let needs_callee = !matches!(call.ends, Ends::Duration(_));
     if needs_callee && call.callees.is_empty() {
         return Err(StandInError::Impossible(

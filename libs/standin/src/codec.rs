@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::bounds::{BODY_BYTES_MAX, WORK_BYTES_MAX};
 use crate::check::check;
 use crate::error::StandInError;
-use crate::request::{PLAN_VERSION, transport_status};
+use crate::request::PLAN_VERSION;
 use crate::work::{Work, bounded};
 
 const MAGIC: &[u8; 4] = b"CCSI";
@@ -47,14 +47,6 @@ pub fn decode(body: &[u8]) -> Result<Work<'_>, StandInError> {
     })?;
     check(&work)?;
     Ok(work)
-}
-
-/// The status of the answer to nested work, if all happens as recorded. `None`: it is damaged, or beyond its bounds.
-pub fn planned_status(work: &[u8]) -> Option<u16> {
-    let decoded = postcard::take_from_bytes::<Work>(work);
-    let _ = bounded::take_beyond();
-    let (work, _) = decoded.ok()?;
-    Some(transport_status(work.status, work.is_failed))
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ pub use bounds::{
     BODY_BYTES_MAX, CALLEES_MAX, CALLS_MAX, DEPTH_MAX, DURATION_NS_MAX, TEXT_BYTES_MAX, WORK_BYTES_MAX,
 };
 pub use check::check;
-pub use codec::{HEAD_BYTES, body, decode, encode, planned_status};
+pub use codec::{HEAD_BYTES, body, decode, encode};
 pub use error::StandInError;
 pub use instances::{INSTANCES_MAX, Instance, StandIns};
-pub use request::{NO_PLAN, NO_STAND_IN, PLAN_HEADER, PLAN_VERSION, Probe, STAND_IN_PATH};
+pub use request::{NO_PLAN, NO_STAND_IN, PLAN_HEADER, PLAN_VERSION, Probe, RESPONSE_HEADER, STAND_IN_PATH};
 pub use work::{Call, Callee, Ends, Kind, Wait, What, Work};

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub const PLAN_VERSION: u8 = 1;
 /// Header of every planned request, by which a service distinguishes it from an ordinary one.
 pub const PLAN_HEADER: &str = "x-cctf-plan";
+/// Header of an answer: the response time of the stand-in, nanoseconds. Its caller adds the planned network time.
+pub const RESPONSE_HEADER: &str = "x-cctf-response-ns";
 /// Where a stand-in describes itself: see [`Probe`].
 pub const STAND_IN_PATH: &str = "/stand-in";
 /// Answer of an ordinary service to a planned request.

@@ -88,6 +88,11 @@ pub struct Call<'a> {
     pub is_after_answer: bool,
     pub what: What,
     pub ends: Ends,
+    /// Network time in both directions: an answered call lasts at least this much longer than the response of its first callee.
+    pub net_ns: u64,
+    /// Status of its first callee's recorded answer on the wire. With this answer the call has its recorded result, which can be another
+    /// one: clients and servers do not count the same statuses as failures.
+    pub answer_status: u16,
     /// The earlier attempt: this call is sent only if that one failed.
     pub retry_of: Option<u16>,
     /// Recorded name of the receiver, of a call without callee.

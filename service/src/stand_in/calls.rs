@@ -95,7 +95,10 @@ impl Calls {
         self.runtime.spawn(async move {
             let exchange = timeout(EXCHANGE_TIME_MAX, exchange(client, outgoing, &counters));
             let (result, spent) = Measured::new(exchange, Thread::Shared).await;
-            let result = result.unwrap_or(Err(Failure::Broken));
+            let (result, response_ns) = match result.unwrap_or(Err(Failure::Broken)) {
+                Ok((status, response_ns)) => (Ok(status), response_ns),
+                Err(failure) => (Err(failure), None),
+            };
             drop(in_flight);
             let at_ns = clock.now_ns();
             if result.is_err() {
@@ -106,6 +109,7 @@ impl Calls {
                     call,
                     at_ns,
                     result,
+                    response_ns,
                     used: spent.used,
                 });
             }
@@ -130,12 +134,12 @@ impl Drop for InFlight {
     }
 }
 
-/// The status of the answer, after its last byte.
+/// The status of the answer, after its last byte, and the response time of the callee.
 async fn exchange(
     client: Client<HttpConnector, Padded>,
     outgoing: Outgoing,
     counters: &Counters,
-) -> Result<u16, Failure> {
+) -> Result<(u16, Option<u64>), Failure> {
     let (plan, _) = standin::body(&outgoing.work, 0);
     let (body, larger_by) = Padded::new(plan, outgoing.body_bytes);
     if larger_by > 0 {
@@ -150,12 +154,14 @@ async fn exchange(
         }
     })?;
     let status = answer.status().as_u16();
+    let response_ns = answer.headers().get(standin::RESPONSE_HEADER);
+    let response_ns = response_ns.and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = answer.into_body();
     // Read and discarded, so that the connection can be reused.
     while let Some(frame) = body.frame().await {
         frame.map_err(|_broken| Failure::Broken)?;
     }
-    Ok(status)
+    Ok((status, response_ns))
 }
 
 fn request(outgoing: &Outgoing, body: Padded) -> Result<http::Request<Padded>, http::Error> {

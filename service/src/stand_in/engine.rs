@@ -125,6 +125,17 @@ impl Engine {
         is_awaited
     }
 
+    /// A callee has answered after `response_ns`. If its planned network time is not over at `at_ns`, the call ends when it is, with
+    /// [`Ending::Answer`]; otherwise false.
+    pub fn waits_for_network(&mut self, call: usize, response_ns: u64, at_ns: u64, is_failed: bool) -> bool {
+        let node = self.nodes.get(call).filter(|node| node.state == State::Started);
+        let due_ns = node.map_or(0, |node| node.arrives_ns(response_ns));
+        if due_ns > at_ns {
+            self.events.add(due_ns, Event::Arrive { call, is_failed });
+        }
+        due_ns > at_ns
+    }
+
     /// The answer is out, after `cpu_ns` of CPU time. Work that is left needs no slot, and no CPU.
     pub fn answer_sent(&mut self, at_ns: u64, cpu_ns: u64) {
         self.is_answered = true;
@@ -146,23 +157,6 @@ impl Engine {
     /// The invocation has waited for a CPU, which is no part of its gaps.
     pub fn waited_for_cpu(&mut self, wait_ns: u64, now_ns: u64) {
         self.gaps.delay(wait_ns, now_ns, &self.nodes);
-    }
-
-    /// Removes the requests that are due at known times and that no call waits for. Returns time, call and callee of each.
-    pub fn take_sends(&mut self) -> Vec<(u64, usize, usize)> {
-        self.events.take_sends(&mut self.nodes)
-    }
-
-    /// Removes the requests that are due after the answer to a message in progress. Returns call, callee, and time after that answer.
-    pub fn take_sends_after_answers(&mut self) -> Vec<(usize, usize, u64)> {
-        let nodes = self.nodes.iter_mut().enumerate();
-        let sends = nodes.flat_map(|(call, node)| {
-            let delays_ns = node.take_delays_after_answer();
-            (1..)
-                .zip(delays_ns)
-                .map(move |(callee, delay_ns)| (call, callee, delay_ns))
-        });
-        sends.collect()
     }
 
     /// By how much the thread can be late without delaying a gap in progress.
@@ -270,6 +264,7 @@ impl Engine {
 
     fn leave_gap(&mut self, index: usize, now_ns: u64) -> Step {
         self.nodes[index].state = State::Started;
+        self.nodes[index].started_ns = now_ns;
         if index == self.answer() {
             return Step::Answer {
                 is_failed: self.fails(),
@@ -315,25 +310,25 @@ impl Engine {
 
     fn fire_events(&mut self, now_ns: u64) {
         while let Some((due_ns, event)) = self.events.take_due(now_ns) {
-            match event {
-                Event::Send { call, callee } => self.steps.push_back(Step::Send {
-                    call,
-                    callee,
-                    is_awaited: false,
-                }),
-                Event::End { call } if self.nodes[call].state == State::Started => {
-                    let (end, is_failed) = match self.nodes[call].ends {
-                        Ends::Duration(_) => (Ending::Duration, self.nodes[call].is_failed),
-                        Ends::Answer | Ends::Timeout(_) => (Ending::Timeout, true),
-                    };
-                    self.steps.push_back(Step::End {
+            let (call, end, is_failed) = match event {
+                Event::Send { call, callee } => {
+                    self.steps.push_back(Step::Send {
                         call,
-                        at_ns: due_ns,
-                        end,
+                        callee,
+                        is_awaited: false,
                     });
-                    self.end_call(call, due_ns, is_failed);
+                    continue;
                 }
-                Event::End { .. } => {}
+                Event::Arrive { call, is_failed } => (call, Ending::Answer, is_failed),
+                Event::End { call } => match self.nodes[call].ends {
+                    Ends::Duration(_) => (call, Ending::Duration, self.nodes[call].is_failed),
+                    Ends::Answer | Ends::Timeout(_) => (call, Ending::Timeout, true),
+                },
+            };
+            if self.nodes[call].state == State::Started {
+                let at_ns = due_ns;
+                self.steps.push_back(Step::End { call, at_ns, end });
+                self.end_call(call, due_ns, is_failed);
             }
         }
         self.events.drop_timeouts(&self.nodes);
@@ -398,3 +393,4 @@ impl Engine {
 mod expected;
 #[cfg(test)]
 mod tests;
+mod without_slot;

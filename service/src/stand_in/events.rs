@@ -10,6 +10,8 @@ use super::node::{Node, State};
 pub enum Event {
     /// A call ends by its duration or timeout.
     End { call: usize },
+    /// The answer of a call has crossed the network.
+    Arrive { call: usize, is_failed: bool },
     /// A request is due, for which no call waits.
     Send { call: usize, callee: usize },
 }
@@ -51,6 +53,7 @@ impl Events {
         let mut sends = Vec::new();
         for Reverse((due_ns, event)) in std::mem::take(&mut self.0) {
             match event {
+                Event::Arrive { .. } => self.add(due_ns, event),
                 Event::Send { call, callee } => sends.push((due_ns, call, callee)),
                 Event::End { call } => {
                     let delays_ns = nodes[call].take_delays();

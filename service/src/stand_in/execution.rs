@@ -12,7 +12,7 @@ use super::calls::Outgoing;
 use super::delayed::Delayed;
 use super::engine::Engine;
 use super::mailbox::{Answered, Failure, Mailbox, Parked as _};
-use super::plan::{FAILURE_MIN, Plan, PlannedCall};
+use super::plan::{Plan, PlannedCall};
 use super::shared::StandIn;
 use super::step::{Ending, Step};
 use crate::clock::system_time;
@@ -36,6 +36,8 @@ pub struct Execution {
     stand_in: Arc<StandIn>,
     /// For each call that has started.
     spans: Vec<Option<Span>>,
+    /// For each call whose answer came before its network time was over.
+    early: Vec<Option<u16>>,
     lineage: Lineage,
     hops: u32,
 }
@@ -57,6 +59,7 @@ impl Execution {
         Self {
             engine,
             spans: plan.calls.iter().map(|_| None).collect(),
+            early: vec![None; plan.calls.len()],
             plan,
             mailbox: Arc::default(),
             decoding_cpu_ns: 0,
@@ -162,6 +165,7 @@ impl Execution {
                 call,
                 at_ns: now_ns,
                 result: Err(failure),
+                response_ns: None,
                 used: Reading::default(),
             }),
             Ok(()) | Err(_) => {}
@@ -199,15 +203,22 @@ impl Execution {
             call,
             at_ns,
             result,
+            response_ns,
             used,
         } = answered;
         self.used_by_calls.add(used);
         self.stand_in.polls.add(used.cpu_ns);
-        let is_failed = result.map_or(true, |status| status >= FAILURE_MIN);
+        let is_failed = result.map_or(true, |status| self.plan.calls[call].fails_with(status));
+        if let (Ok(status), Some(response_ns)) = (result, response_ns)
+            && self.engine.waits_for_network(call, response_ns, at_ns, is_failed)
+        {
+            self.early[call] = Some(status);
+            return;
+        }
         // Otherwise, the call ended before, when its caller gave up.
         if self.engine.answered_by(call, at_ns, is_failed) {
             let planned = &self.plan.calls[call];
-            let outcome = outcome(planned, result, is_failed);
+            let outcome = outcome(planned, result);
             let bytes = result.is_ok().then_some(u64::from(planned.bytes_in));
             self.end(call, at_ns, &outcome, bytes);
         }
@@ -228,6 +239,13 @@ impl Execution {
                 };
                 self.end(call, at_ns, &timeout, None);
             }
+            Ending::Answer => {
+                let planned = &self.plan.calls[call];
+                let Some(status) = self.early[call] else { return };
+                let outcome = outcome(planned, Ok(status));
+                let bytes = u64::from(planned.bytes_in);
+                self.end(call, at_ns, &outcome, Some(bytes));
+            }
         }
     }
 
@@ -240,15 +258,17 @@ impl Execution {
 }
 
 /// What the span of an answered call reports: the recorded result, unless the answer is another one.
-fn outcome(planned: &PlannedCall, result: Result<u16, Failure>, is_failed: bool) -> Outcome {
-    let recorded = &planned.outcome;
+fn outcome(planned: &PlannedCall, result: Result<u16, Failure>) -> Outcome {
     match result {
-        Ok(status) if planned.is_as_recorded(status) => recorded.clone(),
-        Ok(status) => Outcome {
-            status: Some(status),
-            error: is_failed.then(|| status.to_string().into()),
-            is_failed,
-        },
+        Ok(status) if planned.is_as_recorded(status) => planned.outcome.clone(),
+        Ok(status) => {
+            let is_failed = planned.fails_with(status);
+            Outcome {
+                status: Some(status),
+                error: is_failed.then(|| status.to_string().into()),
+                is_failed,
+            }
+        }
         Err(failure) => Outcome {
             status: None,
             error: Some(failure.error_type().into()),

@@ -60,8 +60,8 @@ pub async fn serve(stand_in: Arc<StandIn>, head: HttpRequest, payload: web::Payl
         Ok(received) => {
             let bytes = received.body_bytes;
             let trace = RequestTrace::start_planned(tracer, origin, &received.endpoint, bytes, enqueue_ns);
-            let answer = admit(&stand_in, received, ticket(trace)).await;
-            respond(answer, service.is_draining())
+            let (answer, response_ns) = admit(&stand_in, received, ticket(trace)).await;
+            respond(answer, response_ns, service.is_draining())
         }
         Err(rejected) => {
             let arrival = Arrival {
@@ -78,7 +78,7 @@ pub async fn serve(stand_in: Arc<StandIn>, head: HttpRequest, payload: web::Payl
             let trace = RequestTrace::start(tracer, origin, &arrival);
             let answer = reject(service, rejected.answer, ticket(trace));
             // A part of the body may be unread. On the same connection it would be parsed as the next request.
-            respond(answer, true)
+            respond(answer, None, true)
         }
     }
 }
@@ -134,7 +134,8 @@ fn decode(stand_in: &StandIn, body: &Bytes, hops: u32) -> Result<Received, Answe
     Ok(received)
 }
 
-async fn admit(stand_in: &Arc<StandIn>, received: Received, ticket: Ticket) -> Answer {
+/// The answer, and the response time of an executed plan.
+async fn admit(stand_in: &Arc<StandIn>, received: Received, ticket: Ticket) -> (Answer, Option<u64>) {
     let service = &stand_in.service;
     let Received {
         plan,
@@ -155,26 +156,36 @@ async fn admit(stand_in: &Arc<StandIn>, received: Received, ticket: Ticket) -> A
     if let Err(Item::Task(task)) = service.queue.offer(task) {
         service.stats.queue_full.fetch_add(1, Ordering::Relaxed);
         let full = Answer::error(503, "the queue is full; retry later or raise QUEUE_LIMIT");
-        return reject(service, full, task.refuse());
+        return (reject(service, full, task.refuse()), None);
     }
     stand_in.start_slot_if_needed();
     match answer.await {
-        Ok(done) => service.record(done),
+        Ok(done) => {
+            let response_ns = done.times.end_ns.saturating_sub(done.times.enqueue_ns);
+            (service.record(done), Some(response_ns))
+        }
         Err(_panicked) if !service.is_draining() => {
-            Answer::error(500, "internal error; see the service's log")
+            let answer = Answer::error(500, "internal error; see the service's log");
+            (answer, None)
         }
         // The service is stopping, and no slot took this request before the drain timeout.
-        Err(_closed) => Answer::error(503, "the service is stopping; use another instance"),
+        Err(_closed) => {
+            let answer = Answer::error(503, "the service is stopping; use another instance");
+            (answer, None)
+        }
     }
 }
 
-fn respond(answer: Answer, closes: bool) -> HttpResponse {
+fn respond(answer: Answer, response_ns: Option<u64>, closes: bool) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response.insert_header((
         header::CONTENT_TYPE,
         HeaderValue::from_static(answer.content_type),
     ));
+    if let Some(response_ns) = response_ns {
+        response.insert_header((standin::RESPONSE_HEADER, response_ns));
+    }
     if closes {
         response.force_close();
     }

@@ -11,6 +11,8 @@ pub struct Answered {
     pub call: usize,
     pub at_ns: u64,
     pub result: Result<u16, Failure>,
+    /// Response time of the callee, if it has executed a plan.
+    pub response_ns: Option<u64>,
     /// CPU time that the call used on the thread of calls.
     pub used: Reading,
 }
@@ -180,6 +182,7 @@ mod tests {
             call: 0,
             at_ns,
             result: Ok(200),
+            response_ns: None,
             used: Reading::default(),
         }
     }

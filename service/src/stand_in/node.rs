@@ -17,6 +17,10 @@ pub struct Node {
     pub is_message: bool,
     pub ends: Ends,
     pub is_failed: bool,
+    /// Network time of its exchange.
+    pub net_ns: u64,
+    /// Time at which it was sent.
+    pub started_ns: u64,
     /// For each callee.
     pub delays_ns: Vec<u64>,
     /// Expected CPU time of executing it.
@@ -40,6 +44,7 @@ impl Node {
             is_message: call.what == What::Message,
             ends: call.ends,
             is_failed: call.is_failed,
+            net_ns: call.net_ns,
             delays_ns: call.callees.iter().map(|callee| callee.delay_ns).collect(),
             ..Self::of_answer(&call.wait, open)
         }
@@ -57,6 +62,8 @@ impl Node {
             is_message: false,
             ends: Ends::Answer,
             is_failed: false,
+            net_ns: 0,
+            started_ns: 0,
             delays_ns: Vec::new(),
             cost_ns: 0,
         }
@@ -65,6 +72,17 @@ impl Node {
     /// The time at which its gap is over.
     pub fn gap_end_ns(&self) -> u64 {
         self.base_ns.saturating_add(self.gap_ns)
+    }
+
+    /// The time at which its caller has an answer that its callee gave after `response_ns`, at the earliest.
+    pub fn arrives_ns(&self, response_ns: u64) -> u64 {
+        match self.is_awaited() {
+            true => self
+                .started_ns
+                .saturating_add(response_ns)
+                .saturating_add(self.net_ns),
+            false => 0,
+        }
     }
 
     /// Removes the delays of a message in progress, whose end is known: somebody else reaches its consumers.

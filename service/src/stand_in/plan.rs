@@ -7,8 +7,8 @@ use standin::{Ends, What, Work};
 
 use crate::telemetry::planned_span::{CallSpan, Endpoint, Outcome};
 
-/// Status from which on a call has failed.
-pub const FAILURE_MIN: u16 = 400;
+/// Status from which on a call has failed, unless it is the recorded one.
+const FAILURE_MIN: u16 = 400;
 
 /// Everything of an invocation but its order, which the engine has.
 #[derive(Debug)]
@@ -29,10 +29,27 @@ pub struct PlannedCall {
     pub gave_up: bool,
     /// Recorded result.
     pub outcome: Outcome,
+    /// Status of its callee's recorded answer.
+    pub answer_status: u16,
     /// Recorded size of the answer.
     pub bytes_in: u32,
     pub is_after_answer: bool,
     pub callees: Vec<Receiver>,
+}
+
+impl PlannedCall {
+    /// Whether an answer with this status is the recorded one, with which the call has its recorded result.
+    pub fn is_as_recorded(&self, status: u16) -> bool {
+        !self.gave_up && status == self.answer_status
+    }
+
+    /// Whether the call fails with an answer of this status.
+    pub fn fails_with(&self, status: u16) -> bool {
+        match self.is_as_recorded(status) {
+            true => self.outcome.is_failed,
+            false => status >= FAILURE_MIN,
+        }
+    }
 }
 
 /// An invocation that a call causes.
@@ -83,6 +100,7 @@ impl Plan {
                     error: call.error.map(Into::into),
                     is_failed: call.is_failed,
                 },
+                answer_status: call.answer_status,
                 bytes_in: call.bytes_in,
                 is_after_answer: call.is_after_answer,
                 callees,
@@ -108,25 +126,6 @@ impl PlannedCall {
             .iter()
             .map(|callee| callee.work.len().max(callee.body_bytes as usize) as u64);
         requests.sum::<u64>() + u64::from(self.bytes_in)
-    }
-
-    /// Whether an answer with this status is the recorded one.
-    pub fn is_as_recorded(&self, status: u16) -> bool {
-        let Outcome {
-            status: recorded,
-            is_failed,
-            ..
-        } = self.outcome;
-        match (recorded, is_failed) {
-            _ if self.gave_up => false,
-            // It does not state which failure it was. It is the recorded one if the callee fails as recorded.
-            (None, true) => {
-                let first = self.callees.first();
-                let planned = first.and_then(|callee| standin::planned_status(&callee.work));
-                status >= FAILURE_MIN && planned.is_none_or(|planned| planned == status)
-            }
-            _ => status == standin::request::transport_status(recorded, is_failed),
-        }
     }
 }
 

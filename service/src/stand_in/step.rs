@@ -11,7 +11,7 @@ pub enum Step {
         callee: usize,
         is_awaited: bool,
     },
-    /// A call has ended without an answer: after its duration, or because the caller gave up.
+    /// A call has ended at a known time: after its duration or its network time, or because the caller gave up.
     End { call: usize, at_ns: u64, end: Ending },
     /// Use CPU until the invocation's CPU time is `cpu_ns`. Ask again at `until_ns`, or earlier.
     Burn {
@@ -32,11 +32,13 @@ pub enum Step {
     Done,
 }
 
-/// Why a call ended without an answer.
+/// Why a call ended at a known time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// Its duration is over, with the recorded result.
     Duration,
     /// Its caller gave up.
     Timeout,
+    /// Its answer, which came before, has crossed the network.
+    Answer,
 }

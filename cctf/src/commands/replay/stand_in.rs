@@ -9,11 +9,14 @@ use cctf_proto::log_line;
 use cctf_stack::stand_ins::StandIn;
 use plan::plan::write::StationFit;
 use plan::roots::{Plan, Preview};
+use plan::work::Names;
 use replay::stand_in::by_root::ByRoot;
+use replay::stand_in::nested::Changes;
 use replay::stand_in::probes::needed;
 use replay::stand_in::scan::Scan;
 use replay::stand_in::send::{Sender, Shared};
 use replay::stand_in::speeds::SpeedError;
+use replay::stand_in::ways::Ways;
 use serde_json::value::RawValue;
 use standin::{Instance, PLAN_VERSION, Probe, StandIns};
 
@@ -53,6 +56,8 @@ pub struct Planned {
     preview: Preview,
     by_root: ByRoot,
     scan: Scan,
+    /// Network times over other links than recorded.
+    pub ways: Ways,
 }
 
 impl Planned {
@@ -80,10 +85,15 @@ impl Planned {
             preview,
             scan,
             by_root,
+            ways: Ways::default(),
             recording,
         };
         planned.checks(args).requests()?;
         Ok(planned)
+    }
+
+    pub fn names(&self) -> &Names {
+        self.by_root.plan.recorded.names()
     }
 
     fn checks<'a>(&'a self, args: &'a ReplayArgs) -> Checks<'a> {
@@ -143,7 +153,9 @@ impl Planned {
         let stand_ins = needed(stand_ins, &self.scan.modules(&self.by_root)).map_err(as_usage)?;
         let factors = checks.stand_ins(&stand_ins)?;
         let preview = checks.preview(&stand_ins, self.header.clone());
-        let shared = Shared::new(self.by_root, stand_ins, factors, self.scan.excluded).map_err(as_usage)?;
+        let ways = self.ways;
+        let changes = Changes { factors, ways };
+        let shared = Shared::new(self.by_root, stand_ins, changes, self.scan.excluded).map_err(as_usage)?;
         let run = StandInRun {
             self_check: self.self_check,
             arrivals: self.arrivals,

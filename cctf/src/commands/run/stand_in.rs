@@ -18,6 +18,8 @@ use cctf_stack::deployment::Deployment;
 use cctf_stack::stand_ins::{Placed, Placement, PlacementError, Recording, StandIn};
 use cctf_stack::tiers::network::{ConfiguredLink, Network};
 use otlp_send::{Destination, Signal};
+use plan::work::Names;
+use replay::stand_in::ways::{Link, Ways};
 use rundir::EVENTS_CLIENT;
 use rundir::parts::Run;
 use standin::StandIns;
@@ -34,10 +36,10 @@ use crate::commands::run_target::find;
 use crate::commands::{Format, UsageError, print};
 
 /// What is shown of the network without --netns.
-const LOOPBACK: &str = "all stand-ins use this machine's loopback interface, so network times mean nothing; --netns emulates links";
+const LOOPBACK: &str = "all stand-ins use this machine's loopback interface, and calls wait for their network times; --netns emulates links";
 /// The same if links have delays or limits.
-const WITHOUT_LINKS: &str = "all stand-ins use this machine's loopback interface, without the delays and rates of the links: root \
-                             responses do not vote in cctf compare; --netns emulates the links";
+const WITHOUT_LINKS: &str = "all stand-ins use this machine's loopback interface, and calls wait for the times of the links without using \
+                             them: root responses do not vote in cctf compare; --netns emulates the links";
 
 /// Stand-ins, and the network that they get.
 struct Prepared {
@@ -54,8 +56,9 @@ pub(super) fn run(args: &RunArgs, recorded: &str) -> anyhow::Result<ExitCode> {
     let (run, part) = find(Some(recorded), &args.logs_dir)?;
     let prepared = prepare(args, &run, &part)?;
     let replay = replay_args(args, recorded);
-    let planned = Planned::read(&replay)?;
+    let mut planned = Planned::read(&replay)?;
     planned.check_placed(&replay, &prepared.placed.stand_ins)?;
+    planned.ways = ways(&prepared.placed, planned.names());
     if args.format == Format::Text {
         print(&format!("{}{}", planned.self_check, prepared.text(run.id())))?;
     }
@@ -108,6 +111,17 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
         notes,
         recorded: run.folder(part).to_string_lossy().into_owned(),
     })
+}
+
+/// The links over which calls pass, as recorded and as placed.
+fn ways(placed: &Placed, names: &Names) -> Ways {
+    let link = |(delay_s, rate_bps)| Link { delay_s, rate_bps };
+    Ways::new(
+        names,
+        |module, instance| placed.node_of(module, instance),
+        |u, v| placed.recorded_way(u, v).map(link),
+        |u, v| placed.way(u, v).map(link),
+    )
 }
 
 impl Prepared {

@@ -1,7 +1,9 @@
 //! [`nest`]: a root of a plan as the work in one request's body, with everything below it.
 
+use super::ways::Ways;
 use cctf_proto::cctf::SpanKind;
 use plan::plan::{self as plans, Call, Cpu, Invocation, Plan, Tree};
+use standin::request::transport_status;
 use standin::{
     BODY_BYTES_MAX, CALLEES_MAX, Callee, DURATION_NS_MAX, Ends, HEAD_BYTES, Kind, StandInError,
     WORK_BYTES_MAX, Wait, What, Work, check, encode,
@@ -70,19 +72,33 @@ impl Tally {
     }
 }
 
-/// The encoded work of a tree's root. `factors` multiply CPU times, one for each instance in the names; empty: none does.
+/// What is otherwise than recorded.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Multiply CPU times, one for each instance in the names; empty: none does.
+    pub factors: Vec<f64>,
+    /// Change network times.
+    pub ways: Ways,
+}
+
+/// The encoded work of a tree's root.
 ///
 /// # Errors
 /// If a stand-in would refuse the work.
-pub fn nest(plan: &Plan, tree: &Tree, factors: &[f64], tally: &mut Tally) -> Result<Vec<u8>, StandInError> {
+pub fn nest(plan: &Plan, tree: &Tree, changes: &Changes, tally: &mut Tally) -> Result<Vec<u8>, StandInError> {
     let mut encoded: Vec<Vec<u8>> = vec![Vec::new(); tree.invocations.len()];
     // Callees come after their callers, so each is encoded before the caller that contains it.
     for (index, invocation) in tree.invocations.iter().enumerate().rev() {
-        let factor = factors.get(invocation.instance as usize).copied().unwrap_or(1.0);
+        let factor = changes
+            .factors
+            .get(invocation.instance as usize)
+            .copied()
+            .unwrap_or(1.0);
         let mut one = One {
             plan,
             tree,
             encoded: &encoded,
+            ways: &changes.ways,
             factor,
             tally,
         };
@@ -106,6 +122,7 @@ struct One<'a, 'b> {
     tree: &'a Tree,
     /// The work of all invocations below it.
     encoded: &'a [Vec<u8>],
+    ways: &'a Ways,
     factor: f64,
     tally: &'b mut Tally,
 }
@@ -114,9 +131,9 @@ impl<'a> One<'a, '_> {
     fn work(&mut self, invocation: &Invocation) -> Work<'a> {
         let recorded = &self.plan.recorded;
         let endpoint = &recorded.names().endpoints[invocation.endpoint as usize];
-        let is_server = invocation.kind == SpanKind::Server;
         self.tally.cpu_unknown += u64::from(invocation.cpu == Cpu::Unknown);
-        let calls = invocation.calls.iter().map(|call| self.call(call)).collect();
+        let calls = invocation.calls.iter();
+        let calls = calls.map(|call| self.call(call, invocation.instance)).collect();
         Work {
             kind: kind(invocation.kind),
             method: endpoint.method.as_deref(),
@@ -125,18 +142,15 @@ impl<'a> One<'a, '_> {
             answer: self.wait(&invocation.answer),
             beside_cpu_ns: self.cpu(invocation.beside_cpu_ns),
             bytes_out: self.tally.size(invocation.bytes_out),
-            // A refusal is not repeated: with a slot, the request succeeds.
-            status: match invocation.is_refused && is_server {
-                true => Some(200),
-                false => invocation.status.and_then(|status| u16::try_from(status).ok()),
-            },
+            status: status(invocation),
             error: self.error(invocation.error),
             is_failed: invocation.is_failed,
             fails_with: indices(&invocation.fails_with),
         }
     }
 
-    fn call(&mut self, call: &Call) -> standin::Call<'a> {
+    /// A call that the instance `from` makes.
+    fn call(&mut self, call: &Call, from: u32) -> standin::Call<'a> {
         let label = call
             .label
             .map(|label| &self.plan.recorded.texts.labels[label as usize]);
@@ -157,6 +171,8 @@ impl<'a> One<'a, '_> {
                 plans::Ends::Duration(ns) => Ends::Duration(self.tally.time(ns)),
                 plans::Ends::Timeout(ns) => Ends::Timeout(self.tally.time(ns)),
             },
+            net_ns: self.net(call, from),
+            answer_status: self.answer_status(call),
             retry_of: call.retry_of.map(index),
             peer: label.and_then(|label| label.to.as_deref()),
             method: label.and_then(|label| label.method.as_deref()),
@@ -168,6 +184,30 @@ impl<'a> One<'a, '_> {
             is_failed: call.is_failed,
             callees,
         }
+    }
+
+    /// An answer that came before the end of its invocation has no network time: nobody knows when it was sent.
+    fn net(&mut self, call: &Call, from: u32) -> u64 {
+        let net = call.net_ns.zip(call.callees.first());
+        let net_ns = net.map_or(0, |(recorded_ns, callee)| {
+            let callee = &self.tree.invocations[callee.invocation as usize];
+            let bytes = [
+                call.bytes_out.or(callee.bytes_in),
+                call.bytes_in.or(callee.bytes_out),
+            ];
+            let bytes = bytes.map(|bytes| f64::from(bytes.unwrap_or(0)));
+            self.ways.net_ns((from, callee.instance), recorded_ns, bytes)
+        });
+        self.tally.time(net_ns)
+    }
+
+    fn answer_status(&self, call: &Call) -> u16 {
+        let callee = call.callees.first();
+        let callee = callee.map(|callee| &self.tree.invocations[callee.invocation as usize]);
+        transport_status(
+            callee.and_then(status),
+            callee.is_some_and(|callee| callee.is_failed),
+        )
     }
 
     fn callee(&mut self, call: &Call, callee: &plans::Callee) -> Callee<'a> {
@@ -205,6 +245,14 @@ impl<'a> One<'a, '_> {
     fn error(&self, number: Option<u32>) -> Option<&'a str> {
         let errors = &self.plan.recorded.texts.errors;
         number.map(|number| errors[number as usize].as_str())
+    }
+}
+
+/// The status of an invocation. A refusal is not repeated: with a slot, the request succeeds.
+fn status(invocation: &Invocation) -> Option<u16> {
+    match invocation.is_refused && invocation.kind == SpanKind::Server {
+        true => Some(200),
+        false => invocation.status.and_then(|status| u16::try_from(status).ok()),
     }
 }
 

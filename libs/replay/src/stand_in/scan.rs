@@ -6,7 +6,7 @@ use foldhash::HashSet;
 use plan::roots::{Arrival, RootsError};
 
 use super::by_root::ByRoot;
-use super::nested::{Tally, nest};
+use super::nested::{Changes, Tally, nest};
 use super::paths::{Repeat, Stations, repeats_a_module};
 
 /// Endpoints that are counted one by one, as many as in a survey of roots.
@@ -93,7 +93,7 @@ impl Scan {
         let tree = roots.tree(number);
         let mut tally = Tally::default();
         let bytes_in = tree.invocations.first().and_then(|first| first.bytes_in);
-        match nest(&roots.plan, &tree, &[], &mut tally) {
+        match nest(&roots.plan, &tree, &Changes::default(), &mut tally) {
             Ok(work) => _ = tally.body(bytes_in, &work),
             Err(error) => {
                 *self.refused.entry(error.to_string()).or_default() += times;

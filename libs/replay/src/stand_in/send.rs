@@ -13,7 +13,7 @@ use standin::request::{method, path};
 use standin::{PLAN_HEADER, PLAN_VERSION, StandIns, body};
 
 use super::by_root::ByRoot;
-use super::nested::{Tally, nest};
+use super::nested::{Changes, Tally, nest};
 use super::probes::{ProbeError, target};
 use crate::heads::{Heads, original};
 
@@ -24,8 +24,7 @@ const FACTS_MAX: usize = 10_000;
 pub struct Shared {
     pub roots: ByRoot,
     pub stand_ins: StandIns,
-    /// Multiply CPU times, by recorded instance; empty: none does.
-    pub factors: Vec<f64>,
+    pub changes: Changes,
     /// Numbers of the trees that are not sent.
     pub excluded: HashSet<u32>,
     /// The stand-ins, in the order of the file.
@@ -38,7 +37,7 @@ impl Shared {
     pub fn new(
         roots: ByRoot,
         stand_ins: StandIns,
-        factors: Vec<f64>,
+        changes: Changes,
         excluded: HashSet<u32>,
     ) -> Result<Self, ProbeError> {
         let targets = stand_ins.instances().iter().map(target);
@@ -46,7 +45,7 @@ impl Shared {
             targets: targets.collect::<Result<_, _>>()?,
             roots,
             stand_ins,
-            factors,
+            changes,
             excluded,
         })
     }
@@ -102,7 +101,7 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
         };
         let tree = shared.roots.tree(number);
         let mut tally = Tally::default();
-        let work = nest(&shared.roots.plan, &tree, &shared.factors, &mut tally)?;
+        let work = nest(&shared.roots.plan, &tree, &shared.changes, &mut tally)?;
         let first = tree.invocations.first().ok_or("a root has no invocation")?;
         let (body, _) = body(&work, tally.body(first.bytes_in, &work));
         let (module, instance) = shared.roots.instance(first.instance);

@@ -2,7 +2,8 @@
 
 use plan::plan::{Plan, Tree};
 use proptest::prelude::*;
-use replay::stand_in::nested::{Tally, nest};
+use replay::stand_in::nested::{Changes, Tally, nest};
+use replay::stand_in::ways::{Link, Ways};
 use serde_json::json;
 use standin::{Ends, Kind, What, Work, body, decode};
 
@@ -11,7 +12,11 @@ use crate::rows::{MS, Rows, child_of, trees, with};
 
 fn nested(plan: &Plan, tree: &Tree, factors: &[f64]) -> (Vec<u8>, Tally) {
     let mut tally = Tally::default();
-    let work = nest(plan, tree, factors, &mut tally).unwrap();
+    let changes = Changes {
+        factors: factors.to_vec(),
+        ways: Ways::default(),
+    };
+    let work = nest(plan, tree, &changes, &mut tally).unwrap();
     (work, tally)
 }
 
@@ -85,6 +90,52 @@ fn cpu_times_are_multiplied_and_other_own_time_is_not() {
     let bytes = whole(&work);
     let answer = decode(&bytes).unwrap().answer;
     assert_eq!((answer.cpu_ns, answer.gap_ns), (6 * MS as u64, 12 * MS as u64));
+}
+
+#[test]
+fn network_times_are_recorded_ones_with_the_links_of_now() {
+    let mut rows = Rows::default();
+    rows.invocation(1, [0, 0, 30 * MS], with(of("front"), json!({"node": "edge0"})));
+    let cart = with(
+        of("cart"),
+        json!({"node": "cloud0", "bytes_in": 600, "bytes_out": 400}),
+    );
+    rows.invocation(2, [10 * MS, 10 * MS, 15 * MS], with(child_of(1, 9), cart));
+    // 15 ms longer than its callee.
+    rows.call(9, 1, [5 * MS, 25 * MS], json!({}));
+    let plan = rows.plan();
+    let invocations = &trees(&plan)[0].invocations;
+    let recorded_ns = invocations[0].calls[0].net_ns.unwrap();
+    let link = |delay_ms: f64, rate_bps| {
+        Some(Link {
+            delay_s: delay_ms / 1e3,
+            rate_bps,
+        })
+    };
+    let net_ns = |node: Option<&'static str>, recorded: Option<Link>, now: Option<Link>| {
+        let node_of = |module: &str, _: &str| node.filter(|_| module == "cart");
+        let is_link = |u: &str| u == "edge0";
+        let ways = Ways::new(
+            plan.recorded.names(),
+            node_of,
+            |u, _| recorded.filter(|_| is_link(u)),
+            |u, _| now.filter(|_| is_link(u)),
+        );
+        let changes = Changes {
+            factors: Vec::new(),
+            ways,
+        };
+        let work = nest(&plan, &trees(&plan)[0], &changes, &mut Tally::default()).unwrap();
+        decode(&whole(&work)).unwrap().calls[0].net_ns as i64
+    };
+    let (before, after) = (link(1.0, None), link(20.0, Some(1e6)));
+    assert_eq!(net_ns(None, before, before), recorded_ns);
+    assert_eq!(net_ns(None, None, None), recorded_ns);
+    // Twice 19 ms, and 8,000 bits at one million a second.
+    assert_eq!(net_ns(Some("far0"), before, after), recorded_ns + 46 * MS);
+    assert_eq!(net_ns(Some("edge0"), before, after), recorded_ns - 2 * MS);
+    // A recorded link that took longer than the call.
+    assert_eq!(net_ns(Some("edge0"), link(1e3, None), after), 0);
 }
 
 #[test]

@@ -79,6 +79,32 @@ impl Figures {
     }
 }
 
+/// Delay of a link one way, seconds, and its rate, bits per second. No rate: no limit.
+pub type Way = (f64, Option<f64>);
+
+impl Figures {
+    /// The recorded link over which `u` calls `v`, else the one of the other direction.
+    pub(super) fn recorded_way(&self, u: &str, v: &str) -> Option<Way> {
+        let link = |u: &str, v: &str| self.recorded.get(&(u.to_owned(), v.to_owned()));
+        let link = link(u, v).or_else(|| link(v, u))?;
+        let rate_bps = emulated(*link).1.and(link.rate_bps);
+        Some((link.delay_s.unwrap_or(0.0).max(0.0), rate_bps))
+    }
+
+    /// The same with the placement's link, which comes first.
+    pub(super) fn way(&self, u: &str, v: &str) -> Option<Way> {
+        let placed = |u: &str, v: &str| self.placed.get(&(u.to_owned(), v.to_owned()));
+        let Some(placed) = placed(u, v).or_else(|| placed(v, u)) else {
+            return self.recorded_way(u, v);
+        };
+        let (delay_s, rate_bps) = self.recorded_way(u, v).unwrap_or_default();
+        Some((
+            placed.delay_ms.map_or(delay_s, |delay_ms| delay_ms as f64 / 1e3),
+            placed.rate_bps.map(|rate| rate as f64).or(rate_bps),
+        ))
+    }
+}
+
 /// Delay and rate of a recorded link as they are emulated. Estimates of a path without delay, such as that between processes of one
 /// machine, have a rate without meaning: such a link gets no limit.
 fn emulated(recorded: Link) -> (u64, Option<u64>) {

@@ -3,7 +3,7 @@
 //! - [`recording`]: modules, nodes and links of the recorded run.
 //! - [`placement`]: the user's file that changes them; [`error`]: what is invalid in it.
 //! - [`placed`]: the stand-ins that result, each a [`stand_in`].
-//! - [`figures`]: delay and rate of links; [`pairs`]: the nodes that call each other; [`links`]: the network of the stand-ins.
+//! - [`figures`]: delay and rate of links; [`pairs`]: the nodes that call each other; [`links`]: the network of the stand-ins; [`ways`]: those that calls take.
 //! - [`launch`]: their processes, and the files with their addresses.
 
 pub mod error;
@@ -17,6 +17,7 @@ pub mod recording;
 pub mod stand_in;
 #[cfg(test)]
 mod tests;
+pub mod ways;
 
 pub use error::PlacementError;
 pub use placed::Placed;

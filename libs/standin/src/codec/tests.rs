@@ -36,6 +36,8 @@ fn call<'a>(after: &[u16], callees: Vec<Callee<'a>>) -> Call<'a> {
         is_after_answer: false,
         what: What::Request,
         ends: Ends::Duration(9),
+        net_ns: 4,
+        answer_status: 200,
         retry_of: None,
         peer: Some("redis"),
         method: None,
@@ -80,8 +82,8 @@ fn the_bytes_of_version_1_stay_as_they_are() {
     let endpoint = "000103474554010a2f636172742f7b69647d";
     let rest = "0000000000070501f703010774696d656f75740100";
     let inner = format!("{endpoint}00{rest}");
-    // One call: wait, is_after_answer, what, ends, retry_of, peer; method to is_failed.
-    let call = "000000030200000109000105726564697300000102000000";
+    // One call: wait, is_after_answer, what, ends, net_ns, answer_status, retry_of, peer; method to is_failed.
+    let call = "00000003020000010904c801000105726564697300000102000000";
     let length = nested.len();
     let callee = format!("01046361727406636172742d31ac0228{length:02x}{inner}");
     assert_eq!(hex, format!("4343534901{endpoint}01{call}{callee}{rest}"));
@@ -226,6 +228,7 @@ fn any_call(index: u16, nested: &'static [u8]) -> impl Strategy<Value = Call<'st
                 work: nested,
             };
             Call {
+                net_ns: wait.gap_ns,
                 wait,
                 ends,
                 is_failed,

@@ -48,6 +48,8 @@ fn call(wait: Wait, ends: Ends) -> Call<'static> {
         wait,
         is_after_answer: false,
         what: What::Request,
+        net_ns: 0,
+        answer_status: 200,
         retry_of: None,
         peer: None,
         method: None,
@@ -252,6 +254,37 @@ fn an_invocation_is_done_with_the_last_answer_not_with_a_timeout() {
     assert_eq!(answer, Step::Answer { is_failed: false });
     engine.answer_sent(START_NS + 9, 0);
     assert!(engine.is_done());
+}
+
+/// Seen to fail with a network time that counts from the answer, and with one that a timeout does not end.
+#[test]
+fn an_answer_counts_when_it_has_crossed_the_network() {
+    let with_network = |ends| Call {
+        net_ns: 30,
+        ..call(after(&[], 0), ends)
+    };
+    for (ends, expected) in [
+        (Ends::Answer, (START_NS + 50, Ending::Answer)),
+        (Ends::Timeout(40), (START_NS + 40, Ending::Timeout)),
+    ] {
+        let plan = work(vec![with_network(ends)], after(&[0], 0));
+        let mut engine = Engine::new(&plan);
+        engine.start(START_NS);
+        assert_eq!(engine.next(START_NS, 0), Step::Start { call: 0 });
+        assert!(matches!(engine.next(START_NS, 0), Step::Send { .. }));
+        // A response of 20, whose answer is here after 25: 5 of 30 are over.
+        assert!(engine.waits_for_network(0, 20, START_NS + 25, false));
+        assert!(matches!(engine.next(START_NS + 39, 0), Step::Wait { .. }));
+        let (at_ns, end) = expected;
+        let step = engine.next(START_NS + 50, 0);
+        assert_eq!(step, Step::End { call: 0, at_ns, end });
+    }
+    let mut engine = Engine::new(&work(vec![with_network(Ends::Answer)], after(&[0], 0)));
+    engine.start(START_NS);
+    engine.next(START_NS, 0);
+    // All of it is over, and the answer ends the call.
+    assert!(!engine.waits_for_network(0, 20, START_NS + 50, false));
+    assert!(engine.answered_by(0, START_NS + 50, false));
 }
 
 #[test]

@@ -169,6 +169,8 @@ pub fn database(path: &str, wait: Wait, lasts_ns: u64) -> Call<'_> {
         is_after_answer: false,
         what: What::Request,
         ends: Ends::Duration(lasts_ns),
+        net_ns: 0,
+        answer_status: 200,
         retry_of: None,
         peer: Some("redis:6379"),
         method: Some("SET"),

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod refusals;
+mod results;
 mod slots;
 
 use cctf_proto::keys;
@@ -167,74 +168,6 @@ fn a_caller_gives_up_at_its_timeout_and_the_callee_works_on() {
         (good.text("error.type"), good.integer("http.response.status_code")),
         (None, Some(200))
     );
-}
-
-/// Fails if the recorded timeout hides the real result.
-#[test]
-fn a_failure_before_a_recorded_timeout_is_reported_as_it_is() {
-    let cluster = Cluster::start(&PAIR);
-    let mut failing = leaf("/failing", 0);
-    (failing.status, failing.is_failed) = (None, true);
-    let failing = standin::encode(&failing);
-    let mut call = request("/call", after(&[], 0), &failing);
-    call.ends = Ends::Timeout(60_000 * MS);
-    (call.status, call.error, call.is_failed) = (None, Some("timeout"), true);
-    let plan = work("/front", vec![call], after(&[0], 0));
-    assert_eq!(cluster.send("front", &plan).status, 200);
-    let spans = cluster.stop();
-    assert_eq!(spans.call("/call").text("error.type"), Some("500"));
-}
-
-/// Fails if the recorded failure, which has no status, hides another failure or a success.
-#[test]
-fn a_failure_without_status_is_repeated_if_the_callee_fails_as_recorded() {
-    let cluster = Cluster::start(&PAIR);
-    let nowhere = standin::encode(&leaf("/nowhere", 0));
-    let mut lost = request("/lost", after(&[], 0), &nowhere);
-    lost.callees[0].module = "nobody";
-    let planned_to = |status, fails: bool| {
-        let calls = if fails { vec![lost.clone()] } else { Vec::new() };
-        let mut work = work("/callee", calls, after(&[], 0));
-        (work.status, work.is_failed) = (status, fails);
-        // It fails because of its call, if it has one.
-        work.fails_with = if fails { vec![0] } else { Vec::new() };
-        work.answer.after = work.fails_with.clone();
-        standin::encode(&work)
-    };
-    let [failing, missing, good] = [(None, true), (Some(404), true), (Some(200), false)]
-        .map(|(status, fails)| planned_to(status, fails));
-    // Planned to succeed, it fails without the module that it calls.
-    let mut surprise = work("/callee", vec![lost.clone()], after(&[0], 0));
-    surprise.fails_with = vec![0];
-    let surprise = standin::encode(&surprise);
-    let calls = [
-        ("/a", &failing),
-        ("/b", &missing),
-        ("/c", &good),
-        ("/d", &surprise),
-    ];
-    let calls = calls.map(|(path, work)| standin::Call {
-        error: Some("ECONNRESET"),
-        status: None,
-        is_failed: true,
-        ..request(path, after(&[], 0), work)
-    });
-    let plan = work("/front", calls.to_vec(), after(&[0, 1, 2, 3], 0));
-    assert_eq!(cluster.send("front", &plan).status, 200);
-    let spans = cluster.stop();
-    for (path, error, status) in [
-        ("/a", Some("ECONNRESET"), None),
-        ("/b", Some("ECONNRESET"), None),
-        ("/c", None, Some(200)),
-        ("/d", Some("500"), Some(500)),
-    ] {
-        let call = spans.call(path);
-        assert_eq!(
-            (call.text("error.type"), call.integer("http.response.status_code")),
-            (error, status),
-            "{path}"
-        );
-    }
 }
 
 /// Fails if a caller that gives up at once takes the request back before it is written.
