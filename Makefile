@@ -35,8 +35,9 @@ FILE ?= invocations
 # Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
 # Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, replay, stats, validate, parquet, verdict, report, simgrid. Default: all.
-# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, dependence, hosts, links, simgrid.
-# Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain and dependence need toxiproxy; simgrid needs SimGrid.
+# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, dependence, shop, hosts, links, simgrid.
+# Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain and dependence need toxiproxy; simgrid needs SimGrid;
+# shop needs root, toxiproxy and the languages of the shop.
 PARTS ?=
 # Spans of each load of `make bench-scale`.
 SCALE_SPANS ?= 1000000,10000000,100000000
@@ -70,7 +71,8 @@ IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://
 ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
 CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_PORT),--chain $(if $(NETNS),--netns --toxiproxy $(TOOLS)/bin/toxiproxy-server --link-delay $(LINK_DELAY) --link-rate $(LINK_RATE)))
 SHOP := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SHOP_PORT),--application examples/start --collector $(TOOLS)/bin/otelcol)
-FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstring links,$(PARTS))$(findstring chain,$(PARTS))$(findstring dependence,$(PARTS)),,none)),,collector toxiproxy)
+FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstring links,$(PARTS))$(findstring chain,$(PARTS))$(findstring dependence,$(PARTS)),,none)),,collector toxiproxy) \
+  $(if $(and $(PARTS),$(if $(findstring shop,$(PARTS)),,none)),,toxiproxy need-shop)
 # Static binaries run in an image without any other file.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 

@@ -9,7 +9,7 @@
 //! - [`hosts`]: the rows of a node under a known load agree with the kernel's counters, from the service and from the Collector.
 //! - [`links`]: links.json agrees with the delay and rate that were set; one wrong clock is reported and changes nothing else.
 //! - [`replay`]: `cctf compare` calls replays of an unchanged service the same, and names a change of the service or the requests;
-//!   stand-ins in place of the services.
+//!   stand-ins in place of the services, and of the shop in five languages.
 //! - [`simgrid`]: SimGrid and our own simulator predict busier runs of a chain from a quiet one.
 //! - [`regression`]: CPU times estimated from `process.cpu.time` are those of the requests.
 //!
@@ -51,7 +51,8 @@ struct Flags {
     #[arg(long, default_value = "120s")]
     duration: String,
     /// Parts to measure. Default: all. `hosts` and `links` need root and the binaries of `make collector` and `make toxiproxy`;
-    /// `replay-chain` and `dependence` need the latter; `simgrid` needs SimGrid.
+    /// `replay-chain` and `dependence` need the latter; `simgrid` needs SimGrid;
+    /// `shop` needs root, toxiproxy and `make need-shop`.
     #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,
 }
@@ -83,7 +84,7 @@ const STOLEN_MAX: f64 = 0.5;
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
-const PARTS: [Part; 14] = [
+const PARTS: [Part; 15] = [
     Part::new("lindley", lindley::check, STOLEN_MAX),
     Part::new("neighbours", neighbours::check, STOLEN_MAX),
     Part::new("stations", stations::check, STOLEN_MAX),
@@ -95,11 +96,12 @@ const PARTS: [Part; 14] = [
     Part::new("sensitivity", replay::check_sensitivity, STOLEN_MAX),
     Part::new("stand-ins", replay::check_stand_ins, STOLEN_MAX),
     Part::new("dependence", replay::check_dependence, STOLEN_MAX),
+    Part::new("shop", replay::check_shop, STOLEN_MAX),
     Part::new("hosts", hosts::check, STOLEN_MAX),
     Part::new("links", links::check, STOLEN_MAX),
     Part::new("simgrid", simgrid::check, STOLEN_MAX),
 ];
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "lindley",
     "neighbours",
     "stations",
@@ -111,6 +113,7 @@ const NAMES: [&str; 14] = [
     "sensitivity",
     "stand-ins",
     "dependence",
+    "shop",
     "hosts",
     "links",
     "simgrid",

@@ -6,12 +6,14 @@
 //! - [`sensitivity`]: replays after one change, which the verdict names first.
 //! - [`stand_ins`]: stand-ins in place of the services.
 //! - [`dependence`]: the same with a slower callee, for a program with known branches.
+//! - [`shop`]: the same for the shop of `examples/`, with a service behind a link.
 
 mod chain;
 mod dependence;
 mod pairs;
 mod proxy;
 mod sensitivity;
+mod shop;
 mod site;
 mod stand_ins;
 
@@ -19,4 +21,5 @@ pub use chain::check as check_chain;
 pub use dependence::check as check_dependence;
 pub use pairs::check as check_pairs;
 pub use sensitivity::check as check_sensitivity;
+pub use shop::check as check_shop;
 pub use stand_ins::check as check_stand_ins;
