@@ -1,5 +1,6 @@
 //! The shop of `examples/`: 500 requests through services in five languages and the real Collector give exactly the invocations and
 //! calls of the services' own logs, and figures that DuckDB confirms. `docs/languages.md` lists the fields that each language fills.
+//! Stand-ins repeat some of the requests with the same calls.
 //!
 //! Seen to fail with name lookups counted as calls, without a retry in the front's log, and with a changed cell in the table.
 
@@ -11,7 +12,7 @@ mod truth;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use e2e::binaries::{Done, command};
+use e2e::binaries::{Done, cctf, command};
 use e2e::exclusive;
 use e2e::rows;
 use e2e::sources::root;
@@ -22,6 +23,18 @@ use crate::exports::check_shop;
 use crate::stats::compare_stats;
 
 const REQUESTS: usize = 500;
+/// Requests that stand-ins repeat: those of the first five seconds.
+const REPEATED: &str = "50";
+/// Services of the shop, and the one of this project that they call.
+const MODULES: [&str; 7] = [
+    "advice",
+    "catalog",
+    "front",
+    "mailer",
+    "shipping",
+    "stock",
+    "tunable-svc",
+];
 /// 500 requests, with a timeout that lets a busy machine fall behind: the front takes a bounded number of them at a time.
 const LOAD: [&str; 8] = [
     "--rate",
@@ -73,7 +86,38 @@ fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
     }
     table::check(&invocations, &calls);
     compare_stats(&logs.path().join("r"), &[]);
+    repeat_by_stand_ins(logs.path());
     check_shop(&logs.path().join("r"));
+}
+
+/// Repeats the first requests of the run by stand-ins. Each must have the recorded calls and statuses.
+fn repeat_by_stand_ins(logs: &Path) {
+    let _machine = exclusive::machine();
+    let recorded = logs.join("r");
+    let mut run = command("cctf").unwrap();
+    run.args([
+        "run",
+        "--run-id",
+        "again",
+        "--format",
+        "json",
+        "--limit",
+        REPEATED,
+        "--stand-in",
+    ])
+    .arg(&recorded)
+    .arg("--logs-dir")
+    .arg(logs);
+    let report = Done::success("run --stand-in", &mut run).unwrap().json().unwrap();
+    let modules: BTreeSet<&str> = (report["stand_ins"].as_array().unwrap().iter())
+        .map(|stand_in| stand_in["module"].as_str().unwrap())
+        .collect();
+    assert_eq!(modules, BTreeSet::from(MODULES), "{report}");
+    let folders = [recorded, logs.join("again")].map(|run| run.into_os_string());
+    let flags = ["compare", "--format", "json"].map(std::ffi::OsString::from);
+    let compared = cctf(&[&flags[..], &folders].concat()).unwrap().json().unwrap();
+    assert_eq!(compared["pairing"]["roots"].to_string(), REPEATED, "{compared}");
+    assert_eq!(compared["graph"], Value::Array(Vec::new()), "{compared}");
 }
 
 /// Runs the shop, whose services log to `shop`, and returns the report.
