@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::replay::{ENDED, meta};
 use crate::stats::{Logs, row};
@@ -126,28 +126,27 @@ fn an_impossible_placement_is_refused_before_anything_starts() {
         ("[", "placement.json: it is not valid JSON: EOF while parsing"),
     ] {
         fs::write(&placement, text).unwrap();
-        let output = cctf(&[
-            "run",
-            "--stand-in",
-            "r",
-            "--bin-dir",
-            "/nowhere",
-            "--run-id",
-            "new",
-        ])
-        .args([
-            "--logs-dir".as_ref(),
-            logs.path(),
-            "--placement".as_ref(),
-            &placement,
-        ])
-        .output()
-        .unwrap();
+        let output = stand_ins(logs.path(), &placement).output().unwrap();
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(sentence) && text.lines().count() == 1, "{text}");
         assert!(!logs.path().join("new").exists());
     }
+}
+
+/// The command that would repeat the run `r` as the run `new` if it found the binaries.
+fn stand_ins(logs: &Path, placement: &Path) -> Command {
+    let mut command = cctf(&[
+        "run",
+        "--stand-in",
+        "r",
+        "--bin-dir",
+        "/nowhere",
+        "--run-id",
+        "new",
+    ]);
+    command.args(["--logs-dir".as_ref(), logs, "--placement".as_ref(), placement]);
+    command
 }
 
 /// Seen to fail: everything had started, and an empty run was left.
@@ -156,24 +155,7 @@ fn what_no_stand_in_can_do_is_refused_before_anything_starts() {
     let logs = recorded();
     let placement = logs.path().join("placement.json");
     let refused = |flags: &[&str]| {
-        let output = cctf(&[
-            "run",
-            "--stand-in",
-            "r",
-            "--bin-dir",
-            "/nowhere",
-            "--run-id",
-            "new",
-        ])
-        .args([
-            "--logs-dir".as_ref(),
-            logs.path(),
-            "--placement".as_ref(),
-            &*placement,
-        ])
-        .args(flags)
-        .output()
-        .unwrap();
+        let output = stand_ins(logs.path(), &placement).args(flags).output().unwrap();
         assert!(!logs.path().join("new").exists());
         let text = stderr(&output);
         // The self-check of these rows has a warning.

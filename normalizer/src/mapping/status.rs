@@ -1,29 +1,10 @@
 //! Status codes: the numbers of gRPC's names, and the range of HTTP's.
 
-/// Names of the gRPC status codes 0 to 16 (gRPC, "Status codes and their use in gRPC").
-const GRPC_NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
+use cctf_proto::cctf::GRPC_CODES;
 
 /// The code of a gRPC or Connect name, in upper or lower case or in the form of Go and .NET (`NotFound`).
 pub fn grpc_code(name: &str) -> Option<i64> {
-    match GRPC_NAMES.iter().position(|known| is_same_name(known, name)) {
+    match GRPC_CODES.iter().position(|known| is_same_name(known, name)) {
         Some(code) => Some(code as i64),
         // Connect and Go spell it with one l.
         None if name.eq_ignore_ascii_case("canceled") => Some(1),

@@ -29,8 +29,8 @@ pub const NO_ANSWER: [&str; 13] = [
 /// Further errors: the conventions' value for an error of unknown class, and those of the load driver.
 const ERRORS: [&str; 3] = ["_OTHER", "bad_response", "interrupted"];
 
-/// Names of gRPC's status codes.
-const GRPC_CODES: [&str; 17] = [
+/// Names of the gRPC status codes 0 to 16 (gRPC, "Status codes and their use in gRPC").
+pub const GRPC_CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",

@@ -15,7 +15,7 @@ served. The simulation shows how waits change if you change slots, speeds or arr
   swf/N.swf                      requests of instance N in the Standard Workload Format, in microseconds
   src/main/java/Stations.java    the simulation
 Each instance is simulated on its own: requests arrive when they were recorded, and calls last as long as recorded. Use cctf plan or
-another target if a slower instance must delay those that call it.
+another target if a slower instance must delay its callers.
 
 Examples (require Java 17 and Maven; Maven downloads CloudSim Plus 8.5.7):
   cctf export cloudsim logs/latest --out stations

@@ -41,10 +41,10 @@ pub struct CommonArgs {
     /// Only roots that arrive before this offset.
     #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
     to: Option<Duration>,
-    /// Only the first N roots of those that --from and --to select.
+    /// Only the first N of the roots that --from and --to select.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Refuse the export if results can be wrong because of what it assumes.
+    /// Refuse the export if an assumption can make its results wrong.
     #[arg(long)]
     strict: bool,
     /// Output format of the summary.

@@ -64,8 +64,8 @@ pub struct ReplayArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
-    /// URL of the service that gets the requests. With MODULE=, it gets those that MODULE received in the recording; without, those
-    /// of all modules that have no --target of their own. Repeatable.
+    /// URL of the service that gets the requests. With MODULE=, it gets the requests that MODULE received in the recording.
+    /// Without MODULE=, it gets the requests of all modules that have no --target of their own. Repeatable.
     #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present_any = ["dry_run", "stand_in"], action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
     /// Path to the stand-ins file: send each request, with its plan, to stand-ins. They execute the plan in place of the application.
