@@ -40,11 +40,11 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Send HTTP load at a given rate to one endpoint of a running service.
     Load(Box<load::LoadArgs>),
-    /// Send a recorded run again, to live services, at its recorded times.
+    /// Send the requests of a recorded run again to live services, at the recorded times.
     Replay(Box<replay::ReplayArgs>),
-    /// Write a recorded run as a plan for simulators: arrivals, own work, calls, and the order of calls.
+    /// Write the plan of a recorded run for simulators: when requests arrive, the work of each service, and the order of calls.
     Plan(plan::PlanArgs),
-    /// Write a recorded run in the format of another tool: simulators, viewers.
+    /// Write a recorded run in the format of another tool, such as a simulator or a viewer.
     Export(export::ExportArgs),
     /// Record that a module (one service of an application) was scaled or migrated.
     Event(Box<event::EventArgs>),
@@ -64,11 +64,11 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
     Merge(merge::MergeArgs),
-    /// Replace all names of a run by hashes, and shift its times, so that others may read it.
+    /// Copy a run with hashes instead of names and with shifted times, so that you can share the copy.
     Anonymise(anonymise::AnonymiseArgs),
     /// Print the schema of a CCTF file, for tools such as DuckDB.
     Schema(schema::SchemaArgs),
-    /// Print a script with which your shell completes cctf's commands and flags.
+    /// Print a completion script for your shell, for cctf's commands and flags.
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write the pages of all subcommands.
     Man(man::ManArgs),

@@ -16,13 +16,13 @@ use super::run_target::find;
 use super::{DONE, Format, print, print_json};
 
 const AFTER_HELP: &str = "\
-Names, paths, ids and addresses become keyed hashes, free texts become one hash each, and all times are shifted by the same whole
-number of minutes. Numbers, stages, methods, protocols and names of metrics stay, and so do the figures of cctf stats. Unknown
-fields are left out. docs/anonymise.md lists every field, and what stays visible: timing patterns, sizes, the call graph, and
-endpoints with few calls, which this command reports.
+Names, paths, ids and addresses become keyed hashes. Each free text becomes one hash. All times are shifted by the same whole
+number of minutes. Numbers, stages, methods, protocols and names of metrics do not change, so cctf stats prints the same figures.
+Fields that CCTF does not define are left out. docs/anonymise.md lists every field. Some things stay visible: timing patterns,
+sizes, the call graph, and endpoints with few calls. The command lists these endpoints.
 
-Equal values have equal hashes in all runs of one key. So anonymised runs can be compared and merged, and replays still refer to
-the recorded run. Whoever has the key can find out which name a hash stands for, by hashing names. Keep it secret, or delete it.
+With the same key, equal values have equal hashes in all runs. So anonymised runs can be compared and merged, and replays still
+refer to the recorded run. Whoever has the key can hash a name and search for the hash. Keep the key secret, or delete it.
 
 Examples:
   cctf anonymise logs/latest --key secret.key --new-key --out shared/run
@@ -45,7 +45,7 @@ const NAME_WIDTH_MAX: usize = 40;
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf anonymise --help")]
 pub struct AnonymiseArgs {
-    /// Run id, or path to a run's folder. Later parts of the run are included.
+    /// Run id, or path to a run's folder. The later parts (folders) of a long run are included.
     #[arg(value_name = "DIR|RUN_ID")]
     run: String,
     /// Path to the folder that contains all runs.

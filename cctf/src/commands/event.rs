@@ -31,9 +31,9 @@ Examples:
     cctf event migrate --app-id shop --module front --from edge0 --node cloud0 --stage cloud --instance front-7f9c \\
       --otlp-endpoint http://127.0.0.1:4317
 
-In every open run, the normalizer adds the event to placement_events.jsonl, with the time of this command and inferred=false.
-Events that the normalizer itself infers from telemetry have inferred=true. The event is an annotation: it does not start or
-stop an instance.
+The normalizer adds the event to placement_events.jsonl of every run that has not ended, with the time of this command and
+inferred=false. Events that the normalizer itself infers from telemetry have inferred=true. The event is an annotation: it does
+not start or stop an instance.
 
 Use the names in the module's telemetry: --module is service.name, --app-id is service.namespace, and --node is the node in
 invocations.jsonl. With other names, the event belongs to a different module.

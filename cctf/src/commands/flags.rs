@@ -29,10 +29,10 @@ pub struct LoadFlags {
     /// the stored value; for work, the size of the response, rounded up to KiB. Neither accepts a range.
     #[arg(long, env = "CCTF_SIZE", default_value = "8192", value_name = "BYTES")]
     pub size: Sizes,
-    /// Distribution of the time gaps between requests.
+    /// Distribution of the times between requests.
     #[arg(long, env = "CCTF_ARRIVALS", value_enum, default_value = "constant")]
     pub arrivals: Arrivals,
-    /// Seed of the random gaps and bodies. The same seed repeats both. Trace ids never repeat.
+    /// Seed of the random times and bodies. The same seed gives the same times and bodies, but always new trace ids.
     #[arg(long, env = "CCTF_SEED", default_value_t = 1)]
     pub seed: u64,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub struct SendFlags {
     /// Lateness is how long after its scheduled time the driver sent a request.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
     pub connections: usize,
-    /// Maximum time of each wait: for a free connection, then for the response.
+    /// Maximum time to wait for a free connection, and then again for the response.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub timeout: DurationArg,
     /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Repeatable.
@@ -78,7 +78,7 @@ pub struct RunFlags {
 
 #[derive(Debug, Clone, Args)]
 pub struct LinkFlags {
-    /// Run each node in its own network namespace, and emulate the links between them. Requires root, and --chain or --stand-in.
+    /// Run each node in a network namespace of its own, and emulate the links between nodes. Requires root, and --chain or --stand-in.
     #[arg(long, env = "CCTF_NETNS", requires = "nodes")]
     pub netns: bool,
     /// With --chain --netns: one-way delays of the links ep0-edge0 and edge0-cloud0.

@@ -37,7 +37,7 @@ Columns:
                and the number of further ones. With --validate also 'valid', or the number of warnings or errors
 
 Without --validate, the command reads no rows, but only run_meta.json, nodes.json, and the names, sizes and last bytes of files.
-It skips folders that contain no folder cctf: they are not runs.
+It skips folders without a subfolder cctf, because they are not runs.
 
 Exit codes:
   0  the runs were listed, including damaged ones

@@ -14,12 +14,11 @@ use super::{DONE, Format, print, print_json};
 
 const AFTER_HELP: &str = "\
 The result is what a single normalizer would have written if it had received all the data. The merge sorts the rows (the lines
-of the files) by time and drops duplicates. An orphan is a row whose parent is missing in its folder. If another folder contains
-the parent, the row gets its missing reference. The merge also recomputes links, modules and clock offsets. docs/merge.md has
-every rule.
+of the files) by time and drops duplicates. If the parent of a row is missing in the row's own folder, the merge searches the
+other folders for it. It also recomputes links, modules and clock offsets. docs/merge.md has every rule.
 
-The merge writes to a hidden folder beside OUT and renames it to OUT when it is complete. Meanwhile it needs free disk space
-there: up to two and a half times the size of the folders.
+The merge writes to a hidden folder beside OUT. When the result is complete, it renames this folder to OUT. The disk of OUT needs
+free space of up to two and a half times the size of the input folders.
 
 Examples:
   cctf merge logs/all logs/edge0 logs/edge1 logs/cloud0

@@ -24,9 +24,13 @@ Examples:
   cctf report before --against after --out compared.html
   cctf report json-60 gzip-60 hash-60 --out all.html
 
-The page works offline, in light and dark, and has at most 500 KB at any length of the run. It shows verdicts, rates and
-utilisation over time, a heat map of latencies in which a window of time can be chosen, statistics of modules and endpoints with their
-confidence intervals, the call graph, links, hosts, the slowest, median and failed traces, validation and lint. docs/report.md describes it.
+The page works offline, in light and dark mode, and has at most 500 KB, however long the run is. It shows:
+  the results of all checks, including those of cctf validate and cctf stats --lint
+  rates and utilisation over time, and a heat map of latencies in which you can select a period
+  statistics of modules and endpoints with confidence intervals
+  the call graph, links and hosts
+  the slowest, median and failed traces
+docs/report.md describes the page.
 
 Exit codes:
   0  the page was written
@@ -50,10 +54,10 @@ pub struct ReportArgs {
         value_name = "FILE"
     )]
     out: PathBuf,
-    /// Second run, to which the run is compared.
+    /// Second run, with which the first one is compared.
     #[arg(long, value_name = "DIR|RUN_ID")]
     against: Option<String>,
-    /// Validate runs of more than 256 MiB, too. This takes memory in proportion to the run.
+    /// Also validate runs of more than 256 MiB. The memory for this grows with the size of the run.
     #[arg(long)]
     validate: bool,
 }

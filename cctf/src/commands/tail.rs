@@ -39,18 +39,19 @@ Examples:
   The traces of the newest run, each as a tree as soon as it is finished:
     cctf tail --traces --format text
 
-On a terminal, each row is one line of columns. Times are UTC, '-' means unknown, and ids are shortened to 8 digits. Into a pipe
-or a file, the command copies the lines byte for byte. --format overrides this. The command shows only complete lines.
+On a terminal, the command prints the rows in columns. Times are UTC, '-' means unknown, and ids are shortened to 8 digits. If the
+output is a pipe or a file, the command copies the lines byte for byte. --format overrides this. The command shows only complete
+lines.
 
-A long run continues in further folders (RUN_ID-0002 and so on). The command follows it there, even if old folders are deleted
+A long run has further folders (RUN_ID-0002 and so on). The command continues with them, even if older folders are deleted
 meanwhile. The command exits when the run ends, or at Ctrl-C.
 
-With --traces, the command reads invocations and calls from the first row on and prints the trees of cctf trace, or with json
-one object per line. A trace is finished when no row of it has come for --trace-idle, or when the run has ended. Rows that come
-later are a tree of their own. 'incomplete' marks a trace that was printed before it was finished. This happens with
---no-follow and at Ctrl-C. It also happens if too much is in memory: 100000 rows of one trace, over 200000 rows in
-all, or over 50000 traces. With --lines N, the command reads the last N lines of each of the two files. Rows before them are
-then missing in the trees.
+With --traces, the command reads all invocations and calls, and prints each trace like cctf trace. With --format json, a trace is
+one line. A trace counts as finished when no new row of it has come for the time of --trace-idle, or when the run has ended. Later
+rows of a finished trace are printed as another tree. 'incomplete' marks a trace that was printed before it was finished. There
+are three reasons: --no-follow, Ctrl-C, or too many rows in memory (100000 of one trace, over 200000 in all, or over 50000
+traces). With --lines N, the command reads only the last N lines of each of the two files, so earlier rows are missing in the
+trees.
 
 Exit codes:
   0  the run has ended, the requested lines were shown, Ctrl-C was pressed, or the reader closed the pipe

@@ -26,29 +26,31 @@ Examples:
     cctf trace latest $(jq -r '[.rt_ms, .trace_id] | @tsv' logs/latest/cctf/invocations.jsonl | sort -n | tail -n 1 | cut -f 2)
 
 Rows:
-  MODULE@NODE METHOD PATH   an invocation. The calls that it made are below it
-  -> METHOD PATH            a call. The invocation that it caused is below it. If there is none, the line shows the peer's name
-Rows of the same level are in the order of time. A row whose caller is missing (an orphan) is the root of a tree of its own.
+  MODULE@NODE METHOD PATH   an invocation: a request that an instance processed. The calls that it made are below it
+  -> METHOD PATH            a call: a request that was sent. The invocation that it caused is below it. If there is none, the line
+                            shows the name of the receiver
+Rows of the same level are in the order of time. The first row of a tree is its root. A row whose caller is missing (an orphan)
+starts another tree.
 
 Columns (times in ms, '-' if unknown):
   *        the row is on the critical path. This path goes from the end of the root back to its start: at each point, it
-           enters the child that ended last before that point. Only time saved on it can make the root shorter
+           enters the child that ended last before that point. To make the root shorter, save time on this path
   start    time since the start of the root. '~' marks an estimate
   took     time from arrival to end
   queue, service, cpu, network
            recorded values of an invocation
-  own      of an invocation: service time during which none of its calls was in progress. Of a call: its time outside of the
-           invocation that it caused, which is spent on the network and on connection set-up. Of a call without an
-           invocation: all of its time
+  own      of an invocation: service time during which none of its calls was in progress. Of a call: time for the network and
+           for connection set-up, which is its time outside of the invocation that it caused. If the run has no such
+           invocation, all of the call's time
   status   HTTP or gRPC status
   notes    class of the error, flags of the row (orphan, late and others), number of repeated sends
 
 Clocks of different nodes are never compared. If a call and its invocation are on different nodes, the invocation is assumed
-to be in the middle of the call. An invocation caused by a message from another node is placed where the
-sending of the message ended. It is not on the critical path, because the sender does not wait for it.
+to be in the middle of the call. If a message from another node caused an invocation, the invocation is assumed to start at the
+end of sending. Such an invocation is not on the critical path, because the sender does not wait for it.
 
 The command reads each file of all parts once. While the run is running, rows may still be missing. With --format json, the
-rows are a list in the order of the tree, and 'parent' is the index of the row above.
+rows are a list in the order of the tree, and 'parent' is the index of the parent row.
 
 Exit codes:
   0  the trace was shown

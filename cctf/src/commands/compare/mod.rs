@@ -45,14 +45,14 @@ Examples:
   cctf compare before after
   cctf compare logs/recorded logs/replayed --format json | jq .verdict
   cctf compare before after --format html --out compared.html
-  Write a file that changes two margins, and compare by these margins:
+  Write a file that changes two margins, and compare with these margins:
     printf 'service_mean = 0.05\\nresponse_p95 = 0.2\\n' > wide.toml
     cctf compare before after --margins wide.toml
 
-A is the first run, B the second one. If one replays the other, each request is compared with its original, through the whole
-tree of calls. Otherwise figures are compared by module and endpoint.
+A is the first run, B the second one. If one run replays the other, each request is compared with the recorded original, including
+all calls that it caused. Otherwise, the figures of modules and endpoints are compared.
 
-Voters are the figures that decide:
+Voters are the figures that take part in the verdict:
   load         lateness of the load driver, arrivals
   structure    call graph, statuses, slots, overload failures
   by module    means of service time, CPU time, CPU wait and wake-up time; unexplained waits
@@ -61,11 +61,11 @@ A built-in simulator computes waits from arrivals, service times and slots. The 
 reproduce is unexplained. Each voter has a margin: differences up to it do not count.
 
 Verdicts:
-  same         the 90% interval of each voter's difference lies within its margin
+  same         the 90% confidence interval of each voter's difference lies within the voter's margin
   differs      the interval of at least one voter's difference lies wholly outside its margin, or a voter without an interval
                differs. For this verdict, the confidence level of the intervals is corrected for the number of voters (Holm's method). Voters without an interval: slots; if one run replays the
                other, also call graph, statuses and arrivals
-  cannot tell  neither; the output states how many requests would decide, if that can be estimated
+  cannot tell  neither of these. If it can be estimated, the output states how many requests would be enough to decide
   void         the load driver was late, so the modules did not get the intended arrivals
 
 docs/compare.md describes voters, margins and the JSON output.

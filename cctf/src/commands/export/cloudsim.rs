@@ -8,14 +8,14 @@ use export::targets::cloudsim::CloudSim;
 use super::common::{self, CommonArgs, EXIT_CODES};
 
 const AFTER_HELP: &str = "\
-CloudSim Plus (https://cloudsimplus.org) simulates clouds in Java. The export is a Maven project that simulates the instances of
-the run as stations: each station is a VM with one processing element (PE) for each slot. A VM takes its recorded requests first come, first
-served. The simulation shows how waits change if you change slots, speeds or arrivals in OUT/stations.csv, in the program, or in the workload files:
+CloudSim Plus (https://cloudsimplus.org) simulates clouds in Java. The export is a Maven project that simulates each instance of
+the run as a virtual machine (VM). The VM has one processing element for each slot of the instance, and processes the recorded
+requests first come, first served. To see how waits change, change slots, speeds or arrivals in these files:
   stations.csv                   instances with their slots
   swf/N.swf                      requests of instance N in the Standard Workload Format, in microseconds
   src/main/java/Stations.java    the simulation
-Each instance is simulated on its own: requests arrive when they were recorded, and calls last as long as recorded. Use cctf plan or
-another target if a slower instance must delay its callers.
+Each instance is simulated independently of the others: its requests arrive at the recorded times, and its calls last as long as
+recorded. If a slower instance must delay its callers, use cctf plan or another target.
 
 Examples (require Java 17 and Maven; Maven downloads CloudSim Plus 8.5.7):
   cctf export cloudsim logs/latest --out stations

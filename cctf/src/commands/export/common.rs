@@ -35,7 +35,7 @@ pub struct CommonArgs {
     /// Path to the folder of the export. It must not exist.
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
-    /// Only roots that arrive at or after this offset from the run's first root, such as 10s or 1m30s, with everything below them.
+    /// Only roots (requests from outside) that arrive at or after this offset from the first one, such as 10s or 1m30s.
     #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
     from: Option<Duration>,
     /// Only roots that arrive before this offset.

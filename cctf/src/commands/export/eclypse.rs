@@ -8,17 +8,18 @@ use export::targets::eclypse::Eclypse;
 use super::common::{self, CommonArgs, EXIT_CODES};
 
 const AFTER_HELP: &str = "\
-ECLYPSE (https://github.com/eclypse-org/eclypse) simulates placements of applications between edge and cloud, in Python. The export
+ECLYPSE (https://github.com/eclypse-org/eclypse) simulates in Python how applications are placed between edge and cloud. The export
 is for placement only, because ECLYPSE has no queues:
-  infrastructure.json    nodes: CPUs, memory (GiB), mean own time (ms); links: latency (ms), bandwidth (Mbit/s)
-  application.json       a service for each instance: the CPUs that it used; interactions: the bandwidth that they used (Mbit/s)
+  infrastructure.json    nodes with CPUs, memory (GiB) and mean own time (ms); links with latency (ms) and bandwidth (Mbit/s)
+  application.json       a service for each instance, with the CPUs that it used; interactions between services, with the bandwidth
+                         that they used (Mbit/s)
   placement.json         the recorded node of each service
-  place.py               places the services, and shows which requirements are not met
+  place.py               a program that places the services and prints the requirements that are not met
 
 Examples (require the Python packages eclypse 0.9.1 and pyyaml):
   cctf export eclypse logs/latest --out placement
   python3 placement/place.py                  # the recorded placement
-  python3 placement/place.py moved.json       # one of your own: a JSON object with a node for each service
+  python3 placement/place.py moved.json       # your own placement: a JSON object with a node for each service
 
 docs/export/eclypse.md describes each field.
 ";

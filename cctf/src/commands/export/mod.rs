@@ -23,12 +23,12 @@ Examples:
   cctf export perfetto logs/latest --out timeline     # for the viewer https://ui.perfetto.dev
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
-  cctf export simgrid logs/latest --out simulation    # which writes its results as a run
-  cctf export parquet logs/latest --out data          # many runs, for SQL and data frames
+  cctf export simgrid logs/latest --out simulation    # a simulation that writes its results as a run
+  cctf export parquet logs/latest --out data          # one or more runs, for SQL and data frames
 
-Each target has a page in docs/export, with the origin of each field, units, what is lost, and how to run the result.
-If a run does not state a value that the target needs, the export assumes one. It prints its assumptions and writes them to
-OUT/assumptions.json. With --strict, the command refuses an export if an assumption can make its results wrong.";
+Each target has a page in docs/export. It states the source and the unit of each field, what is lost, and how to use the export.
+If the target needs a value that a run does not state, the export assumes one. It prints its assumptions and writes them to
+OUT/assumptions.json. With --strict, the command refuses the export if an assumption can make results wrong.";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]
@@ -43,14 +43,14 @@ enum Target {
     Cloudsim(cloudsim::CloudSimArgs),
     /// An application, an infrastructure and the recorded placement for the simulator ECLYPSE.
     Eclypse(eclypse::EclypseArgs),
-    /// A data set of Parquet files, for DuckDB, polars, pandas and Spark. It can have many runs.
+    /// A data set of Parquet files with one or more runs, for DuckDB, polars, pandas and Spark.
     #[cfg(feature = "parquet")]
     Parquet(parquet::ParquetArgs),
     /// A timeline for the trace viewer Perfetto: a track for each slot, arrows for calls, counters.
     Perfetto(perfetto::PerfettoArgs),
-    /// A platform, stations and work for the simulator SimGrid, with the programs that simulate them.
+    /// Hosts, services and their work for the simulator SimGrid, with programs that simulate them.
     Simgrid(simgrid::SimgridArgs),
-    /// A workflow of WfCommons (WfFormat 1.5): a graph of tasks with runtimes, CPU use, files and machines.
+    /// A workflow in the format of WfCommons (WfFormat 1.5): a graph of tasks with runtimes, CPU use, files and machines.
     Wfformat(wfformat::WfFormatArgs),
 }
 

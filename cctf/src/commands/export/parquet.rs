@@ -27,13 +27,13 @@ Examples:
     SELECT module_id, count(*), quantile_disc(rt_ms, 0.99) FROM invocations GROUP BY ALL;
 
 DATASET has a folder for each file of a run: invocations/run_id=RUN/bucket=000/part-0.parquet and so on. Rows are sorted by trace
-and time. All rows of a trace, of invocations and of calls, are in the bucket with the same number. Times and durations are
-integers of nanoseconds, in columns *_ns. duckdb.sql and spark.sql have views with the columns of the JSON files, so that the same
-query runs over both. index.json lists types, runs, counts and ranges. docs/export/parquet.md describes each column, and how
-DuckDB, polars, pandas and Spark read the data set.
+and time. The trace id decides the bucket, so all invocations and calls of a trace are in buckets of the same number.
+Times and durations are integers in nanoseconds, in columns *_ns. duckdb.sql and spark.sql have views with the columns of the JSON
+files, so that one query works on both. index.json lists types, runs, counts and ranges. docs/export/parquet.md describes each
+column, and how DuckDB, polars, pandas and Spark read the data set.
 
-A long run is exported with all of its parts. The export needs free disk space for its temporary files: up to the size of the
-largest run, beside DATASET. A new data set appears by one rename, when it is complete.
+The export includes all parts (folders) of a long run. Its temporary files are beside DATASET and need up to the size of the
+largest run. A new data set gets its name only when it is complete.
 
 Exit codes:
   0  the runs are in the data set

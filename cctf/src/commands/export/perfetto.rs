@@ -8,15 +8,15 @@ use export::targets::perfetto::Perfetto;
 use super::common::{self, CommonArgs, EXIT_CODES};
 
 const AFTER_HELP: &str = "\
-Perfetto (https://perfetto.dev) is a viewer for traces, and a database that answers SQL about them. The export is one file,
-OUT/trace.pftrace. Open it at https://ui.perfetto.dev, which reads it in the browser and uploads nothing. It has:
-  a group for each node, and in it a group for each instance;
-  in that a track for each slot, with the invocations that it processed and their calls;
-  tracks for waits in the queue, and for calls that overlap others;
-  arrows from each call to the invocation that it caused;
-  counters: CPU usage of nodes (percent), requests in flight and queue lengths of instances.
-All times are the recorded ones, in nanoseconds since the Unix epoch. Clocks of nodes are not corrected: an arrow can point
-backwards. Rows do not name the slot: the export assigns the free slot with the lowest number.
+Perfetto (https://perfetto.dev) is a viewer for traces, and a database for SQL queries on them. The export is one file,
+OUT/trace.pftrace. Open it at https://ui.perfetto.dev, which reads the file in the browser and uploads nothing. The file has:
+  a group for each node, with a group for each instance on the node
+  in the group of an instance: a track for each slot (a thread that processes one request at a time), with the requests and their
+  calls; tracks for waits in the queue, and for calls that overlap others
+  an arrow from each call to the invocation (the processed request) that it caused
+  counters: CPU usage of nodes (percent), requests in flight and queue lengths of instances
+All times are the recorded ones, in nanoseconds since the Unix epoch. The clocks of nodes are not corrected, so an arrow can point
+backwards. The run does not state which slot processed a request. The export assigns the free slot with the lowest number.
 
 Examples:
   cctf export perfetto logs/latest --out timeline

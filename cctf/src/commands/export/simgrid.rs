@@ -12,10 +12,10 @@ use crate::commands::run_target::find;
 
 const AFTER_HELP: &str = "\
 SimGrid (https://simgrid.org) is a simulator of distributed systems. The export has:
-  the platform: hosts with speeds and CPUs, and links
-  the stations: slots, policies, queue limits, and the node of each instance
-  the work: arrivals, CPU time, other time, calls and what each waits for
-  two programs that simulate this: one in C++ for runs of any size, one in Python for experiments with a sample
+  the platform: hosts with speeds and CPUs, and the links between them
+  the stations: for each instance its node, number of slots (concurrent requests), slot policy and queue limit
+  the work: arrivals, CPU times, other times, and calls, each with the calls that must end before it starts
+  two programs that simulate these: one in C++ for runs of any size, one in Python for experiments with a sample
 The programs write the simulated run as CCTF, so that cctf compare and cctf report read it:
   cctf export simgrid chain --out chain-simgrid
   cmake -S chain-simgrid/cpp -B chain-simgrid/build && cmake --build chain-simgrid/build
@@ -23,8 +23,8 @@ The programs write the simulated run as CCTF, so that cctf compare and cctf repo
   cctf compare chain chain-simulated
 Change chain-simgrid/stations.tsv or chain-simgrid/platform.xml before the simulation to try another placement, size or policy.
 
-With --arrivals, the export predicts another run of the same application: requests arrive as in the run of --arrivals, and each has the
-work of a request to the same endpoint in the exported run.
+With --arrivals, the simulation predicts another run of the same application. Requests arrive as in that other run. Each has the work
+that a request to the same endpoint had in the exported run.
   cctf export simgrid quiet --arrivals busy --out prediction
 
 docs/export/simgrid.md describes each field, what is lost, and how accurate predictions were.
@@ -35,8 +35,8 @@ docs/export/simgrid.md describes each field, what is lost, and how accurate pred
 pub struct SimgridArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// A second run, whose arrivals replace those of the exported run. Each request gets the work of a request to the same endpoint in the
-    /// exported run.
+    /// A second run, whose arrivals replace those of the exported run. Each request has the work that a request to the same endpoint
+    /// had in the exported run.
     #[arg(long, value_name = "DIR|RUN_ID")]
     arrivals: Option<String>,
 }

@@ -31,19 +31,23 @@ use whole::read;
 const AFTER_HELP: &str = "\
 Examples:
   cctf plan logs/latest --out plan.jsonl
-  For each invocation: the arrival of its root, its module, and its own CPU time:
+  For each invocation: the arrival time of its root, its module, and its own CPU time:
     jq -c 'select(.type == \"root\") | .at_ms as $at | .invocations[] | [$at, .module, .cpu_ms]' plan.jsonl
   One minute of a long run; the self-check as JSON:
     cctf plan gzip-60 --from 1m --to 2m --out minute.jsonl --format json | jq .self_check
 
-A plan is the work that a run asked of its system, but not the waits that resulted. The first line has the run, its stations and
-the self-check. Each further line has one root: its arrival, and all invocations below it. An invocation has the CPU time and other
-time that it spent itself, its bytes, failure and calls. Each call lists the other calls that must end before it starts. Queue
-times, and waits for slots and CPUs, are not work: they arise again when the plan is executed. docs/plan.md describes each field, how it is inferred, and how to execute a plan.
+A plan contains the work that the requests of a run needed. It does not contain the times for which requests waited in queues, for
+slots and for CPUs: a simulator that executes the plan produces its own waits.
+  first line   the run, the result of the self-check, and the stations. A station is an instance with a queue and slots; each slot
+               processes one request at a time
+  other lines  one root each: its arrival time, and all invocations that it caused. A root is a request from outside. An invocation
+               is a request that an instance processed. It has the CPU time and the other time that the instance itself spent on
+               it, its bytes and calls, and whether it failed. Each call lists the calls that must end before it starts
+docs/plan.md describes each field, how it is inferred, and how to execute a plan.
 
-The self-check shows whether the plan can be used. The plan plus the recorded waits must give the recorded
-response time of each invocation to within 1 us. An invocation for which they do not counts as a deviation. The self-check also compares simulated queue times with the
-recorded ones. If they differ by more than 10% and by more than 0.1 ms, a warning names the module.
+The self-check shows whether the plan can be used. For each invocation, the planned times plus the recorded waits must equal the
+recorded response time, to within 1 us. Each exception counts as a deviation. The self-check also compares simulated queue times
+with the recorded ones. If they differ by more than 10% and by more than 0.1 ms, a warning names the module.
 
 Exit codes:
   0  the plan was written (a warning of the self-check is a result, not an error)
@@ -68,7 +72,7 @@ pub struct PlanArgs {
     /// Path to the plan. An earlier plan is replaced when the new one is complete.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Only roots that arrive at or after this offset from the run's first root, such as 10s or 1m30s, with everything below them.
+    /// Only roots (requests from outside) that arrive at or after this offset from the first one, such as 10s or 1m30s.
     #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
     from: Option<Duration>,
     /// Only roots that arrive before this offset.

@@ -15,28 +15,29 @@ const AFTER_HELP: &str = "\
 Examples:
   A preview: what would be sent, and to which module:
     cctf replay logs/latest --dry-run
-  The newest run again, to one service; the normalizer at this address writes the files of the new run, for cctf compare:
+  Send the newest run to one service. The normalizer at this address records the replay, for cctf compare:
     export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317
     cctf replay logs/latest --target http://127.0.0.1:8080
   Two modules that users call, at twice the speed, without the first 10 seconds:
     cctf replay logs/latest --target front=http://127.0.0.1:8080 --target api=http://127.0.0.1:8081 --speed 2 --from 10s
-  Three times the load, from shifted copies of the run; bodies for the routes of your application:
+  Three times the load, made of three copies of the run that are shifted in time. bodies.toml has bodies for your application:
     cctf replay logs/latest --target http://127.0.0.1:8080 --scale 3 --by overlap --bodies bodies.toml
-  To stand-ins instead of the application; the file states where they listen:
+  Send the requests to stand-ins instead of the application. The file lists the stand-ins and their addresses:
     cctf replay logs/latest --stand-in stand-ins.json
-  How often this machine's noise alone makes two replays differ, from 40 pairs:
+  Measure how often two replays differ because of this machine's noise alone. This compares 40 pairs of replays:
     cctf replay before --target http://127.0.0.1:8080 --aa 40
 
-A replay sends what came from outside: the calls of load drivers and clients, and invocations that no recorded call caused. Each
-request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not sent: the live
-services make them. docs/replay.md describes bodies, scaling and limits.
+A replay sends only requests that came from outside: the calls of load drivers and clients, and requests whose sender was not
+recorded. Each request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not
+sent: the live services make them. docs/replay.md describes bodies, scaling and limits.
 
-With --stand-in, no application is needed. The body of each request has the plan of everything that this request causes, and
-stand-ins execute it.
-The self-check of cctf plan is printed first. docs/stand-ins.md describes stand-ins and their file.
+With --stand-in, no application is needed: stand-ins are services that do the recorded work. The body of each request has a plan,
+which states the work and the calls that the request caused in the recording. Before it sends anything, the command prints how
+accurate the plan is (the self-check of cctf plan). docs/stand-ins.md describes stand-ins and their file.
 
-cctf compare compares both runs. Without --otlp-endpoint or its variable, there is no new run to compare. A replay with --speed or
---scale differs in its arrival rate, so compare two such replays with each other.
+cctf compare compares the recorded run with its replay. Without --otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT, the replay is not
+recorded. With --speed or --scale, its arrival rate differs from the recorded one. So compare such a replay with another replay at
+the same speed and scale.
 
 Exit codes:
   0  all requests were sent, all spans were exported, and all lines of --out were written (lateness, statuses that differ from the recorded ones, and
@@ -64,17 +65,17 @@ pub struct ReplayArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
-    /// URL of the service that gets the requests. With MODULE=, it gets the requests that MODULE received in the recording.
-    /// Without MODULE=, it gets the requests of all modules that have no --target of their own. Repeatable.
+    /// URL of the service that gets the requests. MODULE=URL is for the requests that MODULE received in the recording.
+    /// A URL alone is for all modules that have no --target of their own. Repeatable.
     #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present_any = ["dry_run", "stand_in"], action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
-    /// Path to the stand-ins file: send each request, with its plan, to stand-ins. They execute the plan in place of the application.
+    /// Path to a file that lists stand-ins. Send each request, with its plan, to them instead of to the application.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "allowed", "bodies"])]
     pub stand_in: Option<PathBuf>,
-    /// With --stand-in: what stays as recorded on nodes of another speed, the CPU time or the work.
+    /// With --stand-in: what stays as recorded if a stand-in's node is faster or slower than the recorded one: CPU time or work.
     #[arg(long, value_enum, default_value = "time", requires = "stand_in")]
     pub keep: Keep,
-    /// Host that may get load although it is not this machine. Repeatable.
+    /// Host, other than this machine, to which load may be sent. Repeatable.
     #[arg(long = "allow-target", value_name = "HOST", value_parser = allowed_host, action = clap::ArgAction::Append)]
     pub allowed: Vec<String>,
     #[command(flatten)]
@@ -82,17 +83,18 @@ pub struct ReplayArgs {
     /// Path to a TOML file with bodies by route. Default: valid bodies for the endpoints of tunable-svc, text for others.
     #[arg(long, value_name = "FILE")]
     pub bodies: Option<PathBuf>,
-    /// Seed of bodies and scaling. The same seed repeats both. Default: the seed of the recorded run, else 1.
+    /// Seed of random bodies and of random choices of --scale. Default: the seed of the recorded run; 1 if it has none.
     #[arg(long, env = "CCTF_SEED")]
     pub seed: Option<u64>,
     /// Refuse a run from which the replay would leave out or replace anything.
     ///
-    /// The command then refuses a run with any of the following: orphans (unless --orphans root), roots that are not HTTP requests, damaged
-    /// lines, bodies of unknown content or size, a body from --bodies whose size is not the recorded one, bodies above 64 MiB, paths
-    /// above 6 KiB, requests that read a key which no earlier request stores, or missing parts and files.
+    /// The command then refuses a run with any of the following: requests whose caller is missing (unless --orphans root), requests
+    /// from outside that are not HTTP, damaged lines, bodies of unknown content or size, a body from --bodies whose size is not the
+    /// recorded one, bodies above 64 MiB, paths above 6 KiB, requests that read a key which no earlier request stores, or missing parts
+    /// and files.
     ///
-    /// With --stand-in, it refuses these instead: orphans, roots without an invocation, anything above the limits of a plan or a
-    /// stand-in, damaged lines, or missing parts and files.
+    /// With --stand-in, it refuses these instead: requests whose caller is missing, requests from outside that no recorded instance
+    /// processed, anything above the limits of a plan or a stand-in, damaged lines, or missing parts and files.
     #[arg(long)]
     pub strict: bool,
     /// Replay a run that has not ended: only the requests recorded so far.
@@ -100,8 +102,8 @@ pub struct ReplayArgs {
     pub unfinished: bool,
     /// Replay the run N + 1 times, compare each replay with the next one, and keep the verdicts in false-alarms.json.
     ///
-    /// The verdicts show how often noise alone makes two replays differ; cctf compare prints this beside its own verdict. --aa needs
-    /// --otlp-endpoint, and a normalizer that writes to --logs-dir: a replay begins when the files of the one before are complete.
+    /// The verdicts show how often noise alone makes two replays differ; cctf compare prints this share beside its own verdict. --aa
+    /// requires --otlp-endpoint, and a normalizer that writes to --logs-dir. Each replay waits for the complete files of the previous one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=PAIRS_MAX), conflicts_with = "dry_run")]
     pub aa: Option<u64>,
     /// Print the preview and send nothing: requests by endpoint, modules that need a target, and what is not sent.

@@ -19,7 +19,7 @@ pub struct SelectionFlags {
     /// Factor by which the replay is faster than the recording, such as 2 or 0.5. The same as --scale FACTOR --by squeeze.
     #[arg(long, default_value = "1", value_name = "FACTOR")]
     speed: Factor,
-    /// Replay only requests that start at or after this offset from the run's first root, such as 10s or 1m30s.
+    /// Replay only requests that start at or after this offset from the run's first request from outside, such as 10s or 1m30s.
     #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
     from: Option<Duration>,
     /// Replay only requests that start before this offset.
@@ -43,17 +43,17 @@ pub struct SelectionFlags {
 enum ScaleBy {
     /// Keep a random share of the requests; factors up to 1.
     Thin,
-    /// Lay copies of the run over each other, each shifted in time; factors from 1 to 256.
+    /// Send several copies of the run at once, each shifted in time; factors from 1 to 256.
     Overlap,
-    /// Divide all gaps between requests by the factor.
+    /// Divide the times between requests by the factor.
     Squeeze,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OrphansFlag {
-    /// They are counted, not sent.
+    /// Count them, but do not send them.
     Drop,
-    /// They are sent like requests from outside.
+    /// Send them like requests from outside.
     Root,
 }
 

@@ -23,7 +23,7 @@ Examples:
     cctf run --endpoints hash --rate 500 --duration 1m --arrivals poisson
   A chain: each request passes three services, on the nodes ep0, edge0 and cloud0:
     cctf run --chain
-  The same, over links with delays of 5 and 20 ms and a rate of 50 Mbit/s. Run it as root; `make toxiproxy` builds the proxy:
+  The chain, connected by links with delays of 5 and 20 ms and a rate of 50 Mbit/s. Requires root; `make toxiproxy` builds the proxy:
     cctf run --chain --netns --toxiproxy target/tools/bin/toxiproxy-server --endpoints json --rate 10 --size 1000-200000
   The chain again, with a Collector that forwards all telemetry to the normalizer (`make collector` builds one):
     cctf run --chain --collector target/tools/bin/otelcol
@@ -31,9 +31,9 @@ Examples:
     cctf run --application examples/start --endpoints /checkout
   A service that moves from edge0 to cloud0 during the load:
     cctf run --migrate --endpoints json
-  Stand-ins that do the work of a recorded run again:
+  A recorded run again, with stand-ins: services that do the recorded work in place of the application:
     cctf run --stand-in logs/latest
-  The same, with one stand-in on another node:
+  Stand-ins on other nodes than the recorded ones, as a file states:
     cctf run --stand-in logs/latest --placement placement.json
   Services and a normalizer that already run, for example after `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
@@ -42,8 +42,9 @@ The program of --application gets the environment variables of OpenTelemetry SDK
 gets SERVICE_URL, the URL of a tunable-svc that it may call. As soon as it accepts requests, it must print one line:
 {\"listening\": \"http://HOST:PORT\"}. It must exit on SIGTERM.
 
---stand-in starts one tunable-svc for each recorded instance. These execute the plan of the run (docs/plan.md), so the
-application is not needed. docs/stand-ins.md describes what they do, the file of --placement, and their limits.
+--stand-in starts one tunable-svc for each recorded instance. These services execute the plan of the run, which is the recorded
+work with the calls in their order (docs/plan.md). So the application is not needed. docs/stand-ins.md describes stand-ins, their
+limits, and the file of --placement.
 
 All processes listen on free ports of 127.0.0.1 (with --netns, on addresses of the namespaces). The command stops all of them at
 the end. Ctrl-C stops the run early and keeps its files.
@@ -95,7 +96,7 @@ pub struct RunArgs {
     pub(super) otlp_endpoint: Option<String>,
     #[command(flatten)]
     pub(super) otlp: otlp_send::Flags,
-    /// Path to a program that starts your own application. It gets the load instead of a tunable-svc (see below).
+    /// Path to a program that starts your own application. The load then goes to this application (see below).
     #[arg(long, env = "CCTF_APPLICATION", value_name = "PATH", conflicts_with_all = ["chain", "target"])]
     pub(super) application: Option<PathBuf>,
     /// Path to an OpenTelemetry Collector. The services then send their telemetry through it to the normalizer.
@@ -122,7 +123,7 @@ pub struct RunArgs {
     /// Whether a request keeps its slot while it waits for a downstream call: held or released.
     #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
     pub(super) slot_policy: Option<String>,
-    /// Time to wait for a missing parent span. After it, the normalizer writes the request or call without a parent.
+    /// Maximum time for which a row waits for a missing parent span. After that, the normalizer writes the row without a parent.
     #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
     pub(super) join_window: Option<DurationArg>,
     /// Time without telemetry from an instance after which the normalizer considers it stopped.

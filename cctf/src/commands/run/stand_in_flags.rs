@@ -9,19 +9,19 @@ use crate::commands::replay::{Keep, SelectionFlags};
 
 #[derive(Debug, Clone, Args)]
 pub struct StandInFlags {
-    /// Run id, or path to the folder of a recorded run. Start a stand-in for each of its instances, and send its requests again.
+    /// Repeat a recorded run (run id, or path to its folder): start a stand-in for each of its instances, and send its requests again.
     ///
-    /// Stand-ins are services that execute the plan of the run, so the application itself is not needed. Their nodes, slots and
-    /// slot policies are the recorded ones.
+    /// A stand-in is a service that does the recorded work of one instance, so the application itself is not needed. By default, each
+    /// stand-in has the recorded node, number of slots (concurrent requests) and slot policy.
     #[arg(long, value_name = "DIR|RUN_ID", conflicts_with_all = [
         "endpoints", "rate", "duration", "size", "arrivals", "seed", "headers", "link_delay", "link_rate", "migrate", "target",
         "application", "node_id", "stage", "workers", "queue_limit", "slot_policy",
     ])]
     pub stand_in: Option<String>,
-    /// With --stand-in: path to a JSON file with other nodes, slots, policies, instances or links. docs/stand-ins.md describes it.
+    /// With --stand-in: path to a JSON file that overrides nodes, slots, slot policies, instances or links (docs/stand-ins.md).
     #[arg(long, value_name = "FILE")]
     pub placement: Option<PathBuf>,
-    /// With --stand-in: whether CPU times stay as recorded, or change with the speed of the nodes (mips_per_core).
+    /// With --stand-in: what stays as recorded if a stand-in's node is faster or slower than the recorded one: CPU time or work.
     #[arg(long, value_enum, default_value = "time")]
     pub keep: Keep,
     #[command(flatten)]

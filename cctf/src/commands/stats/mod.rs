@@ -30,20 +30,20 @@ Examples:
   cctf stats logs/latest
   cctf stats logs/latest --by endpoint --by link --warmup 10s
   cctf stats gzip-60 --from 30s --to 1m30s --format json | jq '.groups[] | {module_id, response_p99_ms}'
-  Whether the run is fit for a simulation:
+  Check whether the run can be used for a simulation:
     cctf stats logs/latest --lint
-  The SQL that gives the same figures in DuckDB:
+  Compute the same figures with SQL in DuckDB:
     cctf stats logs/latest --by module --sql | duckdb
 
 Figures:
   calls, errors, bytes
-  arrival rate, and the coefficient of variation (cv) of the gaps between arrivals
-  requests in the system: computed by Little's law, and sampled
-  slots and their utilisation
+  arrival rate, and the coefficient of variation (cv) of the times between arrivals
+  number of requests in the system: computed by Little's law, and as sampled
+  slots (each processes one request at a time), and their utilisation
   queue, service, response, CPU and network times
 Counts and sums are exact, quantiles are within 1%. docs/stats.md describes each figure with its formula and its SQL.
 
-A long run is read across all of its parts. During a run, only the rows written so far are read.
+The command reads all parts (folders) of a long run. If the run has not ended, it reads the rows that exist so far.
 
 Exit codes:
   0  the figures were printed
