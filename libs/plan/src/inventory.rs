@@ -1,5 +1,5 @@
-//! [`read`]: the modules of a run, from the last valid `module_inventory.json` of its parts; [`servers`], [`reported_slots`]: what
-//! they state; [`last_valid`]: any such file.
+//! Reads the module inventory of a run: [`read`] finds the last valid `module_inventory.json` of its parts; [`servers`] and
+//! [`reported_slots`] extract facts from it; [`last_valid`] finds the last valid version of any `.json` file.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use cctf_proto::cctf::{File, Instance, Module, Part, SlotSource, WHOLE_BYTES_MAX
 use rundir::parts::Run;
 use rundir::{ReadError, RunFolder};
 
-/// Passes the modules to `take`. `None` if no part has a valid inventory.
+/// Passes the modules to `take`, and returns its result. `None` if no part has a valid inventory.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -23,8 +23,8 @@ pub fn read<T>(
     })
 }
 
-/// What `parse` makes of a `.json` file of the last part for which that is something. The file of a part has everything that the run
-/// had so far, so that the last one counts; a damaged or too large one does not.
+/// Returns the result of `parse` for the `.json` file of the last part for which there is a result. The file of a part includes
+/// everything from earlier parts, so the last one is the most complete. A damaged or too large file is skipped.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -38,7 +38,7 @@ pub fn last_valid<T>(
         let folder = RunFolder::open(&run.folder(part))?;
         let bytes = match folder.whole(file, WHOLE_BYTES_MAX) {
             Ok(bytes) => bytes.unwrap_or_default(),
-            // No reader accepts such a file.
+            // No reader accepts a file of this size.
             Err(ReadError::TooLarge { .. }) => continue,
             Err(error) => return Err(error),
         };
@@ -49,13 +49,14 @@ pub fn last_valid<T>(
     Ok(None)
 }
 
-/// The modules that processed a request, message or job.
+/// Names of the modules that processed at least one request, message or job.
 pub fn servers(modules: &[Module<'_>]) -> BTreeSet<String> {
     let servers = modules.iter().filter(|module| module.endpoints.is_some());
     servers.map(|module| module.module_id.to_string()).collect()
 }
 
-/// The slots that an instance reported. Inferred ones are the maximum that was seen, which differs from run to run.
+/// The number of slots, if the instance reported it. An inferred number is the highest observed concurrency, which differs from
+/// run to run.
 pub fn reported_slots(instance: &Instance<'_>) -> Option<u64> {
     let is_inferred = instance.slots_src == Some(SlotSource::Inferred);
     instance.workers.filter(|_| !is_inferred)

@@ -1,11 +1,11 @@
-//! [`shape_of`]: a path without the ids in it.
+//! [`shape_of`]: replaces the ids in a path, so that requests to one endpoint have the same path.
 
 use std::borrow::Cow;
 
-/// A segment of hex digits and dashes from this length on is an id.
+/// A segment of only hex digits and dashes counts as an id if it has at least this many characters.
 const HEX_ID_MIN: usize = 8;
 
-/// Whether a segment of a path is an id: digits, or a long text of hex digits.
+/// Whether a segment of a path is an id: only digits, or at least [`HEX_ID_MIN`] hex digits.
 pub fn is_id(segment: &str) -> bool {
     let digits = segment.bytes().filter(u8::is_ascii_digit).count();
     let mut bytes = segment.bytes();
@@ -13,7 +13,7 @@ pub fn is_id(segment: &str) -> bool {
     digits > 0 && (digits == segment.len() || (is_hex && segment.len() >= HEX_ID_MIN))
 }
 
-/// A path with `*` for segments of digits, and for long ones of hex digits: another invocation, or a replay, has other ids.
+/// A path with `*` in place of each id. Another invocation of the same endpoint, or a replay, has other ids.
 pub fn shape_of(path: &str) -> Cow<'_, str> {
     if !path.split('/').any(is_id) {
         return Cow::Borrowed(path);

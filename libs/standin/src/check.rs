@@ -1,4 +1,4 @@
-//! [`check`]: whether received work is within its bounds and has an order in which its calls can start.
+//! [`check`]: checks that received work is within its bounds, and that its calls do not wait for each other in a cycle.
 
 use crate::bounds::{
     BODY_BYTES_MAX, CALLEES_BEYOND, CALLEES_MAX, CALLEES_TOTAL_BEYOND, CALLEES_TOTAL_MAX, CALLS_BEYOND,
@@ -7,7 +7,7 @@ use crate::bounds::{
 use crate::error::StandInError;
 use crate::work::{Call, Ends, Wait, Work};
 
-/// Checks the work of one invocation. Work nested in it is checked where it is executed.
+/// Checks the work of one invocation. The stand-in that receives nested work checks it.
 pub fn check(work: &Work) -> Result<(), StandInError> {
     let count = work.calls.len();
     if count > CALLS_MAX {
@@ -109,8 +109,8 @@ fn duration(ns: u64) -> Result<(), StandInError> {
     }
 }
 
-/// Calls, and the answer as the last of them, are started in any order that respects what each waits for. If some are left, they wait
-/// for each other.
+/// Removes calls in an order that respects their waits; the answer counts as the last call. If calls are left over, they wait
+/// for each other in a cycle.
 fn order(work: &Work) -> Result<(), StandInError> {
     let answer = work.calls.len();
     let mut waiters: Vec<Vec<usize>> = vec![Vec::new(); answer + 1];

@@ -1,4 +1,5 @@
-//! [`body`] and [`decode`]: the body of a planned request: `CCSI`, a version, the work, then zero bytes up to the recorded size.
+//! [`body`] and [`decode`]: the body of a planned request. It consists of `CCSI`, a version, the work, and zero bytes up to the
+//! recorded size.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -9,16 +10,16 @@ use crate::request::PLAN_VERSION;
 use crate::work::{Work, bounded};
 
 const MAGIC: &[u8; 4] = b"CCSI";
-/// Bytes in front of the work.
+/// Number of bytes before the work.
 pub const HEAD_BYTES: usize = MAGIC.len() + 1;
 
-/// Bytes of the work, for [`body`] or for a [`Callee`](crate::Callee).
+/// Encodes work, for [`body`] or for a [`Callee`](crate::Callee).
 pub fn encode(work: &Work) -> Vec<u8> {
-    // Writing to memory fails only for types whose length is unknown, which Work has not.
+    // Writing to memory fails only for types of unknown length. `Work` has none.
     postcard::to_stdvec(work).unwrap_or_default()
 }
 
-/// The body with this work, of the recorded size. True if the body has to be larger than that.
+/// Returns the body with this work, padded to the recorded size. The flag is true if the body had to be larger than recorded.
 pub fn body(work: &[u8], recorded_bytes: u32) -> (Bytes, bool) {
     let length = HEAD_BYTES + work.len();
     let recorded = recorded_bytes.min(BODY_BYTES_MAX) as usize;
@@ -30,7 +31,7 @@ pub fn body(work: &[u8], recorded_bytes: u32) -> (Bytes, bool) {
     (body.freeze(), length > recorded)
 }
 
-/// The work in a body. The padding is not read: it may be anything.
+/// Decodes the work in a body. The padding is not read, so it can contain anything.
 pub fn decode(body: &[u8]) -> Result<Work<'_>, StandInError> {
     let rest = body.strip_prefix(MAGIC).ok_or(StandInError::Magic)?;
     let (version, rest) = rest.split_first().ok_or(StandInError::Damaged)?;

@@ -1,11 +1,11 @@
-//! [`StandInError`]: a body that is no valid plan, or an invalid file of stand-ins.
+//! [`StandInError`]: the error for a body that is not a valid plan, and for an invalid file of stand-ins.
 
 use std::path::PathBuf;
 
 use crate::bounds::WORK_BYTES_MAX;
 use crate::request::{PLAN_HEADER, PLAN_VERSION};
 
-/// Why a planned request or a file of stand-ins is refused.
+/// The reason why a planned request or a file of stand-ins is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum StandInError {
     #[error("the body has no plan: it does not start with `CCSI`")]

@@ -1,4 +1,5 @@
-//! [`StandIns`]: the stand-ins file: which stand-in executes the invocations of a recorded instance, and where it listens.
+//! [`StandIns`]: the stand-ins file. For each recorded instance, it names the stand-in that executes its invocations, with the
+//! address.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,16 +15,16 @@ use serde::Serialize;
 use crate::bounds::TEXT_BYTES_MAX;
 use crate::error::StandInError;
 
-/// Maximum number of stand-ins in one file. A machine has fewer free ports than eight times this number.
+/// Maximum number of stand-ins in one file. With eight times as many, a machine would run out of ports.
 pub const INSTANCES_MAX: usize = 4_096;
 /// Maximum size of the file: 256 bytes for each stand-in.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Version of the file.
 const VERSION: u32 = 1;
-/// The beginning of a file, for errors.
+/// The beginning of a valid file, shown in errors.
 const EXAMPLE: &str = r#"{"version": 1, "instances": [...]}"#;
 
-/// A stand-in that takes the place of one recorded instance.
+/// A stand-in that replaces one recorded instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Instance {
     pub module: String,
@@ -42,10 +43,10 @@ pub struct StandIns {
 
 #[derive(Debug, Default)]
 struct Module {
-    /// Indices in `instances`, never empty.
+    /// Indices in `instances`; never empty.
     all: Vec<usize>,
     by_instance: HashMap<String, usize>,
-    /// Requests for instances without a stand-in of their own, so far.
+    /// Number of requests so far for instances without a stand-in of their own. It selects the next stand-in in turn.
     turn: AtomicUsize,
 }
 
@@ -56,7 +57,7 @@ struct Content<'a> {
 }
 
 impl StandIns {
-    /// Checks a list of stand-ins. The error is a cause without a path.
+    /// Checks a list of stand-ins. The error text does not include a path.
     pub fn new(instances: Vec<Instance>) -> Result<Self, String> {
         if instances.is_empty() {
             return Err("it names no stand-in".into());
@@ -85,7 +86,7 @@ impl StandIns {
         Ok(Self { instances, modules })
     }
 
-    /// Reads the file. The error names the path.
+    /// Reads the file. The error text includes the path.
     pub fn read(path: &Path) -> Result<Self, StandInError> {
         let failed = |cause: String| StandInError::File {
             path: path.to_owned(),
@@ -95,7 +96,7 @@ impl StandIns {
         Self::parse(&bytes.map_err(|error| failed(error.to_string()))?).map_err(failed)
     }
 
-    /// Parses the file's content. The error is a cause without a path.
+    /// Parses the content of the file. The error text does not include a path.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let document = Document::parse(bytes)?;
         let fields = document.fields(EXAMPLE)?;
@@ -116,17 +117,17 @@ impl StandIns {
         Self::new(instances.collect::<Result<_, String>>()?)
     }
 
-    /// The file's content.
+    /// The content of the file as JSON.
     pub fn to_json(&self) -> Vec<u8> {
         let content = Content {
             version: VERSION,
             instances: &self.instances,
         };
-        // Texts and numbers always serialize.
+        // Serializing texts and numbers cannot fail.
         serde_json::to_vec_pretty(&content).unwrap_or_default()
     }
 
-    /// All of them, in the order of the file.
+    /// All stand-ins, in the order of the file.
     pub fn instances(&self) -> &[Instance] {
         &self.instances
     }
@@ -136,13 +137,14 @@ impl StandIns {
         self.modules.contains_key(module)
     }
 
-    /// The stand-in for a recorded instance: its own, else the module's stand-ins in turn. `None`: the module has none.
+    /// The stand-in for a recorded instance. If the instance has none, the stand-ins of its module take turns; `None` if the
+    /// module has none.
     pub fn choose(&self, module: &str, instance: &str) -> Option<&Instance> {
         let index = self.choose_index(module, instance)?;
         self.instances.get(index)
     }
 
-    /// The same, as an index in [`StandIns::instances`].
+    /// Like [`StandIns::choose`], but returns the index in [`StandIns::instances`].
     pub fn choose_index(&self, module: &str, instance: &str) -> Option<usize> {
         let module = self.modules.get(module)?;
         Some(match module.by_instance.get(instance) {
@@ -181,7 +183,7 @@ fn one(each: &Instance) -> Result<(), String> {
     }
 }
 
-/// Whether it is a host with or without a port, to which a request can be sent.
+/// Whether the text is a host, with or without a port, to which a request can be sent.
 fn is_authority(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),

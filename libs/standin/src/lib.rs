@@ -1,7 +1,9 @@
-//! Stand-ins: services that execute a recorded plan in place of an application. This crate is what their senders and they share.
+//! Stand-ins are services that execute a recorded plan in place of an application. This crate has the code that stand-ins share
+//! with the programs that send requests to them.
 //!
-//! - [`work`]: what one invocation does. [`codec`]: a request's body with it. [`bounds`], [`check`]: the limits of what is received.
-//! - [`request`]: the HTTP request around the body. [`instances`]: the file that states where the stand-ins listen.
+//! - [`work`]: the work of one invocation. [`codec`]: encodes it as a request body. [`bounds`], [`check`]: limits for received
+//!   work.
+//! - [`request`]: the HTTP request that carries the body. [`instances`]: the file with the addresses of the stand-ins.
 
 pub mod bounds;
 pub mod check;

@@ -1,25 +1,28 @@
-//! [`method`], [`path`] and [`transport_status`]: the HTTP request and answer around a plan. Spans report the recorded values instead.
+//! [`method`], [`path`] and [`transport_status`]: the HTTP request and answer that carry a plan. Spans report the recorded
+//! values, which can be others.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 /// Version of the body, and value of [`PLAN_HEADER`].
 pub const PLAN_VERSION: u8 = 1;
-/// Header of every planned request, by which a service distinguishes it from an ordinary one.
+/// Header of every planned request. A service recognises planned requests by it.
 pub const PLAN_HEADER: &str = "x-cctf-plan";
-/// Header of an answer: the response time of the stand-in, nanoseconds. Its caller adds the planned network time.
+/// Header of an answer: the response time of the stand-in in nanoseconds. The caller waits until the planned network time has
+/// also passed.
 pub const RESPONSE_HEADER: &str = "x-cctf-response-ns";
-/// Where a stand-in describes itself: see [`Probe`].
+/// The path at which a stand-in describes itself (see [`Probe`]).
 pub const STAND_IN_PATH: &str = "/stand-in";
-/// Answer of an ordinary service to a planned request.
+/// Error text with which an ordinary service answers a planned request.
 pub const NO_STAND_IN: &str = "this service is no stand-in: start it with --stand-in FILE";
-/// Answer of a stand-in to an ordinary request.
+/// Error text with which a stand-in answers an ordinary request.
 pub const NO_PLAN: &str = "this is a stand-in: it executes plans only; send them with cctf replay --stand-in";
 
-/// Maximum length of an encoded path. Servers accept request lines of 8 KiB at least; the recorded path is in the work, whole.
+/// Maximum length of an encoded path. Servers accept request lines of at least 8 KiB. The body contains the complete recorded
+/// path.
 const PATH_BYTES_MAX: usize = 2_048;
 
-/// Characters that a path may contain as they are (RFC 3986, `pchar` and `/`), without `%`.
+/// Characters that a path may contain without encoding (RFC 3986, `pchar` and `/`), except `%`.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -40,10 +43,10 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// What a stand-in answers to `GET /stand-in`.
+/// The answer of a stand-in to `GET /stand-in`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Version of the plans that it executes.
+    /// Version of the plans that the stand-in executes.
     pub stand_in: u8,
     pub module: String,
     pub instance: String,
@@ -51,12 +54,12 @@ pub struct Probe {
     pub slots: Option<u32>,
     /// `held` or `released`.
     pub slot_policy: String,
-    /// Speed of its node, million instructions a second and core; `None`: unknown.
+    /// Speed of the stand-in's node, million instructions a second and core; `None`: unknown.
     #[serde(default)]
     pub mips_per_core: Option<f64>,
 }
 
-/// Method of the request: the recorded one if a request with it usually has a body, else POST.
+/// Method of the request: the recorded one if such requests usually have a body, and POST otherwise.
 pub fn method(recorded: Option<&str>) -> &'static str {
     match recorded {
         Some("GET") => "GET",
@@ -67,7 +70,8 @@ pub fn method(recorded: Option<&str>) -> &'static str {
     }
 }
 
-/// Path of the request, from the recorded route or path: encoded, absolute, and cut at a character.
+/// Path of the request, made from the recorded route or path. It is absolute and encoded. A long path is cut between two
+/// characters.
 pub fn path(recorded: Option<&str>) -> String {
     let recorded = recorded.unwrap_or_default();
     let mut path = String::with_capacity(recorded.len() + 1);
@@ -85,8 +89,8 @@ pub fn path(recorded: Option<&str>) -> String {
     path
 }
 
-/// Status of the answer on the wire. A recorded status outside of 200 to 599 (of gRPC, or an informational one) cannot be sent. A failure
-/// needs a status by which its caller recognises it, also if the recorded one is 200.
+/// Status of the HTTP answer. A recorded status outside of 200 to 599 (a gRPC code or an informational status) cannot be sent.
+/// A failure must have a status that the caller recognises as one, even if the recorded status is 200.
 pub fn transport_status(recorded: Option<u16>, is_failed: bool) -> u16 {
     match recorded {
         Some(status @ 400..=599) => status,

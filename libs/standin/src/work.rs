@@ -1,4 +1,5 @@
-//! [`Work`]: what one invocation does: its calls, what each waits for, its CPU time, its answer. Durations are nanoseconds.
+//! [`Work`]: the work of one invocation. It has CPU times, calls, the calls for which each call waits, and the answer.
+//! Durations are nanoseconds.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -7,34 +8,34 @@ use crate::bounds::{
     WAITS_BEYOND, WAITS_TOTAL_BEYOND, WAITS_TOTAL_MAX,
 };
 
-/// One invocation of a plan, as docs/plan.md defines its execution. Indices are those of its calls.
+/// One invocation of a plan. docs/plan.md defines how it is executed. Indices refer to its calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work<'a> {
-    /// Span kind as recorded.
+    /// Recorded span kind.
     pub kind: Kind,
-    /// HTTP method of its endpoint as recorded; `None`: none was reported.
+    /// Recorded HTTP method of the endpoint; `None` if none was reported.
     pub method: Option<&'a str>,
     pub route: Option<&'a str>,
     /// In the order of their recorded start. At most [`CALLS_MAX`].
     #[serde(borrow, deserialize_with = "calls")]
     pub calls: Vec<Call<'a>>,
-    /// What the answer waits for.
+    /// The calls for which the answer waits, and the own work before it.
     pub answer: Wait,
     /// CPU time that runs while the invocation waits for its calls.
     pub beside_cpu_ns: u64,
     /// Size of the answer's body.
     pub bytes_out: u32,
-    /// Recorded status; `None`: none was reported.
+    /// Recorded status; `None` if none was reported.
     pub status: Option<u16>,
     /// Recorded `error_type`.
     pub error: Option<&'a str>,
     pub is_failed: bool,
-    /// If it is not empty, the invocation fails only if one of these calls fails during execution.
+    /// If this list is not empty, the invocation fails only if one of these calls fails during execution.
     #[serde(deserialize_with = "indices")]
     pub fails_with: Vec<u16>,
 }
 
-/// A span's kind.
+/// The kind of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     Server,
@@ -44,17 +45,17 @@ pub enum Kind {
     Producer,
 }
 
-/// What a call, or the answer, waits for.
+/// The calls for which a call or the answer waits, and the own time that follows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
-    /// All of these calls must have ended. Empty, without `any_of`: the invocation's start.
+    /// Calls that must all have ended. If this list and `any_of` are empty, the gap counts from the invocation's start.
     #[serde(deserialize_with = "indices")]
     pub after: Vec<u16>,
-    /// Of these calls, `need` must have ended.
+    /// Of these calls, at least `need` must have ended.
     #[serde(deserialize_with = "indices")]
     pub any_of: Vec<u16>,
     pub need: u16,
-    /// Own time after that, which includes `cpu_ns`.
+    /// The gap: own time from the last of these ends to the start of the call. It includes `cpu_ns`.
     pub gap_ns: u64,
     /// CPU time in the gap.
     pub cpu_ns: u64,
@@ -65,7 +66,7 @@ pub struct Wait {
 pub enum What {
     Request,
     Message,
-    /// A sleep without a slot.
+    /// A sleep, during which the invocation has no slot.
     Sleep,
 }
 
@@ -84,18 +85,18 @@ pub enum Ends {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call<'a> {
     pub wait: Wait,
-    /// It starts after the answer and holds no slot.
+    /// Whether the call starts after the answer. Such a call holds no slot.
     pub is_after_answer: bool,
     pub what: What,
     pub ends: Ends,
-    /// Network time in both directions: an answered call lasts at least this much longer than the response of its first callee.
+    /// Network time in both directions. The call lasts at least this much longer than the response time of its first callee.
     pub net_ns: u64,
-    /// Status of its first callee's recorded answer on the wire. With this answer the call has its recorded result, which can be another
-    /// one: clients and servers do not count the same statuses as failures.
+    /// HTTP status that the first callee sends for its recorded result. If the answer has this status, the call gets its own
+    /// recorded result. The two results can differ, because clients and servers count different statuses as failures.
     pub answer_status: u16,
-    /// The earlier attempt: this call is sent only if that one failed.
+    /// The earlier attempt. This call, a retry, is sent only if that attempt failed.
     pub retry_of: Option<u16>,
-    /// Recorded name of the receiver, of a call without callee.
+    /// Recorded name of the receiver, for a call without callees.
     pub peer: Option<&'a str>,
     pub method: Option<&'a str>,
     pub path: Option<&'a str>,
@@ -106,7 +107,7 @@ pub struct Call<'a> {
     pub status: Option<u16>,
     pub error: Option<&'a str>,
     pub is_failed: bool,
-    /// The invocations that it causes; the first one answers. At most [`CALLEES_MAX`].
+    /// The invocations that the call causes. The first one answers. At most [`CALLEES_MAX`].
     #[serde(borrow, deserialize_with = "callees")]
     pub callees: Vec<Callee<'a>>,
 }
@@ -115,30 +116,31 @@ pub struct Call<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Callee<'a> {
     pub module: &'a str,
-    /// The recorded instance; others of the module take its place if it has no stand-in.
+    /// The recorded instance. If it has no stand-in, the stand-ins of its module take turns.
     pub instance: &'a str,
-    /// For a message, from the end of the call. For further callees of a request, from the sending of the first one.
+    /// For a message, time after the end of the call. For further callees of a request, time after the request to the first
+    /// callee.
     pub delay_ns: u64,
-    /// Recorded size of the request, to which it is padded.
+    /// Recorded size of the request. The body is padded to this size.
     pub body_bytes: u32,
-    /// Its [`Work`], encoded by [`encode`](crate::encode).
+    /// The [`Work`] of this invocation, encoded by [`encode`](crate::encode).
     #[serde(serialize_with = "as_bytes")]
     pub work: &'a [u8],
 }
 
 impl Call<'_> {
-    /// Number of invocations that it causes.
+    /// Number of invocations that the call causes.
     pub fn callee_count(&self) -> usize {
         self.callees.len()
     }
 
-    /// Number of ends for which it waits.
+    /// Number of ends for which the call waits.
     pub fn wait_count(&self) -> usize {
         self.wait.after.len() + self.wait.any_of.len()
     }
 }
 
-/// Without this, serde passes the bytes one at a time.
+/// Serializes the bytes in one piece. By default, serde passes them one at a time.
 fn as_bytes<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }
@@ -167,7 +169,8 @@ fn indices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u16>, D::Er
     bounded::list(deserializer, (CALLS_MAX, WAITS_BEYOND), &[])
 }
 
-/// Lists that stop growing at their bound: a short body can state a long list, whose items take more memory than their bytes.
+/// Lists that stop growing at a bound. This is needed because a short body can state a long list, whose items take more memory
+/// than the body.
 pub(crate) mod bounded {
     use std::cell::Cell;
     use std::fmt;
@@ -175,16 +178,16 @@ pub(crate) mod bounded {
     use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
     thread_local! {
-        /// The bound for which this thread has refused a list. The errors of postcard have no text.
+        /// The bound that a list exceeded, on this thread. It is stored here because errors of postcard cannot carry a text.
         static BEYOND: Cell<Option<&'static str>> = const { Cell::new(None) };
     }
 
-    /// Returns and forgets the bound for which this thread has refused a list.
+    /// Takes the bound that a list exceeded on this thread, if any.
     pub fn take_beyond() -> Option<&'static str> {
         BEYOND.take()
     }
 
-    /// An amount of each item, and the maximum of its sum.
+    /// Adds up one amount of each item, and checks the sum against a maximum.
     pub struct Total<T> {
         pub of: fn(&T) -> usize,
         pub max: usize,
@@ -231,7 +234,7 @@ pub(crate) mod bounded {
         }
     }
 
-    /// A list of at most `max` items; `beyond` is the sentence about a longer one.
+    /// Reads a list of at most `max` items. `beyond` is the error text for a longer one.
     pub fn list<'de, D, T>(
         deserializer: D,
         (max, beyond): (usize, &'static str),

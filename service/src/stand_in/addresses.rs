@@ -1,11 +1,12 @@
-//! [`Addresses`]: the stand-ins file, read at the first planned request and kept from then on.
+//! [`Addresses`]: reads the stand-ins file at the first planned request, and keeps it.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use standin::{StandInError, StandIns};
 
-/// The other stand-ins. Their file may appear after the start, because ports are known only when all listen.
+/// The addresses of the other stand-ins. Their file can appear after this process has started, because ports are known only
+/// when all stand-ins listen.
 #[derive(Debug)]
 pub struct Addresses {
     path: PathBuf,

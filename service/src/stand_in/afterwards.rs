@@ -1,4 +1,5 @@
-//! [`continue_after_answer`]: the calls of an invocation that are open or start after its answer. They need no slot.
+//! [`continue_after_answer`]: executes the calls of an invocation that are still open, or only start, after its answer. They
+//! need no slot.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,14 +9,15 @@ use super::mailbox::Parked;
 use super::shared::{StandIn, Unfinished};
 use super::step::Step;
 
-/// An invocation after its answer.
+/// An invocation whose answer has been sent.
 struct Afterwards {
     stand_in: Arc<StandIn>,
     execution: Execution,
     _counted: Unfinished,
 }
 
-/// Continues an invocation whose answer is out, if it has calls left: on another thread, so that the answer does not wait for it.
+/// Continues an invocation with calls that are left after its answer. It runs on another thread, so that it does not delay the
+/// answer.
 pub fn continue_after_answer(stand_in: Arc<StandIn>, execution: Execution) {
     if execution.engine.is_done() {
         return;
@@ -39,7 +41,7 @@ impl Parked for Afterwards {
         self.execution.take_answers();
         loop {
             let now_ns = self.stand_in.service.clock.now_ns();
-            // Nobody is charged for CPU time after the answer, and none is used.
+            // The plan has no CPU time after the answer, so the engine can assume that all of it is used.
             match self.execution.engine.next(now_ns, u64::MAX) {
                 Step::Wait { until_ns, .. } => {
                     let (stand_in, mailbox) = (self.stand_in.clone(), self.execution.mailbox.clone());

@@ -1,14 +1,16 @@
-//! [`CallCost`]: the CPU time of executing a call, by the size of its bodies, learnt from earlier requests.
+//! [`CallCost`]: estimates the CPU time of executing a call from the size of its bodies. It learns from earlier requests.
 
 use std::sync::{Mutex, PoisonError};
 
-/// An observation counts this much less with each later one.
+/// Factor by which the weight of an observation decreases with each later one.
 const DECAY: f64 = 1.0 - 1.0 / 64.0;
-/// Bytes whose spread is too small for a slope: a page, whose copy costs less than a clock reading.
+/// Minimum spread of sizes (bytes) for a slope. Below it, differences in cost are too small to measure: copying a page costs
+/// less than reading the clock.
 const SPREAD_BYTES_MIN: f64 = 4096.0;
 
-/// A straight line through recent costs. Without the sizes, a mean would fit no single request: what a large call costs above it is
-/// used in addition, and what a small one costs below it is not saved, so that the mean CPU time would be too large.
+/// A straight line through recent costs, by size. A plain mean would fit neither large nor small calls. A large call would use
+/// CPU time beyond the estimate; a small call would not use less than planned in return. So the mean CPU time would be too
+/// high.
 #[derive(Debug)]
 pub struct CallCost {
     sums: Mutex<Sums>,
@@ -26,7 +28,7 @@ struct Sums {
 }
 
 impl CallCost {
-    /// Zero. Larger costs than the maximum count as the maximum.
+    /// A line at zero. Costs above `max_ns` count as `max_ns`.
     pub fn new(max_ns: u64) -> Self {
         Self {
             sums: Mutex::default(),
@@ -34,7 +36,7 @@ impl CallCost {
         }
     }
 
-    /// The line at present: the expected cost of a call without a body, ns, and of a byte.
+    /// The current line: expected cost of a call without a body, and the cost per byte, in nanoseconds.
     pub fn line(&self) -> Line {
         let sums = *self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         let max_ns = self.max_ns;
@@ -44,7 +46,7 @@ impl CallCost {
         let (mean_bytes, mean_ns) = (sums.bytes / sums.weight, sums.ns / sums.weight);
         let spread = sums.bytes_squared / sums.weight - mean_bytes.powi(2);
         let covariance = sums.bytes_ns / sums.weight - mean_bytes * mean_ns;
-        // A call with a larger body is never cheaper, and one without a body costs something.
+        // Bounds the slope: a larger body never makes a call cheaper, and a call without a body still costs something.
         let steepest = mean_ns / mean_bytes.max(1.0);
         let slope = match spread > SPREAD_BYTES_MIN.powi(2) {
             true => (covariance / spread).clamp(0.0, steepest),
@@ -57,7 +59,7 @@ impl CallCost {
         }
     }
 
-    /// Adds the mean cost of some calls with this mean size.
+    /// Adds the mean cost of some calls, with their mean size.
     pub fn add(&self, bytes: f64, cost_ns: f64) {
         let cost_ns = cost_ns.min(self.max_ns);
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +83,7 @@ pub struct Line {
 
 impl Line {
     pub fn at(self, bytes: u64) -> u64 {
-        // Between zero and the maximum, so that it fits.
+        // The cast is safe, because the value is between zero and the maximum.
         (self.base_ns + self.ns_a_byte * bytes as f64).clamp(0.0, self.max_ns) as u64
     }
 }

@@ -1,4 +1,4 @@
-//! [`Calls`]: requests to other stand-ins, on connections that stay open.
+//! [`Calls`]: sends requests to other stand-ins, over persistent connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,30 +21,31 @@ use crate::context;
 use crate::headers::{HOP_COUNT_HEADER, PLAN_HEADER};
 use crate::station::measured::{Measured, Thread};
 
-/// Maximum number of idle connections to one stand-in: as many as its callers can have slots, so that no call has to connect again.
+/// Maximum number of idle connections to one stand-in. Its callers together have at most this many slots, so no call has to
+/// open a new connection.
 const IDLE_CONNECTIONS_MAX: usize = 2_048;
-/// Shorter than the time after which a service closes an idle connection.
+/// Maximum time for which a connection stays idle. It is shorter than the time after which a service closes idle connections.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// Maximum read buffer of a connection, which also bounds the answer's headers.
 const READ_BUFFER_BYTES_MAX: usize = 64 << 10;
-/// Maximum number of calls in flight. Each needs a connection, so that a process has no more ports anyway.
+/// Maximum number of calls in flight. Each needs a connection, and a process has no more ports.
 const IN_FLIGHT_MAX: usize = 65_536;
 /// Maximum time for a connection to open.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-/// Maximum time of a call, so that a callee that never answers occupies no slot forever: the maximum of a planned time.
+/// Maximum time of a call: the maximum of a planned time. Without it, a callee that never answers would occupy a slot forever.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_nanos(standin::DURATION_NS_MAX);
-/// Time without data after which the system asks whether the other machine is still there.
+/// Time without data after which the system checks whether the other machine still exists.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
 
 /// A request to a stand-in.
 #[derive(Debug)]
 pub struct Outgoing {
     pub method: &'static str,
-    /// `http://HOST:PORT/PATH`.
+    /// Address and path: `http://HOST:PORT/PATH`.
     pub url: String,
     pub context: Option<SpanContext>,
     pub baggage: Option<Arc<str>>,
-    /// Number of hops of the request, this one included.
+    /// Number of hops of the request, including this one.
     pub hops: u32,
     pub work: Bytes,
     /// Recorded size of the body.
@@ -60,7 +61,7 @@ pub struct Calls {
     in_flight: Arc<AtomicUsize>,
 }
 
-/// Counts a call as in flight until it is dropped.
+/// Counts a call as in flight until this value is dropped.
 struct InFlight(Arc<AtomicUsize>);
 
 impl Calls {
@@ -83,7 +84,8 @@ impl Calls {
         }
     }
 
-    /// Sends a request. Its answer goes to the mailbox, for this call; without one, nobody waits for it.
+    /// Sends a request. The mailbox of `awaited_by` gets the answer for this call; if `awaited_by` is `None`, the answer is
+    /// ignored.
     ///
     /// # Errors
     /// Too many calls are in flight.
@@ -91,7 +93,8 @@ impl Calls {
         self.counters.calls.fetch_add(1, Ordering::Relaxed);
         let in_flight = self.enter()?;
         let (client, clock, counters) = (self.client.clone(), self.clock, self.counters.clone());
-        // Never aborted: the callee works on, also if its caller gives up before the request is written.
+        // This task is never aborted, because the callee does its work even if the caller times out before the whole request is
+        // written.
         self.runtime.spawn(async move {
             let exchange = timeout(EXCHANGE_TIME_MAX, exchange(client, outgoing, &counters));
             let (result, spent) = Measured::new(exchange, Thread::Shared).await;
@@ -134,7 +137,7 @@ impl Drop for InFlight {
     }
 }
 
-/// The status of the answer, after its last byte, and the response time of the callee.
+/// Returns the status after the last byte of the answer has arrived, and the response time that the callee reported.
 async fn exchange(
     client: Client<HttpConnector, Padded>,
     outgoing: Outgoing,
@@ -157,7 +160,7 @@ async fn exchange(
     let response_ns = answer.headers().get(standin::RESPONSE_HEADER);
     let response_ns = response_ns.and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = answer.into_body();
-    // Read and discarded, so that the connection can be reused.
+    // The body is read and discarded, so that the connection can be used again.
     while let Some(frame) = body.frame().await {
         frame.map_err(|_broken| Failure::Broken)?;
     }

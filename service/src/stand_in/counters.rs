@@ -1,23 +1,23 @@
-//! [`Counters`]: counts of a stand-in for `/metrics`.
+//! [`Counters`]: the counters of a stand-in that `/metrics` shows.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts since the start.
+/// Counters since the start of the process.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Plans that were answered.
+    /// Requests whose plans were executed and answered.
     pub executed: AtomicU64,
-    /// Requests that were refused before the queue.
+    /// Requests that were refused before they were queued.
     pub refused: AtomicU64,
-    /// Requests to other stand-ins, also those that could not be sent.
+    /// Requests to other stand-ins, including those that could not be sent.
     pub calls: AtomicU64,
-    /// Of these, without an answer.
+    /// Requests to other stand-ins that got no answer.
     pub calls_failed: AtomicU64,
     larger_bodies: AtomicU64,
     larger_bytes: AtomicU64,
     cpu_unused_ns: AtomicU64,
-    /// Invocations whose work after the answer was dropped.
+    /// Invocations whose work after the answer was dropped, because there was too much of it.
     pub dropped: AtomicU64,
     warned: Warned,
 }
@@ -32,13 +32,13 @@ impl Default for Warned {
 }
 
 impl Counters {
-    /// A request was larger than recorded, because its plan is.
+    /// Counts a request that is larger than recorded, because its plan alone is larger.
     pub fn plan_is_larger(&self, by_bytes: u64) {
         self.larger_bodies.fetch_add(1, Ordering::Relaxed);
         self.larger_bytes.fetch_add(by_bytes, Ordering::Relaxed);
     }
 
-    /// The stand-ins file has no stand-in for a callee's module. The first time is logged.
+    /// Counts a call to a module for which the stand-ins file has no stand-in. Logs the first one.
     pub fn no_stand_in(&self, module: &str) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.calls_failed.fetch_add(1, Ordering::Relaxed);

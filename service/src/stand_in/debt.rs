@@ -1,34 +1,37 @@
-//! [`Debt`]: CPU time that requests have used beyond their plans, and that later ones save.
+//! [`Debt`]: the CPU time that requests used beyond their plans. Later requests use less than planned, until the sum is right.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// A request saves at most this part of its planned CPU time, so that each stays close to its plan.
+/// A request saves at most its planned CPU time divided by this number, so that each request stays close to its plan.
 const SHARE: u64 = 50;
-/// Maximum error of one request that counts. A larger one is no cost of executing plans: the thread was interrupted, say.
+/// Maximum deviation of one request, nanoseconds. A larger deviation has another reason than the cost of executing plans, such
+/// as an interruption.
 const ERROR_NS_MAX: i64 = 500_000;
-/// Maximum debt. More can never be saved: the plans have less CPU time than their execution costs.
+/// Maximum debt, nanoseconds. If it is reached, plans have less CPU time than their execution costs, so it cannot be saved
+/// anyway.
 const DEBT_NS_MAX: i64 = 10_000_000;
 
-/// The sum of recent errors, ns. The expected cost of a call is exact on average; but a call that costs more uses CPU beyond the plan,
-/// and one that costs less does not make up for it, because the rest is used after it.
+/// The sum of recent deviations, nanoseconds. The expected cost of a call is correct on average, but its errors do not cancel
+/// out. If a call costs more than expected, the request uses more CPU time than planned. If it costs less, the request uses the
+/// difference as planned work, so it saves nothing.
 #[derive(Debug, Default)]
 pub struct Debt {
     ns: AtomicI64,
 }
 
 impl Debt {
-    /// What a request with so much planned CPU time saves.
+    /// CPU time that a request with this planned CPU time saves.
     pub fn share(&self, planned_ns: u64) -> u64 {
         let debt_ns = u64::try_from(self.ns.load(Ordering::Relaxed)).unwrap_or(0);
         debt_ns.min(planned_ns / SHARE)
     }
 
-    /// Counts what a request has used above or below its plan.
+    /// Adds the difference between used and planned CPU time of a finished request.
     pub fn settle(&self, used_ns: u64, planned_ns: u64) {
         let error_ns = i64::try_from(i128::from(used_ns) - i128::from(planned_ns)).unwrap_or(i64::MAX);
         if error_ns.unsigned_abs() <= ERROR_NS_MAX.unsigned_abs() {
             let add = |ns: i64| Some((ns + error_ns).clamp(-DEBT_NS_MAX, DEBT_NS_MAX));
-            // It always stores a value: `add` never returns None.
+            // The result is ignored, because the closure never returns `None`, so the update always succeeds.
             let _ = self.ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         }
     }
@@ -47,7 +50,7 @@ mod tests {
         assert_eq!(debt.share(1_000_000), 10_000);
         debt.settle(990_000, 1_000_000);
         assert_eq!(debt.share(1_000_000), 0);
-        // Two at once have saved the same debt; the next error pays it back.
+        // Two requests at the same time can save the same debt twice. The next deviation corrects this.
         debt.settle(990_000, 1_000_000);
         debt.settle(30_000, 20_000);
         assert_eq!(debt.share(1_000_000), 0);

@@ -1,4 +1,4 @@
-//! [`Delayed`]: a request that is sent at its time, also if its invocation waits for a slot then.
+//! [`Delayed`]: a request that is sent at its time, even if its invocation waits for a slot at that time.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use super::calls::Outgoing;
 use super::mailbox::Parked;
 use super::shared::{StandIn, Unfinished};
 
-/// A request for which no call waits.
+/// A request whose answer no call waits for.
 pub struct Delayed {
     pub stand_in: Arc<StandIn>,
     pub outgoing: Outgoing,
     pub due_ns: u64,
-    /// The service stops after it is sent.
+    /// Delays the stop of the service until the request is sent.
     pub counted: Unfinished,
 }
 
@@ -21,7 +21,7 @@ impl Parked for Delayed {
         if stand_in.service.clock.now_ns() < due_ns {
             return stand_in.park(&Arc::default(), self, Some(due_ns));
         }
-        // The counters have it if it cannot be sent.
+        // If the request cannot be sent, the counters record it.
         let _ = stand_in.calls.send(self.outgoing, None);
     }
 }

@@ -1,5 +1,6 @@
-//! [`Engine`]: what a planned invocation does, and when. It has no clock and does no I/O: time, CPU time and the ends of calls go in,
-//! steps come out. docs/plan.md, "How to execute it", has the rules.
+//! [`Engine`]: the state machine of a planned invocation. It decides what happens, and when. It has no clock and does no I/O:
+//! its inputs are times, CPU times and the ends of calls, and its outputs are steps. docs/plan.md, "How to execute it", has the
+//! rules.
 
 use std::collections::VecDeque;
 
@@ -11,7 +12,8 @@ use super::graph::{Graph, Role};
 use super::node::{Node, State};
 use super::step::{Ending, Step};
 
-/// The state of an invocation. Its calls have their indices in the plan; the answer is the node after the last call.
+/// The state of an invocation. A node is a call or the answer. Calls have their indices of the plan; the answer is the last
+/// node.
 #[derive(Debug)]
 pub struct Engine {
     nodes: Vec<Node>,
@@ -21,28 +23,28 @@ pub struct Engine {
     gaps: Gaps,
     events: Events,
     steps: VecDeque<Step>,
-    /// Reused by [`Engine::end`].
+    /// Buffer that [`Engine::end`] reuses.
     ending: Vec<(usize, u64, bool)>,
-    /// Calls that an answer ends.
+    /// Number of calls in progress that end with an answer.
     awaited: usize,
-    /// CPU time of all gaps that are over.
+    /// CPU time of all gaps that have ended. A gap is the own time before a call or the answer.
     planned_cpu_ns: u64,
     beside_cpu_ns: u64,
     beside_used_ns: u64,
-    /// CPU time after the answer, which is not used.
+    /// Planned CPU time after the answer. It is not used.
     late_cpu_ns: u64,
-    /// CPU time of all gaps before the answer that are not over.
+    /// CPU time of all gaps before the answer that have not ended.
     future_cpu_ns: u64,
-    /// Expected CPU time of executing the calls before the answer that have not ended.
+    /// Expected cost (CPU time) of executing those calls before the answer that have not ended.
     open_costs_ns: u64,
-    /// The time at which the answer's gap was over.
+    /// The time at which the gap of the answer ended.
     answer_due_ns: Option<u64>,
     was_idle: bool,
     is_answered: bool,
 }
 
 impl Engine {
-    /// An invocation that has not started. `work` has passed the check of the crate that decoded it.
+    /// An invocation that has not started. `work` must have passed the check of the crate `standin`.
     pub fn new(work: &Work<'_>) -> Self {
         let graph = Graph::new(work);
         let calls = work.calls.iter().enumerate();
@@ -81,7 +83,7 @@ impl Engine {
         }
     }
 
-    /// The next step of an invocation that has used `cpu_ns` of CPU time so far.
+    /// The next step of an invocation. `cpu_ns` is the CPU time that it has used so far.
     pub fn next(&mut self, now_ns: u64, cpu_ns: u64) -> Step {
         if let Some(step) = self.event(now_ns) {
             return step;
@@ -105,15 +107,16 @@ impl Engine {
         self.idle_step()
     }
 
-    /// What happens without the invocation's own work: a call that ends by its time, a request that is due.
+    /// The next event that needs no own work of the invocation: a call that ends at a known time, or a request that is due.
     pub fn event(&mut self, now_ns: u64) -> Option<Step> {
         self.fire_events(now_ns);
         self.steps.pop_front()
     }
 
-    /// The first callee of a call has answered or cannot answer. False if the call does not wait for it: the caller gave up before.
+    /// Records that the first callee of a call has answered, or cannot answer. Returns false if the call no longer waits,
+    /// because it timed out.
     pub fn answered_by(&mut self, call: usize, at_ns: u64, is_failed: bool) -> bool {
-        // Ends are in the order of time, so that a group's last needed end is the right one.
+        // Handles earlier events first. The order matters: the last needed end of a group decides when the waiting call starts.
         self.fire_events(at_ns.saturating_sub(1));
         let Some(node) = self.nodes.get(call) else {
             return false;
@@ -125,8 +128,8 @@ impl Engine {
         is_awaited
     }
 
-    /// A callee has answered after `response_ns`. If its planned network time is not over at `at_ns`, the call ends when it is, with
-    /// [`Ending::Answer`]; otherwise false.
+    /// Records that a callee answered after `response_ns`. If the planned network time is over only after `at_ns`, the call
+    /// ends at that later time, with [`Ending::Answer`]. Otherwise returns false.
     pub fn waits_for_network(&mut self, call: usize, response_ns: u64, at_ns: u64, is_failed: bool) -> bool {
         let node = self.nodes.get(call).filter(|node| node.state == State::Started);
         let due_ns = node.map_or(0, |node| node.arrives_ns(response_ns));
@@ -136,40 +139,40 @@ impl Engine {
         due_ns > at_ns
     }
 
-    /// The answer is out, after `cpu_ns` of CPU time. Work that is left needs no slot, and no CPU.
+    /// Records that the answer was sent, after `cpu_ns` of CPU time. The remaining work needs neither a slot nor CPU time.
     pub fn answer_sent(&mut self, at_ns: u64, cpu_ns: u64) {
         self.is_answered = true;
         for index in self.gaps.stop_burning() {
             self.late_cpu_ns = self.late_cpu_ns.saturating_add(self.nodes[index].cpu_ns);
         }
-        // A part of it was used before.
+        // A part of this CPU time was already used before the answer.
         let burnt_ns = cpu_ns.saturating_sub(self.planned_cpu_ns);
         self.late_cpu_ns = self.late_cpu_ns.saturating_sub(burnt_ns);
         self.end(self.answer(), at_ns, false);
     }
 
-    /// The invocation has a slot again, since this time. Its gaps, all of which began without one, begin now.
+    /// Records that the invocation has a slot again, since `since_ns`. The gaps that waited for the slot begin at that time.
     pub fn has_slot(&mut self, since_ns: u64) {
         self.fire_events(since_ns);
         self.gaps.begin_at(since_ns, &mut self.nodes);
     }
 
-    /// The invocation has waited for a CPU, which is no part of its gaps.
+    /// Adds a wait for a CPU. Waits are not part of the planned gaps, so the gaps get longer.
     pub fn waited_for_cpu(&mut self, wait_ns: u64, now_ns: u64) {
         self.gaps.delay(wait_ns, now_ns, &self.nodes);
     }
 
-    /// By how much the thread can be late without delaying a gap in progress.
+    /// Time by which the thread can be late without delaying the end of a gap in progress.
     pub fn slack_ns(&self) -> u64 {
         self.gaps.slack_ns(&self.nodes)
     }
 
-    /// Number of calls that an answer will end.
+    /// Number of calls in progress that end with an answer.
     pub fn awaited(&self) -> usize {
         self.awaited
     }
 
-    /// Whether it only waits for calls: no gap is in progress.
+    /// Whether the invocation only waits for calls: no gap is in progress.
     pub fn is_idle(&self) -> bool {
         self.gaps.is_empty()
     }
@@ -179,7 +182,7 @@ impl Engine {
         self.gaps.is_burning()
     }
 
-    /// Whether it only waits for calls, and one of them will end.
+    /// Whether the invocation only waits for calls, and at least one of them will end.
     pub fn can_wait_without_slot(&self) -> bool {
         self.is_idle() && (self.awaited > 0 || !self.events.is_empty())
     }
@@ -190,23 +193,24 @@ impl Engine {
         self.is_answered && self.is_idle() && self.awaited == 0 && !has_events
     }
 
-    /// The time of the next event of an idle invocation.
+    /// The time of the next event of an invocation without a gap in progress.
     pub fn next_event_ns(&self) -> Option<u64> {
         self.events.next_ns()
     }
 
-    /// Planned CPU time so far, as far as it was not beside calls without need.
+    /// Planned CPU time so far. CPU time beside calls counts only as far as it was used.
     pub fn planned_cpu_ns(&self) -> u64 {
         self.planned_cpu_ns
     }
 
-    /// CPU time of the plan that nobody has used: beside calls that were too short, or after the answer.
+    /// Planned CPU time that was not used, because calls were too short for CPU time beside them, or because it is planned
+    /// after the answer.
     pub fn unused_cpu_ns(&self) -> u64 {
         self.beside_cpu_ns.saturating_add(self.late_cpu_ns)
     }
 
-    /// The invocation's CPU time at the end of a gap. It is that of the plan, less what the execution of further calls will use beyond
-    /// the CPU time of further gaps: so the sum is right.
+    /// CPU time of the invocation at the end of a gap. This is the planned CPU time, minus the part of the expected costs of
+    /// later calls that does not fit into later gaps. So the total equals the plan.
     fn burn_target_ns(&self, index: usize) -> u64 {
         let gap_cpu_ns = self.nodes[index].cpu_ns;
         let further_ns = self
@@ -236,7 +240,8 @@ impl Engine {
             };
         }
         if until_ns.is_none() && self.awaited == 0 {
-            // Nothing can happen any more. A checked plan always reaches its answer.
+            // No further event is possible. This happens only after the answer, because a checked plan always reaches its
+            // answer.
             return match self.is_answered {
                 true => Step::Done,
                 false => self.leave_gap(self.answer(), 0),
@@ -251,7 +256,7 @@ impl Engine {
         }
     }
 
-    /// After a time beside calls, CPU time beyond the plan's gaps is that beside the calls.
+    /// Attributes CPU time beyond the planned gaps to the planned CPU time beside calls.
     fn count_beside(&mut self, cpu_ns: u64) {
         if self.was_idle && !self.is_idle() {
             self.was_idle = false;
@@ -290,7 +295,7 @@ impl Engine {
         Step::Start { call: index }
     }
 
-    /// Requests to the callees from `first` on, each after its delay.
+    /// Schedules the requests to the callees from index `first` on, each after its delay.
     fn schedule_further(&mut self, call: usize, from_ns: u64, first: usize) {
         for (callee, delay_ns) in self.nodes[call].delays_ns.iter().enumerate().skip(first) {
             let due_ns = from_ns.saturating_add(*delay_ns);
@@ -345,7 +350,7 @@ impl Engine {
         self.events.drop_timeouts(&self.nodes);
     }
 
-    /// Ends a call or the answer, and what ends with it.
+    /// Ends a call or the answer, and everything that ends at the same time as a consequence.
     fn end(&mut self, index: usize, at_ns: u64, is_failed: bool) {
         let mut ending = std::mem::take(&mut self.ending);
         ending.push((index, at_ns, is_failed));

@@ -1,11 +1,11 @@
-//! [`Estimate`]: the mean of recent costs of executing a plan, which are part of the plan's times.
+//! [`Estimate`]: a moving mean of one cost of executing a plan. The plan's times include this cost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// One value changes the mean by this part of the difference, so that one that was interrupted changes it little.
+/// A value changes the mean by the difference divided by this number. So one interrupted execution changes it little.
 const WEIGHT: u64 = 16;
 
-/// A mean that follows recent values, nanoseconds.
+/// An exponential moving mean, nanoseconds.
 #[derive(Debug)]
 pub struct Estimate {
     mean_ns: AtomicU64,
@@ -13,7 +13,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Zero. Larger values than the maximum count as the maximum.
+    /// A mean of zero. Values above `max_ns` count as `max_ns`.
     pub const fn new(max_ns: u64) -> Self {
         Self {
             mean_ns: AtomicU64::new(0),
@@ -32,7 +32,7 @@ impl Estimate {
             true => mean_ns + part_ns,
             false => mean_ns - part_ns,
         };
-        // A change by another thread meanwhile is lost, which does no harm.
+        // If another thread changes the mean at the same time, one change is lost. This does no harm.
         self.mean_ns.store(moved_ns, Ordering::Relaxed);
     }
 }

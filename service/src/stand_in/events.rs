@@ -1,22 +1,22 @@
-//! [`Events`]: what happens in an invocation at known times, without its own work.
+//! [`Events`]: the queue of events of an invocation that happen at known times and need no own work.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::node::{Node, State};
 
-/// Calls and callees are identified by their indices.
+/// An event. Calls and callees are identified by their indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
-    /// A call ends by its duration or timeout.
+    /// A call ends after its duration, or times out.
     End { call: usize },
     /// The answer of a call has crossed the network.
     Arrive { call: usize, is_failed: bool },
-    /// A request is due, for which no call waits.
+    /// A request is due whose answer no call waits for.
     Send { call: usize, callee: usize },
 }
 
-/// Events to come, the earliest first.
+/// Future events, the earliest first.
 #[derive(Debug, Default)]
 pub struct Events(BinaryHeap<Reverse<(u64, Event)>>);
 
@@ -33,13 +33,13 @@ impl Events {
         self.0.peek().map(|Reverse((due_ns, _))| *due_ns)
     }
 
-    /// The first event that is due.
+    /// Removes the first event if it is due.
     pub fn take_due(&mut self, now_ns: u64) -> Option<(u64, Event)> {
         self.next_ns().filter(|due_ns| *due_ns <= now_ns)?;
         self.0.pop().map(|Reverse(due)| due)
     }
 
-    /// Drops timeouts of calls that have ended, until the next event is none of them.
+    /// Drops timeouts of calls that have already ended, up to the first other event.
     pub fn drop_timeouts(&mut self, nodes: &[Node]) {
         while let Some(Reverse((_, Event::End { call }))) = self.0.peek()
             && nodes[*call].state != State::Started
@@ -48,7 +48,7 @@ impl Events {
         }
     }
 
-    /// Removes all requests. Returns time, call and callee of each.
+    /// Removes all requests from the queue. Returns time, call and callee of each.
     pub fn take_sends(&mut self, nodes: &mut [Node]) -> Vec<(u64, usize, usize)> {
         let mut sends = Vec::new();
         for Reverse((due_ns, event)) in std::mem::take(&mut self.0) {

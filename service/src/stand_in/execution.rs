@@ -1,4 +1,4 @@
-//! [`Execution`]: performs the steps of an invocation's engine: spans of calls, requests, results.
+//! [`Execution`]: performs the steps of an engine. It sends requests, and makes the spans and results of calls.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,34 +25,34 @@ pub struct Execution {
     pub engine: Engine,
     pub plan: Plan,
     pub mailbox: Arc<Mailbox>,
-    /// CPU time of decoding it, on an I/O thread.
+    /// CPU time for decoding the request, on an I/O thread.
     pub decoding_cpu_ns: u64,
-    /// CPU time of its calls so far, on the thread of calls.
+    /// CPU time of the calls so far, on the thread that sends them.
     pub used_by_calls: Reading,
-    /// Calls so far, without sleeps.
+    /// Number of calls so far, except sleeps.
     pub calls_started: u64,
-    /// Bytes of their bodies and answers.
+    /// Bytes of the bodies of these calls and of their answers.
     pub bytes_of_calls: u64,
     stand_in: Arc<StandIn>,
-    /// For each call that has started.
+    /// The span of each call that has started.
     spans: Vec<Option<Span>>,
-    /// For each call whose answer came before its network time was over.
+    /// The status of each answer that arrived before the planned network time was over.
     early: Vec<Option<u16>>,
     lineage: Lineage,
     hops: u32,
 }
 
-/// Where spans and requests of an invocation belong.
+/// The trace context of an invocation's calls.
 struct Lineage {
-    /// The parent of its calls' spans; none if it is not recorded.
+    /// Parent of the spans of calls; `None` if the trace is not sampled.
     parent: Option<Context>,
-    /// The context that a request carries if its call has no span.
+    /// Context for requests of calls that have no span.
     context: Option<SpanContext>,
     baggage: Option<Arc<str>>,
 }
 
 impl Execution {
-    /// An invocation that has not started. `hops`: of its own request.
+    /// An invocation that has not started. `hops` is the number of hops of the request that caused it.
     pub fn new(stand_in: Arc<StandIn>, plan: Plan, engine: Engine, trace: &RequestTrace, hops: u32) -> Self {
         let context = trace.span_context().cloned();
         let parent = context.clone().filter(|_| trace.is_recorded());
@@ -76,7 +76,7 @@ impl Execution {
         }
     }
 
-    /// States to the engine what the execution itself is expected to cost.
+    /// Passes the expected costs of the execution itself to the engine.
     pub fn expect_costs(&mut self) {
         let line = self.stand_in.call.line();
         for (index, call) in self.plan.calls.iter().enumerate() {
@@ -108,7 +108,7 @@ impl Execution {
         }
     }
 
-    /// Requests that are due later leave at their times from now on, whatever this invocation waits for.
+    /// Hands the requests that are due later to a timer. They are then sent at their times, whatever this invocation waits for.
     pub fn send_without_slot(&mut self) {
         for (due_ns, call, callee) in self.engine.take_sends() {
             if let Some(delayed) = self.delayed(call, callee, due_ns) {
@@ -126,7 +126,7 @@ impl Execution {
         }
     }
 
-    /// A request that leaves without this invocation; none if it cannot be sent.
+    /// A request that can be sent without this invocation; `None` if it cannot be sent.
     fn delayed(&self, call: usize, callee: usize, due_ns: u64) -> Option<Box<Delayed>> {
         let outgoing = self.outgoing(call, callee).ok()?;
         let counted = self.stand_in.enter_afterwards();
@@ -215,7 +215,7 @@ impl Execution {
             self.early[call] = Some(status);
             return;
         }
-        // Otherwise, the call ended before, when its caller gave up.
+        // If this returns false, the call has already ended, because it timed out.
         if self.engine.answered_by(call, at_ns, is_failed) {
             let planned = &self.plan.calls[call];
             let outcome = outcome(planned, result);
@@ -257,7 +257,8 @@ impl Execution {
     }
 }
 
-/// What the span of an answered call reports: the recorded result, unless the answer is another one.
+/// The result in the span of an answered call: the recorded result if the answer is the recorded one, and the real result
+/// otherwise.
 fn outcome(planned: &PlannedCall, result: Result<u16, Failure>) -> Outcome {
     match result {
         Ok(status) if planned.is_as_recorded(status) => planned.outcome.clone(),
@@ -277,12 +278,13 @@ fn outcome(planned: &PlannedCall, result: Result<u16, Failure>) -> Outcome {
     }
 }
 
-/// The result that the invocation reports: the recorded one, unless it is the other way round this time.
+/// The result that the invocation reports: the recorded one, if both failed or both succeeded. Otherwise a generic failure or
+/// success.
 pub fn executed(recorded: &Outcome, is_failed: bool) -> Outcome {
     if is_failed == recorded.is_failed {
         return recorded.clone();
     }
-    // Of a remote procedure call: success and an unknown error; else of HTTP.
+    // For remote procedure calls: success or "unknown error". For HTTP: 200 or 500.
     let status = |recorded: u16| match (recorded < 100, is_failed) {
         (true, false) => 0,
         (true, true) => 2,

@@ -1,19 +1,20 @@
-//! [`Gaps`]: the gaps of an invocation that last now, by the time at which they are over.
+//! [`Gaps`]: the gaps of an invocation that are in progress, sorted by the time at which they end. A gap is the own time before
+//! a call or the answer.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::node::Node;
 
-/// The time at which a gap is over, and the call that starts then, or the answer.
+/// The time at which a gap ends, and the node (a call or the answer) that starts then.
 type Gap = Reverse<(u64, usize)>;
 
-/// Gaps in progress. Nodes are identified by their indices.
+/// The gaps in progress. Nodes are identified by their indices.
 #[derive(Debug, Default)]
 pub struct Gaps {
-    /// Those that need CPU time.
+    /// Gaps that still need CPU time.
     burning: BinaryHeap<Gap>,
-    /// Those whose CPU time is used.
+    /// Gaps whose CPU time has been used; only time must pass.
     passing: BinaryHeap<Gap>,
 }
 
@@ -36,42 +37,42 @@ impl Gaps {
         gaps.push(Reverse((node.gap_end_ns(), index)));
     }
 
-    /// The shortest time of a gap without its CPU time, or 0 without gaps.
+    /// Of all gaps in progress, the shortest time that remains beside CPU time; 0 without gaps.
     pub fn slack_ns(&self, nodes: &[Node]) -> u64 {
         let gaps = self.burning.iter().chain(&self.passing);
         let slack = gaps.map(|Reverse((_, index))| nodes[*index].gap_ns.saturating_sub(nodes[*index].cpu_ns));
         slack.min().unwrap_or(0)
     }
 
-    /// The gap for which CPU time is used now.
+    /// The node whose gap uses CPU time now.
     pub fn burning(&self) -> Option<usize> {
         self.burning.peek().map(|Reverse((_, index))| *index)
     }
 
-    /// That gap has its CPU time.
+    /// Records that the current gap has used its CPU time.
     pub fn burnt(&mut self) {
         self.passing.extend(self.burning.pop());
     }
 
-    /// No gap needs CPU time any more. Returns those that did.
+    /// Stops using CPU time in gaps. Returns the nodes whose gaps still needed some.
     pub fn stop_burning(&mut self) -> Vec<usize> {
         let stopped = self.burning.iter().map(|Reverse((_, index))| *index).collect();
         self.passing.append(&mut self.burning);
         stopped
     }
 
-    /// The time at which the first gap without need of CPU time is over.
+    /// The time at which the first gap ends that needs no more CPU time.
     pub fn next_end_ns(&self) -> Option<u64> {
         self.passing.peek().map(|Reverse((end_ns, _))| *end_ns)
     }
 
-    /// The first gap that is over, and when it was.
+    /// Removes the first gap that has ended. Returns its end and its node.
     pub fn take_ended(&mut self, now_ns: u64) -> Option<(u64, usize)> {
         self.next_end_ns().filter(|end_ns| *end_ns <= now_ns)?;
         self.passing.pop().map(|Reverse(gap)| gap)
     }
 
-    /// All gaps begin at this time, unless they began later.
+    /// Moves the begin of all gaps to `since_ns`, except those that began later.
     pub fn begin_at(&mut self, since_ns: u64, nodes: &mut [Node]) {
         for gaps in [&mut self.burning, &mut self.passing] {
             let begun = std::mem::take(gaps).into_iter().map(|Reverse((_, index))| {
@@ -83,7 +84,7 @@ impl Gaps {
         }
     }
 
-    /// Gaps that need CPU time last longer by a wait for a CPU, as far as the wait can be in them.
+    /// Extends gaps that need CPU time by a wait for a CPU, as far as the wait can have happened within them.
     pub fn delay(&mut self, wait_ns: u64, now_ns: u64, nodes: &[Node]) {
         let gaps = std::mem::take(&mut self.burning).into_iter();
         let delayed = gaps.map(|Reverse((end_ns, index))| {

@@ -1,26 +1,26 @@
-//! [`Graph`]: for each call of an invocation, the calls that wait for its end.
+//! [`Graph`]: for each call of an invocation, the calls that wait for its end. The answer counts as a call.
 
 use standin::Work;
 
-/// How a call waits for another one.
+/// The way in which a call waits for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It waits for this end.
+    /// This end is required.
     All,
-    /// It waits for a number of ends of a group.
+    /// A number of ends of a group is required, and this is one of them.
     OneOf,
-    /// It is sent only if the other one failed.
+    /// The call is sent only if the other call, its earlier attempt, failed.
     Retry,
 }
 
-/// Edges from each call to the calls that wait for it. The answer is the node after the last call.
+/// Edges from each call to the calls that wait for it. The answer is the last node.
 #[derive(Debug)]
 pub struct Graph {
-    /// By the call whose end it is.
+    /// The waiting calls, sorted by the call for which they wait.
     followers: Vec<(u16, Role)>,
-    /// For each node the begin of its part of `followers`, and the end of the last part.
+    /// For each node, the start of its range in `followers`; then the end of the last range.
     begins: Vec<u32>,
-    /// For each node the number of ends that must all come.
+    /// For each node, the number of required ends.
     open: Vec<u32>,
 }
 
@@ -29,7 +29,7 @@ impl Graph {
         let answer = work.calls.len();
         let mut edges: Vec<(usize, (u16, Role))> = Vec::new();
         let waits = work.calls.iter().map(|call| &call.wait).chain([&work.answer]);
-        // The crate that decodes a plan bounds the number of its calls by 1,024.
+        // The conversion is safe, because the crate `standin` bounds the number of calls by 1,024.
         for (index, wait) in (0_u16..).zip(waits) {
             edges.extend(wait.after.iter().map(|of| (usize::from(*of), (index, Role::All))));
             edges.extend(
@@ -59,12 +59,12 @@ impl Graph {
         }
     }
 
-    /// Who waits for the end of a call, or for the answer.
+    /// The calls that wait for the end of a call or of the answer.
     pub fn followers(&self, node: usize) -> &[(u16, Role)] {
         &self.followers[self.begins[node] as usize..self.begins[node + 1] as usize]
     }
 
-    /// The number of ends that must all come before a node's gap begins.
+    /// The number of ends that are required before the gap of a node begins.
     pub fn open(&self, node: usize) -> usize {
         self.open[node] as usize
     }

@@ -1,4 +1,4 @@
-//! [`serve`]: reads a planned request on an I/O thread, puts it into the queue, and writes its answer.
+//! [`serve`]: reads a planned request on an I/O thread, queues it for a slot, and writes its answer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,7 @@ use crate::station::{Item, Ticket};
 use crate::telemetry::planned_span::Endpoint;
 use crate::telemetry::server_span::{Arrival, RequestTrace};
 
-/// Longest unknown version that an answer quotes.
+/// Maximum length of an unknown version that the error quotes.
 const VERSION_SHOWN_CHARS_MAX: usize = 20;
 
 /// A decoded request.
@@ -31,13 +31,13 @@ struct Received {
     endpoint: Endpoint,
     plan: Plan,
     engine: Engine,
-    /// CPU time of decoding, which is a cost of executing the plan.
+    /// CPU time for decoding, which is one of the costs of executing the plan.
     cpu_ns: u64,
     hops: u32,
     body_bytes: u64,
 }
 
-/// Serves any request.
+/// Serves a request of any kind.
 pub async fn serve(stand_in: Arc<StandIn>, head: HttpRequest, payload: web::Payload) -> HttpResponse {
     let service = &stand_in.service;
     let active = service.stats.enter(None);
@@ -77,13 +77,13 @@ pub async fn serve(stand_in: Arc<StandIn>, head: HttpRequest, payload: web::Payl
             };
             let trace = RequestTrace::start(tracer, origin, &arrival);
             let answer = reject(service, rejected.answer, ticket(trace));
-            // A part of the body may be unread. On the same connection it would be parsed as the next request.
+            // The connection is closed, because a part of the body may be unread. It would be parsed as the next request.
             respond(answer, None, true)
         }
     }
 }
 
-/// Describes this stand-in. It is not part of the workload.
+/// Returns the description of this stand-in. The request is not part of the workload and is not recorded.
 pub fn probe(stand_in: &StandIn) -> HttpResponse {
     HttpResponse::Ok().json(StandIn::probe(&stand_in.service.settings))
 }
@@ -134,7 +134,7 @@ fn decode(stand_in: &StandIn, body: &Bytes, hops: u32) -> Result<Received, Answe
     Ok(received)
 }
 
-/// The answer, and the response time of an executed plan.
+/// Queues the request. Returns the answer, and the response time if the plan was executed.
 async fn admit(stand_in: &Arc<StandIn>, received: Received, ticket: Ticket) -> (Answer, Option<u64>) {
     let service = &stand_in.service;
     let Received {
@@ -168,7 +168,7 @@ async fn admit(stand_in: &Arc<StandIn>, received: Received, ticket: Ticket) -> (
             let answer = Answer::error(500, "internal error; see the service's log");
             (answer, None)
         }
-        // The service is stopping, and no slot took this request before the drain timeout.
+        // The service is stopping, and no slot became free before the drain timeout.
         Err(_closed) => {
             let answer = Answer::error(503, "the service is stopping; use another instance");
             (answer, None)

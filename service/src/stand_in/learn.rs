@@ -1,22 +1,22 @@
-//! [`learn`]: what the execution of one request says about the costs of later ones.
+//! [`learn`]: updates the expected costs of executing plans with the measured costs of one request.
 
 use super::execution::Execution;
 use super::shared::{FINISH_NS_MAX, StandIn};
 
-/// CPU time above the plan from which on a request ends late because of it: what using CPU time is exact to.
+/// Minimum CPU time above the plan for which a request counts as late. Smaller differences are measurement errors.
 const OVERRUN_NS: u64 = 4_000;
 
-/// A request at its end.
+/// Measurements of a finished request.
 pub struct Observed {
     /// CPU time in total.
     pub used_ns: u64,
-    /// The part that was used as planned, not by the execution.
+    /// CPU time that was used as planned work, not as a cost of the execution.
     pub burnt_ns: u64,
-    /// CPU time that it saved, because other requests had used too much.
+    /// CPU time that the request saved, because earlier requests had used too much.
     pub saved_ns: u64,
-    /// CPU time was used on the answer's behalf, so that its amount could be exact.
+    /// Whether CPU time was used in the gap of the answer, so that the total could be made exact.
     pub is_exact: bool,
-    /// What a request used on earlier slots is not known.
+    /// Whether the request stayed on one slot. For others, the CPU time on earlier slots is unknown.
     pub had_one_slot: bool,
     pub end_ns: u64,
 }
@@ -32,7 +32,7 @@ pub fn learn(stand_in: &StandIn, execution: &Execution, observed: &Observed) {
             .call
             .add(execution.bytes_of_calls as f64 / calls, costs_ns as f64 / calls);
     }
-    // CPU time for a call that has not started is not in the planned sum.
+    // If a gap still needs CPU time, its planned CPU time is not in the planned sum yet.
     if !engine.is_burning() {
         let planned_ns = engine.planned_cpu_ns();
         stand_in.debt.settle(observed.used_ns, planned_ns);

@@ -1,4 +1,5 @@
-//! [`Mailbox`]: the answers to the calls of one invocation, for whoever executes it: the slot's thread, or nobody until one comes.
+//! [`Mailbox`]: the answers to the calls of one invocation. The invocation reads them on its slot's thread. An invocation
+//! without a thread is parked in the mailbox and continues when an answer arrives.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
@@ -17,19 +18,19 @@ pub struct Answered {
     pub used: Reading,
 }
 
-/// Why a call has no answer.
+/// The reason why a call has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     Connect,
     Broken,
-    /// The stand-ins file names no stand-in for the callee's module.
+    /// The stand-ins file has no stand-in for the callee's module.
     NoStandIn,
     /// Too many calls are in flight.
     TooMany,
 }
 
 impl Failure {
-    /// Its `error.type`.
+    /// The `error.type` that the span reports.
     pub fn error_type(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -42,7 +43,7 @@ impl Failure {
 
 /// An invocation that waits without a thread.
 pub trait Parked: Send {
-    /// Continues, after an answer or at its time.
+    /// Continues the invocation, after an answer or at its time.
     fn advance(self: Box<Self>);
 }
 
@@ -54,17 +55,17 @@ enum Reader {
     Parked(Box<dyn Parked>),
 }
 
-/// What follows an answer at this time, without the invocation.
+/// An action after an answer, with the time of the answer. It does not need the invocation.
 pub type OnAnswer = Box<dyn FnOnce(u64) + Send>;
 
 #[derive(Default)]
 struct State {
-    /// At most one for each call.
+    /// Answers that were not taken yet; at most one for each call.
     answered: Vec<Answered>,
-    /// By call. As many as the plan has callees.
+    /// Actions by call; at most as many as the plan has callees.
     followers: Vec<(usize, OnAnswer)>,
     reader: Reader,
-    /// The earliest time at which a timer will wake it.
+    /// The earliest time at which a timer will wake the parked invocation.
     wakes_at_ns: Option<u64>,
 }
 
@@ -72,12 +73,12 @@ struct State {
 pub struct Mailbox(Mutex<State>);
 
 impl Mailbox {
-    /// Wakes this thread for every answer from now on.
+    /// From now on, wakes this thread at every answer.
     pub fn read_by(&self, thread: Thread) {
         self.lock().reader = Reader::Thread(thread);
     }
 
-    /// Adds an answer. An invocation without a thread continues on this one.
+    /// Adds an answer. A parked invocation continues on the current thread.
     pub fn put(&self, answered: Answered) {
         let mut state = self.lock();
         let (call, at_ns) = (answered.call, answered.at_ns);
@@ -88,7 +89,7 @@ impl Mailbox {
         followers.into_iter().for_each(|(_, follow)| follow(at_ns));
     }
 
-    /// Lets something follow the answer to a call, whoever reads this mailbox.
+    /// Registers an action that runs at the answer to a call, whoever reads this mailbox.
     pub fn on_answer(&self, call: usize, follow: OnAnswer) {
         let mut state = self.lock();
         let answer = state.answered.iter().find(|answered| answered.call == call);
@@ -101,7 +102,7 @@ impl Mailbox {
         }
     }
 
-    /// The time of the first answer in it.
+    /// The time of the first answer that was not taken yet.
     pub fn first_ns(&self) -> Option<u64> {
         let state = self.lock();
         state.answered.iter().map(|answered| answered.at_ns).min()
@@ -114,8 +115,8 @@ impl Mailbox {
         answered
     }
 
-    /// Leaves an invocation without a thread, unless there are answers: then it is returned. True if a timer has to wake it at
-    /// `until_ns`, and none will.
+    /// Parks an invocation without a thread. If answers are waiting, returns the invocation instead. The result is true if the
+    /// caller must start a timer for `until_ns`, because no earlier timer is running.
     pub fn park(&self, parked: Box<dyn Parked>, until_ns: Option<u64>) -> Result<bool, Box<dyn Parked>> {
         let mut state = self.lock();
         if !state.answered.is_empty() {
@@ -130,7 +131,7 @@ impl Mailbox {
         Ok(needs_timer)
     }
 
-    /// A timer of a parked invocation has fired. One that an earlier time has replaced has no effect.
+    /// Handles a timer. A timer that an earlier one has replaced has no effect.
     pub fn time_has_come(&self, due_ns: u64) {
         let mut state = self.lock();
         if state.wakes_at_ns != Some(due_ns) {
@@ -195,7 +196,7 @@ mod tests {
         let park = |until_ns| mailbox.park(Box::new(Counts(woken.clone())), Some(until_ns)).ok();
         assert_eq!(park(100), Some(true));
         assert_eq!(park(50), Some(true));
-        // The timer at 50 wakes it earlier.
+        // No new timer is needed, because the one at 50 fires earlier.
         assert_eq!(park(70), Some(false));
         mailbox.time_has_come(100);
         assert_eq!(count(), 0);

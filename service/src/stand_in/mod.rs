@@ -1,12 +1,17 @@
-//! The service as a stand-in: it executes the plan in a request's body in place of an application (docs/stand-ins.md).
+//! The service as a stand-in: instead of an application, it executes the plan in the body of each request (docs/stand-ins.md).
 //!
-//! `intake` decodes a request into its `plan` and an `engine` with its `graph`, `node`s, `gaps` and `events`. `on_slot` executes
-//! it on a slot's thread, and `afterwards` what is left after the answer. Both take each `step` from the engine and perform it
-//! through `execution`. `calls` sends requests, `padded` to the recorded size, to other stand-ins, whose `addresses` are in a
-//! file. Answers come to a `mailbox`, which wakes a thread or continues an invocation that has none; so does the `timer`.
-//! `delayed` requests need no invocation. `shared` is the state of all requests, with what executing plans costs: an `estimate` of
-//! each cost, `call_cost` of a call by its size, and the `debt` of what the costs exceed the plans by. At its end, a request lets
-//! them `learn` from it. `counters` are on /metrics, and `open_files` raises a limit.
+//! - `intake` decodes a request into a `plan` and an `engine`. The engine decides the next `step`. It uses a `graph` of the
+//!   calls, a `node` for each call, the `gaps` in progress, and future `events`.
+//! - `on_slot` performs the steps on a slot's thread up to the answer, and `afterwards` performs those after it. Both use
+//!   `execution`.
+//! - `calls` sends requests to other stand-ins, and `padded` gives them the recorded size. `addresses` reads the file with the
+//!   addresses.
+//! - `mailbox` gets the answers. It wakes the invocation's thread, or continues an invocation without one; a `timer` does the
+//!   same. `delayed` requests are sent without their invocation.
+//! - `shared` is the state that all requests share. It includes the expected costs of executing plans: `estimate` for each
+//!   cost, `call_cost` for a call by its size, and `debt` for CPU time beyond the plans. At the end of a request, `learn`
+//!   updates them.
+//! - `counters` are shown on /metrics. `open_files` raises the limit of open files.
 
 pub mod addresses;
 pub mod afterwards;

@@ -1,33 +1,33 @@
-//! [`Node`]: a call of an invocation, or its answer, and how far it is.
+//! [`Node`]: a call of an invocation, or its answer, with its current state.
 
 use standin::{Call, Ends, Wait, What};
 
-/// A call, or the answer, on its way from its wait to its end.
+/// A call or the answer. It first waits for ends of calls, then for its gap, and then it runs until its own end.
 #[derive(Debug)]
 pub struct Node {
     pub gap_ns: u64,
     pub cpu_ns: u64,
-    /// Ends for which it waits, all of which must come.
+    /// Number of required ends that have not come yet.
     pub open: usize,
-    /// Ends of its group that must come.
+    /// Number of ends of the group that must still come.
     pub need: u16,
-    /// The last end for which it waited.
+    /// Time of the last end for which it waited. Its gap begins then.
     pub base_ns: u64,
     pub state: State,
     pub is_message: bool,
     pub ends: Ends,
     pub is_failed: bool,
-    /// Network time of its exchange.
+    /// Planned network time of the call.
     pub net_ns: u64,
-    /// Time at which it was sent.
+    /// Time at which the call was sent.
     pub started_ns: u64,
-    /// For each callee.
+    /// The delay of each callee.
     pub delays_ns: Vec<u64>,
-    /// Expected CPU time of executing it.
+    /// Expected CPU time of executing the call.
     pub cost_ns: u64,
 }
 
-/// How far it is.
+/// The state of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Waiting,
@@ -37,7 +37,7 @@ pub enum State {
 }
 
 impl Node {
-    /// A call that waits for `open` ends and those of its group.
+    /// A call that waits for `open` required ends, and for those of its group.
     pub fn of_call(call: &Call<'_>, open: usize) -> Self {
         Self {
             state: State::Waiting,
@@ -50,7 +50,7 @@ impl Node {
         }
     }
 
-    /// The answer, likewise.
+    /// The answer, which waits for `open` required ends, and for those of its group.
     pub fn of_answer(wait: &Wait, open: usize) -> Self {
         Self {
             gap_ns: wait.gap_ns,
@@ -69,12 +69,12 @@ impl Node {
         }
     }
 
-    /// The time at which its gap is over.
+    /// The time at which the gap ends.
     pub fn gap_end_ns(&self) -> u64 {
         self.base_ns.saturating_add(self.gap_ns)
     }
 
-    /// The time at which its caller has an answer that its callee gave after `response_ns`, at the earliest.
+    /// The earliest time at which the caller gets an answer that the callee gave after `response_ns`.
     pub fn arrives_ns(&self, response_ns: u64) -> u64 {
         match self.is_awaited() {
             true => self
@@ -85,7 +85,8 @@ impl Node {
         }
     }
 
-    /// Removes the delays of a message in progress, whose end is known: somebody else reaches its consumers.
+    /// Removes the delays of a message in progress whose end is known. The requests to its consumers are then sent without the
+    /// invocation.
     pub fn take_delays(&mut self) -> Vec<u64> {
         match self.is_message && !self.is_awaited() && self.state == State::Started {
             true => std::mem::take(&mut self.delays_ns),
@@ -93,8 +94,8 @@ impl Node {
         }
     }
 
-    /// Removes the delays of a message in progress that ends with an answer only, except that of its first consumer, which has it.
-    /// Somebody else reaches the others after the answer.
+    /// Removes the delays of a message in progress that ends with an answer. The first consumer's is kept, because its request
+    /// was sent. The requests to the others are then sent without the invocation, after the answer.
     pub fn take_delays_after_answer(&mut self) -> Vec<u64> {
         let ends_with_answer = self.is_message && self.ends == Ends::Answer && self.state == State::Started;
         match ends_with_answer && self.delays_ns.len() > 1 {
@@ -103,7 +104,7 @@ impl Node {
         }
     }
 
-    /// Whether an answer ends it.
+    /// Whether the node ends with an answer.
     pub fn is_awaited(&self) -> bool {
         !matches!(self.ends, Ends::Duration(_))
     }

@@ -1,4 +1,4 @@
-//! [`NewPlan`]: a planned request, executed on a slot's thread until its answer.
+//! [`NewPlan`]: executes a planned request on a slot's thread, up to its answer.
 
 use std::sync::Arc;
 use std::thread;
@@ -21,12 +21,12 @@ use crate::settings::SlotPolicy;
 use crate::station::{Begin, Done, Finished, Item, Task, Ticket};
 use crate::telemetry::server_span::Times;
 
-/// Maximum CPU time between two looks at the clock, so that a call of an independent branch starts in time.
+/// Maximum CPU time between two readings of the clock. It limits how late a call of an independent branch can start.
 const SLICE_NS: u64 = 100_000;
-/// Maximum CPU time between two looks for an answer. The invocation's own work after an answer can begin late by this much.
+/// Maximum CPU time between two checks for an answer. The invocation's own work after an answer can be late by this much.
 const ANSWER_SLICE_NS: u64 = 10_000;
 
-/// A planned request that no slot has taken yet.
+/// A planned request that waits for its first slot.
 pub struct NewPlan {
     pub stand_in: Arc<StandIn>,
     pub execution: Execution,
@@ -34,40 +34,40 @@ pub struct NewPlan {
     pub reply: oneshot::Sender<Done>,
 }
 
-/// A planned request that has released its slot, and waits for calls or for a slot.
+/// A planned request that has released its slot, and waits for calls or for another slot.
 struct Suspended {
     request: InProgress,
-    /// The time up to which its waits for calls have been counted.
+    /// The time up to which waits for calls have been counted.
     counted_ns: u64,
-    /// The time at which it was queued again.
+    /// The time at which the request was queued again.
     back_ns: u64,
 }
 
-/// A planned request on a slot, or between two slots.
+/// A planned request that has a slot, or is between two slots.
 struct InProgress {
     stand_in: Arc<StandIn>,
     execution: Execution,
     ticket: Ticket,
     reply: oneshot::Sender<Done>,
     times: Times,
-    /// CPU time on earlier slots, and of decoding.
+    /// CPU time on earlier slots and for decoding.
     used: Reading,
-    /// CPU time that it saves, compared with its plan, because earlier requests used too much.
+    /// CPU time that this request saves, because earlier requests used more than planned.
     saved_ns: u64,
 }
 
-/// A planned request on a slot.
+/// A planned request that has a slot.
 struct OnSlot {
     request: InProgress,
-    /// The meter's reading at the time when the slot took the request.
+    /// The reading of the CPU meter when the slot took the request.
     before: Reading,
-    /// How much of the measured wait for a CPU has already been added to gaps.
+    /// The part of the measured wait for a CPU by which gaps have already been extended.
     delayed_ns: u64,
-    /// Time from the end of a wait until the thread ran, which is not counted yet.
+    /// Time from the end of a wait until the thread ran, as far as it is not counted yet.
     late_ns: u64,
-    /// Whether CPU time was used in the answer's gap, so that the total could be made exact.
+    /// Whether CPU time was used in the gap of the answer, so that the total could be made exact.
     is_exact: bool,
-    /// CPU time that was used as planned.
+    /// CPU time that was used as planned work.
     burnt_ns: u64,
 }
 
@@ -83,8 +83,8 @@ impl Task for NewPlan {
         let mut times = begin.times(ticket.enqueue_ns);
         let mut start_ns = begin.start_ns;
         if stand_in.service.settings.slots().is_none() {
-            // Without slots there is no queue. The time until the thread runs is part of the first gap, as in an application that reports
-            // no queue times.
+            // Without slots there is no queue. The time until the thread runs then belongs to the first gap, as in an
+            // application that does not report queue times.
             start_ns = ticket.enqueue_ns;
             times.start_ns = None;
         }
@@ -216,7 +216,7 @@ impl OnSlot {
         }
     }
 
-    /// If a gap that needs CPU time had to wait for a CPU, it lasts longer by this wait, because waits are not in the plan.
+    /// Extends a gap that needed CPU time by its wait for a CPU, because the planned gap does not include waits.
     fn delay_gaps(&mut self, reading: Reading, now_ns: u64) {
         let wait_ns = reading.wait_ns.saturating_sub(self.delayed_ns);
         if wait_ns > 0 {
@@ -225,7 +225,7 @@ impl OnSlot {
         }
     }
 
-    /// CPU time that the request has used so far, plus an estimate of what ending it will use.
+    /// CPU time that counts against the plan: used so far, estimated for ending the request, and saved.
     fn cpu_ns(&self, reading: Reading) -> u64 {
         let here_ns = reading.cpu_ns.saturating_sub(self.before.cpu_ns);
         let request = &self.request;
@@ -241,7 +241,7 @@ impl OnSlot {
         self.burnt_ns = self.burnt_ns.saturating_add(cpu_ns);
     }
 
-    /// Uses this much CPU time, or less if an answer arrives.
+    /// Uses CPU time: `cpu_ns`, or less if an answer arrives.
     fn burn_until_answered(&mut self, cpu_ns: u64) {
         let mut rest_ns = cpu_ns;
         while rest_ns > 0 && self.request.execution.mailbox.first_ns().is_none() {
@@ -251,10 +251,10 @@ impl OnSlot {
         }
     }
 
-    /// Uses spare CPU time if there is any, and otherwise sleeps. Ends at the given time, or when an answer arrives.
+    /// Waits until the given time or an answer. If the plan has spare CPU time, uses it; otherwise sleeps.
     fn wait(&mut self, now_ns: u64, until_ns: Option<u64>, spare_ns: u64) {
         let stand_in = &self.request.stand_in;
-        // The calls in progress will use CPU, too.
+        // The calls in progress will also use CPU time.
         let reserved_ns = stand_in.polls.get() * self.request.execution.engine.awaited() as u64;
         let spare_ns = spare_ns.saturating_sub(reserved_ns);
         match until_ns {
@@ -267,8 +267,8 @@ impl OnSlot {
         }
     }
 
-    /// Counts a wait for answers. It begins at `since_ns` and ends with the event that was awaited. Time on a CPU and waits for a CPU are
-    /// subtracted. Calls to databases count as the request's own time, as in a service that reports its downstream time.
+    /// Counts a wait for answers, from `since_ns` until the awaited event. CPU time and waits for a CPU are subtracted. Calls
+    /// to databases count as the request's own time, as in a service that reports its downstream time.
     fn count_downstream(&mut self, since_ns: u64, until_ns: Option<u64>, before: Reading) {
         let InProgress {
             stand_in,
@@ -292,7 +292,8 @@ impl OnSlot {
         self.late_ns = off_cpu_ns - waited_ns;
     }
 
-    /// If the thread wakes late and this delays the next step, the delay counts as a part of the wait for the call, as in other programs.
+    /// Counts the lateness of a thread that woke up too late. If it delays the next step, it counts as a part of the wait for
+    /// the call, as in other programs.
     fn count_lateness(&mut self) {
         let late_ns = std::mem::take(&mut self.late_ns);
         let request = &mut self.request;
@@ -300,7 +301,7 @@ impl OnSlot {
         request.times.downstream_ns = request.times.downstream_ns.saturating_add(delay_ns);
     }
 
-    /// Sleeps until a time or an answer. Threads wake late, so the sleep is shorter by the expected lateness.
+    /// Sleeps until a time or an answer. The sleep is shorter by the expected lateness, because threads wake up late.
     fn sleep_until(&self, until_ns: u64, now_ns: u64) {
         let stand_in = &self.request.stand_in;
         let lateness = stand_in.lateness(until_ns.saturating_sub(now_ns));
@@ -308,7 +309,7 @@ impl OnSlot {
         if early_ns > now_ns {
             thread::park_timeout(Duration::from_nanos(early_ns - now_ns));
             let woke_ns = stand_in.service.clock.now_ns();
-            // Otherwise, an answer has woken it.
+            // Only a full sleep shows the lateness; here an answer may have ended it.
             if woke_ns >= early_ns {
                 lateness.add(woke_ns - early_ns);
             }
@@ -317,7 +318,7 @@ impl OnSlot {
         }
     }
 
-    /// Adds the CPU time on this slot.
+    /// Adds the CPU time that was used on this slot.
     fn count_cpu(&mut self) {
         self.request.used.add(meter::read().since(self.before));
     }
@@ -352,9 +353,9 @@ impl OnSlot {
         } = self.request;
         used.add(execution.used_by_calls);
         times.used = Some(used);
-        // The thread that sends the calls has used this CPU time while the invocation waited. The plan has an amount of CPU time that
-        // is used during calls. If the calls use more, the excess counts as a part of the wait for them. The invocation's gaps then use
-        // less CPU time by this amount, but last as planned.
+        // While the invocation waited, the thread that sends the calls used this CPU time. The plan has some CPU time during
+        // calls. If the calls used more, the excess counts as a part of the wait for them. The gaps then use less CPU time by
+        // this amount, but their length stays as planned.
         let by_calls = execution.used_by_calls;
         times.downstream_ns = times
             .downstream_ns

@@ -1,7 +1,7 @@
-//! [`raise_limit`]: the number of files that this process may open.
+//! [`raise_limit`]: raises the number of files that this process may open.
 
-/// Raises it to the maximum that the system allows. Each slot has a file, and each call in progress a connection at both of its ends:
-/// the usual limit of 1,024 is too low for unlimited slots.
+/// Raises the limit to the maximum that the system allows. Each slot has an open file, and each call in progress has a
+/// connection at both ends. So the usual limit of 1,024 is too low for unlimited slots.
 pub fn raise_limit() {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -11,7 +11,7 @@ pub fn raise_limit() {
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
             limit.rlim_cur = limit.rlim_max;
-            // If the system refuses, the limit stays.
+            // If the system refuses, the old limit stays.
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
     }

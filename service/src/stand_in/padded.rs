@@ -1,4 +1,4 @@
-//! [`Padded`]: the body of a planned request: its plan, then zero bytes that need no memory.
+//! [`Padded`]: the body of a planned request. It consists of the plan and zero bytes; the zero bytes are not stored.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,17 +7,17 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// Zero bytes for bodies.
+/// A block of zero bytes, shared by all bodies.
 pub static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// A body of the recorded size, or of the plan's if that is larger.
+/// A body of the recorded size. If the plan alone is larger, the body has the size of the plan.
 pub struct Padded {
     plan: Option<Bytes>,
     padding: usize,
 }
 
 impl Padded {
-    /// `plan`: the beginning of the body. Returns by how many bytes it is larger than the recorded size, too.
+    /// Returns the body, and the number of bytes by which it is larger than recorded. `plan` is the start of the body.
     pub fn new(plan: Bytes, recorded_bytes: u32) -> (Self, usize) {
         let recorded = recorded_bytes.min(standin::BODY_BYTES_MAX) as usize;
         let padding = recorded.saturating_sub(plan.len());

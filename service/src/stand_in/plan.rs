@@ -1,4 +1,5 @@
-//! [`Plan`]: the work of one invocation as it was received, owned: texts for its spans and requests, and the work of its callees.
+//! [`Plan`]: the received work of one invocation, in owned form. It has the texts for spans and requests, and the work of
+//! callees.
 
 use std::sync::Arc;
 
@@ -7,10 +8,10 @@ use standin::{Ends, What, Work};
 
 use crate::telemetry::planned_span::{CallSpan, Endpoint, Outcome};
 
-/// Status from which on a call has failed, unless it is the recorded one.
+/// Minimum status with which a call has failed, unless the recorded call had the same status and succeeded.
 const FAILURE_MIN: u16 = 400;
 
-/// Everything of an invocation but its order, which the engine has.
+/// The work of an invocation, except the order of calls, which is in the engine.
 #[derive(Debug)]
 pub struct Plan {
     pub calls: Vec<PlannedCall>,
@@ -20,16 +21,16 @@ pub struct Plan {
     pub outcome: Outcome,
 }
 
-/// One call.
+/// A call of the invocation.
 #[derive(Debug)]
 pub struct PlannedCall {
     pub what: What,
     pub span: CallSpan,
-    /// Its caller gave up in the recording, so that the recorded result is that of no answer.
+    /// Whether the caller timed out in the recording. Then the recorded result is not that of an answer.
     pub gave_up: bool,
     /// Recorded result.
     pub outcome: Outcome,
-    /// Status of its callee's recorded answer.
+    /// Status of the callee's recorded answer.
     pub answer_status: u16,
     /// Recorded size of the answer.
     pub bytes_in: u32,
@@ -38,12 +39,12 @@ pub struct PlannedCall {
 }
 
 impl PlannedCall {
-    /// Whether an answer with this status is the recorded one, with which the call has its recorded result.
+    /// Whether an answer with this status is the recorded one. If so, the call gets its recorded result.
     pub fn is_as_recorded(&self, status: u16) -> bool {
         !self.gave_up && status == self.answer_status
     }
 
-    /// Whether the call fails with an answer of this status.
+    /// Whether an answer with this status makes the call fail.
     pub fn fails_with(&self, status: u16) -> bool {
         match self.is_as_recorded(status) {
             true => self.outcome.is_failed,
@@ -59,16 +60,16 @@ pub struct Receiver {
     pub instance: Arc<str>,
     /// Recorded size of the request.
     pub body_bytes: u32,
-    /// Part of the received body, or a copy of it.
+    /// The encoded work: a slice of the received body, or a copy.
     pub work: Bytes,
 }
 
 impl Plan {
-    /// `body` is the received body, from which `work` was decoded.
+    /// `body` is the received body from which `work` was decoded.
     pub fn new(work: &Work<'_>, body: &Bytes) -> Self {
         let nested = work.calls.iter().flat_map(|call| &call.callees);
         let nested_bytes: usize = nested.map(|callee| callee.work.len()).sum();
-        // A body that is mostly padding is not kept for the parts in it.
+        // If most of the body is padding, the parts are copied, so that the body itself can be freed.
         let is_padded = nested_bytes < body.len() / 2;
         let calls = work.calls.iter().map(|call| {
             let callees = call.callees.iter().map(|callee| Receiver {
@@ -88,7 +89,7 @@ impl Plan {
                     is_message: call.what == What::Message,
                     is_retry: call.retry_of.is_some(),
                     is_rpc: is_rpc(call.status),
-                    // The name of the module, by which its rows can be found even if it does not answer.
+                    // The module's name identifies the receiver even if it does not answer.
                     peer: peer.or_else(|| call.peer.map(Into::into)),
                     method: call.method.map(Into::into),
                     path: call.path.map(Into::into),
@@ -119,7 +120,7 @@ impl Plan {
 }
 
 impl PlannedCall {
-    /// Size of its requests and of the answer.
+    /// Total size of the requests and the answer of a call.
     pub fn bytes(&self) -> u64 {
         let requests = self
             .callees
@@ -129,7 +130,7 @@ impl PlannedCall {
     }
 }
 
-/// The endpoint that an invocation's span reports.
+/// The endpoint that the span of an invocation reports.
 pub fn endpoint(work: &Work<'_>) -> Endpoint {
     Endpoint {
         kind: work.kind,
@@ -139,7 +140,7 @@ pub fn endpoint(work: &Work<'_>) -> Endpoint {
     }
 }
 
-/// Whether a recorded status is of a remote procedure call: HTTP has none below 100, and gRPC none above 16.
+/// Whether a recorded status belongs to a remote procedure call. HTTP statuses are at least 100, gRPC codes at most 16.
 fn is_rpc(status: Option<u16>) -> bool {
     status.is_some_and(|status| status < 100)
 }

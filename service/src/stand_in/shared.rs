@@ -20,22 +20,25 @@ use crate::service::Service;
 use crate::settings::Settings;
 use crate::station::{scheduling, slot};
 
-/// Maximum number of slots if they are unlimited. Each is a thread, which wait for most of their time.
+/// Maximum number of slots of an instance with unlimited slots. Each slot is a thread, which waits most of the time.
 pub const SLOTS_MAX: usize = 2_048;
-/// Stack of a slot's thread. The work on it does not recurse.
+/// Stack size of a slot's thread. Its work does not recurse.
 const STACK_BYTES: usize = 512 << 10;
-/// Maximum number of invocations with work after their answer. Further ones are cut off at their answer, and counted.
+/// Maximum number of invocations with work after their answer. The work of further ones is dropped after the answer, and
+/// counted.
 const AFTERWARDS_MAX: usize = 16_384;
-/// Maximum estimate of the CPU time at the end of a request, which takes a tenth of it.
+/// Maximum estimate of the CPU time for ending a request. The usual value is a tenth of it.
 const TAIL_NS_MAX: u64 = 50_000;
-/// Maximum estimate of the CPU time of one call: one with a small body takes a twentieth of it, one with a megabyte a third.
+/// Maximum estimate of the CPU time of one call. A call with a small body takes a twentieth of it, and a call with a megabyte a
+/// third.
 const CALL_NS_MAX: u64 = 1_000_000;
-/// Maximum estimate of the time from the end of the answer's gap to the end of the request, which takes a fifth of it. A request that
-/// takes longer was interrupted.
+/// Maximum estimate of the time from the end of the answer's gap to the end of the request. The usual value is a fifth of it. A
+/// request that takes longer was interrupted.
 pub const FINISH_NS_MAX: u64 = 20_000;
-/// Maximum estimate of how late a thread wakes. A thread wakes earlier by the estimate, and uses CPU until its time.
+/// Maximum estimate of the time by which threads wake up late. A sleep is shorter by the estimate, and the thread uses CPU time
+/// until the planned time.
 const LATENESS_NS_MAX: u64 = 150_000;
-/// From this length on, a sleep is a long one: an idle CPU that sleeps deeply wakes late.
+/// Sleeps of at least this length are long: an idle CPU enters a deep sleep state, and wakes up later.
 const LONG_SLEEP_NS: u64 = 1_000_000;
 
 pub struct StandIn {
@@ -44,26 +47,27 @@ pub struct StandIn {
     pub calls: Calls,
     pub counters: Arc<Counters>,
     timer: Timer,
-    /// The thread of calls.
+    /// Runtime of the thread that sends calls.
     pub runtime: Handle,
-    /// Threads of slots, if they are unlimited.
+    /// Number of slot threads, if slots are unlimited.
     slots: AtomicUsize,
     afterwards: Arc<AtomicUsize>,
-    /// CPU time of a request after its last planned use.
+    /// CPU time of a request after its last planned CPU time.
     pub tail: Estimate,
-    /// CPU time of executing one call, on its slot and on the thread of calls.
+    /// CPU time of executing one call, on its slot and on the thread that sends calls.
     pub call: CallCost,
-    /// CPU time beyond the plans.
+    /// CPU time that requests used beyond their plans.
     pub debt: Debt,
     /// Time from the end of the answer's gap to the end of the request.
     pub finish: Estimate,
-    /// The part of it on the thread of calls, most of which comes while the slot waits.
+    /// The part of a call's CPU time on the thread that sends calls. Most of it is used while the slot waits.
     pub polls: Estimate,
-    /// Time from the end of a short and of a long sleep until its thread runs.
+    /// Lateness of threads: time from the planned end of a sleep until the thread runs. One estimate for short sleeps, one for
+    /// long ones.
     lateness: [Estimate; 2],
 }
 
-/// Counts an invocation with work after its answer, until it is dropped.
+/// Counts an invocation with work after its answer, until this value is dropped.
 pub struct Unfinished(Arc<AtomicUsize>);
 
 impl StandIn {
@@ -90,7 +94,7 @@ impl StandIn {
         })
     }
 
-    /// What `GET /stand-in` answers.
+    /// The answer to `GET /stand-in`.
     pub fn probe(settings: &Settings) -> standin::Probe {
         let identity = &settings.identity;
         standin::Probe {
@@ -103,7 +107,7 @@ impl StandIn {
         }
     }
 
-    /// Starts a slot's thread if requests wait and slots are unlimited.
+    /// Starts another slot thread if requests wait and slots are unlimited.
     pub fn start_slot_if_needed(&self) {
         if self.service.settings.slots().is_some() || self.service.queue.is_empty() {
             return;
@@ -127,29 +131,29 @@ impl StandIn {
         self.slots.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Leaves an invocation until an answer comes, or until its next event.
+    /// Parks an invocation without a thread, until an answer arrives or its next event is due.
     pub fn park(&self, mailbox: &Arc<Mailbox>, parked: Box<dyn Parked>, until_ns: Option<u64>) {
         match (mailbox.park(parked, until_ns), until_ns) {
             (Ok(true), Some(until_ns)) => self.timer.wake_at(until_ns, mailbox.clone()),
             (Ok(_), _) => {}
-            // Each time, at least one of its calls was answered, so that this ends.
+            // This recursion ends, because at least one of the invocation's calls was answered each time.
             (Err(parked), _) => parked.advance(),
         }
     }
 
-    /// How late a thread wakes after a sleep of this length.
+    /// The estimate for the lateness of a thread after a sleep of this length.
     pub fn lateness(&self, sleep_ns: u64) -> &Estimate {
         &self.lateness[usize::from(sleep_ns >= LONG_SLEEP_NS)]
     }
 
-    /// `None` if too many invocations have work after their answer.
+    /// Counts another invocation with work after its answer. `None` if there are too many.
     pub fn enter_afterwards(&self) -> Option<Unfinished> {
         let others = self.afterwards.fetch_add(1, Ordering::Relaxed);
         let entered = Unfinished(self.afterwards.clone());
         (others < AFTERWARDS_MAX).then_some(entered)
     }
 
-    /// Invocations that have work after their answer.
+    /// Number of invocations that have work after their answer.
     pub fn unfinished(&self) -> usize {
         self.afterwards.load(Ordering::Relaxed)
     }

@@ -1,44 +1,45 @@
-//! [`Step`]: what the executor of an invocation does next.
+//! [`Step`]: the next action of the program that executes an invocation.
 
-/// What the executor does next. Times are nanoseconds of its clock.
+/// The next action of the executor. Times are nanoseconds on its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Start a call now.
     Start { call: usize },
-    /// Send a request to a callee of a call that has started. If it is awaited, [`Engine::answered_by`] takes its answer.
+    /// Send a request to a callee of a call that has started. If a call waits for the answer, pass it to
+    /// [`Engine::answered_by`].
     Send {
         call: usize,
         callee: usize,
         is_awaited: bool,
     },
-    /// A call has ended at a known time: after its duration or its network time, or because the caller gave up.
+    /// A call has ended at a known time: its duration or network time is over, or it timed out.
     End { call: usize, at_ns: u64, end: Ending },
-    /// Use CPU until the invocation's CPU time is `cpu_ns`. Ask again at `until_ns`, or earlier.
+    /// Use CPU time until the invocation has used `cpu_ns`. At `until_ns` or earlier, ask for the next step.
     Burn {
         cpu_ns: u64,
         until_ns: u64,
-        /// Nothing but the answer comes after it.
+        /// Whether only the answer comes after this step.
         is_last: bool,
     },
-    /// Nothing happens before `until_ns`, except that a call is answered.
+    /// Wait until `until_ns`, or until a call is answered.
     Wait {
         until_ns: Option<u64>,
-        /// CPU time that the invocation may reach meanwhile.
+        /// CPU time that the invocation may have used by then.
         spare_cpu_ns: u64,
     },
-    /// Answer, and report it to [`Engine::answer_sent`].
+    /// Send the answer, and report this to [`Engine::answer_sent`].
     Answer { is_failed: bool },
-    /// The answer is out and all calls have ended.
+    /// The answer has been sent, and all calls have ended.
     Done,
 }
 
-/// Why a call ended at a known time.
+/// The reason why a call ended at a known time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Its duration is over, with the recorded result.
+    /// Its duration is over; it gets its recorded result.
     Duration,
-    /// Its caller gave up.
+    /// It timed out.
     Timeout,
-    /// Its answer, which came before, has crossed the network.
+    /// Its answer had arrived early, and the planned network time is now over.
     Answer,
 }

@@ -1,4 +1,5 @@
-//! [`Timer`]: one thread that wakes invocations without a thread at their times. The runtime's timers are exact to a millisecond only.
+//! [`Timer`]: a thread that wakes parked invocations at their times. Timers of the async runtime are only exact to a
+//! millisecond.
 
 use std::collections::BinaryHeap;
 use std::io;
@@ -10,11 +11,11 @@ use super::mailbox::Mailbox;
 use crate::clock::Clock;
 use crate::station::scheduling;
 
-/// Wakes mailboxes.
+/// Wakes mailboxes at given times.
 pub struct Timer(Arc<Shared>);
 
 struct Shared {
-    /// Each parked invocation has an entry, and others without effect from earlier times.
+    /// One entry for each parked invocation. Old entries remain after an earlier time has replaced them; they have no effect.
     entries: Mutex<BinaryHeap<Entry>>,
     is_earlier: Condvar,
 }
@@ -67,7 +68,8 @@ impl Shared {
                     let due = entries.pop();
                     drop(entries);
                     if let Some(Entry { due_ns, mailbox }) = due {
-                        // A panic must fail only its own invocation: without this thread, others would wait forever.
+                        // A panic must fail only its own invocation. If it ended this thread, all other parked invocations
+                        // would wait forever.
                         let woken = catch_unwind(AssertUnwindSafe(|| mailbox.time_has_come(due_ns)));
                         if woken.is_err() {
                             tracing::error!("the execution of a plan panicked");
@@ -110,7 +112,7 @@ impl PartialOrd for Entry {
 }
 
 impl Ord for Entry {
-    /// The heap's largest entry is the earliest one.
+    /// Reversed, because the heap returns its largest entry first.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         other.due_ns.cmp(&self.due_ns)
     }
@@ -139,7 +141,7 @@ mod tests {
         }
     }
 
-    /// Fails if the thread ends with the first panic: every later invocation without a thread would wait forever.
+    /// This test fails if a panic of one invocation ends the timer's thread.
     #[test]
     fn a_panic_of_one_invocation_does_not_end_the_timer() {
         let timer = Timer::start(Clock::start()).unwrap();

@@ -1,4 +1,4 @@
-//! [`Builder`]: the invocations of a plan, one root after the other.
+//! [`Builder`]: builds the trees of a plan, one root after the other.
 
 use super::check::check;
 use super::counts::Counts;
@@ -14,7 +14,7 @@ use super::refused::MeanWork;
 use super::waits::{Waits, waits};
 use crate::work::{Arrival, Recorded, Waited, What};
 
-/// Builds trees and counts what they have.
+/// Builds trees, and counts what they contain and leave out.
 #[derive(Debug)]
 pub struct Builder<'a> {
     recorded: &'a Recorded,
@@ -22,7 +22,7 @@ pub struct Builder<'a> {
     cpu: &'a CpuTimes,
     mean_work: &'a MeanWork,
     reader: Reader,
-    /// Whether an invocation was built, or left out because of a bound.
+    /// For each recorded invocation: whether it is already in a tree, or was left out because of a bound.
     is_reached: Vec<bool>,
     pub counts: Counts,
 }
@@ -45,7 +45,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Everything that an arrival causes.
+    /// The tree of a root: the root's own invocation and all invocations that it causes.
     pub fn tree(&mut self, arrival: &Arrival) -> Tree {
         let works = &self.recorded.works;
         let mut tree = Tree {
@@ -59,7 +59,7 @@ impl<'a> Builder<'a> {
         self.counts.roots += 1;
         self.counts.orphans += u64::from(!arrival.is_root);
         self.is_reached[arrival.work as usize] = true;
-        // Index and depth of each invocation of the tree, in the order of the tree.
+        // Index and depth of each invocation of the tree. The order is that of the tree.
         let mut found = vec![(arrival.work, 0)];
         let mut next = 0;
         while let Some(&(work, depth)) = found.get(next) {
@@ -80,23 +80,23 @@ impl<'a> Builder<'a> {
         tree
     }
 
-    /// Counts the invocations that no tree has so far, without those left out.
+    /// Counts the invocations that are not in any tree, except those that were left out because of a bound.
     pub fn count_unreached(&mut self) {
         self.counts.unreached = self.is_reached.iter().filter(|is_reached| !**is_reached).count() as u64;
     }
 
-    /// Counts an arrival outside the window, with everything that it causes.
+    /// Counts a root outside the window. Its invocations are not part of the plan.
     pub fn skip(&mut self, arrival: &Arrival) {
         self.counts.outside += 1;
         self.mark_below(arrival.work);
     }
 
-    /// Leaves out an invocation with everything that it causes.
+    /// Leaves out an invocation, and all invocations that it causes.
     fn leave_out(&mut self, work: u32) {
         self.counts.invocations_left_out += self.mark_below(work);
     }
 
-    /// The same for all invocations of a call that is left out.
+    /// Leaves out all invocations of a call that is itself left out. `first` is the first one.
     fn leave_out_from(&mut self, first: u32) {
         let mut callee = first;
         while let Some(work) = self.recorded.work(callee) {
@@ -105,7 +105,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Marks an invocation and all below it, and returns their number.
+    /// Marks an invocation and all its descendants as reached. Returns the number of invocations marked.
     fn mark_below(&mut self, work: u32) -> u64 {
         let recorded = self.recorded;
         let (mut open, mut count) = (vec![work], 0);
@@ -125,7 +125,7 @@ impl<'a> Builder<'a> {
         count
     }
 
-    /// One invocation. `add` returns the number of a callee in the tree; `None` if the tree has no room for it.
+    /// One invocation. `add` returns the index of a callee in the tree, or `None` if the tree has no room for the callee.
     fn invocation(&mut self, work: u32, mut add: impl FnMut(&mut Self, u32) -> Option<u32>) -> Invocation {
         let recorded = self.recorded;
         let row = &recorded.works[work as usize];
@@ -180,7 +180,7 @@ impl<'a> Builder<'a> {
         invocation
     }
 
-    /// The CPU time of an invocation, and its own time in the gaps between its calls.
+    /// The CPU time of an invocation, and its own time in the gaps between its calls. [`gaps`](super::gaps) defines a gap.
     fn own_time(&self, work: u32, waits: &mut Waits) -> (Cpu, OwnTime) {
         let (recorded, timeline) = (self.recorded, &self.reader.timeline);
         let row = &recorded.works[work as usize];
@@ -209,7 +209,8 @@ impl<'a> Builder<'a> {
         (cpu, fill(timeline, waits, reported))
     }
 
-    /// Adds the invocations that a call causes. If the answering one has no room, the call lasts its recorded time.
+    /// Adds the invocations that a call causes. If the tree has no room for the answering one, the call lasts as long as
+    /// recorded.
     fn link(&mut self, first: u32, call: &mut Call, add: &mut impl FnMut(&mut Self, u32) -> Option<u32>) {
         let recorded = self.recorded;
         let mut callee = first;
@@ -267,7 +268,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Finds the failures that follow from a full queue or a timeout further down, which have to happen again. Returns their number.
+/// Finds failures that a full queue or a timeout of a callee caused. Such a failure is not planned: it recurs only if its cause
+/// does. Returns the number of these failures.
 fn failures(invocations: &mut [Invocation]) -> u64 {
     let mut count = 0;
     // Callees come after their callers.

@@ -1,15 +1,16 @@
-//! [`check`]: whether an invocation's recorded response follows from its plan, with the recorded waits and network times put back.
+//! [`check`]: adds the recorded waits and network times to an invocation's plan, and compares the result with the recorded
+//! response.
 
 use super::gaps::OwnTime;
 use super::model::{Call, Deviation, Ends, Invocation, Reason, Wait};
 use crate::work::{Recorded, Waited};
 
-/// Largest difference that counts as none, nanoseconds. Rows have nanoseconds, so this is generous.
+/// Differences up to this many nanoseconds are ignored. Rows are exact to a nanosecond, so the tolerance is generous.
 const DIFFERENCE_MAX_NS: i64 = 1_000;
 
-/// Where the plan of an invocation differs from its row. A refused one has no recorded work to compare.
+/// Returns the deviation of an invocation's plan from its row. Refused invocations are not checked: they have no recorded work.
 ///
-/// `answers_ns` has the recorded time of each call that ends with an answer.
+/// `answers_ns` has, for each call that ends with an answer, the recorded response time of that answer.
 pub fn check(
     recorded: &Recorded,
     invocation: &Invocation,
@@ -34,7 +35,7 @@ pub fn check(
     Some(Deviation { reason, ns })
 }
 
-/// Time from the start to the answer, as somebody who executes the plan would get it.
+/// Time from the invocation's start to its answer, as a program that executes the plan would measure it.
 fn answer_ns(invocation: &Invocation, answers_ns: &[i64]) -> i64 {
     let mut ends_ns: Vec<i64> = Vec::with_capacity(invocation.calls.len());
     for (index, call) in invocation.calls.iter().enumerate() {
@@ -55,7 +56,7 @@ fn duration_ns(call: &Call, answer_ns: i64) -> i64 {
     }
 }
 
-/// When everything has ended for which something waits, plus its gap with the recorded waits.
+/// When the call (or answer) of a wait starts: the last end for which it waits, plus its gap and its recorded waits.
 fn start_ns(wait: &Wait, ends_ns: &[i64]) -> i64 {
     let end = |call: &u32| ends_ns[*call as usize];
     let after_ns = wait.after.iter().map(end).fold(0, i64::max);

@@ -1,36 +1,36 @@
-//! [`Counts`]: what a plan has, what it leaves out and what it had to assume, as counts and as sentences.
+//! [`Counts`]: numbers of invocations, calls, omissions and assumptions of a plan, and the sentences that report them.
 
 use super::model::Reason;
 use super::model::{CALLS_PER_INVOCATION_MAX, DEPTH_MAX, INVOCATIONS_PER_ROOT_MAX, WAITS_PER_CALL_MAX};
 use super::orders::COMPARED_CALLS_MAX;
 use crate::work::counted;
 
-/// Maximum number of invocations that are named for each reason.
+/// Maximum number of example invocations for each reason.
 const EXAMPLES_MAX: usize = 3;
 
-/// Counts of a plan.
+/// Numbers of everything that a plan contains, leaves out or assumes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     pub roots: u64,
-    /// Arrivals whose caller is missing in the recording.
+    /// Roots that are orphans: the recording lacks their caller.
     pub orphans: u64,
     pub invocations: u64,
     pub calls: u64,
-    /// Calls that nobody with telemetry answers.
+    /// Calls to peers without telemetry: no recorded invocation answers them.
     pub leaf_calls: u64,
     pub messages: u64,
     pub retries: u64,
     pub quorums: u64,
-    /// Calls that their callers gave up.
+    /// Calls whose callers stopped waiting before the answer.
     pub timeouts: u64,
     pub refused: u64,
-    /// Failures that follow from a full queue or a timeout.
+    /// Failures that a full queue or a timeout caused. They recur only if their cause does.
     pub conditional_failures: u64,
     pub cpu_regressed: u64,
     pub cpu_unknown: u64,
-    /// Regressed CPU times above the own time.
+    /// Invocations whose estimated CPU time was cut because it was longer than their own time.
     pub cpu_cut: u64,
-    /// Invocations with CPU time beside their calls.
+    /// Invocations with CPU time that does not fit between their calls, so that it runs at the same time as the calls.
     pub beside_cpu: u64,
     pub late_calls: u64,
     pub early_answers: u64,
@@ -39,22 +39,22 @@ pub struct Counts {
     pub retries_without_attempt: u64,
     pub shortened_waits: u64,
     pub calls_left_out: u64,
-    /// Invocations beyond the bounds of depth and size.
+    /// Invocations that were left out because their tree would exceed a bound on depth or size.
     pub invocations_left_out: u64,
-    /// Invocations that no arrival leads to: they call each other in a cycle.
+    /// Invocations that no root causes, because they call each other in a cycle.
     pub unreached: u64,
-    /// Arrivals outside the window.
+    /// Roots outside the window.
     pub outside: u64,
     pub deviations: [Listed; Reason::ALL.len()],
 }
 
-/// Invocations that deviate for one reason.
+/// The invocations that deviate for one reason: their number and some examples.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listed {
     pub count: u64,
     /// The largest deviation, nanoseconds.
     pub largest_ns: i64,
-    /// The first ones, as `module trace_id/span_id`.
+    /// The first few of these invocations, as `module trace_id/span_id`.
     pub examples: Vec<String>,
 }
 
@@ -71,7 +71,7 @@ impl Listed {
 }
 
 impl Counts {
-    /// The deviations by reason, without those that do not occur.
+    /// The reasons that occur, with their invocations.
     pub fn deviations(&self) -> impl Iterator<Item = (Reason, &Listed)> {
         let all = Reason::ALL.into_iter().zip(&self.deviations);
         all.filter(|(_, listed)| listed.count > 0)
@@ -82,7 +82,7 @@ impl Counts {
         self.deviations.iter().map(|listed| listed.count).sum()
     }
 
-    /// One sentence for each count that limits the plan.
+    /// One sentence for each count that limits how well the plan describes the run.
     pub fn sentences(&self, not_compared: u64, unnamed: u64) -> Vec<String> {
         let bounded = self.bounded(not_compared, unnamed);
         let bounded = bounded

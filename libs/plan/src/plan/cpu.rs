@@ -1,20 +1,21 @@
-//! [`CpuTimes`]: CPU times of endpoints whose rows report none, and means of those whose rows do.
+//! [`CpuTimes`]: estimates the CPU times of endpoints whose rows have none, and computes the means of endpoints whose rows have
+//! them.
 
 use foldhash::HashMap;
 
 use super::model::Cpu;
 use crate::work::{Recorded, Waited};
 
-/// Mean CPU times by module, method and route, from a regression. Nanoseconds.
+/// Mean CPU times by module, method and route, as estimated by a regression. Nanoseconds.
 pub type Regressed = HashMap<(String, Option<String>, Option<String>), i64>;
 
 /// CPU times by endpoint, nanoseconds.
 #[derive(Debug, Default)]
 pub struct CpuTimes {
     regressed: Vec<Option<i64>>,
-    /// Of the invocations that report one.
+    /// For each endpoint: the mean over its invocations with a CPU time.
     means: Vec<Option<i64>>,
-    /// Number and own times of the invocations with a regressed one.
+    /// For each endpoint: number and total own time of its invocations with an estimated CPU time.
     own_times: Vec<(i64, i64)>,
 }
 
@@ -43,14 +44,14 @@ impl CpuTimes {
         }
     }
 
-    /// Adds the own time of an invocation with a regressed CPU time.
+    /// Adds the own time of an invocation whose CPU time is estimated.
     pub fn add_own_time(&mut self, endpoint: u32, own_ns: i64) {
         let sum = &mut self.own_times[endpoint as usize];
         *sum = (sum.0 + 1, sum.1.saturating_add(own_ns));
     }
 
-    /// The part of a regressed mean for an invocation with this own time: in proportion to it, so that the mean stays, and at most
-    /// all of it.
+    /// The estimated CPU time of one invocation. The estimated mean of the endpoint is divided in proportion to the own times
+    /// of its invocations, so the mean is preserved. The result is at most `own_ns`.
     pub fn share(&self, endpoint: u32, mean_ns: i64, own_ns: i64) -> i64 {
         let (count, sum_ns) = self.own_times[endpoint as usize];
         let part = i128::from(mean_ns) * i128::from(count) * i128::from(own_ns);
@@ -58,19 +59,19 @@ impl CpuTimes {
         share.clamp(0, i128::from(own_ns)) as i64
     }
 
-    /// Whether the regressed mean of an endpoint is longer than its mean own time, so that a part of it is lost.
+    /// Whether the estimated mean CPU time of an endpoint is longer than the mean own time. Then a part of the estimate is cut.
     pub fn is_cut(&self, endpoint: u32) -> bool {
         let (count, sum_ns) = self.own_times[endpoint as usize];
         let mean_ns = self.regressed[endpoint as usize].unwrap_or(0);
         i128::from(mean_ns) * i128::from(count) > i128::from(sum_ns)
     }
 
-    /// The CPU time of an invocation. A regressed one is the mean of the endpoint.
+    /// The CPU time of an invocation. An estimated CPU time is the mean of the endpoint.
     pub fn of(&self, recorded: &Recorded, work: u32) -> Cpu {
         let work = &recorded.works[work as usize];
         let endpoint = work.endpoint as usize;
         let own_ns = match work.waited {
-            // It did nothing of its work.
+            // A refused invocation did not do its work, so it gets the mean of its endpoint.
             Waited::Refused => self.means[endpoint],
             Waited::Recorded | Waited::Unknown => work.facts.cpu_ns,
         };

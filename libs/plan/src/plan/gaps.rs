@@ -1,18 +1,19 @@
-//! [`fill`]: the own time in the gaps between calls: CPU time, other time, and the recorded waits, which are taken out.
+//! [`fill`]: divides an invocation's own time into the gaps before its calls and before its answer.
 //!
-//! A gap is the time from the last end for which a call waits to the call's start. Gaps overlap where calls are independent. A time that
-//! several gaps have belongs to the first of these calls. So the gaps divide the invocation's own time into pieces, each
-//! of one call or of the answer.
+//! A call waits for other calls to end. Its gap is the time from the last of these ends to the call's own start. The gaps of
+//! independent calls can overlap. Each time in an overlap is assigned to the earliest of these calls, so the own time falls
+//! into pieces that each belong to one call or to the answer.
 //!
-//! From the pieces, three things are taken in this order:
-//! 1. Waits for further slots, from the pieces after calls, the last one first. A row only has their sum.
-//! 2. Waits for a CPU, as far as CPU time leaves room for them, spread over the pieces by their length.
-//! 3. CPU time, spread over the rest of the pieces by their length. What does not fit runs beside the calls.
+//! The following times are then taken from the pieces, in this order:
+//! 1. Waits for a slot after calls. A row has only their sum, so they are taken from the last pieces after calls first.
+//! 2. Waits for a CPU, in proportion to the lengths of the pieces. At least the CPU time is left.
+//! 3. CPU time, in proportion to the remaining lengths of the pieces. CPU time that does not fit runs at the same time as the
+//!    calls.
 
 use super::timeline::Timeline;
 use super::waits::Waits;
 
-/// Times in a row that are parts of its invocation's own time, nanoseconds.
+/// Times that a row reports and that are contained in its invocation's own time, nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reported {
     /// 0 if unknown.
@@ -26,30 +27,30 @@ pub struct Reported {
 pub struct OwnTime {
     /// Own time that is not CPU time.
     pub other_ns: i64,
-    /// CPU time that does not fit into the gaps.
+    /// CPU time that does not fit into the gaps. It runs at the same time as the calls.
     pub beside_cpu_ns: i64,
-    /// Waits for CPUs that fit into the gaps. They are not own time.
+    /// Waits for CPUs, as far as they fit into the gaps. They are not part of the own time.
     pub cpu_wait_ns: i64,
-    /// Calls that start before an end for which they wait.
+    /// Number of calls that start before the end of a call for which they wait.
     pub negative_gaps: u32,
-    /// Waits for slots that are longer than the gaps in which they can have been.
+    /// The part of the waits for slots that is longer than the gaps in which these waits can have happened.
     pub misplaced_wait_ns: i64,
 }
 
-/// A part of the own time.
+/// A part of the own time. Pieces do not overlap.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     from_ns: i64,
     to_ns: i64,
-    /// The call to whose gap it belongs; the number of calls for the answer.
+    /// Index of the call to whose gap this piece belongs; the number of calls stands for the answer.
     owner: usize,
-    /// Whether it comes after a call.
+    /// Whether the piece comes after a call, so that it can contain a wait for a slot.
     is_after_call: bool,
     slot_wait_ns: i64,
     cpu_wait_ns: i64,
 }
 
-/// A gap, which can have parts of pieces of others.
+/// A gap. It can contain parts of pieces that belong to other gaps.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
     from_ns: i64,
@@ -57,7 +58,7 @@ struct Gap {
     owner: usize,
 }
 
-/// Sets the times of all waits.
+/// Sets the gap, the CPU time and the recorded waits of each call and of the answer.
 pub fn fill(timeline: &Timeline, waits: &mut Waits, reported: Reported) -> OwnTime {
     let mut own = OwnTime::default();
     let gaps = gaps(timeline, waits, &mut own);
@@ -87,7 +88,7 @@ pub fn fill(timeline: &Timeline, waits: &mut Waits, reported: Reported) -> OwnTi
         let slot_wait_ns = sum(|piece| piece.slot_wait_ns);
         let cpu_wait_ns = sum(|piece| piece.cpu_wait_ns);
         let wait = waits.of(gap.owner);
-        // Rounding can divide a part of a piece otherwise than its CPU time.
+        // Rounding can split CPU time and slot wait of a piece differently.
         wait.slot_wait_ns = slot_wait_ns.min(wait.gap_ns - wait.cpu_ns).max(0);
         wait.gap_ns -= wait.slot_wait_ns;
         wait.cpu_wait_ns = cpu_wait_ns.min(wait.gap_ns - wait.cpu_ns).max(0);
@@ -104,7 +105,7 @@ impl Piece {
         self.to_ns - self.from_ns - self.slot_wait_ns - self.cpu_wait_ns
     }
 
-    /// The share of a time in the piece that the gap has.
+    /// The part of `time_ns`, a time in this piece, that falls into the gap.
     fn share_in(&self, gap: &Gap, time_ns: i64) -> i64 {
         let part_ns = self.to_ns.min(gap.to_ns) - self.from_ns.max(gap.from_ns);
         match part_ns > 0 {
@@ -114,8 +115,8 @@ impl Piece {
     }
 }
 
-/// The gap before each call, and before the answer, in the order of their ends. Sets its length. A call after the answer has no
-/// own time of the invocation before it.
+/// The gaps before all calls and before the answer, in the order of their ends. Also sets `gap_ns` of each wait. Calls that
+/// start after the answer have no gap, because the invocation's own time ends with the answer.
 fn gaps(timeline: &Timeline, waits: &mut Waits, own: &mut OwnTime) -> Vec<Gap> {
     let calls = timeline.calls.len();
     let mut gaps = Vec::with_capacity(calls + 1);
@@ -155,10 +156,10 @@ fn gaps(timeline: &Timeline, waits: &mut Waits, own: &mut OwnTime) -> Vec<Gap> {
     gaps
 }
 
-/// Divides the union of the gaps, which are in the order of their ends.
+/// Divides the union of all gaps into pieces. `gaps` are in the order of their ends.
 fn pieces(gaps: &[Gap], start_ns: i64) -> Vec<Piece> {
     let mut pieces = Vec::with_capacity(gaps.len());
-    // The union so far, as intervals in order of time.
+    // The union of the gaps so far, as intervals in order of time.
     let mut union: Vec<(i64, i64)> = Vec::new();
     for gap in gaps {
         let (mut to_ns, mut from_ns) = (gap.to_ns, gap.from_ns);
@@ -187,7 +188,7 @@ fn pieces(gaps: &[Gap], start_ns: i64) -> Vec<Piece> {
     pieces
 }
 
-/// Takes the waits for slots from the pieces after calls. Returns what does not fit.
+/// Subtracts the waits for slots from the pieces after calls. Returns the part that does not fit.
 fn take_slot_waits(pieces: &mut [Piece], slot_wait_ns: i64) -> i64 {
     let mut rest_ns = slot_wait_ns;
     for piece in pieces.iter_mut().rev().filter(|piece| piece.is_after_call) {
@@ -197,7 +198,8 @@ fn take_slot_waits(pieces: &mut [Piece], slot_wait_ns: i64) -> i64 {
     rest_ns
 }
 
-/// Divides a time over the pieces by their length. The parts add up to the time exactly, and none is longer than its piece.
+/// Divides `time_ns` among the pieces in proportion to their length. The parts add up to exactly this time, and no part is
+/// longer than its piece.
 fn spread(pieces: &[Piece], free_ns: i64, time_ns: i64) -> Vec<i64> {
     let (mut length_ns, mut before_ns) = (0, 0);
     let parts = pieces.iter().map(|piece| {
@@ -208,7 +210,7 @@ fn spread(pieces: &[Piece], free_ns: i64, time_ns: i64) -> Vec<i64> {
     parts.collect()
 }
 
-/// `value * part / whole`, rounded down; 0 of nothing.
+/// `value * part / whole`, rounded down; 0 if `whole` is 0.
 fn share(value: i64, part: i64, whole: i64) -> i64 {
     match whole > 0 {
         true => (i128::from(value) * i128::from(part) / i128::from(whole)) as i64,

@@ -1,11 +1,11 @@
-//! [`calls`]: the calls of an invocation in a plan, from their rows and what they wait for.
+//! [`calls`]: the planned calls of an invocation, from the recorded rows and the inferred waits.
 
 use super::model::{Call, Ends};
 use super::timeline::Timeline;
 use super::waits::Waits;
 use crate::work::{NONE, Recorded, What};
 
-/// An invocation with its calls.
+/// An invocation of the recording, with its calls and their results.
 #[derive(Debug, Clone, Copy)]
 pub struct Linked<'a> {
     pub recorded: &'a Recorded,
@@ -15,8 +15,8 @@ pub struct Linked<'a> {
 }
 
 impl Linked<'_> {
-    /// For each retry the earlier attempt, for which it waits: the last earlier call of the same internal span to the same
-    /// receiver that had ended. Counts retries without one.
+    /// The earlier attempt of each retry, for which the retry waits: the last ended call of the same internal span to the same
+    /// receiver. Counts retries without such a call in `without_attempt`.
     pub fn retries(&self, waits: &mut Waits, without_attempt: &mut u64) -> Vec<Option<u32>> {
         let made = &self.recorded.calls[self.first_call..];
         let timed = &self.timeline.calls;
@@ -45,7 +45,8 @@ impl Linked<'_> {
         attempts
     }
 
-    /// Whether two calls of one internal span have the same receiver, method and path. The receiver of a failed attempt can be unknown.
+    /// Whether two calls of one internal span have the same receiver, method and path. A failed attempt may have no known
+    /// receiver.
     fn is_same_request(&self, one: usize, other: usize) -> bool {
         let timed = &self.timeline.calls;
         let facts = |call: usize| &self.recorded.calls[self.first_call + call].facts;
@@ -59,7 +60,7 @@ impl Linked<'_> {
             && (is_receiver || (label(one).is_some() && label(one) == label(other)))
     }
 
-    /// The recorded response of the invocation that answers each call; 0 without one.
+    /// For each call, the recorded response time of the invocation that answers it; 0 without one.
     pub fn answers_ns(&self) -> Vec<i64> {
         let calls = self.recorded.calls[self.first_call..].iter();
         let calls = calls.take(self.timeline.calls.len());
@@ -69,7 +70,7 @@ impl Linked<'_> {
     }
 }
 
-/// The calls, without the invocations that they cause.
+/// The calls of an invocation. Their callees are still empty.
 pub fn calls(linked: &Linked<'_>, waits: &mut Waits, retries: &[Option<u32>]) -> Vec<Call> {
     let timed = linked.timeline.calls.iter().enumerate();
     let calls = timed.map(|(index, timed)| {
@@ -85,7 +86,7 @@ pub fn calls(linked: &Linked<'_>, waits: &mut Waits, retries: &[Option<u32>]) ->
             what: call.what,
             label: facts.label,
             callees: Vec::new(),
-            // A call that succeeded before the end of its invocation had its answer before that end.
+            // If a call succeeded before its invocation ended, the answer came before that end.
             ends: match call.is_answered {
                 _ if !has_answer => Ends::Duration(recorded_ns),
                 false if facts.is_failed => Ends::Timeout(recorded_ns),

@@ -1,14 +1,19 @@
-//! [`Plan`]: a recorded run as a load and a description of work, for stand-ins and simulators.
+//! [`Plan`]: the requests of a recorded run and the work that they need, for stand-ins and simulators.
 //!
-//! For each root it has the arrival; for each invocation its instance, own CPU time, own other time, sizes, failure and calls. Each
-//! call has the calls that must end before it. Waits for slots and CPUs, queue times and network times are not in it, because they
-//! come again.
-//! A call starts a time after the ends of other calls, not at an offset: so a slower callee delays what waits for it.
+//! A root is a request from outside; the plan has its arrival time. An invocation is a request that an instance processed; the
+//! plan has its instance, its own CPU time and other own time, the sizes of its bodies, its failure and its calls. Own time is
+//! time during which the instance itself works. The plan has no queue times and no waits for slots or CPUs, because an
+//! execution of the plan produces new ones. Recorded network times are in it only for executors that have no model of the
+//! links.
 //!
-//! - [`model`]: the types; [`read`]: the rows of a run from its files.
-//! - [`timeline`], [`signature`], [`orders`], [`waits`]: what each call waits for, from all invocations with the same calls.
+//! For each call, the plan lists the calls that must end before it starts, and the time from the last of these ends to the
+//! start (the gap). It has no absolute start time, so a slower callee delays everything that waits for it.
+//!
+//! - [`model`]: the types; [`read`]: reads the rows of a run from its files.
+//! - [`timeline`], [`signature`], [`orders`], [`waits`]: infer the calls for which a call waits, from all invocations that make
+//!   the same calls.
 //! - [`gaps`], [`own_time`], [`cpu`], [`refused`]: own time between calls. [`invocation`], [`build`]: invocations and roots.
-//! - [`check`], [`counts`]: the self-check, and what a plan leaves out. [`write`]: the plan as JSON lines.
+//! - [`check`], [`counts`]: the self-check, and the omissions of a plan. [`write`]: the plan as JSON lines.
 
 mod build;
 mod check;

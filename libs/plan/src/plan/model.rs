@@ -1,35 +1,38 @@
-//! [`Tree`]: a root with its arrival, and the invocations that it causes: own work, calls, and what each call waits for.
+//! [`Tree`]: a root with its arrival, and the invocations that it causes. Each has its own work, and its calls with their
+//! waits.
 
 use cctf_proto::cctf::{SpanId, SpanKind, TraceId};
 
 use crate::work::What;
 
-/// Maximum number of invocations of one root. A trace of 10,000 spans fits. A reader needs at most this many objects at once.
+/// Maximum number of invocations of one root. A trace of 10,000 spans fits. A reader holds one root at a time, so this also
+/// bounds its memory.
 pub const INVOCATIONS_PER_ROOT_MAX: usize = 16_384;
-/// Maximum depth of calls below a root, so that a reader can descend recursively.
+/// Maximum depth of calls below a root. It lets a reader descend by recursion.
 pub const DEPTH_MAX: u32 = 64;
-/// Maximum number of calls of one invocation. What each waits for takes time in proportion to the square of it.
+/// Maximum number of calls of one invocation. The time for inferring what they wait for grows with the square of this number.
 pub const CALLS_PER_INVOCATION_MAX: usize = 1_024;
-/// Maximum number of calls for which one call waits. More end before a call only where a hundred calls overlap.
+/// Maximum number of calls for which one call waits. A call can only exceed it if about a hundred earlier calls overlap.
 pub const WAITS_PER_CALL_MAX: usize = 64;
 
-/// A request, message or job from outside, with everything that it causes. All durations are nanoseconds.
+/// A root: a request, message or job from outside. The tree has all invocations that it causes. All durations are nanoseconds.
 #[derive(Debug, Clone)]
 pub struct Tree {
-    /// Arrival at its module, nanoseconds since the Unix epoch.
+    /// Arrival at the root's module, nanoseconds since the Unix epoch.
     pub at_ns: i64,
     pub trace_id: TraceId,
-    /// Span id of the root: of the call from outside, else of the invocation.
+    /// Span id of the call from outside. If this call was not recorded, span id of the first invocation.
     pub span_id: SpanId,
-    /// Recorded time of the call from outside beyond the invocation's response. 0 without a row of that call.
+    /// Recorded duration of the call from outside minus the response time of the invocation. 0 if the call was not recorded.
     pub client_net_ns: i64,
-    /// False if its caller is missing in the recording.
+    /// False for an orphan: the recording lacks its caller.
     pub is_root: bool,
-    /// The first one is the root's. Each one comes after its caller.
+    /// The first one is the root's. A caller comes before its callees.
     pub invocations: Vec<Invocation>,
 }
 
-/// One request, message or job of an instance, without the waits that have to come again.
+/// A request, message or job that one instance processed. Times do not include waits: an execution of the plan produces new
+/// waits.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// Its index in the recorded work.
@@ -40,27 +43,28 @@ pub struct Invocation {
     pub endpoint: u32,
     pub kind: SpanKind,
     pub cpu: Cpu,
-    /// Own time between its calls that is not CPU time: sleeps, disks, locks.
+    /// Own time between calls that is not CPU time, such as sleeps, disk access and locks.
     pub other_ns: i64,
-    /// CPU time that does not fit between its calls. It runs beside them and delays nothing.
+    /// CPU time that does not fit between the calls. It runs at the same time as the calls, and delays nothing.
     pub beside_cpu_ns: i64,
     pub bytes_in: Option<u32>,
     pub bytes_out: Option<u32>,
     pub status: Option<i32>,
-    /// Index of its error's class in the texts.
+    /// Index of the error class in the texts.
     pub error: Option<u32>,
     pub is_failed: bool,
-    /// Its failed calls, if a full queue or a timeout made one of them fail, directly or further down: it fails only if one of these
-    /// calls fails again.
+    /// Failed calls of this invocation that a full queue or a timeout made fail, directly or through further calls. The
+    /// invocation fails only if one of these calls fails again.
     pub fails_with: Vec<u32>,
-    /// A full queue refused it. Its work is the mean of its endpoint, and its recorded status is not part of the plan.
+    /// Whether a full queue refused the request. Then its work is the mean of its endpoint, and its recorded status is not part
+    /// of the plan.
     pub is_refused: bool,
     /// In the order of their recorded start.
     pub calls: Vec<Call>,
-    /// What its answer waits for, and the own work before that.
+    /// The calls for which the answer waits, and the own work between their end and the answer.
     pub answer: Wait,
     pub recorded: RecordedTimes,
-    /// Where the plan differs from the recording.
+    /// Difference between plan and recording, if there is one.
     pub deviation: Option<Deviation>,
 }
 
@@ -69,9 +73,10 @@ pub struct Invocation {
 pub enum Cpu {
     #[default]
     Unknown,
-    /// Of this request alone.
+    /// Measured for this request.
     Measured(i64),
-    /// Its part of the mean of its endpoint by regression, in proportion to its own time, and at most that.
+    /// Estimated: a part of the endpoint's mean from a regression, in proportion to the invocation's own time, and at most that
+    /// own time.
     Regressed(i64),
 }
 
@@ -84,19 +89,21 @@ impl Cpu {
     }
 }
 
-/// What a call, or the answer, waits for. Indices are those of calls of the same invocation.
+/// The calls for which a call or the answer waits, and the own time that follows. Indices refer to calls of the same
+/// invocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wait {
-    /// All of these must have ended. Empty: the invocation's start.
+    /// Calls that must all have ended. If empty, the gap counts from the invocation's start.
     pub after: Vec<u32>,
-    /// Of these, `need` must have ended.
+    /// Of these calls, at least `need` must have ended.
     pub any_of: Vec<u32>,
     pub need: u32,
-    /// Own time after that, which includes `cpu_ns`.
+    /// The gap: own time from the last of these ends to the start of the call. It includes `cpu_ns`.
     pub gap_ns: i64,
-    /// Own CPU time in the gap. A part of a gap that an earlier call's gap has, too, counts there.
+    /// Own CPU time in the gap. If gaps overlap, the CPU time in the overlap is assigned to the earlier call only.
     pub cpu_ns: i64,
-    /// Recorded waits for slots and for CPUs between these ends and the gap's end, beside the gap. They are not part of the plan.
+    /// Recorded waits for slots and CPUs between the last of these ends and the call. They are neither in `gap_ns` nor in the
+    /// plan.
     pub slot_wait_ns: i64,
     pub cpu_wait_ns: i64,
 }
@@ -104,11 +111,12 @@ pub struct Wait {
 /// When a call ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ends {
-    /// When the invocation that it caused has answered.
+    /// When the invocation that the call causes has answered.
     Answer,
-    /// After this time: nobody with telemetry answers it (a database), it is a message, or it is a sleep without a slot.
+    /// After this time. The peer is without telemetry (such as a database), or the call is a message, or it stands for a sleep
+    /// without a slot.
     Duration(i64),
-    /// With the answer or after this time, whichever is earlier: its caller gave up.
+    /// With the answer, or after this time if that is earlier: the caller stops waiting.
     Timeout(i64),
 }
 
@@ -116,22 +124,23 @@ pub enum Ends {
 #[derive(Debug, Clone)]
 pub struct Call {
     pub wait: Wait,
-    /// It starts after the answer, holds no slot, and delays nobody.
+    /// Whether the call starts after the answer. Such a call holds no slot and delays nothing.
     pub is_after_answer: bool,
     pub what: What,
-    /// Index of its receiver, method and path in the texts.
+    /// Index of receiver, method and path in the texts.
     pub label: Option<u32>,
-    /// The invocations that it causes; the first one answers.
+    /// The invocations that the call causes. The first one answers.
     pub callees: Vec<Callee>,
     pub ends: Ends,
-    /// The earlier attempt: this call is sent only if that one failed.
+    /// The earlier attempt. This call, a retry, is sent only if that attempt failed.
     pub retry_of: Option<u32>,
     pub bytes_out: Option<u32>,
     pub bytes_in: Option<u32>,
     pub status: Option<i32>,
     pub error: Option<u32>,
     pub is_failed: bool,
-    /// Recorded time beyond the answering invocation's response. Negative if the answer came before the end of the invocation.
+    /// Recorded duration of the call minus the response time of the answering invocation. Negative if the answer came before
+    /// that invocation's end.
     pub net_ns: Option<i64>,
     /// Recorded duration.
     pub recorded_ns: i64,
@@ -144,8 +153,8 @@ pub struct Call {
 pub struct Callee {
     /// Index in [`Tree::invocations`].
     pub invocation: u32,
-    /// For a message, from the end of the call to the arrival: the broker's delay. For further invocations of a request, from the
-    /// arrival of the first one.
+    /// For a message, the broker's delay: from the end of the call to the arrival. For further invocations of a request, the
+    /// time after the arrival of the first one.
     pub delay_ns: i64,
 }
 
@@ -153,18 +162,18 @@ pub struct Callee {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecordedTimes {
     pub response_ns: i64,
-    /// Queue time; `None` if the source reports none, so that waits are in its own time.
+    /// Queue time. `None` if the source does not report it; then the own time includes the waits.
     pub queue_ns: Option<i64>,
-    /// Waits for further slots.
+    /// Waits for a slot after calls.
     pub slot_wait_ns: i64,
     pub cpu_wait_ns: i64,
 }
 
-/// Why an invocation's recorded response does not follow from its plan.
+/// The difference between an invocation's recorded response and the response that follows from its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deviation {
     pub reason: Reason,
-    /// Response by the plan, with recorded waits put back, minus the recorded one. Nanoseconds.
+    /// Response time by the plan, with the recorded waits added, minus the recorded response time. Nanoseconds.
     pub ns: i64,
 }
 
@@ -179,7 +188,7 @@ pub enum Reason {
     WaitAboveOwnTime,
     /// The row has no valid duration.
     NoDuration,
-    /// None of these: a fault of the plan.
+    /// None of the other reasons: the plan itself is wrong.
     Unexplained,
 }
 

@@ -1,16 +1,20 @@
-//! [`Orders`]: which calls always ended before others started, over all invocations with the same signature.
+//! [`Orders`]: finds out which calls wait for which others, by comparing all invocations with the same signature (the same
+//! calls).
 //!
-//! A call B waits for a call A if A had ended before B started. This does not hold if another invocation with the same signature
-//! contradicts: in it, A was in progress when B started, or started later than B. If the calls belong to different internal spans, B waits
-//! for A only if at least [`OBSERVATIONS_MIN`] invocations show this order.
+//! A call B waits for a call A if A had ended before B started. An invocation with the same signature can contradict this: in
+//! it, A was still in progress when B started, or A started after B. Then B does not wait for A in any of these invocations. If
+//! A and B belong to different internal spans, at least [`OBSERVATIONS_MIN`] invocations must show the order.
 //!
-//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). A quorum is inferred under
-//! three conditions: a call waits for no particular call of the group; in every invocation, some calls of the group had ended before it
-//! started; and there are at least [`OBSERVATIONS_MIN`] invocations. The quorum is the smallest number of calls that had ended. More had
-//! ended in some invocations if further calls ended after the quorum, but before the program started the next call.
+//! Some programs wait until a number of calls of a group have ended, whichever end first (a quorum). Three conditions must hold
+//! before a quorum is inferred. First, the call does not wait for any single call of the group. Second, in every invocation
+//! some calls of the group had ended before the call started. Third, there are at least [`OBSERVATIONS_MIN`] invocations. The
+//! quorum is then the smallest number of ended calls in any invocation. Other invocations can show more, because further calls
+//! may end before the program starts the next call.
 //!
-//! The answer counts as a call that starts and ends with the end of the invocation. In lists of calls, it has the last
-//! place.
+//! The answer is treated as a call that starts and ends at the end of the invocation. It is the last element of each list of
+//! calls.
+//!
+//! Calls of different invocations are matched by their place: their index in the signature.
 
 use foldhash::HashMap;
 
@@ -18,12 +22,13 @@ use super::signature::Signature;
 use super::timeline::Timeline;
 use crate::work::Recorded;
 
-/// An order that no invocation contradicts counts as real, not as chance, if at least this many invocations show it.
+/// Two calls of different internal spans are considered ordered only if at least this many invocations show the order. Fewer
+/// could be chance.
 pub const OBSERVATIONS_MIN: u32 = 10;
-/// Maximum number of calls of an invocation that is compared with others. A set of its calls and the answer fits into 64 bits.
+/// An invocation with more calls is not compared with others. The calls and the answer must fit into a set of 64 bits.
 pub const COMPARED_CALLS_MAX: usize = 63;
-/// Maximum number of signatures. The next constant is the maximum number of pairs of calls in all of them, which take 64 MiB.
-/// Invocations with further signatures are compared with none.
+/// Maximum number of signatures. Together they have at most as many pairs of calls as the next constant states, which is 64
+/// MiB. Invocations with further signatures are not compared with others.
 const SIGNATURES_MAX: usize = 262_144;
 const PAIRS_MAX: usize = 64 << 20;
 
@@ -37,9 +42,10 @@ const OPEN: u8 = 2;
 pub struct Orders {
     numbers: HashMap<Box<[u32]>, u32>,
     classes: Vec<Class>,
-    /// For each pair of places of a class, [`ENDED`] and [`OPEN`].
+    /// For each pair of places of a class, the bits [`ENDED`] and [`OPEN`].
     pairs: Vec<u8>,
-    /// Invocations that have calls and are not compared with others: they have too many calls, or there are too many signatures.
+    /// Number of invocations with calls that are not compared with others, because they have too many calls or there are too
+    /// many signatures.
     pub not_compared: u64,
 }
 
@@ -49,16 +55,17 @@ struct Class {
     seen: u32,
     /// Number of calls.
     calls: usize,
-    /// Index of its first pair.
+    /// Index of this class's first pair in `pairs`.
     first_pair: usize,
     branches: Box<[u32]>,
     quorums: Vec<Quorum>,
 }
 
-/// A group of calls, and how many of them must have ended before another call starts. Sets have one bit for each place.
+/// A group of calls, and the number of them that must have ended before another call starts. A set of calls has one bit for
+/// each place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quorum {
-    /// Place of the call that waits.
+    /// Place of the waiting call.
     pub place: u32,
     pub group: u64,
     pub need: u32,
@@ -79,7 +86,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads an invocation. Its signature is empty if it has too many calls to be compared.
+    /// Reads an invocation. If it has too many calls to be compared, its signature is empty.
     pub fn read(&mut self, recorded: &Recorded, work: u32) {
         self.timeline.read(recorded, work);
         self.signature.key.clear();
@@ -91,7 +98,7 @@ impl Reader {
 }
 
 impl Orders {
-    /// Compares all invocations of a run.
+    /// Compares all invocations of a run with each other.
     pub fn new(recorded: &Recorded) -> Self {
         let mut orders = Self::default();
         let mut reader = Reader::default();
@@ -161,7 +168,7 @@ impl Orders {
         }
     }
 
-    /// For each group, counts its calls that had ended, and keeps the smallest count of all invocations.
+    /// For each group of an invocation, counts the ended calls. Keeps the smallest count over all invocations.
     fn count_ended(&mut self, reader: &Reader) {
         let Reader { timeline, signature } = reader;
         let Some(&class) = self.numbers.get(signature.key.as_slice()) else {
@@ -183,7 +190,7 @@ impl Orders {
         }
     }
 
-    /// The orders of an invocation's signature; `None` if it is compared with no others.
+    /// The orders of a signature; `None` if its invocations are not compared with others.
     pub fn of(&self, signature: &Signature) -> Option<Order<'_>> {
         let class = *self.numbers.get(signature.key.as_slice())?;
         let class = &self.classes[class as usize];
@@ -196,7 +203,7 @@ impl Orders {
 }
 
 impl<'a> Order<'a> {
-    /// Whether the call at the second place may wait for the call at the first place: no invocation contradicts it.
+    /// Whether the call at place `second` can wait for the call at place `first`, because no invocation contradicts this.
     pub fn is_kept(self, first: usize, second: usize) -> bool {
         let width = self.class.calls + 1;
         let is_ordered =
@@ -213,8 +220,8 @@ impl<'a> Order<'a> {
     }
 }
 
-/// For the call at each place, the group of calls that never started after it, and that had ended before it started in some
-/// invocations, but not in all. The calls of a group are in no order among each other.
+/// For the call at each place, a candidate group for a quorum. Its calls never started after that call. They had ended before
+/// its start in some invocations, but not in all. No order was observed between calls of the group.
 fn candidates(pairs: &[u8], class: &Class) -> Vec<Quorum> {
     if class.seen < OBSERVATIONS_MIN {
         return Vec::new();

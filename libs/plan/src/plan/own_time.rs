@@ -5,7 +5,7 @@ use super::orders::{Orders, Reader};
 use super::waits::waits;
 use crate::work::{InvocationFacts, Recorded};
 
-/// The own time of an invocation, of which its CPU time is a part. The waits in it are not.
+/// The own time of an invocation. It includes the CPU time, but no waits.
 pub fn own_time(recorded: &Recorded, orders: &Orders, reader: &mut Reader, work: u32) -> OwnTime {
     reader.read(recorded, work);
     let reported = waits_of(&recorded.works[work as usize].facts);
@@ -13,7 +13,7 @@ pub fn own_time(recorded: &Recorded, orders: &Orders, reader: &mut Reader, work:
     fill(&reader.timeline, &mut waits, reported)
 }
 
-/// The recorded waits in the own time of an invocation, without its CPU time.
+/// The waits that a row reports within its own time. Its CPU time is left 0.
 pub fn waits_of(facts: &InvocationFacts) -> Reported {
     Reported {
         cpu_ns: 0,

@@ -1,4 +1,4 @@
-//! [`read`]: a plan's rows from the files of all parts of a run.
+//! [`read`]: reads the rows for a plan from the files of all parts of a run.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use rundir::{Lines, ReadError};
 use super::whole::Span;
 use crate::work::{Collector, INVOCATIONS_MAX, NoInvocations, Recorded, TooMany, WorkError, stations};
 
-/// The part of a run to read: roots that arrive from the first offset up to, but excluding, the second, from the run's first root.
+/// A time window of a run: roots that arrive at or after `from`, and before `to`. Both are offsets from the arrival of the
+/// first root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Window {
     pub from: Duration,
@@ -31,7 +32,7 @@ impl Window {
         };
         Span {
             zero_ns,
-            // A caller that is missing makes arrivals before the first root possible.
+            // Orphans can arrive before the first root. Without `--from`, they belong to the window.
             from_ns: if self.from.is_zero() {
                 i64::MIN
             } else {
@@ -42,8 +43,8 @@ impl Window {
     }
 }
 
-/// Reads the rows of a run from the part `first` on. With a window, the invocations are read three times: for the first root, for
-/// the traces in the window, and for these traces' rows.
+/// Reads the rows of a run, starting with the part `first`. With a window, it reads the invocations three times: to find the
+/// first root, to find the traces in the window, and to collect the rows of these traces.
 ///
 /// # Errors
 /// If a file cannot be read, or there are no invocations or too many.
@@ -101,8 +102,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The arrival of the first root, or of the first invocation without a caller if there is no root. 0 without either. Calls are
-    /// not read for it: an invocation that answers a call counts as a root unless it is an orphan.
+    /// Arrival of the first root. If there is none, arrival of the first orphan; 0 if there is none either. This does not read
+    /// the calls: an invocation that answers a call counts as a root unless it is an orphan.
     fn first_root_ns(&mut self) -> Result<i64, WorkError> {
         let (mut root_ns, mut any_ns) = (None::<i64>, None::<i64>);
         let least = |of: Option<i64>, ns: i64| Some(of.map_or(ns, |of| of.min(ns)));
@@ -119,7 +120,7 @@ impl Reading<'_> {
         Ok(root_ns.or(any_ns).unwrap_or(0))
     }
 
-    /// The traces of which an invocation without a caller arrives in the window.
+    /// The traces with at least one invocation that has no caller and arrives in the window.
     fn traces(&mut self, span: Span) -> Result<HashSet<TraceId>, WorkError> {
         let mut traces = HashSet::default();
         self.invocations(|_, row| {
@@ -137,7 +138,7 @@ impl Reading<'_> {
         Ok(traces)
     }
 
-    /// Collects the rows of wanted traces.
+    /// Collects the rows of the traces for which `is_wanted` returns true.
     fn rows(&mut self, is_wanted: &dyn Fn(TraceId) -> bool) -> Result<(), WorkError> {
         let mut damaged = self.invocations(|collector, row| match is_wanted(row.trace_id) {
             true => collector.invocation(row),
@@ -177,7 +178,8 @@ impl Reading<'_> {
         })
     }
 
-    /// Passes all lines of a file to `on_line`, which returns whether a line is a row. Returns the number of damaged lines.
+    /// Passes all lines of a file to `on_line`, which returns whether the line is a valid row. Returns the number of damaged
+    /// lines.
     fn each(
         &mut self,
         file: File,

@@ -1,4 +1,4 @@
-//! [`MeanWork`]: mean own times of endpoints, for requests that a full queue refused.
+//! [`MeanWork`]: mean own times of endpoints. A request that a full queue refused has no own times, so it gets these.
 
 use foldhash::HashMap;
 
@@ -6,7 +6,7 @@ use super::orders::{Orders, Reader};
 use super::own_time::own_time;
 use crate::work::{Recorded, Waited};
 
-/// Mean own times of the endpoints with a refused request.
+/// Mean own times of each endpoint that has a refused request.
 #[derive(Debug, Default)]
 pub struct MeanWork {
     by_endpoint: HashMap<u32, Work>,
@@ -15,7 +15,7 @@ pub struct MeanWork {
 /// Sums or means of one endpoint, nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Work {
-    /// Without calls and waits.
+    /// Own time, without calls and waits.
     pub own_ns: i64,
     pub cpu_wait_ns: i64,
     count: i64,
@@ -51,7 +51,7 @@ impl MeanWork {
         Self { by_endpoint }
     }
 
-    /// The mean work of an endpoint. 0 if each of its requests was refused.
+    /// The mean work of an endpoint. 0 if all of its requests were refused.
     pub fn of(&self, endpoint: u32) -> Work {
         self.by_endpoint.get(&endpoint).copied().unwrap_or_default()
     }

@@ -1,18 +1,20 @@
-//! [`Signature`]: which calls an invocation makes, so that each can be found in other invocations of its endpoint.
+//! [`Signature`]: identifies the calls of an invocation, so that the same calls can be found in other invocations of the
+//! endpoint.
 //!
-//! Calls of one internal span form a branch. A branch is known by what it calls, and its place among equal ones in the order
-//! of their first calls. A call is known by its branch, its receiver, and its place among equal ones of its branch.
+//! The calls of one internal span form a branch. Branches are identified by the receivers of their calls. Several branches with
+//! the same receivers are numbered in the order of their first calls. A call is identified by its branch and its receiver.
+//! Several calls of a branch to the same receiver are numbered in order of time.
 
 use super::timeline::Timeline;
 
-/// The calls of an invocation in an order that depends on what is called, not on times between branches.
+/// The calls of an invocation in a canonical order. The order depends on their receivers, but not on times between branches.
 #[derive(Debug, Default)]
 pub struct Signature {
-    /// Equal for invocations of one endpoint with the same branches and receivers.
+    /// Equal for two invocations if they belong to the same endpoint and have the same branches and receivers.
     pub key: Vec<u32>,
-    /// For each call in the order of its start: its place in the signature.
+    /// For each call, in the order of starts: its place, which is its index in the canonical order.
     pub places: Vec<u32>,
-    /// For each place: number of its internal span in this signature; 0 for none.
+    /// For each place: the number of the internal span of the call; 0 if the call has none.
     pub branches: Vec<u32>,
 }
 
@@ -24,7 +26,7 @@ struct Branch {
 }
 
 impl Signature {
-    /// Replaces the signature by that of another invocation.
+    /// Computes the signature of another invocation in place of the current one.
     pub fn read(&mut self, endpoint: u32, timeline: &Timeline) {
         self.key.clear();
         self.places.clear();
@@ -36,7 +38,7 @@ impl Signature {
             branch.calls.sort_unstable();
         }
         let receivers = |branch: &Branch| branch.calls.iter().map(|call| call.0).collect::<Vec<_>>();
-        // The sort is stable: equal branches stay in the order of their first calls.
+        // The sort is stable, so branches with equal keys stay in the order of their first calls.
         branches.sort_by_cached_key(|branch| (branch.is_internal, receivers(branch)));
         for (number, branch) in branches.iter().enumerate() {
             let number = if branch.is_internal { number as u32 + 1 } else { 0 };

@@ -1,12 +1,13 @@
-//! [`Timeline`]: the recorded start and end of an invocation and of its calls, and which of them had ended before others started.
+//! [`Timeline`]: recorded start and end of an invocation and of its calls, and the rule for which calls had ended when another
+//! one started.
 
 use cctf_proto::cctf::SpanId;
 
 use super::model::CALLS_PER_INVOCATION_MAX;
 use crate::work::{NONE, Recorded};
 
-/// A call that starts so long before another one's end, or earlier, still waits for it: instrumentations end a span after the
-/// program has the answer. Nanoseconds.
+/// A call counts as ended if its span ends at most this many nanoseconds after a later call starts. Instrumentations end a span
+/// only after the program already has the answer.
 const EARLY_START_MAX_NS: i64 = 50_000;
 
 /// One invocation's times, nanoseconds since the Unix epoch.
@@ -16,23 +17,24 @@ pub struct Timeline {
     pub end_ns: i64,
     /// In the order of their start.
     pub calls: Vec<Timed>,
-    /// Further calls, which a plan leaves out.
+    /// Number of further calls, which the plan leaves out.
     pub calls_left_out: usize,
 }
 
-/// One call's times. The start is not before that of the invocation, and the end not before the start.
+/// The times of one call, clamped so that it starts within the invocation and does not end before its start.
 #[derive(Debug, Clone, Copy)]
 pub struct Timed {
     pub start_ns: i64,
     pub end_ns: i64,
-    /// The internal span that made it.
+    /// The internal span that made the call.
     pub branch: Option<SpanId>,
-    /// What it calls: for an invocation twice the number of its endpoint, else twice the number of its label plus 1.
+    /// Receiver of the call, as one number. A recorded invocation gives twice the number of its endpoint, a label twice its
+    /// number plus 1.
     pub receiver: u32,
 }
 
 impl Timeline {
-    /// Replaces the times by those of another invocation.
+    /// Reads the times of another invocation in place of the current ones.
     pub fn read(&mut self, recorded: &Recorded, work: u32) {
         let invocation = &recorded.works[work as usize];
         self.start_ns = invocation.start_ns();
@@ -56,14 +58,15 @@ impl Timeline {
         self.calls_left_out = all.len() - self.calls.len();
     }
 
-    /// Whether a call starts when the invocation has answered.
+    /// Whether a call starts after the invocation has answered.
     pub fn is_after_answer(&self, call: usize) -> bool {
         self.calls[call].start_ns >= self.end_ns
     }
 }
 
 impl Timed {
-    /// Whether it counts as ended at a time at which it has started. One that is shorter than the tolerance must be half over.
+    /// Whether a call that has started counts as ended at `at_ns`. A call that is shorter than the tolerance must be at least
+    /// half over.
     pub fn has_ended(&self, at_ns: i64) -> bool {
         let early_ns = EARLY_START_MAX_NS.min((self.end_ns - self.start_ns) / 2);
         at_ns >= self.end_ns - early_ns

@@ -1,27 +1,27 @@
-//! [`waits`]: what each call of an invocation, and its answer, waits for.
+//! [`waits`]: infers the calls for which each call of an invocation, and its answer, waits.
 
 use super::model::{WAITS_PER_CALL_MAX, Wait};
 use super::orders::{COMPARED_CALLS_MAX, Order, Orders, Reader};
 use super::timeline::Timeline;
 
-/// The waits of an invocation's calls, without times.
+/// The waits of one invocation. Their times are filled in later.
 #[derive(Debug, Clone, Default)]
 pub struct Waits {
     /// For each call in the order of its start.
     pub calls: Vec<Wait>,
     pub answer: Wait,
-    /// Calls that wait for more than the maximum of others: they wait for those that ended last.
+    /// Number of calls that wait for more calls than the maximum. Such a call waits only for the calls that ended last.
     pub shortened: u64,
 }
 
 impl Waits {
-    /// The wait of a call; that of the answer for the number of calls.
+    /// The wait of a call. The number of calls as index returns the wait of the answer.
     pub fn of(&mut self, call: usize) -> &mut Wait {
         self.calls.get_mut(call).unwrap_or(&mut self.answer)
     }
 }
 
-/// The waits of the invocation that was read. A call after the answer also waits for the answer.
+/// The waits of the invocation that `reader` read last. A call after the answer also waits for the answer.
 pub fn waits(orders: &Orders, reader: &Reader) -> Waits {
     match orders.of(&reader.signature) {
         Some(order) => compared(order, reader),
@@ -29,7 +29,7 @@ pub fn waits(orders: &Orders, reader: &Reader) -> Waits {
     }
 }
 
-/// Calls in the order of their start, with the answer before the calls that start after it.
+/// Indices of the calls in the order of their starts. The answer comes before the calls that start after it.
 fn sequence(timeline: &Timeline) -> impl Iterator<Item = usize> {
     let calls = timeline.calls.len();
     let before = timeline
@@ -48,7 +48,7 @@ fn compared(order: Order<'_>, reader: &Reader) -> Waits {
     }
     let mut by_end: Vec<usize> = (0..calls).collect();
     by_end.sort_by_key(|call| (timeline.calls[*call].end_ns, *call));
-    // For each place: the places of which it waits for the end, directly or through others.
+    // For each place: the places for which the call there waits, directly or through other calls.
     let mut behind = [0_u64; COMPARED_CALLS_MAX + 1];
     let mut waits = Waits {
         calls: vec![Wait::default(); calls],
@@ -87,8 +87,9 @@ fn compared(order: Order<'_>, reader: &Reader) -> Waits {
     waits
 }
 
-/// The waits of an invocation that is compared with no others: each call waits for all that had ended. Those are left out that had
-/// ended before another one started for which it waits.
+/// The waits of an invocation that is not compared with others. Each call waits for all calls that had ended before it started.
+/// A call is left out if it had also ended before the start of another call of that list, because the other call already waits
+/// for it.
 fn alone(timeline: &Timeline) -> Waits {
     let calls = &timeline.calls;
     let mut by_end: Vec<usize> = (0..calls.len()).collect();
@@ -101,7 +102,7 @@ fn alone(timeline: &Timeline) -> Waits {
         let starts_ns = calls.get(call).map_or(timeline.end_ns, |call| call.start_ns);
         let is_late = call < calls.len() && timeline.is_after_answer(call);
         let mut wait = Wait::default();
-        // The latest start among those that had ended; for a call after the answer, that of the answer.
+        // The latest start among the ended calls. For a call after the answer, the start of the answer.
         let mut latest = is_late.then_some((timeline.end_ns, usize::MAX));
         let has_ended = |other: &usize| {
             let is_earlier = *other < call && (call < calls.len() || !timeline.is_after_answer(*other));

@@ -1,4 +1,4 @@
-//! [`Plan`]: all roots of a run, or of a part of it.
+//! [`Plan`]: the plan of a whole run, or of a window of it.
 
 use super::build::Builder;
 use super::counts::Counts;
@@ -9,40 +9,40 @@ use super::own_time::own_time;
 use super::refused::MeanWork;
 use crate::work::{Arrival, Recorded, Waited};
 
-/// The part of a run that a plan has, by the arrival of roots. Nanoseconds since the Unix epoch.
+/// The window of a plan, which selects roots by their arrival. Nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Arrival of the run's first root, from which all times count.
+    /// Arrival of the run's first root. Times in the plan count from it.
     pub zero_ns: i64,
     pub from_ns: i64,
     pub to_ns: i64,
 }
 
 impl Span {
-    /// Everything, with times since the Unix epoch.
+    /// The whole run, with times since the Unix epoch.
     pub const ALL: Self = Self {
         zero_ns: 0,
         from_ns: i64::MIN,
         to_ns: i64::MAX,
     };
 
-    /// Whether an arrival at this time belongs to it.
+    /// Whether a root that arrives at this time is in the window.
     pub fn has(self, at_ns: i64) -> bool {
         self.from_ns <= at_ns && at_ns < self.to_ns
     }
 
-    /// Whether a plan of it has this root.
+    /// Whether a plan of this window contains the root.
     pub fn takes(self, arrival: &Arrival) -> bool {
         self.has(arrival.at_ns) && !arrival.is_left_out
     }
 }
 
-/// A recorded run as a load and a description of work.
+/// The requests of a recorded run and the work that they need.
 #[derive(Debug)]
 pub struct Plan {
     pub recorded: Recorded,
     pub span: Span,
-    /// Zero in a plan without checks.
+    /// All zero if the plan was built without checks.
     pub counts: Counts,
     orders: Orders,
     cpu: CpuTimes,
@@ -50,7 +50,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Builds all trees once, to check and to count them.
+    /// Builds all trees once, to check and count them.
     pub fn new(recorded: Recorded, span: Span, regressed: &Regressed) -> Self {
         let mut plan = Self::unchecked(recorded, span, regressed);
         let mut builder = plan.builder();
@@ -65,7 +65,7 @@ impl Plan {
         plan
     }
 
-    /// The same without counts and checks, for a program that needs the trees only.
+    /// Like [`Plan::new`], but without counts and checks, for programs that need only the trees.
     pub fn unchecked(recorded: Recorded, span: Span, regressed: &Regressed) -> Self {
         let orders = Orders::new(&recorded);
         let mut cpu = CpuTimes::new(&recorded, regressed);
@@ -96,7 +96,7 @@ impl Plan {
         }
     }
 
-    /// The tree of one arrival of the recorded work, in any order and as often as needed.
+    /// The tree of one root. It can be called in any order and any number of times.
     pub fn tree(&self, arrival: &Arrival) -> Tree {
         self.builder().tree(arrival)
     }
@@ -110,7 +110,7 @@ impl Plan {
     }
 }
 
-/// Sums the own times of invocations with regressed CPU times, which are divided in proportion to them.
+/// Sums the own times of invocations whose CPU time is estimated. The estimate is later divided in proportion to these times.
 fn own_times(recorded: &Recorded, orders: &Orders, cpu: &mut CpuTimes) {
     let mut reader = Reader::default();
     for (work, row) in (0..).zip(&recorded.works) {
@@ -122,7 +122,7 @@ fn own_times(recorded: &Recorded, orders: &Orders, cpu: &mut CpuTimes) {
     }
 }
 
-/// The roots of a plan, built one after the other.
+/// An iterator over the trees of a plan. It builds one tree after the other.
 #[derive(Debug)]
 pub struct Trees<'a> {
     arrivals: std::slice::Iter<'a, Arrival>,

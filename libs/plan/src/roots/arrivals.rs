@@ -1,4 +1,4 @@
-//! [`Arrivals`]: the requests of a plan in order of their time, from one or more copies of the run.
+//! [`Arrivals`]: the requests of a selection in order of time. They come from one or more copies of the run.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,36 +12,36 @@ use super::file::{Iter, RootFile};
 use super::root::{Receivers, Root};
 use super::survey::Orphans;
 
-/// A request and its time.
+/// A request to send, and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
-    /// Time after the start of the replay, nanoseconds.
+    /// Time from the start of the replay, nanoseconds.
     pub offset_ns: u64,
     /// Number of the copy of the run, from 0.
     pub copy: u64,
     pub root: Root,
 }
 
-/// One copy of the window, shifted cyclically.
+/// One copy of the window, shifted cyclically: roots that leave it at the end come in at the beginning.
 pub struct Phase {
     file: Arc<RootFile>,
     orphans: Orphans,
     receivers: Receivers,
     begin_ns: i64,
     length_ns: u64,
-    /// Less than the length.
+    /// Shift of this copy; less than the window's length.
     shift_ns: u64,
     copy: u64,
     seed: u64,
-    /// The share that is kept; `None` for all.
+    /// The share of roots that this copy keeps; `None` for all.
     share: Option<Factor>,
     iter: Iter,
-    /// Whether the roots are read that left the window at its end.
+    /// Whether the iterator has reached the roots that the shift moved from the end of the window to its beginning.
     is_wrapped: bool,
 }
 
 impl Phase {
-    /// The first copy is not shifted.
+    /// A copy. The first one is not shifted.
     pub(super) fn new(
         file: &Arc<RootFile>,
         (orphans, receivers): (Orphans, Receivers),
@@ -75,7 +75,7 @@ impl Phase {
         }
     }
 
-    /// The next root that is sent, and its offset in the shifted window.
+    /// The next root to send, and its offset in the shifted window.
     fn next(&mut self) -> Result<Option<(u64, Root)>, RootsError> {
         loop {
             let end_ns = match self.is_wrapped {
@@ -114,7 +114,7 @@ impl Phase {
 /// An iterator over arrivals in order of time, in constant memory. It ends with the first error.
 pub struct Arrivals {
     phases: Vec<Phase>,
-    /// The next root of each copy.
+    /// The next root of each copy, for merging them by time.
     next: Vec<Option<Root>>,
     order: BinaryHeap<Reverse<(u64, usize)>>,
     time_factors: [Factor; 2],
@@ -177,25 +177,25 @@ impl Iterator for Arrivals {
     }
 }
 
-/// Time of a root after the beginning of a window, nanoseconds. No window is longer than this maximum.
+/// Time from the beginning of a window to a root, nanoseconds. Saturates at the maximum length of a window.
 pub(super) fn offset_in(root: &Root, begin_ns: i64) -> u64 {
     root.at_ns.abs_diff(begin_ns).min(u64::MAX - 1)
 }
 
-/// SplitMix64's finalizer (Steele, Lea and Flood, OOPSLA 2014): each bit of the result depends on all bits. It is written
-/// out here, because the same seed must choose the same requests in every version.
+/// The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), in which each bit of the result depends on all bits of the
+/// input. It is implemented here because the same seed must select the same requests in every version.
 fn mix(mut number: u64) -> u64 {
     number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ number >> 31
 }
 
-/// The random number of a copy, uniform over all numbers.
+/// A random number for a copy, uniform over all 64-bit numbers.
 fn mixed(seed: u64, copy: u64) -> u64 {
     mix(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)).wrapping_add(copy))
 }
 
-/// A hash of a trace, uniform over all numbers.
+/// A hash of a trace id, uniform over all 64-bit numbers.
 fn hash(trace: &TraceId, salt: u64) -> u64 {
     let number = u128::from_be_bytes(trace.0);
     mix(mix(salt ^ (number >> 64) as u64).wrapping_add(number as u64))

@@ -1,22 +1,22 @@
-//! [`Clues`]: what of a row decides whether a root can be sent, in a few bytes.
+//! [`Clues`]: the few facts of a row that decide whether a root can be sent, stored in a few bytes.
 
 use cctf_proto::cctf::{SpanKind, TEXT_BYTES_MAX};
 
 use super::kind::{Evidence, Kind, METHODS};
 
-/// Longest path with query that the driver sends, bytes: servers accept request lines of 8 KiB (RFC 9112 section 3).
+/// Maximum length of a path with its query, bytes. Servers accept request lines of 8 KiB (RFC 9112 section 3).
 pub const PATH_BYTES_MAX: usize = 6 * 1024;
-/// Largest body that the driver sends, bytes: it is held in memory.
+/// Maximum size of a body, bytes. The driver holds the whole body in memory.
 pub const BODY_BYTES_MAX: u64 = 64 << 20;
 
-/// Why a root that could be sent over HTTP is not sent.
+/// Reasons for not sending a root that could be sent over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsent {
     TooLarge,
     TooLong,
 }
 
-/// Whether the driver refuses to send a request of these sizes, bytes.
+/// The reason for which the driver does not send a request of these sizes (bytes), if there is one.
 pub fn unsent(body: Option<u64>, path: usize, query: Option<usize>) -> Option<Unsent> {
     if body.is_some_and(|body| body > BODY_BYTES_MAX) {
         return Some(Unsent::TooLarge);
@@ -26,17 +26,17 @@ pub fn unsent(body: Option<u64>, path: usize, query: Option<usize>) -> Option<Un
     (length > PATH_BYTES_MAX).then_some(Unsent::TooLong)
 }
 
-/// The facts that decide the kind of a root, and whether it can be sent.
+/// Facts of a row from which [`Clues::kind`] derives the kind of a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clues {
     protocol: Option<Protocol>,
-    /// Whether the method is known.
+    /// Whether the method is one that a driver knows; `None` without a method.
     method: Option<bool>,
     path: Option<Target>,
     query: Option<Target>,
     span_kind: Option<SpanKind>,
     is_large: Option<bool>,
-    /// Whether the calling module also processes requests.
+    /// Whether the calling module itself also processes requests.
     pub is_background: bool,
     is_truncated: bool,
 }
@@ -66,7 +66,8 @@ impl Target {
         }
     }
 
-    /// A cut text is up to three bytes shorter than the maximum, because it ends with a whole character.
+    /// Whether the text is complete and can be sent. A truncated text ends with a whole character, so it can be up to three
+    /// bytes shorter than the maximum.
     fn is_valid(self, is_truncated: bool) -> bool {
         self.is_valid && !(is_truncated && usize::from(self.bytes) + 4 > TEXT_BYTES_MAX)
     }
@@ -97,8 +98,8 @@ impl Clues {
         }
     }
 
-    /// Those of a call with the invocation that answered it. The client's view comes first, because it is the client that is
-    /// replayed; only the receiver reports a query.
+    /// Combines the facts of a call with those of the invocation that answered it. The facts of the client take precedence,
+    /// because the replay stands in for the client. Only the receiver reports a query.
     pub fn joined(self, answer: Self) -> Self {
         Self {
             protocol: self.protocol.or(answer.protocol),
@@ -112,16 +113,16 @@ impl Clues {
         }
     }
 
-    /// The rule, in this order:
+    /// The kind of the root, by the first of these rules that applies:
     ///
-    /// 1. A call without parent of a module that, by the inventory, also processes requests: [`Kind::Background`].
-    /// 2. `protocol` is rpc, messaging or db: that kind, even if the row also has a method of HTTP.
-    /// 3. A known method, and a path that starts with a slash: [`Kind::Http`], whether `protocol` is http, faas, another
-    ///    text or absent. Path and query must consist of visible ASCII, since any other byte would change the request
-    ///    or end its first line, and must not be cut; otherwise [`Kind::HttpIncomplete`].
+    /// 1. The call has no parent, and its module also processes requests (as the inventory states): [`Kind::Background`].
+    /// 2. `protocol` is rpc, messaging or db: that kind, even if the row also has an HTTP method.
+    /// 3. The method is known and the path starts with a slash: [`Kind::Http`], whatever `protocol` states. Path and query must
+    ///    be complete and must consist of visible ASCII, because any other byte would change the request or end its first line.
+    ///    Otherwise: [`Kind::HttpIncomplete`].
     /// 4. `protocol` is http, or the method is known: [`Kind::HttpIncomplete`].
     /// 5. `protocol` is faas: [`Kind::Faas`].
-    /// 6. By the kind of the span: consumer and producer are messages, internal is a job, anything else is of an
+    /// 6. Otherwise, the span kind decides: consumer and producer give a message, internal gives a job, and any other gives an
     ///    unknown protocol.
     pub fn kind(self) -> Kind {
         if self.is_background {
@@ -148,7 +149,7 @@ impl Clues {
         }
     }
 
-    /// Whether a replay sends the root.
+    /// Whether a replay sends this root.
     pub fn is_sent(self) -> bool {
         let bytes = |target: Option<Target>| target.map(|target| usize::from(target.bytes));
         let body = self.is_large.map(|is_large| match is_large {
@@ -182,7 +183,7 @@ mod tests {
         assert!(clues(&long, None, None).is_sent());
         assert!(!clues(&long, Some(&long), None).is_sent());
         assert!(!clues("/a b", None, None).is_sent());
-        // The caller's view comes first, and only the receiver reports the query.
+        // The caller's facts take precedence, and only the receiver reports the query.
         let answer = clues("/b c", Some("q#"), Some(1));
         assert_eq!(
             clues("/a", None, None).joined(answer).kind(),

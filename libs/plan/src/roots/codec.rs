@@ -1,4 +1,4 @@
-//! [`Draft`]: a root while it is being put together, and its bytes in temporary files. [`Names`]: texts that many rows share.
+//! [`Draft`]: a root under construction, and its encoding in temporary files. [`Names`]: texts that many rows share.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use foldhash::quality::RandomState;
 use super::kind::Kind;
 use super::root::{Origin, Root};
 
-/// Maximum number of shared texts in one table. More texts are written out in each record.
+/// Maximum number of shared texts in one table. Each record contains its further texts itself.
 const NAMES_MAX: usize = 1 << 16;
-/// Longest shared text, bytes: a full table has less than 25 MiB.
+/// Maximum length of a shared text, bytes. So a full table takes less than 25 MiB.
 const NAME_BYTES_MAX: usize = 256;
 
-/// A root, and the facts that only its making needs.
+/// A root, with facts that are needed only until it is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     pub root: Root,
     pub span_kind: Option<SpanKind>,
-    /// Whether data of the span was lost.
+    /// Whether the normalizer or the source cut a text or attribute of the span.
     pub is_truncated: bool,
-    /// Whether it is a call of a module that also processes requests.
+    /// Whether the root is a call of a module that also processes requests.
     pub is_background: bool,
 }
 
 impl Draft {
-    /// A root that is complete.
+    /// A complete root as a draft.
     pub fn of(root: Root) -> Self {
         Self {
             root,
@@ -37,7 +37,7 @@ impl Draft {
     }
 }
 
-/// Texts by number.
+/// A table of shared texts, each with a number.
 #[derive(Debug, Default)]
 pub struct Names {
     numbers: HashMap<Arc<str>, u64, RandomState>,
@@ -45,7 +45,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// The shared text, and its number if it has one.
+    /// The shared text, and its number if the table has room for it.
     pub fn share(&mut self, text: &str) -> (Arc<str>, Option<u64>) {
         if let Some((shared, number)) = self.numbers.get_key_value(text) {
             return (Arc::clone(shared), Some(*number));
@@ -61,14 +61,15 @@ impl Names {
     }
 }
 
-/// The tables of a run's roots. Paths and queries have their own, because their number can be that of the requests.
+/// The tables of a run's roots. Paths and queries have a table of their own, because each request can have a different one.
+/// They must not fill the table of names.
 #[derive(Debug, Default)]
 pub struct Tables {
     pub names: Names,
     pub targets: Names,
 }
 
-/// A text is absent, written out, or a number from this one on.
+/// Codes of a text: absent, written out in the record, or (from the last value on) a number of a shared text.
 const ABSENT: u64 = 0;
 const WRITTEN: u64 = 1;
 const FIRST_NUMBER: u64 = 2;
@@ -122,7 +123,7 @@ pub fn encode(draft: &Draft, tables: &mut Tables, out: &mut Vec<u8>) {
     push_optional(root.status.map(|status| (status << 1 ^ status >> 63) as u64), out);
 }
 
-/// The root that `bytes` start with; `None` if they are not what [`encode`] wrote.
+/// Decodes the root at the start of `bytes`. `None` if [`encode`] did not write these bytes.
 pub fn decode(mut bytes: &[u8], tables: &Tables) -> Option<Draft> {
     let at = &mut bytes;
     let trace_id = TraceId(take(at)?);
@@ -202,7 +203,7 @@ fn pull_text(at: &mut &[u8], names: &Names) -> Option<Option<Arc<str>>> {
     }
 }
 
-/// A number behind a byte, which is zero if there is none.
+/// Writes a byte that is 0 if there is no number, and 1 before a number.
 fn push_optional(number: Option<u64>, out: &mut Vec<u8>) {
     out.push(u8::from(number.is_some()));
     if let Some(number) = number {
@@ -217,7 +218,7 @@ fn pull_optional(at: &mut &[u8]) -> Option<Option<u64>> {
     }
 }
 
-/// Seven bits a byte, the lowest first; the top bit says that more follow.
+/// Writes seven bits a byte, the lowest first. The top bit is set if further bytes follow.
 fn push_number(mut number: u64, out: &mut Vec<u8>) {
     while number > 0x7f {
         out.push(number as u8 | 0x80);

@@ -1,4 +1,4 @@
-//! [`RootsError`]: roots that cannot be read; [`SelectionError`]: a selection that no run allows.
+//! [`RootsError`]: failures to read roots; [`SelectionError`]: a selection that cannot be applied to a run.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub enum RootsError {
 
 impl From<anyhow::Error> for RootsError {
     fn from(error: anyhow::Error) -> Self {
-        // The sorter passes on the errors of those who take its records.
+        // The sorter returns errors of its callback unchanged, so they can be recovered by type.
         error.downcast().unwrap_or_else(Self::Temporary)
     }
 }

@@ -1,4 +1,5 @@
-//! [`Factor`]: a positive decimal, exact to a millionth, so that times are divided without rounding errors of floats.
+//! [`Factor`]: a positive decimal number, exact to a millionth. Dividing times by it has no rounding errors of floating-point
+//! numbers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +8,7 @@ use std::str::FromStr;
 const ONE: u64 = 1_000_000;
 /// Decimals of a factor.
 const DECIMALS: usize = 6;
-/// Greatest factor: a day becomes less than a tenth of a second. Products with a 64-bit time fit into 128 bits.
+/// Maximum factor. It shortens a day to less than a tenth of a second, and products with a 64-bit time fit into 128 bits.
 const MAX: u64 = 1_000_000 * ONE;
 
 /// A factor from 0.000001 to 1000000, in millionths.
@@ -17,7 +18,7 @@ pub struct Factor(u64);
 impl Factor {
     pub const ONE: Self = Self(ONE);
 
-    /// `None` out of range.
+    /// `None` if the value is out of range.
     pub fn from_millionths(millionths: u64) -> Option<Self> {
         (1..=MAX).contains(&millionths).then_some(Self(millionths))
     }
@@ -26,25 +27,25 @@ impl Factor {
         self.0
     }
 
-    /// The whole part.
+    /// The integer part.
     pub const fn whole(self) -> u64 {
         self.0 / ONE
     }
 
-    /// The part after the point; `None` if it is zero.
+    /// The fractional part; `None` if it is zero.
     pub fn fraction(self) -> Option<Self> {
         Self::from_millionths(self.0 % ONE)
     }
 
-    /// `ns` divided by both factors, rounded down. A result beyond 64 bits, 584 years, is its maximum.
+    /// `ns` divided by both factors, rounded down. The result saturates at the maximum of 64 bits (584 years).
     pub fn divide(ns: u64, by: Self, and: Self) -> u64 {
         let scaled = u128::from(ns) * u128::from(ONE) * u128::from(ONE);
         let divided = scaled / (u128::from(by.0) * u128::from(and.0));
         u64::try_from(divided).unwrap_or(u64::MAX)
     }
 
-    /// Whether a value that is uniform over all numbers lies in the first part of this size. A value in a part is in all larger
-    /// ones, too.
+    /// Whether a uniformly distributed value belongs to the first share of this size. Every value in a share also belongs to
+    /// all larger shares.
     pub fn has(self, uniform: u64) -> bool {
         u128::from(uniform) * u128::from(ONE) < u128::from(self.0) << 64
     }

@@ -1,4 +1,4 @@
-//! [`RootFile`]: the sorted roots in a temporary file, read from the start or from a time, as often as needed.
+//! [`RootFile`]: the sorted roots in a temporary file. It can be read any number of times, from the start or from a given time.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,9 +13,9 @@ use super::codec::{Draft, Tables, decode};
 use super::error::RootsError;
 use super::root::Root;
 
-/// Bytes per read of one iterator: some thousand roots.
+/// Bytes that an iterator reads at once: some thousand roots.
 const READ_BYTES: usize = 64 << 10;
-/// Bytes of a record's head, its length.
+/// Bytes of the length before each record.
 const HEAD_BYTES: usize = 4;
 
 /// Roots in order of time. The index takes 16 bytes for each 64 KiB of the file: 0.3 MiB for ten million roots.
@@ -34,7 +34,7 @@ pub struct RootWriter<'f> {
     index: Index,
 }
 
-/// Time and offset of the first root in each piece of the file.
+/// Time and offset of the first root in each block of the file.
 type Index = Vec<(i64, u64)>;
 
 impl<'f> RootWriter<'f> {
@@ -46,20 +46,20 @@ impl<'f> RootWriter<'f> {
         }
     }
 
-    /// Appends an encoded root, which is not earlier than the one before.
+    /// Appends an encoded root. Its time must not be earlier than that of the previous root.
     pub fn push(&mut self, at_ns: i64, encoded: &[u8]) -> anyhow::Result<()> {
         let piece = self.index.last().map(|(_, offset)| *offset);
         if piece.is_none_or(|piece| self.offset - piece >= READ_BYTES as u64) {
             self.index.push((at_ns, self.offset));
         }
-        // A root has fewer bytes than its lines, which have a limit far below 4 GiB.
+        // A root has fewer bytes than the lines it comes from, and their maximum is far below 4 GiB.
         self.out.push(&(encoded.len() as u32).to_le_bytes())?;
         self.out.push(encoded)?;
         self.offset += (HEAD_BYTES + encoded.len()) as u64;
         Ok(())
     }
 
-    /// The index.
+    /// Completes the file and returns its index.
     pub fn finish(self) -> anyhow::Result<Index> {
         self.out.finish()?;
         Ok(self.index)
@@ -67,12 +67,12 @@ impl<'f> RootWriter<'f> {
 }
 
 impl RootFile {
-    /// An empty file in the folder `temporary`, which disappears with the process.
+    /// Creates an empty file in the folder `temporary`. The kernel deletes it when the process ends.
     pub fn create(temporary: &Path) -> anyhow::Result<File> {
         unnamed_file(temporary)
     }
 
-    /// The roots that a [`RootWriter`] has written to `file`.
+    /// Opens the roots that a [`RootWriter`] wrote to `file`.
     pub fn new(file: File, index: Index, tables: Tables) -> anyhow::Result<Self> {
         Ok(Self {
             end: file.metadata().context(CANNOT_READ)?.len(),
@@ -87,7 +87,7 @@ impl RootFile {
         self.end
     }
 
-    /// The offset of a piece before which all roots are earlier than `at_ns`.
+    /// Offset of a block such that all roots before it are earlier than `at_ns`.
     fn offset_before(&self, at_ns: i64) -> u64 {
         let later = self.index.partition_point(|(first_ns, _)| *first_ns < at_ns);
         later.checked_sub(1).map_or(0, |piece| self.index[piece].1)
@@ -97,10 +97,10 @@ impl RootFile {
 /// An iterator over roots in order of time. It ends with the first error.
 pub struct Iter {
     file: Arc<RootFile>,
-    /// Offset in the file of the next read.
+    /// Offset in the file at which the next read starts.
     unread: u64,
     held: Vec<u8>,
-    /// Offset in `held` of the next root.
+    /// Offset of the next root in `held`.
     next: usize,
     from_ns: i64,
     has_failed: bool,
@@ -139,7 +139,7 @@ impl Iter {
         }
     }
 
-    /// Reads until `bytes` bytes from the next root on are held; false if the file has fewer.
+    /// Reads until the buffer holds `bytes` bytes from the next root on. Returns false if the file has fewer.
     fn hold(&mut self, bytes: usize) -> Result<bool, RootsError> {
         if self.held.len() - self.next >= bytes {
             return Ok(true);

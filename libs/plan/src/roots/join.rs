@@ -1,4 +1,4 @@
-//! [`Join`]: calls and the invocations that answered them, wherever their rows are in the run, in bounded memory.
+//! [`Join`]: pairs calls with the invocations that answered them, in bounded memory. The two rows can be anywhere in the run.
 
 use std::path::Path;
 
@@ -19,15 +19,15 @@ const IDS: usize = 24;
 /// Counts of rows that are not roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JoinCounts {
-    /// Rows with the ids of an earlier one.
+    /// Rows with the same ids as an earlier row.
     pub duplicates: u64,
     /// Calls inside other calls. The outer call is the root.
     pub nested_calls: u64,
-    /// Invocations that answered a call after another one had, such as a message's second consumer.
+    /// Invocations that answered a call that already had an answer, such as a message's second consumer.
     pub further_answers: u64,
 }
 
-/// Rows sorted by the call that they are or answer.
+/// Sorts rows by call: each row is a call, or answers one.
 pub struct Join {
     sorter: Sorter,
     identity: Vec<u8>,
@@ -35,7 +35,7 @@ pub struct Join {
 }
 
 impl Join {
-    /// `temporary` is the folder of temporary files, `held_bytes` the maximum of rows in memory.
+    /// `temporary` is the folder for temporary files; `held_bytes` is the maximum size of the rows in memory.
     pub fn new(temporary: &Path, held_bytes: usize) -> Self {
         Self {
             sorter: Sorter::new(temporary, held_bytes),
@@ -51,12 +51,12 @@ impl Join {
         self.identity.extend_from_slice(trace);
         self.identity.extend_from_slice(&row.call_id.0);
         self.identity.push(row.role as u8);
-        // Of rows with the same ids, the earliest comes first.
+        // Sorts the earliest of several rows with the same ids first.
         self.identity
             .extend_from_slice(&(root.at_ns as u64 ^ 1 << 63).to_be_bytes());
         self.line.clear();
         encode(&row.draft, tables, &mut self.line);
-        // The sorter compares the key first, which therefore has the order of the trace ids.
+        // The sorter compares the numeric key first, so the key must sort like the trace ids.
         let mut key = [0; 8];
         key.copy_from_slice(&trace[..8]);
         self.sorter.push(&Record {
@@ -67,7 +67,7 @@ impl Join {
         Ok(())
     }
 
-    /// Passes each root to `take`, in no order of time.
+    /// Passes each root to `take`. The roots are not in order of time.
     pub fn finish(
         mut self,
         tables: &mut Tables,
@@ -98,7 +98,7 @@ impl Join {
     }
 }
 
-/// The rows of one call.
+/// The rows that belong to one call.
 struct Group {
     ids: [u8; IDS],
     call: Option<Draft>,
@@ -112,7 +112,7 @@ struct Group {
 impl Default for Group {
     fn default() -> Self {
         Self {
-            // No row has ids of zeros.
+            // Zero ids are invalid, so no row has them.
             ids: [0; IDS],
             call: None,
             is_nested: false,
@@ -124,7 +124,8 @@ impl Default for Group {
 }
 
 impl Group {
-    /// Adds a row. Roles come in their order. Returns an invocation that is a root.
+    /// Adds a row. Rows must come in the order of their roles. Returns a root if this row is an invocation that is itself a
+    /// root.
     fn add(&mut self, role: Role, draft: Draft) -> Option<Root> {
         match role {
             Role::Call | Role::OrphanCall if self.call.is_none() => {
@@ -144,7 +145,7 @@ impl Group {
         }
     }
 
-    /// An invocation with the ids of a call answers it, as a twin of Zipkin does.
+    /// An invocation with the same ids as a call answers this call. Zipkin uses one id for both.
     fn add_invocation(&mut self, draft: Draft) -> Option<Root> {
         let is_duplicate = self.last.replace(draft.root.span_id) == Some(draft.root.span_id);
         if is_duplicate {
@@ -193,7 +194,7 @@ fn alone(draft: Draft) -> Root {
     root
 }
 
-/// The client's view comes first, because it is the client that is replayed.
+/// Combines a call with its answer. The facts of the client take precedence, because the replay stands in for the client.
 fn joined(call: Draft, answer: Option<Draft>) -> Root {
     let mut root = call.root;
     let mut is_truncated = call.is_truncated;

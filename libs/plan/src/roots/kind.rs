@@ -1,9 +1,9 @@
-//! [`Kind`]: what a root is, and whether it can be sent over HTTP.
+//! [`Kind`]: the kind of a root, which decides whether the root can be sent over HTTP.
 
 use cctf_proto::cctf::SpanKind;
 
-/// Methods that a driver can send. CONNECT opens a tunnel, and any other text is not a method of HTTP:
-/// RFC 9110 section 9, RFC 5789 (PATCH) and draft-ietf-httpbis-safe-method-w-body (QUERY).
+/// HTTP methods that a driver can send: RFC 9110 section 9, RFC 5789 (PATCH) and draft-ietf-httpbis-safe-method-w-body (QUERY).
+/// CONNECT is left out, because it opens a tunnel.
 pub(super) const METHODS: [&str; 9] = [
     "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "TRACE", "QUERY",
 ];
@@ -11,9 +11,9 @@ pub(super) const METHODS: [&str; 9] = [
 /// The kind of a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// A request over HTTP that can be sent as it was recorded.
+    /// An HTTP request that can be sent as recorded.
     Http,
-    /// A request over HTTP whose recorded method, path or query is missing or cannot be sent as it is.
+    /// An HTTP request that cannot be sent as recorded, because its method, path or query is missing or invalid.
     HttpIncomplete,
     /// A remote procedure call.
     Rpc,
@@ -21,14 +21,14 @@ pub enum Kind {
     Messaging,
     /// A query to a database.
     Database,
-    /// An invocation of a function by anything but HTTP.
+    /// A call of a serverless function by anything other than HTTP.
     Faas,
-    /// Work that no request started, such as a timer's.
+    /// Work that was started by a timer or similar, not by a request.
     Job,
     /// A request or message of an unknown protocol.
     Other,
-    /// A call without parent of a module that also processes requests, such as a poll for messages. The live service makes it
-    /// by itself, so it does not come from outside.
+    /// A call that a module makes by itself, such as a poll for messages: it has no parent, and its module also processes
+    /// requests. The live service repeats it anyway, so it does not count as coming from outside.
     Background,
 }
 
@@ -40,9 +40,9 @@ pub struct Evidence<'a> {
     pub path: Option<&'a str>,
     pub query: Option<&'a str>,
     pub span_kind: Option<SpanKind>,
-    /// Whether the calling module also processes requests.
+    /// Whether the calling module itself also processes requests.
     pub is_background: bool,
-    /// Whether a text of the row was cut, so that a long path or query may be one of them.
+    /// Whether a text of the row was truncated. It may be the path or the query, if either is long.
     pub is_truncated: bool,
 }
 
@@ -60,7 +60,7 @@ impl Kind {
         Self::Background,
     ];
 
-    /// For people and for JSON.
+    /// Name in printed text and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -75,7 +75,7 @@ impl Kind {
         }
     }
 
-    /// Whether a driver can send it.
+    /// Whether a driver can send roots of this kind.
     pub const fn can_be_sent(self) -> bool {
         matches!(self, Self::Http)
     }

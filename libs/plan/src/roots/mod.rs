@@ -1,26 +1,31 @@
-//! [`Roots`]: the requests, messages and jobs of a run that came from outside, in order of their time and in bounded memory.
+//! [`Roots`]: finds the requests, messages and jobs of a run that came from outside. It sorts them by time, in bounded memory.
 //!
 //! ```text
-//! calls, invocations ─▶ rows without ─▶ joined by call ─▶ sorted by time ─▶ one file ─▶ selection ─▶ arrivals
-//! of all parts          an invocation   (join)            (read)            (file)
-//!                       above (rows)
+//! calls, invocations ─▶ rows without a    ─▶ joined by call ─▶ sorted by time ─▶ one file ─▶ selection ─▶ arrivals
+//! of all parts          parent invocation    (join)            (read)            (file)
+//!                       (rows)
 //! ```
 //!
-//! A root is (1) a call of the load driver or of another client without an invocation above it, joined with the invocation
-//! that answered it, wherever in the run that is; or (2) an invocation that neither an invocation nor a call caused. A root that
-//! failed at its caller is a root. A recorded retry is one, at its own time. A trace may have several.
+//! There are two sorts of roots:
 //!
-//! - An orphan is a row whose caller is missing: it has the flag, or it names a call that the run does not have.
-//! - A call without parent of a module that also processes requests, such as a poll for messages, is the module's own work:
-//!   [`Kind::Background`]. Which modules do so is in `module_inventory.json`.
-//! - A call directly inside another call is not a root; the outer one is. Its answer belongs to neither.
-//! - Of rows with the same ids, the earliest counts. Of several answers to one call, the earliest is joined.
-//! - Control spans have no rows, and so they are not roots.
+//! 1. a call of the load driver or of another client that has no parent invocation. It is joined with the invocation that
+//!    answered it, which can be anywhere in the run;
+//! 2. an invocation that no recorded call and no other invocation caused.
 //!
-//! [`Clues::kind`] has the rule by which a root can be sent, [`selection`] what a replay makes of the roots.
+//! A failed request is a root, too, and a recorded retry is a root at its own time. A trace may have several roots.
 //!
-//! Memory is bounded: rows are sorted in [`cctf_sort`], 48 MiB at once and the rest in temporary files, and the texts that
-//! roots share have a bound in bytes. Only disk space limits the length of a run.
+//! - An orphan is a row whose caller is missing: it has the flag `orphan`, or it names a call that is not in the run.
+//! - A call without a parent can be a module's own work, such as a poll for messages: [`Kind::Background`]. This is the case if
+//!   the module also processes requests, as `module_inventory.json` states.
+//! - A call directly inside another call is not a root: the outer call is. An invocation that answers the inner call is joined
+//!   with neither.
+//! - If several rows have the same ids, the earliest one counts. If a call has several answers, it is joined with the earliest.
+//! - Control spans have no rows, so they are not roots.
+//!
+//! [`Clues::kind`] has the rule for which roots can be sent. [`selection`] describes how a replay selects and scales them.
+//!
+//! Memory is bounded: [`cctf_sort`] sorts the rows with at most 48 MiB in memory and the rest in temporary files. The shared
+//! texts of roots have a maximum size. Only disk space limits the length of a run.
 
 pub mod arrivals;
 mod clues;

@@ -1,4 +1,4 @@
-//! [`Peers`]: finds the module of a root that nothing answered.
+//! [`Peers`]: finds the module of a root that has no answer, from the peer to which it was sent.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use rundir::parts::Run;
 use super::root::{Root, UNKNOWN_MODULE};
 use crate::inventory;
 
-/// Maximum number of peers whose module is remembered. A client of more has one for each of its servers' addresses.
+/// Maximum number of peers whose module is remembered. Only a client of more than this many server addresses has more.
 const PEERS_MAX: usize = 10_000;
 
-/// The modules behind peers, and those of the inventory.
+/// The modules that answered each peer, and the modules of the inventory.
 #[derive(Default)]
 pub struct Peers {
-    /// The module behind a peer; `None` if there are several.
+    /// The module that answered requests to a peer; `None` if several modules did.
     behind: HashMap<Arc<str>, Option<Arc<str>>, RandomState>,
-    /// Application and name of each module of the inventory.
+    /// Application and name of each module in the inventory.
     modules: Vec<(Option<String>, String)>,
-    /// Modules of the inventory that processed a request, message or job.
+    /// Modules in the inventory that processed a request, message or job.
     pub servers: BTreeSet<String>,
-    /// One sentence if no part has a valid inventory.
+    /// A warning if no part has a valid inventory.
     pub note: Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl Peers {
         }))
     }
 
-    /// Notes which module a root's peer is.
+    /// Records the module that answered a root, as the module of the root's peer.
     pub fn add(&mut self, root: &Root) {
         let Some(peer) = root.peer.as_ref().filter(|_| !root.module.is_empty()) else {
             return;
@@ -73,7 +73,7 @@ impl Peers {
         }
     }
 
-    /// Names the modules of further roots. All roots must have been added.
+    /// Returns the finder for roots without a module. Call it after all roots were added.
     pub fn finder(&self) -> Finder<'_> {
         let modules = self.modules.iter().enumerate();
         let names =
@@ -85,14 +85,14 @@ impl Peers {
     }
 }
 
-/// Finds modules by peers.
+/// Finds the module of a root by its peer.
 pub struct Finder<'p> {
     peers: &'p Peers,
     names: ModuleNames<'p>,
 }
 
 impl Finder<'_> {
-    /// Sets the module of a root without one.
+    /// Sets the module of a root that has none.
     pub fn complete(&self, root: &mut Root) {
         if !root.module.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! [`Roots`]: reads the roots of a run, sorts and counts them.
+//! [`Roots`]: reads the roots of a run, then sorts and counts them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,40 +20,41 @@ use super::root::Root;
 use super::rows;
 use super::survey::{Orphans, Survey};
 
-/// Files with rows of roots.
+/// The files whose rows can be roots.
 const FILES: [File; 2] = [File::Calls, File::Invocations];
-/// Rows or roots held in memory by each of two sorts, bytes: some 300,000. Further ones are written to a temporary file in
-/// sorted chunks.
+/// Maximum size of the rows or roots that each of two sorts holds in memory, bytes: some 300,000 rows. The sort writes further
+/// ones to a temporary file in sorted chunks.
 const HELD_BYTES: usize = 48 << 20;
-/// Damaged lines that are named; all are counted.
+/// Maximum number of damaged lines that are listed. All are counted.
 const DAMAGES_SHOWN_MAX: usize = 20;
 
 /// A line that is not a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     pub path: PathBuf,
-    /// From 1.
+    /// Line number, from 1.
     pub line: u64,
 }
 
-/// The roots of a run. Copies share one temporary file.
+/// The roots of a run. Clones share one temporary file.
 #[derive(Clone)]
 pub struct Roots {
     file: Arc<RootFile>,
     pub run_id: String,
-    /// Whether more rows may follow.
+    /// Whether the run has not ended, so that further rows may follow.
     pub is_open: bool,
-    /// Roots of the whole run, without orphans.
+    /// Counts over the whole run, without orphans.
     pub survey: Survey,
     pub counts: JoinCounts,
-    /// Number of damaged lines, and the first of them. A row with an invocation above it is read up to that field.
+    /// Number of damaged lines, and the first of them. A row with a parent invocation is read only up to that field, so damage
+    /// after it is not counted.
     pub damaged: u64,
     pub damages: Vec<Damage>,
-    /// The parts and files that are missing or unusable.
+    /// One sentence for each part or file that is missing or unusable.
     pub notes: Vec<String>,
 }
 
-/// Size of the files that [`Roots::read`] reads, bytes.
+/// Total size of the files that [`Roots::read`] reads, bytes.
 ///
 /// # Errors
 /// If the parts cannot be listed.
@@ -68,8 +69,9 @@ pub fn size(run: &Run, first: &Part) -> Result<u64, ReadError> {
 }
 
 impl Roots {
-    /// Reads the parts of a run from `first` on. `temporary` is a folder for temporary files: some
-    /// 250 bytes for a root with its answer, and rare paths and queries three times. `on_bytes` receives the bytes read.
+    /// Reads the parts of a run, starting with `first`. `temporary` is a folder for temporary files. They take some 250 bytes
+    /// for each root and its answer, and three times the size of paths and queries that are not shared. `on_bytes` receives the
+    /// number of bytes read.
     ///
     /// # Errors
     /// If a file cannot be read, or a temporary file cannot be written.
@@ -82,7 +84,7 @@ impl Roots {
         Self::read_within(run, first, temporary, HELD_BYTES, on_bytes)
     }
 
-    /// The same with another bound on the rows in memory.
+    /// Like [`Roots::read`], with another bound on the rows in memory.
     ///
     /// # Errors
     /// As [`Roots::read`].
@@ -144,12 +146,12 @@ impl Roots {
         })
     }
 
-    /// All roots in order of time, orphans included. Roots of the same time are in the order of their ids.
+    /// All roots in order of time, including orphans. Roots with the same time are sorted by their ids.
     pub fn iter(&self) -> Iter {
         self.iter_from(i64::MIN)
     }
 
-    /// The roots at this time or later.
+    /// The roots at this time or later, including orphans.
     pub fn iter_from(&self, at_ns: i64) -> Iter {
         Iter::new(&self.file, at_ns)
     }
@@ -184,7 +186,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads a file. If it can no longer grow, a last line without an end is damaged.
+    /// Reads a file. If the run has ended (`may_grow` is false), an incomplete last line counts as damaged.
     fn read(&mut self, file: File, lines: Lines, may_grow: bool) -> Result<(), RootsError> {
         let path = lines.path().to_owned();
         let (mut failed, mut damaged) = (None, 0);
@@ -218,7 +220,7 @@ impl Reading<'_> {
     }
 }
 
-/// Joins the rows, and writes the roots in order of time.
+/// Joins calls with their answers, and writes the roots in order of time.
 fn sort(
     join: Join,
     mut tables: Tables,

@@ -6,60 +6,61 @@ use cctf_proto::cctf::{SpanId, TraceId};
 
 use super::kind::Kind;
 
-/// The module of a root of which the run has neither an answer nor a peer.
+/// Module name of a root for which neither an answer nor a peer was recorded.
 pub const UNKNOWN_MODULE: &str = "unknown";
 
-/// A request, message or job that came from outside: a call without an invocation above it, joined with the invocation that
-/// answered it; or an invocation that no recorded call caused.
+/// A request, message or job that came from outside. It is one of two things: a call without a parent invocation, joined with
+/// the invocation that answered it; or an invocation that no recorded call caused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// Start of the call, else arrival of the invocation, nanoseconds since the Unix epoch.
+    /// Start of the call, nanoseconds since the Unix epoch. Without a recorded call, arrival of the invocation.
     pub at_ns: i64,
-    /// Ids of the call, else of the invocation.
+    /// Ids of the call. Without a recorded call, ids of the invocation.
     pub trace_id: TraceId,
     pub span_id: SpanId,
     pub origin: Origin,
     pub kind: Kind,
-    /// Module that answered. Without an answer the first that is known: `peer_module`; the module behind the same peer in
-    /// all other roots, if it is one; the module of that name in the inventory; the peer; [`UNKNOWN_MODULE`].
+    /// Module that answered. If there is no answer, the first of these that is known: `peer_module`; the module that answered
+    /// all other requests to the same peer; the module of the inventory whose name is that of the peer; the peer;
+    /// [`UNKNOWN_MODULE`].
     pub module: Arc<str>,
     /// Instance that answered.
     pub instance: Option<Arc<str>>,
-    /// As the client reported them, else the server: method, path and protocol.
+    /// Method, path and protocol, as the client reported them, or else as the server did.
     pub method: Option<Arc<str>>,
     pub path: Option<Arc<str>>,
     pub protocol: Option<Arc<str>>,
-    /// Of the answer alone: a call has neither.
+    /// Query and route, which only the answering invocation has.
     pub query: Option<Arc<str>>,
     pub route: Option<Arc<str>>,
     /// Receiver of the call as the client names it, such as host:port.
     pub peer: Option<Arc<str>>,
-    /// Size of the request's body as the client reported it, else the server; `None` if unknown.
+    /// Size of the request's body, as the client reported it, or else as the server did; `None` if unknown.
     pub body_bytes: Option<u64>,
-    /// The same of the answer's body.
+    /// Size of the answer's body, from the same sources.
     pub answer_bytes: Option<u64>,
-    /// Status that the client saw, else the one that the server reported. A timeout has none.
+    /// Status that the client received, or else the status that the server reported. A timeout has none.
     pub status: Option<i64>,
-    /// Whether an invocation that processed it is in the run.
+    /// Whether the run has an invocation that processed this request.
     pub is_answered: bool,
-    /// Whether the client sent it before: a recorded retry is a root at its own time.
+    /// Whether this is a retry. A recorded retry is a root at its own time.
     pub is_resent: bool,
-    /// Whether it belongs to a user's session: what was sent may have depended on earlier answers.
+    /// Whether the request belongs to a user's session, so that its content may have depended on earlier answers.
     pub has_session: bool,
 }
 
-/// The receivers of roots, which decide what can be sent.
+/// The receivers of a replay. They decide which roots can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Receivers {
-    /// The application's services: requests over HTTP.
+    /// The application's services. They can get only HTTP requests.
     #[default]
     Services,
-    /// Stand-ins: everything that an invocation in the run processed, because its work is known.
+    /// Stand-ins. They can get all roots that a recorded invocation processed, because the plan has the work of these.
     StandIns,
 }
 
 impl Receivers {
-    /// Whether a root can be sent to them.
+    /// Whether a root can be sent to these receivers.
     pub fn take(self, root: &Root) -> bool {
         match self {
             Self::Services => root.kind.can_be_sent(),
@@ -68,7 +69,7 @@ impl Receivers {
     }
 }
 
-/// The row that shows a root.
+/// The kind of row that a root was found in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A call without parent.
@@ -92,7 +93,7 @@ impl Origin {
 }
 
 impl Root {
-    /// The route, else the path: the name of its endpoint.
+    /// The route, or else the path. It identifies the endpoint.
     pub fn shape(&self) -> Option<&Arc<str>> {
         self.route.as_ref().or(self.path.as_ref())
     }

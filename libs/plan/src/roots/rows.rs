@@ -1,4 +1,4 @@
-//! [`Row`]: a line of `invocations.jsonl` or `calls.jsonl` as far as it matters for roots.
+//! [`Row`]: the fields of a line of `invocations.jsonl` or `calls.jsonl` that matter for roots.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -22,16 +22,16 @@ pub enum RowError {
     InvalidField(&'static str),
 }
 
-/// A row without an invocation above it.
+/// A row without a parent invocation.
 #[derive(Debug)]
 pub struct Row {
     pub role: Role,
-    /// Id of the call that this row is or answers, else its own.
+    /// For a call: its own id. For an invocation: id of the call that it answers, or its own id if no call is known.
     pub call_id: SpanId,
     pub draft: Draft,
 }
 
-/// The role of a row in a root. Rows of one call are taken in this order.
+/// The role of a row in a root. Rows of one call are processed in the order of this enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// A call without parent.
@@ -42,14 +42,14 @@ pub enum Role {
     NestedCall,
     /// An invocation that answers a call.
     Answer,
-    /// An invocation that no call caused. Its parent, if any, is not an invocation, such as a poll for messages.
+    /// An invocation that no call caused. If it has a parent span, this is not an invocation; it can be a poll for messages.
     Invocation,
     /// An invocation whose caller is missing.
     OrphanInvocation,
 }
 
 impl Role {
-    /// Of a call without an invocation above it. `has_parent` if it has a span above it.
+    /// The role of a call without a parent invocation. `has_parent` states whether it has any parent span.
     pub const fn of_call(has_parent: bool, is_orphan: bool) -> Self {
         match (is_orphan, has_parent) {
             (true, _) => Self::OrphanCall,
@@ -58,7 +58,8 @@ impl Role {
         }
     }
 
-    /// Of an invocation without another one above it. `has_caller` if it names the call that caused it.
+    /// The role of an invocation without a parent invocation. `has_caller` states whether its row names the call that caused
+    /// it.
     pub const fn of_invocation(has_caller: bool, is_orphan: bool) -> Self {
         match (has_caller, is_orphan) {
             (true, _) => Self::Answer,
@@ -77,19 +78,19 @@ impl Role {
     ];
 }
 
-/// Meaning of a field.
+/// Meaning of a field in one of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Other,
     Trace,
     Span,
     Parent,
-    /// The invocation above.
+    /// The parent invocation.
     Above,
     Caller,
     At,
     Module,
-    /// The calling module.
+    /// The module that made the call.
     Client,
     Instance,
     Method,
@@ -176,7 +177,7 @@ static CALLS: Columns = Columns {
     ),
 };
 
-/// The values of a line, as written.
+/// The values of a line, still as JSON text.
 #[derive(Default)]
 struct Values<'a> {
     trace: &'a [u8],
@@ -202,8 +203,8 @@ struct Values<'a> {
     flags: &'a [u8],
 }
 
-/// Reads a line of `file`, which is one of the two with spans. `servers` are the modules that process requests. `None` for a row
-/// that has an invocation above it; the rest of such a line is not read.
+/// Reads a line of `file`, which is `invocations.jsonl` or `calls.jsonl`. `servers` are the modules that process requests.
+/// Returns `None` for a row that has a parent invocation; the rest of such a line is not parsed.
 ///
 /// # Errors
 /// If the line is not an object, lacks a required field, or has a value of another type.
@@ -313,7 +314,8 @@ impl Values<'_> {
         };
         Ok(Row {
             role,
-            // An invocation that outlived its call does not name it, but is below it. A message does not answer one.
+            // An invocation that ended after its call does not name the call, but the call is its parent span. An invocation
+            // that a message caused does not answer the call.
             call_id: caller.or(parent.filter(|_| is_server)).unwrap_or(span_id),
             draft,
         })
@@ -327,7 +329,7 @@ impl Values<'_> {
         }
     }
 
-    /// Values of flags are plain words, so that no other text looks like one.
+    /// Searches the JSON text. This is safe because flags are plain words that no other value can contain.
     fn has_flag(&self, flag: Flag) -> bool {
         let words = self.flags.split(|byte| *byte == b'"');
         words.into_iter().any(|word| word == flag.as_str().as_bytes())

@@ -1,33 +1,35 @@
-//! [`Selection`]: which roots are sent, and when.
+//! [`Selection`]: decides which roots are sent, and at which times.
 //!
-//! A selection is applied in this order. Times are integers of nanoseconds, and factors are exact to a millionth.
+//! The following steps are applied in this order. Times are integers of nanoseconds, and factors are exact to a millionth.
 //!
-//! 1. *Window*: `from` and `to` count from the run's first root, whatever its kind, as `cctf stats` counts them from the first
-//!    invocation. Roots at `from` or later and before `to` are in it. Orphans are left out, or are roots like all others.
+//! 1. *Window*: `from` and `to` are offsets from the run's first root, which can be of any kind. (`cctf stats` counts from the
+//!    first invocation instead.) A root is in the window if it starts at or after `from`, and before `to`. Orphans are either
+//!    left out or treated like all other roots.
 //! 2. *Kind*: only requests over HTTP can be sent. The others are counted.
 //! 3. *Scale*, one of three:
-//!    - [`By::Thin`], factor f up to 1. A root is kept if a hash of its trace id and the seed is in the first share f of all
-//!      hashes, so the roots of one trace are kept or dropped together, and what a smaller factor keeps, a larger one keeps, too.
-//!      Keeps: the form of the rate over time, the mix of requests, and a Poisson process (independent thinning of a Poisson
-//!      process is one: Lewis and Shedler, Naval Research Logistics Quarterly 26, 1979). Distorts: what depends on neighbours.
-//!      Bursts have fewer requests, gaps are less regular or less irregular and come closer to those of a Poisson process, and
-//!      a cache sees fewer repetitions. The number of kept roots varies by chance: its standard deviation is
-//!      sqrt(n f (1 - f)) for n traces of one root.
-//!    - [`By::Overlap`], factor f from 1 to 256. Copies of the window are laid over each other. The first is as recorded. Each
-//!      other one is shifted cyclically by a random time: what leaves the window at its end enters at its beginning. The last
-//!      copy is thinned if f is not an integer. Keeps: the length, the mix, the mean rate times f, and within each copy gaps,
-//!      bursts and the order of requests, except at its seam. Distorts: trends of the rate over the window are averaged out,
-//!      since the copies are at different phases, and the sum of many copies tends to a Poisson process (Palm and Khintchine:
-//!      Khintchine, Mathematical Methods in the Theory of Queueing, 1960), so bursts are relatively smaller than those of
-//!      f times as many users. Each root is sent several times: keys and caches repeat.
-//!    - [`By::Squeeze`], any factor f. Each gap is divided by f. Keeps: the order, the mix, the coefficient of variation
-//!      of the gaps, and the pattern of bursts relative to the mean gap. Distorts: everything that has a length of its own, because
-//!      users' think times, periods and timeouts are not divided. For arrivals it is the same as `speed`.
-//! 4. *Speed*: each time in the window is divided by it.
-//! 5. *Limit*: the first N requests of what results.
+//!    - [`By::Thin`], factor f up to 1. The trace id and the seed are hashed, and a root is kept if its hash is in the lowest share f
+//!      of all hashes. So the roots of one trace are kept or dropped together, and a larger factor keeps all roots that a smaller
+//!      one keeps. Preserved: the shape of the rate over time, the mix of requests, and a Poisson process (independent thinning of
+//!      a Poisson process gives a Poisson process: Lewis and Shedler, Naval Research Logistics Quarterly 26, 1979). Distorted:
+//!      everything that depends on neighbouring requests. Bursts have fewer requests, the times between requests become more like
+//!      those of a Poisson process, and a cache sees fewer repetitions. The number of kept roots is random: its standard deviation
+//!      is sqrt(n f (1 - f)) for n traces of one root.
+//!    - [`By::Overlap`], factor f from 1 to 256. Several copies of the window are sent at the same time. The first copy is as
+//!      recorded. Each other copy is shifted cyclically by a random time: requests that leave the window at its end come in at its
+//!      beginning. The last copy is thinned if f is not an integer. Preserved: the length, the mix of requests, and the mean rate,
+//!      multiplied by f. Within each copy, the times between requests, the bursts and the order are also preserved, except where
+//!      the end of the window meets its beginning. Distorted: trends of the rate over the window are averaged out, because the
+//!      copies are shifted differently. The sum of many copies tends to a Poisson process (Palm and Khintchine: Khintchine,
+//!      Mathematical Methods in the Theory of Queueing, 1960), so bursts are relatively smaller than those of f times as many users
+//!      would be. Each root is sent several times, so keys and cache entries repeat.
+//!    - [`By::Squeeze`], any factor f. Each time between requests is divided by f. Preserved: the order, the mix of requests, the
+//!      coefficient of variation of the times between requests, and the pattern of bursts relative to the mean. Distorted: everything
+//!      with a fixed length, because users' think times, periods and timeouts are not divided. Its effect on arrivals is that of `speed`.
+//! 4. *Speed*: each time in the window is divided by the speed.
+//! 5. *Limit*: the first N of the remaining requests are sent.
 //!
-//! The length of the window is its end minus its beginning, or, where the run ends first, up to the last root plus the run's
-//! mean gap, so that the last and the first root of a shifted copy do not coincide.
+//! The length of the window is `to` minus `from`. If the run ends earlier, the window ends one mean interval after the last
+//! root. Otherwise the last and the first root of a shifted copy would be sent at the same time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,22 +42,22 @@ use super::read::Roots;
 use super::root::Receivers;
 use super::survey::{Orphans, Survey};
 
-/// Maximum number of copies, each of which reads the file at its own place: 16 MiB of buffers.
+/// Maximum number of copies. Each has a read buffer of its own, so that all take 16 MiB.
 const COPIES_MAX: u64 = 256;
 
-/// How a run is scaled.
+/// A way to scale a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum By {
-    /// A random share of the requests.
+    /// Keep a random share of the requests.
     #[default]
     Thin,
-    /// Copies of the run, shifted in time.
+    /// Send several copies of the run, shifted in time.
     Overlap,
-    /// Shorter gaps.
+    /// Shorten the times between requests.
     Squeeze,
 }
 
-/// Which roots are sent, and when.
+/// The settings that decide which roots are sent, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// Offsets from the run's first root.
@@ -68,12 +70,12 @@ pub struct Selection {
     pub speed: Factor,
     pub scale: Factor,
     pub by: By,
-    /// Determines what is thinned out, and by how much copies are shifted.
+    /// Seed of the random choices: which roots are dropped, and by how much copies are shifted.
     pub seed: u64,
 }
 
 impl Default for Selection {
-    /// The whole run as recorded.
+    /// Selects the whole run, as recorded.
     fn default() -> Self {
         Self {
             from: Duration::ZERO,
@@ -89,7 +91,7 @@ impl Default for Selection {
     }
 }
 
-/// A selection from a run, which is known to be possible.
+/// A selection applied to a run, after all checks.
 #[derive(Clone)]
 pub struct Plan {
     file: Arc<RootFile>,
@@ -100,16 +102,16 @@ pub struct Plan {
     length_ns: u64,
 }
 
-/// Counts of what a plan will send.
+/// Numbers of requests that a plan will send.
 #[derive(Debug, Clone)]
 pub struct Preview {
     /// Roots of all kinds in the window.
     pub window: Survey,
-    /// The requests: a root that is sent twice counts twice.
+    /// The requests that will be sent. A root that is sent twice counts twice.
     pub requests: Survey,
-    /// Time of the last request after the start, nanoseconds.
+    /// Time from the start to the last request, nanoseconds.
     pub last_offset_ns: Option<u64>,
-    /// Length of the replay, nanoseconds: that of the plan, or up to the mean gap after the last request if the limit ends it.
+    /// Length of the replay, nanoseconds. If the limit ends the replay, it ends one mean interval after the last request.
     pub length_ns: u64,
 }
 
@@ -117,7 +119,7 @@ impl Selection {
     /// Applies the selection to the roots of a run.
     ///
     /// # Errors
-    /// If the factor does not fit, or nothing of the run can be in the window.
+    /// If the factor is out of range for this way of scaling, or the window cannot contain anything of the run.
     pub fn plan(&self, roots: &Roots) -> Result<Plan, SelectionError> {
         let scale = self.scale;
         match self.by {
@@ -154,7 +156,7 @@ impl Selection {
     }
 }
 
-/// The mean gap of so many roots, of which the last comes `last` nanoseconds after the first; at least one nanosecond.
+/// The mean time between `count` roots, the last of which comes `last` nanoseconds after the first; at least one nanosecond.
 fn mean_gap(last: u64, count: u64) -> u64 {
     (last / count.saturating_sub(1).max(1)).max(1)
 }
@@ -172,7 +174,7 @@ impl Plan {
         &self.selection
     }
 
-    /// Length of the window, divided by the factors of time, nanoseconds. A limit can end the replay earlier.
+    /// Length of the window after scaling, nanoseconds. A limit can end the replay earlier.
     pub fn length_ns(&self) -> u64 {
         self.scaled(self.length_ns)
     }
@@ -190,7 +192,7 @@ impl Plan {
         [self.selection.speed, squeeze]
     }
 
-    /// The requests in order of their time. It can be called as often as needed.
+    /// The requests in order of their time. It can be called any number of times.
     pub fn arrivals(&self) -> Arrivals {
         let selection = &self.selection;
         let scale = selection.scale;
@@ -217,8 +219,9 @@ impl Plan {
         Arrivals::new(phases, self.time_factors(), selection.limit)
     }
 
-    /// End of the part of the run that a replay has sent whose last request was at this time after its start; `None`: it sent none.
-    /// Nanoseconds after the run's first root. `None` of copies that overlap: each has sent another part.
+    /// End of the recorded part that a replay has sent, nanoseconds after the run's first root. `last_offset_ns` is the time of
+    /// the replay's last request, or `None` if it sent none. Returns `None` if copies overlap, because each copy has then sent
+    /// another part.
     ///
     /// # Errors
     /// If the temporary file cannot be read.
@@ -233,7 +236,7 @@ impl Plan {
             if last_offset_ns.is_none_or(|last| arrival.offset_ns > last) {
                 break;
             }
-            // The end is after the last request.
+            // The end is exclusive, so it is one nanosecond after the last request.
             let in_window_ns = offset_in(&arrival.root, self.begin_ns).saturating_add(1);
             to_ns = from_ns.saturating_add(in_window_ns);
         }

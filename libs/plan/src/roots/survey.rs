@@ -1,4 +1,4 @@
-//! [`Survey`]: what a person must know about roots before they are sent.
+//! [`Survey`]: counts of roots that a user needs before the roots are sent.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,65 +8,66 @@ use foldhash::quality::RandomState;
 use super::kind::Kind;
 use super::root::Root;
 
-/// Maximum number of endpoints that are counted one by one. A table of more is of no use to a person; about 1 MiB.
+/// Maximum number of endpoints that are counted one by one, about 1 MiB. Nobody reads a longer table.
 pub const ENDPOINTS_MAX: usize = 10_000;
-/// Maximum number of modules. Each needs a target, which a person names.
+/// Maximum number of modules. A user must name a target for each.
 pub const MODULES_MAX: usize = 10_000;
-/// Maximum number of different statuses. HTTP uses some sixty.
+/// Maximum number of different statuses. HTTP defines some sixty.
 pub const STATUSES_MAX: usize = 100;
 
-/// Treatment of roots whose caller is missing.
+/// What to do with roots whose caller is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Orphans {
-    /// They are counted, not sent.
+    /// Count them, but do not send them.
     #[default]
     Drop,
-    /// They are roots like all others.
+    /// Treat them like all other roots.
     Root,
 }
 
 impl Orphans {
-    /// Whether the root is taken.
+    /// Whether a root is selected under this rule.
     pub fn take(self, root: &Root) -> bool {
         self == Self::Root || !root.origin.is_orphan()
     }
 }
 
-/// Counts of roots. Everything below [`Survey::of_kind`] is about the roots that can be sent.
+/// Counts of roots. All fields after `of_kind` count only the roots that can be sent.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     orphans_are: Orphans,
-    /// Roots of all kinds, without dropped orphans and background calls.
+    /// Roots of all kinds, except dropped orphans and background calls.
     pub roots: u64,
-    /// Orphans, dropped or not.
+    /// Orphans, whether dropped or not.
     pub orphans: u64,
     /// Time of the first and the last root of any kind, nanoseconds since the Unix epoch.
     pub first_ns: Option<i64>,
     pub last_ns: Option<i64>,
-    /// The same times with orphans, whether or not they are dropped.
+    /// The same times including orphans, even if orphans are dropped.
     span_with_orphans: Option<(i64, i64)>,
     by_kind: [u64; Kind::ALL.len()],
     /// Roots of all kinds that no invocation in the run processed.
     pub without_invocation: u64,
-    /// Those without an answer in the run, such as timeouts of the client.
+    /// Roots that have no answer in the run, for example because the client timed out.
     pub unanswered: u64,
     /// Recorded retries.
     pub resent: u64,
-    /// Those of a user's session: a closed loop when they were recorded, an open one when they are replayed.
+    /// Roots of a user's session. The recorded client waited for earlier answers (a closed loop); a replay does not (an open
+    /// loop).
     pub with_session: u64,
-    /// Those with a recorded query. The others had none, or it was not kept.
+    /// Roots with a recorded query. Other roots had no query, or it was not recorded.
     pub with_query: u64,
     /// Sizes of bodies.
     pub bodies: Bodies,
-    /// Number by status; `None` is no answer.
+    /// Number of roots by status; `None` stands for no answer.
     pub statuses: BTreeMap<Option<i64>, u64>,
-    /// Those with a status beyond [`STATUSES_MAX`] different ones.
+    /// Roots whose status is not among the first [`STATUSES_MAX`] different ones.
     pub other_statuses: u64,
     modules: HashMap<Arc<str>, u64, RandomState>,
-    /// Those of a module beyond [`MODULES_MAX`].
+    /// Roots of modules that are not among the first [`MODULES_MAX`].
     pub other_modules: u64,
     endpoints: HashMap<EndpointName, (u64, Bodies), RandomState>,
-    /// Those of an endpoint beyond [`ENDPOINTS_MAX`].
+    /// Roots of endpoints that are not among the first [`ENDPOINTS_MAX`].
     pub other_endpoints: u64,
 }
 
@@ -102,7 +103,7 @@ struct EndpointName {
 pub struct Endpoint {
     pub module: Arc<str>,
     pub method: Arc<str>,
-    /// The route, else the path.
+    /// The route, or else the path.
     pub shape: Arc<str>,
     pub requests: u64,
     pub bodies: Bodies,
@@ -116,7 +117,7 @@ impl Survey {
         }
     }
 
-    /// Time of the first and the last root, orphans included or not.
+    /// Times of the first and the last root. `orphans` decides whether orphans are included.
     pub(super) fn span_ns(&self, orphans: Orphans) -> Option<(i64, i64)> {
         match orphans {
             Orphans::Drop => self.first_ns.zip(self.last_ns),
@@ -124,7 +125,7 @@ impl Survey {
         }
     }
 
-    /// Roots of all kinds without background calls, orphans included or not.
+    /// Number of roots of all kinds, except background calls. `orphans` decides whether orphans are included.
     pub(super) fn count(&self, orphans: Orphans) -> u64 {
         match (orphans, self.orphans_are) {
             (Orphans::Root, Orphans::Drop) => self.roots + self.orphans,
@@ -133,7 +134,7 @@ impl Survey {
         }
     }
 
-    /// Roots of a kind, without dropped orphans.
+    /// Number of roots of one kind, except dropped orphans.
     pub fn of_kind(&self, kind: Kind) -> u64 {
         self.by_kind[usize::from(kind.number())]
     }
@@ -147,7 +148,7 @@ impl Survey {
             .sum()
     }
 
-    /// Kinds that cannot be sent, with their counts, if there are any.
+    /// The kinds that occur and cannot be sent, with their counts.
     pub fn not_sendable(&self) -> impl Iterator<Item = (Kind, u64)> + '_ {
         let kinds = Kind::ALL.into_iter().filter(|kind| !kind.can_be_sent());
         kinds
@@ -155,13 +156,13 @@ impl Survey {
             .filter(|(_, count)| *count > 0)
     }
 
-    /// Modules with their number of requests that can be sent, by name.
+    /// Modules with their number of sendable requests, sorted by name.
     pub fn modules(&self) -> BTreeMap<Arc<str>, u64> {
         let modules = self.modules.iter();
         modules.map(|(name, count)| (Arc::clone(name), *count)).collect()
     }
 
-    /// Endpoints, those with most requests first.
+    /// Endpoints, sorted by descending number of requests.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let text = |text: &Option<Arc<str>>| text.clone().unwrap_or_else(|| "".into());
         let mut endpoints: Vec<Endpoint> = self

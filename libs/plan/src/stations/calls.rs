@@ -1,4 +1,4 @@
-//! Starts, ends and results of calls in a [`Simulator`].
+//! Part of [`Simulator`]: starts, ends and results of calls.
 
 use super::model::Fails;
 use super::simulate::{Failures, Kind, Simulator};
@@ -17,7 +17,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// All visits that a call causes arrive after their delays.
+    /// Schedules the arrivals of all visits that a call causes.
     fn call_arrives(&mut self, index: u32, at_ns: i64) {
         let mut callee = self.load.calls[index as usize].callee;
         while let Some(visit) = self.load.visits.get(callee as usize) {
@@ -61,7 +61,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Whether a call that ends now has failed.
+    /// Whether a call that ends at `now` has failed.
     fn has_failed(&self, index: u32, now: i64) -> bool {
         let call = &self.load.calls[index as usize];
         let callee = self.visits.get(call.callee as usize);
@@ -90,7 +90,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// The answer of a visit that ends then ends the call that caused it, if it is the one that answers.
+    /// Handles the end of a visit at `end_ns`. If this visit answers the call that caused it, schedules the end of the call.
     pub(super) fn answer_ends_call(&mut self, visit: u32, end_ns: i64, now: i64) {
         let caller = self.load.visits[visit as usize].caller;
         let Some(call) = self.load.calls.get(caller as usize) else {

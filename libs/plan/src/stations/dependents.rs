@@ -5,19 +5,19 @@ use std::ops::Range;
 use super::model::{Load, Wait};
 use crate::work::NONE;
 
-/// The inverse of [`Load::waits_for`], as one list with a range for each call.
+/// The inverse of [`Load::waits_for`], stored as one list with a range for each call.
 pub struct Dependents {
     list: Vec<Dependent>,
-    /// Begins of the ranges, and the end of the last one. Empty if nothing waits for a call.
+    /// The start of each call's range, followed by the end of the last range. Empty if nothing waits for any call.
     begins: Vec<u32>,
 }
 
-/// Something that waits for a call.
+/// A call or answer that waits for another call.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Dependent {
-    /// A call of the same visit; [`NONE`] for its answer.
+    /// Index of the waiting call, which belongs to the same visit; [`NONE`] for the visit's answer.
     pub call: u32,
-    /// Whether it waits for a number of calls, and this is one of them.
+    /// Whether the other call belongs to a group of which only some calls must end (a quorum).
     pub is_any: bool,
 }
 
@@ -57,7 +57,7 @@ impl Dependents {
         Self { list, begins }
     }
 
-    /// The places in the list of what waits for a call.
+    /// The range of a call in the list of dependents.
     pub fn of(&self, call: u32) -> Range<usize> {
         match self.begins.get(call as usize..call as usize + 2) {
             Some(&[begin, end]) => begin as usize..end as usize,

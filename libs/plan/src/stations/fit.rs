@@ -1,15 +1,15 @@
-//! [`fits`]: how well the simulated waits of a run agree with the recorded ones.
+//! [`fits`]: compares the simulated waits of a run with the recorded ones.
 
 use super::model::Load;
 use super::outcome::{Outcome, State};
 use crate::work::Waited;
 
-/// Above this relative error of a mean or p95, the simulator does not describe a module's waits.
+/// Maximum relative error of a mean or 95th percentile. Above it, the simulator does not describe a module's waits.
 pub const FIT_ERROR_MAX: f64 = 0.10;
-/// Errors below this are not judged, milliseconds: near zero, relative errors have no meaning.
+/// Errors below this many milliseconds are ignored, because a relative error means nothing for waits near zero.
 pub const FIT_FLOOR_MS: f64 = 0.1;
 
-/// Recorded and simulated waits of a module.
+/// Comparison of a module's recorded and simulated waits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModuleFit {
     pub module: String,
@@ -17,7 +17,7 @@ pub struct ModuleFit {
     pub count: usize,
     pub mean: Pair,
     pub p95: Pair,
-    /// Invocations that were refused on one side only.
+    /// Invocations that were refused only in the recording or only in the simulation.
     pub refused_otherwise: usize,
 }
 
@@ -38,7 +38,7 @@ impl Pair {
         }
     }
 
-    /// Whether the error is within [`FIT_ERROR_MAX`], or too small to judge.
+    /// Whether the relative error is at most [`FIT_ERROR_MAX`], or the absolute error is below [`FIT_FLOOR_MS`].
     pub fn is_good(&self) -> bool {
         (self.simulated - self.recorded).abs() <= FIT_FLOOR_MS || self.error() <= FIT_ERROR_MAX
     }
@@ -50,7 +50,7 @@ impl ModuleFit {
     }
 }
 
-/// Waits of one module's invocations: for the first slot and for further ones.
+/// Waits of one module's invocations, for their first slot and for further slots.
 #[derive(Debug, Clone, Default)]
 pub struct Waits {
     /// Nanoseconds, in the order of the rows.
@@ -59,7 +59,7 @@ pub struct Waits {
     pub refused_otherwise: usize,
 }
 
-/// The recorded and simulated waits by module. A module without recorded waits has none.
+/// The recorded and simulated waits of each module. Modules without recorded waits get an empty entry.
 pub fn waits(load: &Load, outcomes: &[Outcome]) -> Vec<Waits> {
     let mut by_module = vec![Waits::default(); load.names.modules.len()];
     for (visit, outcome) in load.visits.iter().zip(outcomes) {
@@ -104,13 +104,14 @@ fn pair(recorded: f64, simulated: f64) -> Pair {
     Pair { recorded, simulated }
 }
 
-/// Mean of nanoseconds, milliseconds. Not a number if there are none.
+/// Mean of nanoseconds, in milliseconds. NaN for an empty slice.
 pub fn mean_ms(values: &[i64]) -> f64 {
     let sum: i128 = values.iter().map(|value| i128::from(*value)).sum();
     sum as f64 / values.len() as f64 / 1e6
 }
 
-/// The smallest value with a share `q` of all values at or below it, of sorted nanoseconds; milliseconds. Not a number if there are none.
+/// The `q` quantile of sorted nanoseconds, in milliseconds: the smallest value with at least a share `q` of the values at or
+/// below it. NaN for an empty slice.
 pub fn quantile_ms(sorted: &[i64], q: f64) -> f64 {
     let rank = (q * sorted.len() as f64).ceil() as usize;
     let value = sorted.get(rank.saturating_sub(1).min(sorted.len().saturating_sub(1)));

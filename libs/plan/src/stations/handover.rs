@@ -1,16 +1,16 @@
-//! [`Handovers`]: what the rows of an instance that releases its slots do not state: when a slot was released for a call, and how
-//! long its thread needed to wake up for a request that returned.
+//! [`Handovers`]: infers two times that rows do not state, for instances whose requests release their slots during calls: when
+//! a slot was released for a call, and how long its thread needed to wake up for a request that returned from a call.
 //!
-//! Slots are assigned in the order in which they became free. So with `c` slots, the acquisition `i + c` gets the slot of release `i`,
-//! if both are in order of time. A first acquisition has its time in the row, from which the time of the
-//! release follows. A return has its start in the row, from which the wake-up follows.
+//! Slots are assigned in the order in which they became free. So with `c` slots, acquisition `i + c` gets the slot of release
+//! `i`, if both are sorted by time. The row of an invocation states when it got its first slot; this gives the time of the
+//! release that made the slot free. It also states when a returned request started; this gives the wake-up.
 
 use super::model::{Load, Wait};
 use crate::work::{self, NONE, Names, Waited};
 
 /// The recorded acquisitions and releases of all instances.
 pub struct Handovers {
-    /// `None` for an instance that does not release its slots.
+    /// `None` for an instance whose requests keep their slots during calls.
     instances: Vec<Option<Instance>>,
     gaps: Vec<Gap>,
 }
@@ -22,14 +22,14 @@ struct Instance {
     releases: Vec<Release>,
 }
 
-/// A request that was queued for a slot.
+/// The moment at which a queued request got a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Acquisition {
     queued_ns: i64,
     visit: u32,
-    /// What it did with the slot.
+    /// The reason why it needed the slot.
     owner: Owner,
-    /// When it was assigned the slot; for a return, when it started, which includes the wake-up.
+    /// When the slot was assigned. For a request that returned from a call, when it started, which is after the wake-up.
     ready_ns: i64,
 }
 
@@ -40,14 +40,14 @@ enum Owner {
     Answer,
 }
 
-/// A slot that became free: at the end of an invocation, or at the latest for this call.
+/// The moment at which a slot became free: the end of an invocation, or the start of a call at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Release {
     at_ns: i64,
     call: u32,
 }
 
-/// A time in which an invocation worked or waited for a slot: before a call, or before the answer.
+/// A period in which an invocation worked or waited for a slot. It ends with the start of a call, or with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Gap {
     from_ns: i64,
@@ -72,7 +72,7 @@ impl Handovers {
         }
     }
 
-    /// Adds a visit, with the rows of its calls.
+    /// Adds a visit and the recorded rows of its calls.
     pub fn add(&mut self, load: &Load, number: u32, rows: &[work::Call]) {
         let visit = &load.visits[number as usize];
         let Some(instance) = &mut self.instances[visit.instance as usize] else {
@@ -102,7 +102,7 @@ impl Handovers {
         instance.add_visit(number, visit.enqueue_ns, visit.wait_ns, &self.gaps);
     }
 
-    /// Infers both for all instances that release their slots.
+    /// Infers the release times and wake-ups of all instances whose requests release their slots.
     pub fn infer(self, load: &mut Load) {
         for instance in self.instances.into_iter().flatten() {
             instance.infer(load);
@@ -111,7 +111,7 @@ impl Handovers {
 }
 
 impl Instance {
-    /// An invocation has a slot while at least one of its gaps lasts.
+    /// Adds the acquisitions and releases of a visit. A visit has a slot while at least one of its gaps lasts.
     fn add_visit(&mut self, visit: u32, enqueue_ns: i64, wait_ns: i64, gaps: &[Gap]) {
         let mut last: Option<Gap> = None;
         for gap in gaps {
@@ -191,7 +191,7 @@ impl Instance {
     }
 }
 
-/// Nanoseconds in 32 bits: at most 4.3 s.
+/// Nanoseconds as 32 bits, saturating at 4.3 s.
 fn saturated(ns: i64) -> u32 {
     u32::try_from(ns.max(0)).unwrap_or(u32::MAX)
 }

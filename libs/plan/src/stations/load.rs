@@ -1,11 +1,11 @@
-//! [`load`]: the trees of a plan, flattened for the simulator.
+//! [`load`]: flattens the trees of a plan into lists for the simulator.
 
 use super::handover::Handovers;
 use super::model::{Arrival, Call, Fails, Load, Visit, Wait};
 use crate::plan::{self, Plan, Tree};
 use crate::work::{self, NONE, What};
 
-/// The load of a plan: all of its roots, with everything below them.
+/// The load of a plan: all of its roots, and all invocations that they cause.
 pub fn load(plan: &Plan) -> Load {
     let recorded = &plan.recorded;
     let mut flattener = Flattener {
@@ -119,7 +119,7 @@ impl Flattener<'_> {
         self.load.calls.push(call);
     }
 
-    /// A retry can only be sent when the result of its earlier attempt is known.
+    /// The wait of a call. A retry also waits for its earlier attempt, because only the result shows whether the retry is sent.
     fn wait(&mut self, wait: &plan::Wait, first_call: u32, retry_of: Option<u32>) -> Wait {
         let attempt = retry_of.filter(|attempt| !wait.after.contains(attempt));
         let waits_for = &mut self.load.waits_for;
@@ -128,7 +128,7 @@ impl Flattener<'_> {
         waits_for.extend(after.map(|call| first_call + call));
         let after = waits_for.len() - first as usize;
         waits_for.extend(wait.any_of.iter().map(|call| first_call + call));
-        // The calls of one invocation are at most 1,024.
+        // The casts are safe, because an invocation has at most 1,024 calls.
         Wait {
             first,
             after: after as u16,

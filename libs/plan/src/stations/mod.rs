@@ -1,13 +1,15 @@
-//! [`simulate`]: the waits that the arrivals, own times, calls and slots of a plan lead to.
+//! [`simulate`]: computes the waits that result from the arrivals, own times, calls and slots of a plan.
 //!
-//! A station serves requests first come, first served on its slots, which are assigned in the order in which they became free.
-//! A request keeps its slot until its end (`held`), or has one only while it works (`released`): it gives its slot up while it
-//! waits for calls and queues again afterwards. A full queue refuses new requests, not returning ones.
+//! A station is an instance with a queue and slots. It serves requests first come, first served, and assigns slots in the order
+//! in which they became free. A visit is one invocation at a station. With the slot policy `held`, a request keeps its slot
+//! until it ends. With `released`, it gives the slot back while it waits for calls, and then queues again. A full queue refuses
+//! new requests, but not requests that return from calls.
 //!
-//! - [`model`]: a plan as flat lists; [`mod@load`]: these lists from a plan, with what [`handover`] infers about slots.
-//! - [`simulate`], [`calls`]: the simulator; [`progress`]: how far visits and calls are; [`dependents`]: what waits for a call.
-//! - [`moved`]: the work of a load at other arrivals.
-//! - [`outcome`]: its result for a visit; [`fit`]: how well its waits agree with the recorded ones.
+//! - [`model`]: a plan as flat lists; [`mod@load`]: builds these lists. [`handover`] infers when slots were released.
+//! - [`simulate`], [`calls`]: the simulator; [`progress`]: the state of visits and calls; [`dependents`]: the calls that wait
+//!   for a call.
+//! - [`moved`]: the same work with other arrivals.
+//! - [`outcome`]: the simulated times of a visit; [`fit`]: compares them with the recorded ones.
 
 mod calls;
 mod dependents;

@@ -1,26 +1,27 @@
-//! [`Load`]: the trees of a plan as flat lists, with the stations and the wake-ups that the recording shows.
+//! [`Load`]: the trees of a plan as flat lists, with stations and recorded wake-up times.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 
 use crate::plan::Ends;
 use crate::work::{Names, Notes, Waited};
 
-/// What a simulator needs. All times are integer nanoseconds.
+/// The input of the simulator. All times are integer nanoseconds.
 #[derive(Debug, Clone, Default)]
 pub struct Load {
     pub names: Names,
-    /// Each root is followed by the visits below it.
+    /// All visits. Each root's own visit is followed by the visits that it causes.
     pub visits: Vec<Visit>,
-    /// Calls of visits. Those of one visit are neighbours, in the order of the plan; those after its answer are the last ones.
+    /// Calls of all visits. The calls of one visit are contiguous and in the order of the plan; calls after the answer come
+    /// last.
     pub calls: Vec<Call>,
     /// Indices into `calls`: each [`Wait`] has a range of them.
     pub waits_for: Vec<u32>,
-    /// The visits that no visit causes, in the order of their arrival.
+    /// The visits that no other visit causes, in the order of their arrival.
     pub arrivals: Vec<Arrival>,
     pub notes: Notes,
 }
 
-/// One invocation of the plan: it visits a station.
+/// One invocation of the plan, as a visit to a station.
 #[derive(Debug, Clone, Copy)]
 pub struct Visit {
     pub trace_id: TraceId,
@@ -29,40 +30,41 @@ pub struct Visit {
     pub enqueue_ns: i64,
     /// Recorded wait for the first slot: queue time without the wake-up.
     pub wait_ns: i64,
-    /// Recorded wake-up: from the moment at which a slot was free for it to its start. The slot is occupied meanwhile.
+    /// Recorded wake-up: time from the assignment of a slot until its thread runs. The slot is occupied during this time.
     pub setup_ns: i64,
-    /// Recorded waits for further slots, without the wake-ups that were inferred.
+    /// Recorded waits for further slots, without the wake-ups that [`handover`](super::handover) inferred.
     pub slot_wait_ns: i64,
     /// Recorded time from arrival to end.
     pub response_ns: i64,
-    /// From the arrival of the first visit of the same call to its own; for a message, from the end of that call.
+    /// Time from the arrival of the first visit that the same call causes to the arrival of this visit. For a message, time
+    /// from the end of the call.
     pub delay_ns: i64,
-    /// Its calls: `first_call..first_call + calls` in [`Load::calls`].
+    /// The calls of this visit: `first_call..first_call + calls` in [`Load::calls`].
     pub first_call: u32,
     pub calls: u32,
-    /// The call that causes it, or [`NONE`](crate::work::NONE).
+    /// The call that causes this visit, or [`NONE`](crate::work::NONE).
     pub caller: u32,
     /// The next visit that the same call causes, or `NONE`.
     pub sibling: u32,
-    /// Index of its instance in [`Names::instances`].
+    /// Index of the instance in [`Names::instances`].
     pub instance: u32,
-    /// Index of its endpoint in [`Names::endpoints`].
+    /// Index of the endpoint in [`Names::endpoints`].
     pub endpoint: u32,
     pub waited: Waited,
     pub fails: Fails,
-    /// What its answer waits for.
+    /// The calls for which the answer waits, and the own work before it.
     pub answer: Wait,
 }
 
 impl Visit {
-    /// The indices of its calls.
+    /// Indices of the calls of this visit.
     pub fn calls(&self) -> std::ops::Range<usize> {
         let first = self.first_call as usize;
         first..first + self.calls as usize
     }
 }
 
-/// When a visit fails. One that is refused always does.
+/// The condition under which a visit fails. A refused visit always fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fails {
     #[default]
@@ -72,30 +74,32 @@ pub enum Fails {
     WithCalls,
 }
 
-/// What a call, or the answer, waits for, and the own time after that.
+/// The calls for which a call or the answer waits, and the own time that follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wait {
-    /// Begin of its calls in [`Load::waits_for`]: first those that must all have ended, then those of which a number must have.
+    /// Start of these calls in [`Load::waits_for`]. The calls that must all end come first, then the group of which only `need`
+    /// must end.
     pub first: u32,
     pub after: u16,
     pub any_of: u16,
     pub need: u16,
-    /// Wake-up of the slot that it needs first, if it waits for one. At most 4.3 s.
+    /// Wake-up time of the slot that the visit must get before this gap. At most 4.3 s; 0 if it needs no new slot.
     pub setup_ns: u32,
-    /// Own time after the last of these ends, with waits for CPUs: a station has no model of the CPUs behind it.
+    /// Own time after the last of these ends. It includes the recorded waits for CPUs, because the simulator does not model
+    /// CPUs.
     pub gap_ns: i64,
-    /// Recorded wait for the slot that it needs first, without the wake-up.
+    /// Recorded wait for the slot that the visit must get before this gap, without the wake-up.
     pub slot_wait_ns: i64,
 }
 
 impl Wait {
-    /// The places of all its calls in [`Load::waits_for`].
+    /// The range of these calls in [`Load::waits_for`].
     pub fn places(&self) -> std::ops::Range<usize> {
         let first = self.first as usize;
         first..first + usize::from(self.after) + usize::from(self.any_of)
     }
 
-    /// The calls that must all have ended, and those of which `need` must have.
+    /// The calls that must all end, and the group of which `need` must end.
     pub fn of<'l>(&self, waits_for: &'l [u32]) -> (&'l [u32], &'l [u32]) {
         waits_for[self.places()].split_at(usize::from(self.after))
     }
@@ -105,40 +109,41 @@ impl Wait {
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
     pub wait: Wait,
-    /// From its start to the arrival of the visit that it causes.
+    /// Time from the start of the call to the arrival of the visit that it causes.
     pub out_ns: i64,
-    /// From the end of that visit to its own end.
+    /// Time from the end of that visit to the end of the call.
     pub back_ns: i64,
-    /// How long before the end of that visit the answer comes.
+    /// Time by which the answer arrives before that visit ends.
     pub ahead_ns: i64,
     pub ends: Ends,
     /// The visit that makes it.
     pub visit: u32,
-    /// The visit that it causes and that answers, or `NONE`. Further ones follow as siblings.
+    /// The visit that the call causes and that answers it, or `NONE`. Further visits follow as siblings.
     pub callee: u32,
-    /// The earlier attempt, for which it waits, or `NONE`.
+    /// The earlier attempt, for which this call waits, or `NONE`.
     pub retry_of: u32,
-    /// How long before the call its slot is released, if that was inferred. At most 4.3 s.
+    /// Time from the release of the slot to the start of the call, if it was inferred. At most 4.3 s.
     pub early_ns: u32,
     pub is_after_answer: bool,
     pub is_message: bool,
-    /// Whether it fails, if it ends after a duration.
+    /// For a call that ends after a fixed duration: whether it fails.
     pub is_failed: bool,
-    /// Whether its failure makes its visit fail.
+    /// Whether a failure of this call makes the visit fail.
     pub fails_visit: bool,
 }
 
-/// A visit that nothing in this load causes.
+/// A visit that no call of this load causes.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     pub visit: u32,
     /// Arrival at its station.
     pub at_ns: i64,
-    /// Time of the root call before it, and after its end. Both are 0 without a row of that call.
+    /// Recorded times of the call from outside: from its start to the arrival, and from the end of the visit to its own end. 0
+    /// without a row of that call.
     pub out_ns: i64,
     pub back_ns: i64,
-    /// Span id of the root: of the call from outside, else of the invocation.
+    /// Span id of the call from outside. If this call was not recorded, span id of the first invocation.
     pub span_id: SpanId,
-    /// Whether it is a root. Otherwise its caller is missing in the recording.
+    /// False for an orphan: the recording lacks its caller.
     pub is_root: bool,
 }

@@ -1,12 +1,12 @@
-//! [`at_arrivals`]: the work of a load at other times.
+//! [`at_arrivals`]: a load with the same work, but other arrival times.
 
 use std::ops::Range;
 
 use super::model::{Arrival, Load, Wait};
 use crate::work::NONE;
 
-/// A copy of a load with other arrivals: each has everything that a recorded arrival causes. `arrivals` has indices in
-/// [`Load::arrivals`] and times, in the order of these times.
+/// A copy of a load with other arrivals. `arrivals` has pairs of an index in [`Load::arrivals`] and a new time, sorted by time.
+/// Each new arrival causes everything that the recorded arrival of this index caused.
 pub fn at_arrivals(load: &Load, arrivals: &[(u32, i64)]) -> Load {
     let mut begins: Vec<u32> = load.arrivals.iter().map(|arrival| arrival.visit).collect();
     begins.sort_unstable();
@@ -32,7 +32,7 @@ pub fn at_arrivals(load: &Load, arrivals: &[(u32, i64)]) -> Load {
     moved
 }
 
-/// Appends the visits of a root with their calls and waits. Those of one root are neighbours.
+/// Appends copies of the visits of one root, with their calls and waits. The visits of a root are contiguous.
 fn copy(load: &Load, visits: Range<usize>, moved: &mut Load) {
     let first_call = |visit: usize| {
         let visit = load.visits.get(visit);

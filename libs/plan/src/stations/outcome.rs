@@ -1,33 +1,33 @@
 //! [`Outcome`]: the simulated times of one invocation.
 
-/// The simulated times of one invocation, nanoseconds on the clock of the arrivals.
+/// The simulated times of one invocation, nanoseconds. They use the clock of the arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcome {
     pub enqueue_ns: i64,
-    /// Time without a slot before its start.
+    /// Time from the arrival until it got its first slot.
     pub wait_ns: i64,
-    /// Start of its own time: after the wait and the set-up time of the slot.
+    /// Start of its own work, after the wait and the wake-up of the slot's thread.
     pub start_ns: i64,
     pub end_ns: i64,
-    /// Time without a slot after calls during which it was released.
+    /// Time without a slot after calls during which the slot was released.
     pub slot_wait_ns: i64,
     pub state: State,
 }
 
-/// How far an invocation came.
+/// The state that an invocation reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
-    /// It was never called, because its caller was refused or its call was a retry that was not needed. Or it waits forever: requests
-    /// that hold slots wait for one another.
+    /// It did not start or did not end. Perhaps its caller was refused, or it belongs to a retry that was not needed. Or
+    /// requests that hold slots wait for each other forever.
     #[default]
     Unfinished,
     Served,
-    /// The queue was full.
+    /// A full queue refused it.
     Refused,
 }
 
 impl Outcome {
-    /// Time from its arrival to its end.
+    /// Time from arrival to end.
     pub fn response_ns(&self) -> i64 {
         self.end_ns - self.enqueue_ns
     }

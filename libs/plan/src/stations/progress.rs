@@ -1,14 +1,15 @@
-//! [`VisitProgress`], [`CallProgress`]: how far visits and calls are at one moment.
+//! [`VisitProgress`], [`CallProgress`]: the state of each visit and call during the simulation.
 
 use super::model::{Load, Wait};
 use crate::work::{NONE, Waited};
 
-/// What a call or an answer still waits for.
+/// The events for which a call or an answer still waits.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pending {
-    /// The start, each call for which it waits, and its group of alternatives.
+    /// Number of events that must still happen: the start of the visit, the end of each required call, and the quorum of the
+    /// group.
     left: u16,
-    /// Further calls that must end of that group.
+    /// Number of calls of the group that must still end.
     of_group: u16,
 }
 
@@ -20,13 +21,13 @@ impl Pending {
         }
     }
 
-    /// The start, or a call for which it waits, is over. Returns whether nothing is left.
+    /// Records that the visit has started, or that a required call has ended. Returns whether nothing is left to wait for.
     pub fn one_less(&mut self) -> bool {
         self.left = self.left.saturating_sub(1);
         self.left == 0
     }
 
-    /// The same for a call of the group.
+    /// Records that a call of the group has ended. Returns whether nothing is left to wait for.
     pub fn one_of_group_less(&mut self) -> bool {
         let Some(of_group) = self.of_group.checked_sub(1) else {
             return false;
@@ -36,37 +37,38 @@ impl Pending {
     }
 }
 
-/// A visit at one moment.
+/// The state of a visit at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct VisitProgress {
     pub answer: Pending,
-    /// Number of gaps that last, before calls and before the answer.
+    /// Number of gaps in progress, before calls and before the answer. Own work is done only in gaps.
     pub working: u32,
-    /// The first call whose gap begins with the next slot, or [`NONE`]. [`CallProgress::next_ready`] has the next one.
+    /// The first call whose gap begins when the visit gets its next slot, or [`NONE`]. [`CallProgress::next_ready`] links to
+    /// the next one.
     pub ready: u32,
     pub is_answer_ready: bool,
-    /// Whether it waits for a slot after calls, and the call for whose gap it queued; `NONE` for the answer.
+    /// Whether it is queued for another slot after calls, and the call whose gap needs this slot; `NONE` stands for the answer.
     pub is_back: bool,
     pub back_for: u32,
     /// When it was queued last.
     pub queued_ns: i64,
-    /// When the thread of its slot is awake.
+    /// When the thread of its slot has woken up.
     pub awake_ns: i64,
     /// Whether its station has slots, and it needs one.
     pub needs_slot: bool,
-    /// Whether it gives up its slot while it waits for calls.
+    /// Whether it releases its slot while it waits for calls.
     pub is_released: bool,
     pub holds_slot: bool,
     pub has_started: bool,
     pub has_answered: bool,
-    /// Whether a call has failed with which it fails.
+    /// Whether one of the calls has failed whose failure makes this visit fail.
     pub has_failed_call: bool,
     /// Whether its answer is a failure.
     pub has_failed: bool,
 }
 
 impl VisitProgress {
-    /// All visits before they arrive.
+    /// The initial state of all visits, before they arrive.
     pub fn all(load: &Load) -> Vec<Self> {
         let visits = load.visits.iter().map(|visit| {
             let station = load.names.instances[visit.instance as usize].station;
@@ -92,24 +94,24 @@ impl VisitProgress {
         visits.collect()
     }
 
-    /// Whether own work can begin now, because no slot is missing for it.
+    /// Whether own work can begin now: the visit has a slot, or needs none.
     pub fn can_work(&self) -> bool {
         !self.needs_slot || self.holds_slot
     }
 }
 
-/// A call at one moment.
+/// The state of a call at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct CallProgress {
     pub pending: Pending,
-    /// The next call of its visit whose gap begins with the next slot, or [`NONE`].
+    /// The next call of the visit whose gap begins when the visit gets its next slot, or [`NONE`].
     pub next_ready: u32,
     pub has_started: bool,
     pub has_ended: bool,
 }
 
 impl CallProgress {
-    /// All calls before they start.
+    /// The initial state of all calls, before they start.
     pub fn all(load: &Load) -> Vec<Self> {
         let calls = load.calls.iter().map(|call| Self {
             pending: Pending::new(&call.wait),

@@ -1,4 +1,4 @@
-//! [`simulate`]: an event simulator of first-come, first-served stations.
+//! [`simulate`]: a discrete-event simulator of first-come, first-served stations.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -9,41 +9,41 @@ use super::outcome::{Outcome, State};
 use super::progress::{CallProgress, VisitProgress};
 use crate::work::{NONE, Station, Waited};
 
-/// Simulates all arrivals with everything that they cause. The result has one entry per visit.
+/// Simulates all arrivals and everything that they cause. The result has one entry per visit.
 ///
-/// Events at the same time are handled in this order: ends of visits, ends of calls, releases of slots for calls, starts of
-/// calls, arrivals at stations; among each, in the order of the load. If nothing takes time between an event and the
-/// next one, that one has the same time, and is handled next if it comes first in this order.
+/// Events at the same time are handled in the order of [`Kind`], and events of one kind in the order of the load. An event can
+/// cause another event at the same time; this event also takes its place in the order.
 pub fn simulate(load: &Load) -> Vec<Outcome> {
     simulate_with(load, Failures::Simulated)
 }
 
-/// The rule by which requests are refused, callers give up, and retries are sent.
+/// The rule that decides which requests are refused, which calls time out, and which retries are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failures {
-    /// A request that finds the queue full is refused, a call that lasts too long times out, and a retry is sent if its earlier attempt
-    /// failed.
+    /// The simulation decides: a request that finds the queue full is refused, a call that lasts too long times out, and a
+    /// retry is sent if its earlier attempt failed.
     Simulated,
-    /// As when it was recorded. Whether a queue is full or a call too long can depend on microseconds, and one other failure changes
-    /// the waits of all requests until the queue is empty. So recorded waits are compared in this way.
+    /// Failures happen exactly as recorded. Whether a queue is full or a call takes too long can depend on microseconds, and
+    /// one different failure changes the waits of all requests until the queue is empty. So this rule is used to compare
+    /// simulated waits with recorded ones.
     AsRecorded,
 }
 
-/// As [`simulate`], with a choice of the rule for failures.
+/// Like [`simulate`], with a choice of the rule for failures.
 pub fn simulate_with(load: &Load, failures: Failures) -> Vec<Outcome> {
     let mut simulator = Simulator::new(load, failures);
     simulator.run();
     simulator.outcomes
 }
 
-/// Events of one time are handled in this order.
+/// Kinds of events. Events at the same time are handled in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// A visit answers.
     End,
     /// A call ends at its caller.
     CallEnd,
-    /// The work before a call ends, and with it the need for a slot.
+    /// The own work before a call ends. The visit may then release its slot.
     Leave,
     /// A call starts.
     CallStart,
@@ -54,7 +54,7 @@ pub(super) enum Kind {
 /// Ordered by time, kind and index.
 type Event = (i64, Kind, u32);
 
-/// Everything at one moment.
+/// The state of the simulation at one moment.
 pub(super) struct Simulator<'l> {
     pub(super) load: &'l Load,
     pub(super) failures: Failures,
@@ -62,12 +62,12 @@ pub(super) struct Simulator<'l> {
     pub(super) visits: Vec<VisitProgress>,
     pub(super) calls: Vec<CallProgress>,
     pub(super) dependents: Dependents,
-    /// Without the arrivals from outside, which are sorted.
+    /// Future events, except the arrivals from outside, which are already sorted in the load.
     events: BinaryHeap<Reverse<Event>>,
     pub(super) outcomes: Vec<Outcome>,
 }
 
-/// A station at one moment.
+/// The state of a station at one moment.
 struct StationState {
     station: Station,
     busy: u32,
@@ -124,7 +124,7 @@ impl<'l> Simulator<'l> {
         }
     }
 
-    /// Adds an event. Far-off times are cut, so that rows with absurd ones cannot overflow.
+    /// Schedules an event `ns` after `now`. Very late times are clamped, so that invalid rows cannot cause an overflow.
     pub(super) fn after(&mut self, now: i64, ns: i64, kind: Kind, index: u32) {
         self.events.push(Reverse((now.saturating_add(ns), kind, index)));
     }
@@ -154,7 +154,7 @@ impl<'l> Simulator<'l> {
         }
     }
 
-    /// Assigns a slot now or later.
+    /// Gives a visit a free slot, or queues it.
     fn queue(&mut self, visit: u32, now: i64) {
         let station = self.station(visit);
         if station.has_free_slot() {
@@ -173,7 +173,7 @@ impl<'l> Simulator<'l> {
         }
     }
 
-    /// Answers at once, without any of its work.
+    /// Answers a visit at once with a refusal. It does none of its work.
     fn refuse(&mut self, visit: u32, now: i64) {
         let outcome = &mut self.outcomes[visit as usize];
         outcome.state = State::Refused;
@@ -185,7 +185,7 @@ impl<'l> Simulator<'l> {
         self.answer_ends_call(visit, now, now);
     }
 
-    /// Starts, now that it has a slot or needs none.
+    /// Starts a visit that has a slot, or needs none.
     fn start(&mut self, visit: u32, now: i64) {
         let recorded = &self.load.visits[visit as usize];
         let progress = &mut self.visits[visit as usize];
@@ -210,7 +210,7 @@ impl<'l> Simulator<'l> {
         }
     }
 
-    /// Continues after calls, now that it has a slot again.
+    /// Continues a visit that has got another slot after calls.
     fn resume(&mut self, visit: u32, now: i64) {
         let progress = &mut self.visits[visit as usize];
         let waited_ns = now - progress.queued_ns;
@@ -233,7 +233,7 @@ impl<'l> Simulator<'l> {
         }
     }
 
-    /// The own work before a call begins.
+    /// Begins the own work before a call.
     fn work_for_call(&mut self, index: u32, now: i64) {
         let call = &self.load.calls[index as usize];
         let progress = &mut self.visits[call.visit as usize];
@@ -245,7 +245,8 @@ impl<'l> Simulator<'l> {
         self.after(start_ns, 0, Kind::CallStart, index);
     }
 
-    /// The own work before the answer begins. Its end is known from now on: an answer ahead of it reaches the caller before.
+    /// Begins the own work before the answer. This fixes the end of the visit, so an answer that arrives before the end can be
+    /// scheduled.
     fn work_for_answer(&mut self, visit: u32, now: i64) {
         let progress = &mut self.visits[visit as usize];
         progress.working += 1;
@@ -263,7 +264,7 @@ impl<'l> Simulator<'l> {
         caller.is_some_and(|call| call.ahead_ns > 0)
     }
 
-    /// Everything has ended for which a call waits.
+    /// Handles the moment at which all calls have ended for which a call waits.
     pub(super) fn call_is_ready(&mut self, index: u32, now: i64) {
         let call = &self.load.calls[index as usize];
         let progress = &mut self.visits[call.visit as usize];
@@ -277,7 +278,7 @@ impl<'l> Simulator<'l> {
         }
     }
 
-    /// Everything has ended for which an answer waits.
+    /// Handles the moment at which all calls have ended for which an answer waits.
     pub(super) fn answer_is_ready(&mut self, visit: u32, now: i64) {
         let progress = &mut self.visits[visit as usize];
         if progress.can_work() {
@@ -288,7 +289,8 @@ impl<'l> Simulator<'l> {
         }
     }
 
-    /// Queues again, for a call or for the answer. The queue limit is for new requests only.
+    /// Queues a visit again for another slot, which it needs for a call or for the answer. The queue limit applies only to new
+    /// requests.
     fn come_back(&mut self, visit: u32, back_for: u32, now: i64) {
         let progress = &mut self.visits[visit as usize];
         if !std::mem::replace(&mut progress.is_back, true) {
@@ -298,7 +300,7 @@ impl<'l> Simulator<'l> {
         }
     }
 
-    /// A slot is kept as long as there is work for it.
+    /// Ends the own work before a call. The visit keeps its slot if other own work is still in progress.
     fn leave(&mut self, call: u32, now: i64) {
         let visit = self.load.calls[call as usize].visit;
         let progress = &mut self.visits[visit as usize];
@@ -349,8 +351,8 @@ impl StationState {
     }
 }
 
-/// A thread that slept needs time to wake up. One that takes the next request after its last one does not, even if
-/// the recorded request found a sleeping one.
+/// The wake-up time of a slot's thread. A sleeping thread needs time to wake up. A thread that takes a waiting request right
+/// after another one does not, even if the thread was asleep in the recording.
 fn setup_ns(setup_ns: i64, recorded_wait_ns: i64, waited_ns: i64) -> i64 {
     match recorded_wait_ns > 0 || waited_ns == 0 {
         true => setup_ns,

@@ -1,4 +1,4 @@
-//! [`Collector`]: rows of invocations and calls, reduced to what their work needs.
+//! [`Collector`]: collects the rows of invocations and calls, reduced to the fields that describe work.
 
 use cctf_proto::cctf::{Milliseconds, SpanId, SpanKind, TraceId};
 use foldhash::HashMap;
@@ -9,14 +9,14 @@ use super::notes::Notes;
 use super::rows::{CallRow, InvocationRow};
 use super::texts::Texts;
 
-/// The latest timestamp that counts, and the longest duration: the years 2116 and 36. Later ones become these, so that sums of
-/// a timestamp and a few durations fit into 64 bits, whatever the rows contain.
+/// Maximum timestamp and duration: the year 2116 and 36 years. Greater values are replaced by the maximum, so that sums of a
+/// timestamp and a few durations always fit into 64 bits.
 const STAMP_MAX_NS: i64 = 1 << 62;
 const DURATION_MAX_NS: i64 = 1 << 60;
 /// Status of a request that a full queue refused.
 const UNAVAILABLE: i64 = 503;
 
-/// A run has more rows than fit.
+/// Error: a run has more rows than the maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany {
     /// The kind of rows.
@@ -35,25 +35,26 @@ pub struct Collector {
     pub(super) root_calls: Vec<MadeCall>,
     pub(super) notes: Notes,
     by_id: HashMap<(TraceId, SpanId), u32>,
-    /// The first invocation that a call caused, by the call.
+    /// The first invocation that each call caused, by the ids of the call.
     by_caller: HashMap<(TraceId, SpanId), u32>,
-    /// The same for rows that do not name their call, by the span above them, which can be a call, and the invocation above them.
+    /// The first invocation for each parent span and parent invocation, for rows that do not name the call that caused them.
+    /// The parent span can be that call.
     by_parent: HashMap<(TraceId, SpanId, Option<SpanId>), u32>,
 }
 
-/// How a row of an invocation refers to others, until these are known.
+/// References of an invocation's row to other rows, which are resolved when all rows are known.
 #[derive(Debug, Clone, Copy)]
 pub struct Ties {
     pub parent: Option<SpanId>,
-    /// Whether it names the call that caused it.
+    /// Whether the row names the call that caused it.
     pub has_caller: bool,
     pub is_orphan: bool,
-    /// Part of its own time that it spent without a slot, besides calls: a sleep.
+    /// Own time without a slot outside of calls, in nanoseconds: the invocation slept.
     pub asleep_ns: i64,
     pub node: u32,
 }
 
-/// A row of a call, or an inferred one.
+/// A call, either from a row or inferred.
 #[derive(Debug, Clone, Copy)]
 pub struct MadeCall {
     pub span_id: SpanId,
@@ -112,7 +113,8 @@ impl Collector {
         self.ties.push(ties);
         let first = match (row.caller_span_id, row.parent_span_id) {
             (Some(caller), _) => self.by_caller.entry((row.trace_id, caller)).or_insert(index),
-            // A message from outside arrives by itself: its producer may be a service that sends it on its own.
+            // The parent span is a call only if the row has a parent invocation or is a SERVER span. A message from outside can
+            // have another service's span as its parent, and that service may send the message by itself.
             (None, Some(parent)) if row.parent_id.is_some() || row.kind == SpanKind::Server => {
                 let above = (row.trace_id, parent, row.parent_id);
                 self.by_parent.entry(above).or_insert(index)
@@ -120,7 +122,7 @@ impl Collector {
             (None, _) => &mut { index },
         };
         if *first != index {
-            // The one that arrived first is the one that answers.
+            // The invocation that arrived first is the one that answers the call.
             let other = &mut self.works[*first as usize];
             work.sibling = match work.enqueue_ns < other.enqueue_ns {
                 true => std::mem::replace(first, index),
@@ -156,7 +158,7 @@ impl Collector {
         work.response_ns = ns(row.response.or_else(|| row.enqueue.until(row.end)));
         self.notes.without_duration += u64::from(!work.facts.has_duration);
         let Some(queue) = row.queue else {
-            // Whether it was refused is decided with the slots of its instance.
+            // Whether this is a refusal is decided later, when the slots of the instance are known.
             if row.status == Some(UNAVAILABLE) {
                 work.waited = Waited::Refused;
             }
@@ -170,7 +172,8 @@ impl Collector {
     }
 
     fn ties_of(&mut self, work: &Work, row: &InvocationRow<'_>) -> Ties {
-        // A request gives up its slot for a call or a sleep. The time of a sleep is not in its row, but its CPU time is.
+        // A request releases its slot for a call or a sleep. The row does not state the length of a sleep, but it does state
+        // the CPU time on the slot.
         let on_slot = row.cpu.map(|cpu| {
             let cpu_wait = row.cpu_wait.map_or(0, Milliseconds::as_ns);
             cpu.as_ns().saturating_add(cpu_wait)
@@ -188,7 +191,8 @@ impl Collector {
         }
     }
 
-    /// Adds a call, after all invocations. Calls without an invocation that made them are ignored, except those from outside.
+    /// Adds a call. All invocations must have been added before. Ignores a call whose caller is an unknown invocation; calls
+    /// from outside have no caller and are kept.
     ///
     /// # Errors
     /// If there are too many.
@@ -222,8 +226,9 @@ impl Collector {
         self.push(call)
     }
 
-    /// The first invocation that a call caused, or [`NONE`]. A row names its call only if it is a request's only answer and ended before
-    /// the call. All others, such as those of messages, are below the call, and have the same invocation above them.
+    /// The first invocation that a call caused, or [`NONE`]. A row names its call only if it is the only answer to a request
+    /// and ended before the call did. Other rows, such as those of messages, have the call as their parent span, and have the
+    /// same parent invocation as the call.
     fn callee(&mut self, row: &CallRow<'_>) -> u32 {
         let named = self.by_caller.get(&(row.trace_id, row.span_id)).copied();
         let below = self
@@ -273,12 +278,12 @@ impl Collector {
         self.notes.damaged_lines += count;
     }
 
-    /// A part or a file that is missing.
+    /// Records a sentence about a missing part or file.
     pub fn missing(&mut self, sentence: String) {
         self.notes.missing.push(sentence);
     }
 
-    /// The index of an invocation so far.
+    /// Index of an invocation among those collected so far.
     pub fn find(&self, trace: TraceId, span: SpanId) -> Option<u32> {
         self.by_id.get(&(trace, span)).copied()
     }
@@ -292,7 +297,7 @@ impl Collector {
         self.works.is_empty()
     }
 
-    /// The instances so far, whose stations can be set before the end.
+    /// The instances so far. Their stations can be set until [`Collector::finish`].
     pub fn instances(&mut self) -> &mut [Instance] {
         &mut self.names.instances
     }

@@ -15,12 +15,12 @@ pub enum WorkError {
     TooMany { run: String, too_many: TooMany },
 }
 
-/// Why a run has no invocations.
+/// The reason why a run has no invocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoInvocations {
-    /// Files that are missing, one sentence each. No line is damaged.
+    /// Files are missing; one sentence for each. No line is damaged.
     Missing(Vec<String>),
-    /// So many lines are no rows.
+    /// All lines are damaged; their number.
     Damaged(u64),
     /// Only a part of the run was read.
     Window,

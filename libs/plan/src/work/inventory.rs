@@ -1,4 +1,4 @@
-//! [`stations`]: the stations of a run's instances, from its inventory.
+//! [`stations`]: reads the slots, slot policies and queue limits of a run's instances from its inventory.
 
 use cctf_proto::cctf::{Instance, Part};
 use rundir::ReadError;
@@ -8,8 +8,8 @@ use super::collect::Collector;
 use super::names::Station;
 use crate::inventory;
 
-/// Sets the stations of the instances as the last valid inventory reports them. Inferred slots do not count: they
-/// are the number of requests that were seen at once.
+/// Sets the stations of the instances as they are reported in the last valid inventory. Inferred slots are ignored, because
+/// they are only the highest observed concurrency.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -37,7 +37,7 @@ pub fn stations(run: &Run, parts: &[Part], collector: &mut Collector) -> Result<
 }
 
 impl Station {
-    /// The station of an instance as it reported it.
+    /// The station that an instance reported.
     pub fn reported(instance: &Instance<'_>) -> Self {
         let slots = inventory::reported_slots(instance).filter(|slots| *slots > 0);
         let saturated = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);

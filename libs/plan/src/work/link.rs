@@ -1,4 +1,5 @@
-//! [`Collector::finish`]: who called whom among the collected rows, and how long each way took.
+//! [`Collector::finish`]: finds out which call caused which invocation, and how long the request and the answer were on the
+//! way.
 
 use std::mem::take;
 
@@ -7,10 +8,10 @@ use super::model::{Arrival, Call, CallFacts, NONE, Recorded, Waited, What};
 use crate::roots::Role;
 
 impl Collector {
-    /// The connected rows.
+    /// Connects the collected rows.
     ///
     /// # Errors
-    /// If calls that no row has make too many.
+    /// If inferred calls exceed the maximum number of calls.
     pub fn finish(mut self) -> Result<Recorded, TooMany> {
         infer_calls(&mut self)?;
         slots(&mut self);
@@ -38,7 +39,8 @@ impl Collector {
     }
 }
 
-/// An invocation below another one without a call between them: its times become those of a call.
+/// Infers a call for each invocation that has a parent invocation, but no recorded call between the two. The call gets the
+/// times of the invocation.
 fn infer_calls(collector: &mut Collector) -> Result<(), TooMany> {
     let mut is_called = vec![false; collector.works.len()];
     for call in collector.calls.iter().chain(&collector.root_calls) {
@@ -58,10 +60,10 @@ fn infer_calls(collector: &mut Collector) -> Result<(), TooMany> {
         let Some(parent) = parent.filter(|parent| !is_called && *parent != index as u32) else {
             continue;
         };
-        // Its siblings each get a call of their own.
+        // Each sibling gets an inferred call of its own.
         collector.works[index].sibling = NONE;
         let above = &collector.works[parent as usize];
-        // The clocks of two nodes differ: the call begins within its invocation.
+        // Clocks of two nodes differ, so the start is moved into the parent invocation.
         let start_ns = work.enqueue_ns.clamp(above.start_ns(), above.end_ns());
         collector.notes.inferred_calls += 1;
         collector.push(MadeCall {
@@ -78,8 +80,8 @@ fn infer_calls(collector: &mut Collector) -> Result<(), TooMany> {
     Ok(())
 }
 
-/// The sleep of a request that gave up its slot for it and made no calls becomes a call that nobody answers. It comes after all own
-/// time, and before the wait for another slot.
+/// Adds a call without a receiver for each request that made no calls and released its slot to sleep. This call stands for the
+/// sleep. It comes after all own time, and before the wait for another slot.
 fn add_sleeps(collector: &mut Collector) -> Result<(), TooMany> {
     let mut has_calls = vec![false; collector.works.len()];
     for call in &collector.calls {
@@ -107,7 +109,7 @@ fn add_sleeps(collector: &mut Collector) -> Result<(), TooMany> {
     Ok(())
 }
 
-/// Requests that had no slot do not need one: those of instances without slots, and those that were answered before the queue.
+/// Marks the requests that need no slot: requests of instances without slots, and requests that were answered before the queue.
 fn slots(collector: &mut Collector) {
     let mut has_queue = vec![false; collector.names.instances.len()];
     for work in &collector.works {
@@ -134,7 +136,7 @@ fn slots(collector: &mut Collector) {
     }
 }
 
-/// The call of a row with its ways.
+/// Builds the call of a row, with the times on the way there and back.
 fn connect(collector: &Collector, row: &MadeCall) -> Call {
     let duration_ns = (row.end_ns - row.start_ns).max(0);
     let is_message = row.what == What::Message;
@@ -148,7 +150,7 @@ fn connect(collector: &Collector, row: &MadeCall) -> Call {
             out_ns = if is_near { after_ns.min(net_ns) } else { net_ns / 2 };
             back_ns = net_ns - out_ns;
         } else if is_near {
-            // The caller did not wait for the end.
+            // The caller did not wait for the end of the invocation.
             out_ns = after_ns;
         }
     }
@@ -166,14 +168,14 @@ fn connect(collector: &Collector, row: &MadeCall) -> Call {
     }
 }
 
-/// Whether a call and the invocation that it caused have timestamps of one clock.
+/// Whether the call and the invocation that it caused have timestamps from the same clock.
 fn same_clock(collector: &Collector, row: &MadeCall) -> bool {
     let node = collector.ties.get(row.callee as usize).map(|ties| ties.node);
     let is_known = || collector.names.nodes[row.node as usize] != "unknown";
     node == Some(row.node) && is_known()
 }
 
-/// Sets the caller of each invocation. A second row of a call causes nothing.
+/// Sets the caller of each invocation. If two rows have the same call, only the first one causes the invocation.
 fn link_callees(collector: &mut Collector, calls: &mut [Call]) {
     for (index, call) in calls.iter_mut().enumerate() {
         let is_second = collector
@@ -193,7 +195,7 @@ fn link_callees(collector: &mut Collector, calls: &mut [Call]) {
     }
 }
 
-/// Everything that no call of an invocation caused, in the order of arrival.
+/// All invocations that no recorded invocation called, in the order of their arrival.
 fn arrivals(collector: &mut Collector) -> Vec<Arrival> {
     let mut from_outside: Vec<Option<(MadeCall, bool)>> = vec![None; collector.works.len()];
     for row in take(&mut collector.root_calls) {
@@ -222,7 +224,7 @@ fn arrivals(collector: &mut Collector) -> Vec<Arrival> {
             out_ns: 0,
             back_ns: 0,
             span_id: work.span_id,
-            // An invocation whose call has no row is not a root.
+            // If an invocation names a call that has no row, its caller is missing, so it is not a root.
             is_root: ties.parent.is_none()
                 && Role::of_invocation(ties.has_caller, ties.is_orphan) == Role::Invocation,
             is_left_out: false,

@@ -1,17 +1,18 @@
-//! [`Recorded`]: the rows of a run, connected: who caused whom, when, and with which result.
+//! [`Recorded`]: the rows of a run, connected. It states which request caused which, with times and results.
 //!
-//! Of the times in a row,
+//! A row of an invocation has these times:
 //!
-//! - `queue_time_ms - wakeup_ms` is the wait for a slot,
-//! - `wakeup_ms` is a set-up time of the slot, which is occupied meanwhile,
-//! - `slot_wait_ms` is the wait for another slot after a call, with its set-up time, which no field has,
-//! - the rest is own time and time of calls, which [`plan`](crate::plan) divides.
+//! - `queue_time_ms - wakeup_ms` is the wait for a slot.
+//! - `wakeup_ms` is the time until the slot's thread runs. The slot is occupied during this time.
+//! - `slot_wait_ms` is the wait for another slot after a call. It includes a wake-up, which no field states separately.
+//! - The rest is own time and time of calls; [`plan`](crate::plan) divides it.
 //!
-//! An instance that reports no queue has its waits in its own time, and unlimited slots.
+//! If an instance does not report its queue, its own time includes the waits, and its slots count as unlimited.
 //!
-//! - [`model`]: the types; [`names`], [`texts`]: names and texts by number; [`notes`]: what the rows leave out.
-//! - [`rows`]: the fields of rows that matter; [`collect`]: what is kept of them; [`inventory`]: the stations of the instances.
-//! - [`link`]: who called whom. [`error`]: a run whose rows cannot be read.
+//! - [`model`]: the types; [`names`], [`texts`]: tables that assign numbers to names and texts; [`notes`]: problems in the
+//!   rows.
+//! - [`rows`]: the fields that matter; [`collect`]: collects rows; [`inventory`]: slots and queue limits of the instances.
+//! - [`link`]: connects calls and invocations. [`error`]: reasons why a run cannot be read.
 
 mod collect;
 mod error;

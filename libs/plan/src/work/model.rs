@@ -6,12 +6,12 @@ use super::names::Names;
 use super::notes::Notes;
 use super::texts::Texts;
 
-/// Maximum number of invocations. Each takes about 190 bytes and each of their calls about 110, so that a run at both maxima
-/// stays below 2 GiB.
+/// Maximum number of invocations. An invocation takes about 190 bytes and a call about 110, so a run at both maxima stays below
+/// 2 GiB.
 pub const INVOCATIONS_MAX: usize = 4_000_000;
-/// Maximum number of calls, for the same reason.
+/// Maximum number of calls; see [`INVOCATIONS_MAX`] for the reason.
 pub const CALLS_MAX: usize = 8_000_000;
-/// An index that stands for none.
+/// An index that means "none".
 pub const NONE: u32 = u32::MAX;
 
 /// The rows of a run, connected. All times are integer nanoseconds.
@@ -21,11 +21,11 @@ pub struct Recorded {
     pub texts: Texts,
     /// Invocations in the order of their rows.
     pub works: Vec<Work>,
-    /// Calls of invocations. Those of one invocation are neighbours, in the order of their start.
+    /// Calls of all invocations. The calls of one invocation are contiguous and in the order of their start.
     pub calls: Vec<Call>,
     /// The invocations that no invocation of this run called, in the order of their arrival.
     pub arrivals: Vec<Arrival>,
-    /// Whether the rows left anything out.
+    /// Problems in the rows.
     pub notes: Notes,
 }
 
@@ -40,15 +40,15 @@ impl Recorded {
     }
 }
 
-/// How a recorded invocation waited for its first slot.
+/// How an invocation's wait for its first slot is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Waited {
-    /// The row has its queue time.
+    /// The row has a queue time.
     Recorded,
-    /// The source reports no queue time: waits are in its own time.
+    /// The source does not report queue times, so the own time includes the waits.
     #[default]
     Unknown,
-    /// A full queue refused it (503). Its own time is unknown.
+    /// A full queue refused the request (503), so it has no own time.
     Refused,
 }
 
@@ -61,33 +61,34 @@ pub struct Work {
     pub enqueue_ns: i64,
     /// Recorded wait for the first slot: queue time without the wake-up.
     pub wait_ns: i64,
-    /// Recorded wake-up: from the moment at which a slot was free for it to its start. The slot is occupied meanwhile.
+    /// Recorded wake-up: time from the assignment of a slot until its thread runs. The slot is occupied during this time.
     pub setup_ns: i64,
-    /// Recorded waits for further slots, after calls during which the slot was released, with the wake-ups. At most the service time.
+    /// Recorded waits for further slots after calls during which the slot was released, including wake-ups. At most the service
+    /// time.
     pub slot_wait_ns: i64,
     /// Recorded time from arrival to end.
     pub response_ns: i64,
-    /// Its calls: `first_call..first_call + calls` in [`Recorded::calls`].
+    /// The calls of this invocation: `first_call..first_call + calls` in [`Recorded::calls`].
     pub first_call: u32,
     pub calls: u32,
-    /// The call that caused it, or [`NONE`].
+    /// The call that caused this invocation, or [`NONE`].
     pub caller: u32,
     /// The next invocation that the same call caused, or [`NONE`].
     pub sibling: u32,
-    /// Index of its instance in [`Names::instances`].
+    /// Index of the instance in [`Names::instances`].
     pub instance: u32,
-    /// Index of its endpoint in [`Names::endpoints`].
+    /// Index of the endpoint in [`Names::endpoints`].
     pub endpoint: u32,
     pub waited: Waited,
     pub facts: InvocationFacts,
 }
 
-/// Fields of an invocation's row that do not place it in time. Sizes of 4 GiB and more count as 4 GiB.
+/// Fields of an invocation's row other than its times. Sizes of 4 GiB and more are stored as 4 GiB.
 #[derive(Debug, Clone, Copy)]
 pub struct InvocationFacts {
     pub cpu_ns: Option<i64>,
     pub cpu_wait_ns: i64,
-    /// Waits for further slots as the row has them.
+    /// Waits for further slots, as the row states them.
     pub slot_wait_ns: i64,
     pub queue_ns: Option<i64>,
     pub bytes_in: Option<u32>,
@@ -101,13 +102,13 @@ pub struct InvocationFacts {
 }
 
 impl Work {
-    /// The indices of its calls.
+    /// Indices of the calls of this invocation.
     pub fn calls(&self) -> std::ops::Range<usize> {
         let first = self.first_call as usize;
         first..first + self.calls as usize
     }
 
-    /// Recorded start: the slot was assigned and its thread awake.
+    /// Recorded start: the slot was assigned and its thread was awake.
     pub fn start_ns(&self) -> i64 {
         self.enqueue_ns + self.wait_ns + self.setup_ns
     }
@@ -130,15 +131,15 @@ pub struct Call {
     /// Recorded start and end, nanoseconds since the Unix epoch.
     pub start_ns: i64,
     pub end_ns: i64,
-    /// From its start to the arrival of the invocation that it caused.
+    /// Time from the start of the call to the arrival of the invocation that it caused.
     pub out_ns: i64,
-    /// From the end of that invocation to its own end. 0 if that end was earlier.
+    /// Time from the end of that invocation to the end of the call. 0 if the call ended earlier.
     pub back_ns: i64,
-    /// The invocation that made it.
+    /// The invocation that made the call.
     pub work: u32,
-    /// The invocation that it caused, or [`NONE`]. Further ones follow as siblings; only the first one answers.
+    /// The invocation that the call caused, or [`NONE`]. Further invocations follow as siblings; only the first one answers.
     pub callee: u32,
-    /// Whether it ended after the invocation that answers it. False for messages.
+    /// Whether the call ended after the invocation that answers it. False for messages.
     pub is_answered: bool,
     pub what: What,
     pub facts: CallFacts,
@@ -150,14 +151,14 @@ pub enum What {
     #[default]
     Request,
     Message,
-    /// A sleep of an instance that releases its slot for it.
+    /// A sleep, for which the request released its slot.
     Sleep,
 }
 
-/// Fields of a call's row that do not place it in time. A call without a row has none.
+/// Fields of a call's row other than its times. All are empty for an inferred call.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CallFacts {
-    /// The internal span that made it; `None` if the invocation itself did.
+    /// The internal span that made the call; `None` if it was made directly by the invocation.
     pub branch: Option<SpanId>,
     /// Index in [`Texts::labels`].
     pub label: Option<u32>,
@@ -171,19 +172,20 @@ pub struct CallFacts {
     pub is_failed: bool,
 }
 
-/// An invocation that nothing in this run called.
+/// An invocation that no invocation in this run called.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     pub work: u32,
     /// Arrival at its station, nanoseconds since the Unix epoch.
     pub at_ns: i64,
-    /// Time of the root call before it, and after its end. Both are 0 without a row of that call.
+    /// Recorded times of the call from outside: from its start to the arrival, and from the end of the invocation to its own
+    /// end. 0 without a row of that call.
     pub out_ns: i64,
     pub back_ns: i64,
-    /// Span id of the root: of the call from outside, else of the invocation.
+    /// Span id of the call from outside. If this call was not recorded, span id of the invocation.
     pub span_id: SpanId,
-    /// Whether it is a root: its request came from outside. Otherwise its caller is missing in this run.
+    /// Whether the request came from outside. False for an orphan: the run lacks its caller.
     pub is_root: bool,
-    /// Whether a plan leaves it out although it arrives in the plan's window.
+    /// Whether a plan leaves out this arrival although it is in the plan's window.
     pub is_left_out: bool,
 }

@@ -1,12 +1,12 @@
-//! [`Names`]: modules, nodes, instances with their stations, and endpoints, each by number.
+//! [`Names`]: tables of modules, nodes, instances and endpoints, each entry with a number.
 
 use foldhash::HashMap;
 
-/// Maximum number of endpoints. Paths without a route can be as many as requests; each module then counts further
-/// ones as one endpoint without a name.
+/// Maximum number of endpoints. Endpoints without a route are named by their paths, so each request can have another one.
+/// Beyond the maximum, all further endpoints of a module count as one endpoint without a name.
 const ENDPOINTS_MAX: usize = 65_536;
 
-/// The names in a run. A number is the index in its list.
+/// The names in a run. The number of a name is its index in its list.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     pub modules: Vec<String>,
@@ -20,14 +20,14 @@ pub struct Names {
 struct Numbers {
     modules: HashMap<String, u32>,
     nodes: HashMap<String, u32>,
-    /// By id, for each module.
+    /// For each module: the number of each instance id.
     instances: Vec<HashMap<String, u32>>,
-    /// By method and route, for each module.
+    /// For each module: the number of each method and route.
     endpoints: Vec<HashMap<String, u32>>,
     scratch: String,
 }
 
-/// An instance, which is a station.
+/// An instance with its station (queue and slots).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     pub id: String,
@@ -36,18 +36,18 @@ pub struct Instance {
     pub station: Station,
 }
 
-/// How an instance serves requests: first come, first served.
+/// The queue and slots of an instance. Requests are served first come, first served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Station {
     /// `None`: unlimited, because the instance reports no queue.
     pub slots: Option<u32>,
-    /// Whether a request gives up its slot during calls.
+    /// Whether a request releases its slot during calls.
     pub is_released: bool,
     /// Maximum number of requests that wait for their first slot. `None`: unlimited.
     pub queue_limit: Option<u32>,
 }
 
-/// Requests to a module with one method and route, or path without a route.
+/// An endpoint: module, method and route. Without a route, the path is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     pub module: u32,
@@ -71,7 +71,8 @@ impl Names {
         number(&mut self.numbers.nodes, &mut self.nodes, text)
     }
 
-    /// The number of an instance of a known module. It keeps the node on which it was seen first.
+    /// The number of an instance of a known module. A new instance is added with `node`; a known one keeps the node of its
+    /// first row.
     pub fn instance(&mut self, module: u32, id: &str, node: &str) -> u32 {
         if let Some(number) = self.find_instance(module, id) {
             return number;
@@ -88,7 +89,7 @@ impl Names {
         number
     }
 
-    /// The number of an endpoint of a known module.
+    /// The number of an endpoint of a known module. A new endpoint is added.
     pub fn endpoint(&mut self, module: u32, method: Option<&str>, route: Option<&str>) -> u32 {
         let numbers = &mut self.numbers.endpoints[module as usize];
         let key = &mut self.numbers.scratch;
@@ -131,7 +132,7 @@ impl Names {
     }
 }
 
-/// Writes the parts so that none can be mistaken for two, and an empty one not for a missing one.
+/// Encodes method and route so that different pairs always have different keys, even if one of the two is empty or missing.
 fn endpoint_key(key: &mut String, method: Option<&str>, route: Option<&str>) {
     key.clear();
     for part in [method, route] {

@@ -1,6 +1,6 @@
-//! [`Notes`]: what the rows of a run left out or contradict, as counts and as sentences; [`counted`]: one of them.
+//! [`Notes`]: counts of problems in the rows of a run, and sentences that report them; [`counted`]: one such sentence.
 
-/// Counts of rows that the work of a run does not describe exactly.
+/// Counts of rows that the recorded work does not describe exactly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
     /// Parts and files that are missing.
@@ -15,13 +15,13 @@ pub struct Notes {
     pub without_duration: u64,
     /// Rows with an id that an earlier row has. They are left out.
     pub duplicates: u64,
-    /// Invocations whose caller is missing in these rows. Each arrives at its recorded time.
+    /// Invocations whose caller is missing in the rows read. Each of them arrives at its recorded time.
     pub without_caller: u64,
     /// Invocations with a parent invocation but no row of the call between them. The call is inferred.
     pub inferred_calls: u64,
-    /// Root calls without an invocation that answered them. They are left out.
+    /// Calls from outside that no recorded invocation answered. They are left out.
     pub unanswered_roots: u64,
-    /// Rows that represent more than one request. Waits cannot be simulated from a sample.
+    /// Rows that represent more than one request. Such a sample is not enough to simulate waits.
     pub sampled: u64,
 }
 
@@ -81,7 +81,7 @@ impl Notes {
     }
 }
 
-/// A sentence about a number of things, whose verb follows the number.
+/// A sentence about a number of things. It starts with the number and uses `one` or `more` accordingly.
 pub fn counted(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }

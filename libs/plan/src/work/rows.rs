@@ -1,8 +1,8 @@
-//! [`InvocationRow`] and [`CallRow`]: a row as far as it matters for work.
+//! [`InvocationRow`] and [`CallRow`]: the fields of a row that describe work.
 
 use cctf_proto::cctf::{Call, Flag, Invocation, Milliseconds, SpanId, SpanKind, TraceId, is_error};
 
-/// An invocation. `None`: unknown.
+/// A row of `invocations.jsonl`. `None` means unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct InvocationRow<'a> {
     pub trace_id: TraceId,
@@ -14,7 +14,7 @@ pub struct InvocationRow<'a> {
     pub instance: &'a str,
     pub node: &'a str,
     pub method: Option<&'a str>,
-    /// The route, else the path.
+    /// The route, or else the path.
     pub route: Option<&'a str>,
     pub kind: SpanKind,
     pub enqueue: Milliseconds,
@@ -36,7 +36,7 @@ pub struct InvocationRow<'a> {
     pub is_sampled: bool,
 }
 
-/// A call. `None`: unknown.
+/// A row of `calls.jsonl`. `None` means unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct CallRow<'a> {
     pub trace_id: TraceId,
@@ -44,7 +44,7 @@ pub struct CallRow<'a> {
     pub parent_span_id: Option<SpanId>,
     pub ancestor_id: Option<SpanId>,
     pub node: &'a str,
-    /// The module that it calls, else the peer as its caller names it.
+    /// The called module, or else the peer as the caller names it.
     pub to: Option<&'a str>,
     pub method: Option<&'a str>,
     pub path: Option<&'a str>,

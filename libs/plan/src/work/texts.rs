@@ -1,4 +1,4 @@
-//! [`Texts`]: receivers of calls and classes of errors, by number.
+//! [`Texts`]: tables of receivers and error classes, each entry with a number.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -8,14 +8,14 @@ use foldhash::HashMap;
 use super::rows::CallRow;
 use crate::shape::shape_of;
 
-/// Maximum number of receivers with method and path, and of classes of errors. Paths can be as many as requests. Further ones
-/// have no number, and a plan states how many calls that concerns.
+/// Maximum number of receivers (with method and path), and of error classes. Each request can have another path. Texts beyond
+/// the maximum have no number; a plan reports how many calls this concerns.
 const TEXTS_MAX: usize = 65_536;
 
-/// A receiver of calls, as its caller names it.
+/// The receiver of a call, as the caller names it, with method and path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
-    /// Module, else the peer as the caller names it.
+    /// The called module, or else the peer as the caller names it.
     pub to: Option<String>,
     pub method: Option<String>,
     /// The path with `*` for ids.
@@ -27,7 +27,7 @@ pub struct Label {
 pub struct Texts {
     pub labels: Vec<Label>,
     pub errors: Vec<String>,
-    /// Calls and errors whose text is beyond the maximum.
+    /// Number of calls and errors whose text is beyond the maximum.
     pub unnamed: u64,
     label_numbers: HashMap<Label, u32>,
     error_numbers: HashMap<String, u32>,
@@ -54,7 +54,7 @@ impl Texts {
     }
 }
 
-/// The number of a text, which is added if there is room. `None` beyond the maximum.
+/// The number of a text. A new text is added if there is room; `None` if there is none.
 fn number<T, Q>(texts: &mut Vec<T>, numbers: &mut HashMap<T, u32>, text: &Q) -> Option<u32>
 where
     T: Borrow<Q> + Eq + Hash,

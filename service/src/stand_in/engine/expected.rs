@@ -1,31 +1,32 @@
-//! What executing a plan is expected to cost, and what a finished execution has used.
+//! The expected costs of executing a plan, and the CPU time that a finished execution used.
 
 use super::Engine;
 
 impl Engine {
-    /// States what executing a call before the answer is expected to cost.
+    /// Sets the expected cost (CPU time) of executing a call before the answer.
     pub fn expect_cost(&mut self, call: usize, cost_ns: u64) {
         self.nodes[call].cost_ns = cost_ns;
         self.open_costs_ns = self.open_costs_ns.saturating_add(cost_ns);
     }
 
-    /// The answer's gap ends earlier by the time that ending the request is expected to take, so that the request ends in time.
+    /// Sets the time that ending the request is expected to take. The gap of the answer ends earlier by this time, so the
+    /// request ends in time.
     pub fn expect_finish(&mut self, finish_ns: u64) {
         let answer = self.answer();
         self.nodes[answer].gap_ns = self.nodes[answer].gap_ns.saturating_sub(finish_ns);
     }
 
-    /// CPU time of its gaps before the answer.
+    /// CPU time of the gaps before the answer that have not ended.
     pub fn future_cpu_ns(&self) -> u64 {
         self.future_cpu_ns
     }
 
-    /// CPU time beside calls that was used.
+    /// CPU time that was used beside calls, as planned.
     pub fn beside_used_ns(&self) -> u64 {
         self.beside_used_ns
     }
 
-    /// The time at which the answer's gap was over, if it is.
+    /// The time at which the gap of the answer ended; `None` before.
     pub fn answer_due_ns(&self) -> Option<u64> {
         self.answer_due_ns
     }

@@ -1,14 +1,16 @@
-//! The requests that leave an invocation whatever it waits for, also for a slot.
+//! Requests that are sent at their times even if the invocation waits, for example for a slot.
 
 use super::Engine;
 
 impl Engine {
-    /// Removes the requests that are due at known times and that no call waits for. Returns time, call and callee of each.
+    /// Removes the requests that are due at known times and whose answers no call waits for. Returns time, call and callee of
+    /// each.
     pub fn take_sends(&mut self) -> Vec<(u64, usize, usize)> {
         self.events.take_sends(&mut self.nodes)
     }
 
-    /// Removes the requests that are due after the answer to a message in progress. Returns call, callee, and time after that answer.
+    /// Removes the requests that are due a fixed time after the answer to a message in progress. Returns call, callee, and this
+    /// time.
     pub fn take_sends_after_answers(&mut self) -> Vec<(usize, usize, u64)> {
         let nodes = self.nodes.iter_mut().enumerate();
         let sends = nodes.flat_map(|(call, node)| {

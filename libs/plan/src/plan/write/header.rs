@@ -82,7 +82,7 @@ struct DeviationLine<'a> {
     examples: &'a [String],
 }
 
-/// Recorded and simulated waits of one module, for people and programs.
+/// Recorded and simulated waits of one module, for the printed summary and for programs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StationFit {
     pub module: String,
@@ -91,7 +91,7 @@ pub struct StationFit {
     pub simulated_mean_ms: f64,
     pub p95_ms: f64,
     pub simulated_p95_ms: f64,
-    /// Whether both errors are at most 10%, or too small to judge.
+    /// Whether the errors of mean and p95 are at most 10%, or the waits are too short for a verdict.
     pub is_good: bool,
 }
 
@@ -108,7 +108,7 @@ impl StationFit {
         }
     }
 
-    /// The warning for a module whose waits the simulator does not reproduce.
+    /// The warning for a module whose recorded waits the simulator does not reproduce.
     pub fn warning(&self) -> Option<String> {
         let error = |recorded: f64, simulated: f64| 100.0 * (simulated - recorded) / recorded;
         (!self.is_good).then(|| {
@@ -123,7 +123,7 @@ impl StationFit {
     }
 }
 
-/// Appends the first line, without its newline.
+/// Appends the first line, without a newline at its end.
 ///
 /// # Errors
 /// If a text cannot be written as JSON.

@@ -1,6 +1,6 @@
-//! [`header_line`], [`root_line`]: a plan as JSON lines, which docs/plan.md describes.
+//! [`header_line`], [`root_line`]: write a plan as JSON lines. docs/plan.md describes the lines.
 //!
-//! [`header`] is the first line: the run, its stations and the self-check. [`root`] is one line for each root.
+//! [`header`] writes the first line: the run, its stations and the self-check. [`root`] writes one line for each root.
 
 mod header;
 mod root;
@@ -10,10 +10,10 @@ use serde::{Serialize, Serializer};
 pub use header::{StationFit, header_line};
 pub use root::root_line;
 
-/// Version of the lines. A reader refuses a greater one; within one version, only optional fields are added.
+/// Version of the lines. A reader refuses a greater version. Within one version, only optional fields are added.
 pub const VERSION: u32 = 1;
 
-/// A duration in nanoseconds, written as milliseconds. A double keeps each nanosecond of durations up to 100 days.
+/// A duration in nanoseconds that is written as milliseconds. A double is exact to a nanosecond for durations up to 100 days.
 #[derive(Debug, Clone, Copy)]
 struct Ms(i64);
 
@@ -24,7 +24,7 @@ impl Serialize for Ms {
 }
 
 impl Ms {
-    /// `None` for 0, for fields that are absent then.
+    /// `None` for 0, for fields that are left out if they are 0.
     fn unless_zero(ns: i64) -> Option<Self> {
         (ns != 0).then_some(Self(ns))
     }

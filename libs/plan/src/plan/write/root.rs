@@ -114,7 +114,7 @@ struct DeviationLine {
     response_ms: Ms,
 }
 
-/// Appends the line of one root, without its newline.
+/// Appends the line of one root, without a newline at its end.
 ///
 /// # Errors
 /// If a text cannot be written as JSON.
