@@ -4,10 +4,11 @@ use sha2::{Digest, Sha256};
 
 use crate::meter::thread_cpu_ns;
 
-/// Hashed between two clock readings. It takes about 2 us, so that readings cost a tenth and the end is exact to 2 us.
+/// Bytes that are hashed between two readings of the clock. Hashing them takes about 2 us. So the readings take a tenth of the
+/// time, and the end is exact to 2 us.
 const BLOCK: [u8; 4096] = [0x5a; 4096];
 
-/// Uses CPU time of this thread; time while other threads use the CPU does not count.
+/// Uses CPU time of this thread. Time in which the thread has no CPU does not count.
 pub fn burn(cpu_ns: u64) {
     let end = thread_cpu_ns().saturating_add(cpu_ns);
     while cpu_ns > 0 && thread_cpu_ns() < end {

@@ -1,4 +1,5 @@
-//! The clock for all timestamps: an anchor from the wall clock at the start, and the monotonic clock since then.
+//! The clock for all timestamps. It reads the wall clock once, at the start, and adds the time that has passed on the monotonic
+//! clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -18,7 +18,7 @@ pub const USER_AGENT: &str = concat!("tunable-svc/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Default, Clone)]
 pub struct Origin {
     pub parent: Option<SpanContext>,
-    /// A trace id without a parent span (only the runbook's X-Trace-Id).
+    /// A trace id without a parent span. Only the header X-Trace-Id of the runbook gives this.
     pub trace_id: Option<TraceId>,
     /// The unchanged baggage, to be passed on.
     pub baggage: Option<Box<str>>,

@@ -107,7 +107,7 @@ pub async fn serve(
         (_, Err(rejected)) => reject(&service, rejected.answer, ticket),
         (None, Ok(_)) => reject(&service, Answer::error(404, "no such endpoint"), ticket),
     };
-    // The body of a plan is unread.
+    // The body of a plan was not read, so the connection is closed.
     respond(answer, &target, is_planned || service.is_draining())
 }
 

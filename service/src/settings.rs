@@ -31,7 +31,7 @@ pub struct CommandLine {
     pub settings: Settings,
 }
 
-/// Commands of the binary besides serving.
+/// Commands of the binary, in addition to serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check whether a running service is ready. Exit code 0 means ready, 1 not ready
@@ -47,7 +47,8 @@ pub enum Command {
 pub enum SlotPolicy {
     /// The request keeps its slot, as in a thread-per-request service
     Held,
-    /// Meanwhile, the slot processes other requests. After the call or sleep, the request waits in the queue for a slot again
+    /// The slot processes other requests during this time. After the call or sleep, the request waits in the queue for a slot
+    /// again
     Released,
 }
 
@@ -55,7 +56,7 @@ pub enum SlotPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {
     Limited(u16),
-    /// As many as there are requests, as in an application that reports no queue.
+    /// One slot for each request, as in an application that reports no queue.
     Unlimited,
 }
 
@@ -105,9 +106,10 @@ pub struct Settings {
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
-    /// Path to the stand-ins file: execute plans of recorded requests instead of endpoints (docs/stand-ins.md)
+    /// Path to the stand-ins file. The service then executes the recorded work in each request, instead of its endpoints
+    /// (docs/stand-ins.md)
     ///
-    /// Requests contain what to do. The file states where the stand-ins of other modules listen. It may appear after the start,
+    /// The file lists the addresses of the stand-ins for other modules. It may be written after this service has started, but
     /// before the first request.
     #[arg(long, env = "STAND_IN")]
     pub stand_in: Option<PathBuf>,
@@ -123,7 +125,7 @@ pub struct Settings {
     /// Timeout of a downstream call, milliseconds
     #[arg(long, env = "NEXT_TIMEOUT_MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub next_timeout_ms: u64,
-    /// Maximum number of services that one request passes; the next service answers with status 508
+    /// Maximum number of services that a request may pass. The service beyond it answers with status 508
     #[arg(long, env = "HOP_LIMIT", default_value_t = 8)]
     pub hop_limit: u32,
 
@@ -153,7 +155,7 @@ pub struct Settings {
     pub identity: InstanceIdentity,
     #[command(flatten)]
     pub otel_flags: OtelFlags,
-    /// The flags above, resolved with the variables of OpenTelemetry.
+    /// The flags above, combined with the OTEL_ variables.
     #[arg(skip)]
     pub otel: OtelSettings,
 }
@@ -223,7 +225,7 @@ impl Settings {
             .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], self.port)))
     }
 
-    /// Number of worker slots; `None`: unlimited.
+    /// Number of worker slots; `None` means unlimited.
     pub fn slots(&self) -> Option<usize> {
         match self.workers {
             Some(Workers::Limited(count)) => Some(usize::from(count)),
@@ -237,7 +239,7 @@ impl Settings {
         self.slots().unwrap_or_else(logical_cpus)
     }
 
-    /// Bodies and hops of plans have the bounds of plans. Where slots are unlimited, nothing waits for one.
+    /// Sets the limits of bodies and hops to those of plans. Checks that no setting needs a queue if slots are unlimited.
     fn adapt_to_stand_in(&mut self) -> Result<(), &'static str> {
         if self.stand_in.is_some() {
             self.max_body_bytes = self.max_body_bytes.max(standin::BODY_BYTES_MAX as usize);

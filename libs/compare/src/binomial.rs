@@ -1,14 +1,14 @@
-//! [`clopper_pearson`]: an exact confidence interval for the probability behind a count of events.
+//! [`clopper_pearson`]: an exact confidence interval for the probability of an event, from a count of events.
 
-/// Halvings of the interval from 0 to 1. Then its ends differ by less than the precision of a double.
+/// Number of bisections of the interval from 0 to 1. The remaining interval is smaller than the precision of a double.
 const HALVINGS: u32 = 60;
 
 /// The interval of Clopper and Pearson (Biometrika 26, 1934) for the probability of an event that occurred `events` times in
-/// `trials` independent trials, at a confidence level such as 0.95. It contains the truth at least as often as the level states.
-/// `None` without trials, or with more events than trials. The time grows with `trials`.
+/// `trials` independent trials. `level` is the confidence level, such as 0.95; the interval contains the true probability at
+/// least this often. `None` without trials, or with more events than trials. The computing time grows with `trials`.
 ///
-/// A tail of the distribution is a finite sum, and a bisection inverts it, as for [`analyze::intervals::student`]: no crate of
-/// distributions is needed for these lines.
+/// A tail of the distribution is a finite sum, which a bisection inverts (as in [`analyze::intervals::student`]). This is short
+/// enough to need no crate of distributions.
 pub fn clopper_pearson(events: u64, trials: u64, level: f64) -> Option<[f64; 2]> {
     if trials == 0 || events > trials {
         return None;
@@ -16,7 +16,7 @@ pub fn clopper_pearson(events: u64, trials: u64, level: f64) -> Option<[f64; 2]>
     let beyond = (1.0 - level) / 2.0;
     let low = match events {
         0 => 0.0,
-        // The probability with which as many events or more are just unlikely.
+        // The probability at which this many events or more are just unlikely enough.
         _ => root(|p| 1.0 - at_most(events - 1, trials, p) < beyond),
     };
     let high = match events {
@@ -26,7 +26,7 @@ pub fn clopper_pearson(events: u64, trials: u64, level: f64) -> Option<[f64; 2]>
     Some([low, high])
 }
 
-/// The probability above which `is_below` no longer holds.
+/// Finds the point up to which `is_below` holds.
 fn root(is_below: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..HALVINGS {
@@ -39,8 +39,8 @@ fn root(is_below: impl Fn(f64) -> bool) -> f64 {
     f64::midpoint(low, high)
 }
 
-/// Probability of at most `events` events. The terms are added as logarithms of themselves, because the first one can be
-/// smaller than the smallest double.
+/// Probability of at most `events` events. The terms are computed as logarithms, because the first one can be smaller than the
+/// smallest double.
 fn at_most(events: u64, trials: u64, p: f64) -> f64 {
     let odds = p.ln() - (-p).ln_1p();
     let mut term = trials as f64 * (-p).ln_1p();

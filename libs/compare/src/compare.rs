@@ -1,4 +1,5 @@
-//! [`compare`]: reads two runs, pairs their requests, lets all voters vote, and draws the verdict.
+//! [`compare`]: reads two runs, pairs their requests, computes all voters, and derives the verdict. A voter is a figure that
+//! takes part in the verdict.
 
 use analyze::counted::counted;
 use analyze::intervals::RELAXATIONS_MIN;
@@ -18,19 +19,19 @@ use crate::verdict::verdict;
 use crate::voters::unpaired::Unpaired;
 use crate::voters::{Candidate, arrivals, decide, graph, means, slots, times, unpaired};
 
-/// Minimum length of a paired run for quantiles of waits and responses, in relaxation times. Both runs have the same arrivals, so
-/// that fewer suffice than for independent ones (docs/statistics.md).
+/// Minimum length of a paired run for quantiles of waits and responses, in relaxation times. Paired runs have the same
+/// arrivals, so a shorter run is enough than for independent runs (docs/statistics.md).
 const PAIRED_RELAXATIONS_MIN: f64 = 50.0;
 
-/// How to compare.
+/// Settings of a comparison.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub margins: Margins,
-    /// Number of threads. It does not change the result.
+    /// Number of threads. The result does not depend on it.
     pub threads: usize,
 }
 
-/// Compares two runs, each from the part given.
+/// Compares two runs, each from the given part on.
 ///
 /// # Errors
 /// If a file cannot be read, or a run has no or too many rows.
@@ -92,7 +93,7 @@ pub fn compare(
     })
 }
 
-/// What the voters need.
+/// The data from which the voters are computed.
 struct Everything<'s> {
     sides: &'s [Side; 2],
     names: &'s Names,
@@ -106,7 +107,7 @@ impl Everything<'_> {
         slots::slots(&self.sides[0].facts, &self.sides[1].facts, self.configuration)
     }
 
-    /// Whether root responses, which contain network times, can be compared. A note states why not.
+    /// Whether root responses can be compared, although they contain network times. If not, adds a note with the reason.
     fn has_same_network(&self, notes: &mut Vec<String>) -> bool {
         let [a, b] = self
             .sides
@@ -222,7 +223,7 @@ fn notes(sides: &[Side; 2]) -> Vec<String> {
     found
 }
 
-/// A sentence for each count that is not 0, with the text for one and that for more.
+/// One sentence for each count that is not 0. The two texts are for a count of one and for others.
 fn sentences(counts: &[(u64, &str, &str)]) -> impl Iterator<Item = String> {
     let some = counts.iter().filter(|(count, ..)| *count > 0);
     some.map(|(count, one, more)| counted(*count, one, more))

@@ -1,4 +1,4 @@
-//! [`FalseAlarms`]: verdicts on pairs of replays of one run against one target, kept beside the runs. They show how often this
+//! [`FalseAlarms`]: a file of verdicts on pairs of replays of one run against the same target. It shows how often this
 //! machine's noise alone makes two runs differ.
 
 use std::collections::BTreeSet;
@@ -18,9 +18,10 @@ use crate::model::Verdict;
 pub const FALSE_ALARMS: &str = "false-alarms.json";
 /// Version of the file's format.
 const VERSION: u32 = 1;
-/// Maximum number of pairs in the file: enough for an interval of 1.5 percentage points. The oldest ones are dropped.
+/// Maximum number of pairs in the file. They give an interval of 1.5 percentage points. When the file is full, the oldest pairs
+/// are dropped.
 const PAIRS_MAX: usize = 4096;
-/// Maximum size of the file that is read, bytes. A pair has a few hundred.
+/// Maximum size of the file, bytes. A pair takes a few hundred bytes.
 const BYTES_MAX: u64 = 8 << 20;
 /// Confidence level of [`Tally::interval`].
 pub const LEVEL: f64 = 0.95;
@@ -30,10 +31,10 @@ pub const LEVEL: f64 = 0.95;
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Same,
-    /// A false alarm, because nothing but chance differs between the two replays.
+    /// A false alarm: the verdict is "differs", although only chance differs between the two replays.
     Differs,
     CannotTell,
-    /// The driver was late. Such a pair does not count.
+    /// The driver was late. The pair is not counted.
     Void,
 }
 
@@ -73,11 +74,11 @@ pub struct Pair {
     pub at: String,
 }
 
-/// The file.
+/// The content of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FalseAlarms {
     version: u32,
-    /// In the order in which they were added.
+    /// Oldest first.
     pairs: Vec<Pair>,
 }
 
@@ -101,7 +102,7 @@ pub struct Tally {
 }
 
 impl FalseAlarms {
-    /// Reads the file in the folder of all runs. Without a file there are no pairs.
+    /// Reads the file in the folder of all runs. A missing file counts as an empty one.
     ///
     /// # Errors
     /// If the file cannot be read, or its content is invalid.
@@ -126,8 +127,8 @@ impl FalseAlarms {
         }
     }
 
-    /// Appends pairs to the file in the folder of all runs, and returns its new content. The file is replaced as a whole. Two
-    /// processes must not do so at once: the later one would win. They would disturb each other's replays, too.
+    /// Appends pairs to the file in the folder of all runs, and returns the new content. The file is replaced as a whole, so
+    /// two processes must not append at the same time. They would disturb each other's replays anyway.
     ///
     /// # Errors
     /// If the file cannot be read or written, or its content is invalid.
@@ -157,7 +158,7 @@ impl FalseAlarms {
         tally
     }
 
-    /// How many recorded runs the pairs of one machine come from that have a verdict.
+    /// Number of recorded runs whose replays on one machine have at least one verdict.
     pub fn recorded_runs(&self, host: &str) -> usize {
         let judged = self.of(host, None).filter(|pair| pair.verdict != Outcome::Void);
         let runs: BTreeSet<&str> = judged.map(|pair| pair.replay_of.as_str()).collect();
@@ -181,7 +182,7 @@ impl Default for FalseAlarms {
 }
 
 impl Tally {
-    /// Pairs with a verdict. A pair without an answer is one: it is no false alarm.
+    /// Number of pairs with a verdict. "Cannot tell" counts as a verdict, because it is not a false alarm.
     pub fn judged(&self) -> u64 {
         self.same + self.differs + self.cannot_tell
     }

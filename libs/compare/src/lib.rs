@@ -1,13 +1,15 @@
-//! Whether two runs are the same workload, and what differs.
+//! Decides whether two runs are the same workload, and finds what differs.
 //!
-//! - [`compare()`]: two run folders to one [`model::Comparison`], which serializes to JSON and from which table and page are rendered.
-//! - [`margins`]: differences that count as none, and the file that replaces them.
-//! - [`gather`]: the rows of both runs in compact form; [`pairing`]: what they have in common.
-//! - [`simulated`]: waits that follow from a run's own arrivals, services and slots.
-//! - [`voters`]: named figures, each with its vote; [`verdict`]: the answer that follows; [`shown`]: figures that do not vote.
-//! - [`statistics`]: intervals for differences of two runs.
-//! - [`attribution`]: what of a difference follows from arrivals, services, slots and placement.
-//! - [`false_alarms`]: how often replays of one run differ by chance; [`binomial`]: an interval for that.
+//! - [`compare()`]: compares two run folders. The result, [`model::Comparison`], is serialized to JSON, and rendered as a table
+//!   and a page.
+//! - [`margins`]: the largest differences that are ignored, and the file that overrides them.
+//! - [`gather`]: the rows of both runs in compact form; [`pairing`]: matches the requests of both runs.
+//! - [`simulated`]: the waits that follow from a run's own arrivals, services and slots.
+//! - [`voters`]: the figures that take part in the verdict, each with its vote; [`verdict`]: derives the verdict; [`shown`]:
+//!   figures that do not vote.
+//! - [`statistics`]: intervals for differences between two runs.
+//! - [`attribution`]: how much of a difference is caused by arrivals, services, slots and placement.
+//! - [`false_alarms`]: how often replays of one run differ by chance; [`binomial`]: an interval for this share.
 
 pub mod attribution;
 pub mod binomial;

@@ -1,4 +1,4 @@
-//! [`Margins`]: differences that count as none, and the TOML file that replaces some of them.
+//! [`Margins`]: the largest differences that are ignored, and the TOML file that overrides some of them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,15 @@ use rundir::regular;
 use serde::Serialize;
 use toml_edit::{Document, Item};
 
-/// A file with all margins has about 1 KiB.
+/// Maximum size of the file, bytes. A file with all margins has about 1 KiB.
 const FILE_BYTES_MAX: u64 = 64 << 10;
-/// Largest margin of a time, ms: an hour, which is longer than any request that a client waits for.
+/// Maximum margin of a time, ms: an hour. No client waits longer for a request.
 const MS_MAX: f64 = 3_600_000.0;
 
 /// Declares the margins: name, default, unit, source.
 macro_rules! margins {
     ($($(#[$doc:meta])* $name:ident = $default:literal, $unit:literal, $source:literal;)*) => {
-        /// The largest differences that count as none. docs/compare.md has the same table.
+        /// The largest differences that are ignored. docs/compare.md has the same table.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
         pub struct Margins {
             $($(#[$doc])* pub $name: f64,)*
@@ -56,14 +56,14 @@ pub struct Margin {
     pub default: f64,
     /// `share`, `ms`, `calls`.
     pub unit: &'static str,
-    /// Why the default is what it is.
+    /// The reason for the default.
     pub source: &'static str,
 }
 
 margins! {
-    /// Above it, the verdict is void.
+    /// Maximum 99th percentile of lateness. Above it, the verdict is void.
     lateness_p99_ms = 5.0, "ms", "the driver's 99th percentile is below 0.5 ms at 20,000 requests per second; ten times that is a driver without enough CPU";
-    /// Above it, the verdict is void.
+    /// Maximum lateness of a single request. Above it, the verdict is void.
     lateness_max_ms = 100.0, "ms", "a stopped driver sends its requests in one burst, which fills every queue";
     /// Paired roots: share of the rate.
     arrival_rate = 0.005, "share", "1 % more arrivals lengthen the mean wait of M/M/1 by 7 % at a utilization of 0.85";
@@ -75,21 +75,21 @@ margins! {
     failure_share = 0.005, "share", "one failure more or less in two hundred requests";
     /// Unpaired runs: share of the mean number of calls per invocation.
     calls_per_invocation = 0.02, "share", "as service_mean";
-    /// A margin of calls per invocation is never below this.
+    /// Minimum margin for calls per invocation.
     calls_floor = 0.005, "calls", "one call in two hundred requests: of a call that only B has, a share of A would be 0";
     /// Unpaired runs: share of an endpoint's share in all requests from outside.
     endpoint_share = 0.1, "share", "a tenth more or fewer requests to an endpoint";
-    /// A margin of an endpoint's share is never below this.
+    /// Minimum margin for an endpoint's share.
     endpoint_share_floor = 0.01, "share", "one request in a hundred: in two runs of 5,000 requests, a share of 10 % differs with a standard deviation of 0.6 percentage points";
-    /// A margin of service and CPU times is never below this.
+    /// Minimum margin for service and CPU times.
     mean_floor_ms = 0.01, "ms", "2 % of a service time of 0.1 ms is 2 us; CPU caches and frequency changes alone move it by that much";
     /// Share of A's mean.
     service_mean = 0.02, "share", "users do not notice 2 %; what it adds to waits (M/M/1: 8 % of p95 at a utilization of 0.7, 16 % at 0.85) is computed and shown as explained";
     /// Share of A's mean.
     cpu_mean = 0.02, "share", "as service_mean";
-    /// Share of A's mean; the floors of waits hold, too.
+    /// Share of A's mean. The minimum margins of waits also apply.
     cpu_wait_mean = 0.10, "share", "other programs of the machine change it; a mean wait of 20 to 50 us changed by 30 us between equal runs";
-    /// Share of A's mean; the floors of waits hold, too.
+    /// Share of A's mean. The minimum margins of waits also apply.
     wakeup_mean = 0.10, "share", "scheduling of threads varies between runs; a simulation repeats wake-ups, so they need a voter of their own";
     /// Share of A's quantile.
     unexplained_wait_p50 = 0.05, "share", "what an operator calls the same latency";
@@ -101,13 +101,13 @@ margins! {
     response_p50 = 0.05, "share", "as unexplained_wait_p50";
     /// Share of A's quantile.
     response_p95 = 0.10, "share", "as unexplained_wait_p95";
-    /// A margin of waits and responses is never below this.
+    /// Minimum margin for waits and responses.
     floor_ms = 0.1, "ms", "scheduling of threads alone varies by this; at a utilization of 0.5, the median wait is nearly 0";
-    /// A margin of waits and responses is never below this share of A's mean response time.
+    /// Minimum margin for waits and responses, as a share of A's mean response time.
     floor_share = 0.01, "share", "a hundredth of the response time is not noticed";
 }
 
-/// A file that is not a list of margins.
+/// The reason why a file of margins cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MarginsError {
     #[error("cannot read {}: {source}; pass a TOML file of margins", path.display())]
@@ -118,7 +118,7 @@ pub enum MarginsError {
     Invalid { path: PathBuf, problem: Problem },
 }
 
-/// What is wrong in the text of a file.
+/// The error in the text of a file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Problem {
     #[error("line {line}: {text}; write one `name = number` in a line")]
@@ -142,7 +142,7 @@ fn names() -> String {
 }
 
 impl Margins {
-    /// Reads a file that names some margins. The others keep their defaults.
+    /// Reads a file that overrides some margins. The others keep their defaults.
     ///
     /// # Errors
     /// If the file cannot be read or contains anything else.
@@ -208,14 +208,14 @@ impl Margins {
         (share * mean_ms).max(self.mean_floor_ms)
     }
 
-    /// The margin of a wait or response time: a share of A's quantile, and at least the floor, ms.
+    /// The margin of a wait or response time, ms: a share of A's quantile, but at least the minimum margin.
     pub fn of_time(&self, share: f64, quantile_ms: f64, mean_response_ms: f64) -> f64 {
         let floor = self.floor_ms.max(self.floor_share * mean_response_ms);
         (share * quantile_ms).max(floor)
     }
 }
 
-/// The largest value of a margin: all of a share, or [`MS_MAX`].
+/// The maximum of a margin: 1 for a share, or [`MS_MAX`] for a time.
 fn max_of(name: &str) -> f64 {
     let is_it = |margin: &&Margin| margin.name == name;
     match Margins::ALL.iter().find(is_it).map(|margin| margin.unit) {

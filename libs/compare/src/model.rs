@@ -1,13 +1,13 @@
 //! [`Comparison`]: the result of a comparison, from which JSON, table and page are rendered.
 //!
-//! Times are in milliseconds, shares are from 0 to 1. "A" is the first run and "B" the second one. Texts of the telemetry are in
-//! it as they are: whoever renders them escapes them.
+//! Times are in milliseconds, shares are from 0 to 1. "A" is the first run and "B" the second one. Texts from the telemetry are
+//! not escaped; the code that renders them must do so.
 
 use serde::Serialize;
 
 use crate::margins::Margins;
 
-/// Two runs, held against one another.
+/// The result of comparing two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     pub verdict: Verdict,
@@ -18,16 +18,16 @@ pub struct Comparison {
     pub voters: Vec<Voter>,
     /// Differences of call graph and statuses, the most frequent ones first.
     pub graph: Vec<GraphDifference>,
-    /// Distinct differences that the bound keeps out of `graph`.
+    /// Number of further distinct differences that are not in `graph`, because it is full.
     pub graph_left_out: u64,
     /// Differences of slots, instances and placement.
     pub configuration: Vec<ConfigurationDifference>,
-    /// Figures that do not vote.
+    /// Figures that are shown, but do not vote.
     pub shown: Vec<Shown>,
-    /// Parts of a difference that follow from arrivals, services, slots and placement. Empty if the verdict is *same*, or a run
+    /// Contributions of arrivals, services, slots and placement to the differences. Empty if the verdict is *same*, or if a run
     /// cannot be simulated.
     pub attributions: Vec<Attribution>,
-    /// What the comparison lacks, and what a reader has to know.
+    /// Sentences about missing data and other things that a reader must know.
     pub notes: Vec<String>,
     pub margins: Margins,
 }
@@ -40,16 +40,16 @@ pub struct RunFacts {
     pub path: String,
     /// The run that it replays.
     pub replay_of: Option<String>,
-    /// The simulator that computed it.
+    /// Name of the simulator, if one computed this run.
     pub simulated_by: Option<String>,
     pub started_ms: Option<f64>,
     pub is_open: bool,
     pub invocations: u64,
     pub calls: u64,
     pub roots: u64,
-    /// From the first root to the last one, ms.
+    /// Time from the first root to the last one, ms.
     pub duration_ms: f64,
-    /// Lines that are no rows.
+    /// Number of lines that are not valid rows.
     pub damaged: u64,
 }
 
@@ -57,14 +57,14 @@ pub struct RunFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Pairing {
     pub kind: PairingKind,
-    /// Pairs of roots, invocations and calls. 0 if unpaired.
+    /// Number of pairs of roots, invocations and calls. 0 if unpaired.
     pub roots: u64,
     pub invocations: u64,
     pub calls: u64,
     /// Roots of A that have no counterpart although B should have them.
     pub roots_only_a: u64,
     pub roots_only_b: u64,
-    /// Roots of one run outside the part that the other one replays. They are not compared.
+    /// Roots of one run outside of the part that the other run replays. They are not compared.
     pub roots_outside: u64,
     /// Roots that no HTTP request can repeat, such as jobs and messages. They are not compared.
     pub roots_not_replayable: u64,
@@ -73,14 +73,14 @@ pub struct Pairing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PairingKind {
-    /// Request by request: one run replays the other one, both replay a third one, or both have the same ids.
+    /// Requests are compared one by one: one run replays the other, or both replay a third run, or both have the same ids.
     Paired,
-    /// By module and endpoint.
+    /// Figures are compared by module and endpoint.
     #[default]
     Unpaired,
 }
 
-/// The answer.
+/// The verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Verdict {
@@ -88,14 +88,14 @@ pub enum Verdict {
     Same,
     /// At least one voter is outside its margin. The most important cause is first.
     Differs { causes: Vec<Cause> },
-    /// Neither was shown.
+    /// The runs were shown neither to be the same nor to differ.
     CannotTell { reasons: Vec<Undecided> },
-    /// The load driver was too late, so the runs had different arrivals for a reason that is not the workload.
+    /// The load driver was too late, so the arrivals of the runs differ for a reason other than the workload.
     Void { reason: String },
 }
 
 impl Verdict {
-    /// A few words for people.
+    /// A short text of the verdict.
     pub fn text(&self) -> &'static str {
         match self {
             Self::Same => "same",
@@ -106,26 +106,26 @@ impl Verdict {
     }
 }
 
-/// Why two runs differ.
+/// A reason for the verdict *differs*.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cause {
     pub topic: Topic,
     pub module: Option<String>,
     /// A sentence without a full stop.
     pub text: String,
-    /// Whether it is a fact of both runs, without chance.
+    /// Whether the difference is a fact, in which chance plays no part.
     pub is_exact: bool,
-    /// The difference in margins; `None` for an exact one.
+    /// The difference divided by its margin; `None` for an exact cause.
     pub margins: Option<f64>,
 }
 
-/// A voter that neither shows sameness nor a difference.
+/// A voter that shows neither sameness nor a difference.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Undecided {
     pub topic: Topic,
     pub module: Option<String>,
     pub reason: String,
-    /// Requests that the run would need for an answer.
+    /// Number of requests that the run would need for a decision.
     pub needed: Option<u64>,
 }
 
@@ -139,25 +139,26 @@ pub enum Topic {
     LatenessMax,
     /// Requests per second.
     ArrivalRate,
-    /// Deviation of a request's time from its place in the other run.
+    /// Deviation of a request's time from the time of its counterpart in the other run.
     ArrivalOffset,
     CallGraph,
     Statuses,
-    /// Requests that failed for want of a slot or of time.
+    /// Share of requests that failed because a queue was full or an answer was late.
     FailureShare,
     Slots,
-    /// Causes only: placement alone makes no difference of a workload.
+    /// Only as a cause: another placement alone is no difference of the workload.
     Placement,
     ServiceMean,
     CpuMean,
     /// Mean wait for a CPU within the service time.
     CpuWaitMean,
-    /// Mean time in which a slot was free, but its thread had no CPU yet. The simulator repeats it, so it explains no difference.
+    /// Mean time during which a slot was free but its thread had no CPU yet. The simulator uses recorded wake-ups, so it
+    /// explains no difference.
     WakeupMean,
     UnexplainedWaitP50,
     UnexplainedWaitP95,
     UnexplainedWaitP99,
-    /// Attributions only, as `ResponseP99` and those of waits.
+    /// Only in attributions, like `ResponseP99` and the figures of waits.
     ResponseMean,
     ResponseP50,
     ResponseP95,
@@ -217,7 +218,7 @@ pub fn of_module(name: &str, module: Option<&str>) -> String {
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     Ms,
-    /// From 0 to 1; its difference is in the same unit.
+    /// From 0 to 1. Differences have the same unit.
     Share,
     PerSecond,
     Count,
@@ -254,36 +255,36 @@ pub struct Voter {
     pub unit: Unit,
     pub a: Option<f64>,
     pub b: Option<f64>,
-    /// The part of `b - a` that the simulator explains by arrivals, services and slots. It does not count.
+    /// The part of `b - a` that the simulator explains by arrivals, services and slots. It does not count as a difference.
     pub explained: Option<f64>,
-    /// B minus A, without the explained part.
+    /// `b - a` without the explained part.
     pub difference: Option<f64>,
-    /// The largest difference that counts as none, in the same unit.
+    /// The largest difference that is ignored, in the same unit.
     pub margin: Option<f64>,
     /// 90 % interval of the difference: two one-sided tests at 5 %.
     pub interval: Option<[f64; 2]>,
-    /// The interval at Holm's level, by which *differs* is decided.
+    /// The interval at the level of Holm's method, which decides *differs*.
     pub adjusted: Option<[f64; 2]>,
-    /// Whether chance plays no part: a single difference counts.
+    /// Whether chance plays no part, so that a single difference counts.
     pub is_exact: bool,
     pub vote: Vote,
-    /// Why there is no answer, or what differs.
+    /// The reason why there is no decision, or a description of the difference.
     pub reason: Option<String>,
-    /// Pairs of requests, or requests of the shorter run.
+    /// Number of pairs of requests; if unpaired, number of requests of the shorter run.
     pub requests: u64,
-    /// Requests that would decide, if this is not decided.
+    /// Number of requests that would be enough for a decision, if there is none.
     pub needed: Option<u64>,
 }
 
 impl Voter {
-    /// How many margins the difference has. `None` without either.
+    /// The difference divided by the margin. `None` if either is missing.
     pub fn in_margins(&self) -> Option<f64> {
         let margin = self.margin.filter(|margin| *margin > 0.0)?;
         Some(self.difference?.abs() / margin)
     }
 }
 
-/// A row that only one run has, or that has another status in the other one.
+/// A row that only one run has, or that has different statuses in the two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GraphDifference {
     pub kind: GraphKind,
@@ -293,19 +294,19 @@ pub struct GraphDifference {
     pub module: String,
     /// Method and route.
     pub endpoint: String,
-    /// Module and endpoint in B, of [`GraphKind::OtherRequest`] only: the ones above are those in A.
+    /// Module and endpoint in B, only for [`GraphKind::OtherRequest`]. `module` and `endpoint` are then those in A.
     pub module_b: Option<String>,
     pub endpoint_b: Option<String>,
     pub status_a: Option<String>,
     pub status_b: Option<String>,
     pub count: u64,
-    /// Whether it follows from a full queue or a missing answer in only one of the runs, or occurs in both directions.
+    /// Whether the difference can be chance: a full queue or a missing answer caused it, or it occurs in both directions.
     pub is_by_chance: bool,
     /// At most [`EXAMPLES_MAX`].
     pub examples: Vec<Example>,
 }
 
-/// Examples of a difference that are kept.
+/// Maximum number of examples that are kept for each difference.
 pub const EXAMPLES_MAX: usize = 3;
 
 /// The traces of one difference.
@@ -320,11 +321,11 @@ pub struct Example {
 pub enum GraphKind {
     RootOnlyA,
     RootOnlyB,
-    /// Both have the root, but at another module, or with another method or path.
+    /// Both runs have the root, but with another module, method or path.
     OtherRequest,
     CallOnlyA,
     CallOnlyB,
-    /// Both have the call, and only one has the invocation that answers it.
+    /// Both runs have the call, but only one has the invocation that answers it.
     AnswerOnlyA,
     AnswerOnlyB,
     Status,
@@ -345,19 +346,19 @@ impl GraphKind {
     }
 }
 
-/// A fact of the deployment that differs.
+/// A difference in the deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConfigurationDifference {
     /// [`Topic::Slots`] or [`Topic::Placement`].
     pub topic: Topic,
     pub module: String,
-    /// Such as `slots` or `queue limit`.
+    /// Name of the setting, such as `slots` or `queue limit`.
     pub what: &'static str,
     pub a: String,
     pub b: String,
 }
 
-/// A figure that is shown and does not vote.
+/// A figure that is shown but does not vote.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
     pub module: Option<String>,
@@ -366,11 +367,11 @@ pub struct Shown {
     pub unit: Unit,
     pub a: Option<f64>,
     pub b: Option<f64>,
-    /// A figure of both runs, such as a distance or a correlation.
+    /// A figure that describes both runs together, such as a distance or a correlation.
     pub both: Option<f64>,
 }
 
-/// The parts of one difference.
+/// The contributions to one difference.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Attribution {
     pub topic: Topic,
@@ -378,17 +379,17 @@ pub struct Attribution {
     /// Recorded figures, ms.
     pub a: f64,
     pub b: f64,
-    /// Shapley value of each exchanged part, ms.
+    /// Contribution (Shapley value) of each exchanged part, ms.
     pub parts: Vec<Part>,
-    /// Recorded difference minus the parts, ms.
+    /// Recorded difference minus all contributions, ms.
     pub residual: f64,
     /// The simulator's own error on each run, ms.
     pub simulator_error: [f64; 2],
-    /// Why there is no answer.
+    /// The reason why there is no attribution.
     pub cannot_tell: Option<String>,
 }
 
-/// A part of a difference.
+/// The contribution of one part.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
     /// `arrivals`, `services`, `slots` or `placement`.

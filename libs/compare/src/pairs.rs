@@ -1,4 +1,4 @@
-//! [`Paired`]: pairs of invocations and calls by module, in order of time, for the voters.
+//! [`Paired`]: pairs of invocations and of calls by module, in order of time. The voters of paired runs use them.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use crate::gather::{Names, Side};
 use crate::margins::Margins;
 use crate::pairing::{Pairs, receiver};
 
-/// Simulated times of a run: what its waits would be by its own arrivals, services and slots.
+/// Simulated times of a run, which follow from its own arrivals, services and slots.
 #[derive(Debug, Clone, Default)]
 pub struct Simulated {
-    /// By invocation, nanoseconds; [`crate::gather::UNKNOWN`] where the simulator has none.
+    /// Wait of each invocation, nanoseconds; [`crate::gather::UNKNOWN`] if it was not simulated.
     pub waits: Vec<i64>,
-    /// What waits add to a response, by call; only those of roots are known.
+    /// For each call: the part of its response that is waits. It is known only for roots.
     pub response_waits: Vec<i64>,
 }
 
-/// Two paired runs as the voters see them.
+/// Two paired runs, as input of the voters.
 pub struct Paired<'s> {
     pub a: &'s Side,
     pub b: &'s Side,
@@ -40,7 +40,7 @@ impl<'s> Paired<'s> {
         let [a, b] = sides;
         let mut by_module: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
         for &(of_a, of_b) in &pairs.invocations {
-            // Pairs have the same module: calls are matched by it.
+            // Both invocations have the same module, because calls are matched by module.
             let module = a.rows.invocations[of_a as usize].module;
             by_module.entry(module).or_default().push((of_a, of_b));
         }

@@ -1,4 +1,4 @@
-//! [`shown`]: figures that are shown and do not vote.
+//! [`shown`]: figures that are shown but do not vote.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use crate::model::{Shown, Unit};
 use crate::statistics::distance::{correlation, kolmogorov_smirnov, smape};
 use crate::statistics::mean;
 
-/// Intervals of time in which the busy slots of both runs are compared.
+/// Number of time intervals for which the busy slots of both runs are compared.
 const INTERVALS: usize = 100;
 const NS_PER_MS: f64 = 1e6;
 /// The lowest status that counts as an error.
 const ERROR_STATUS: i32 = cctf_proto::cctf::ERROR_STATUS as i32;
 
-/// What is shown of a module of one run.
+/// The figures of a module in one run.
 #[derive(Debug, Default)]
 struct Module {
     waits: Vec<f64>,
@@ -23,7 +23,7 @@ struct Module {
     bytes_in: Mean,
     bytes_out: Mean,
     network: Mean,
-    /// Busy time by interval, ns.
+    /// Busy time in each interval, ns.
     busy: Vec<f64>,
 }
 
@@ -46,7 +46,7 @@ impl Mean {
     }
 }
 
-/// The figures of all modules that either run has. `is_paired` says whether the arrivals of both runs are the same.
+/// The figures of all modules. `is_paired` states whether both runs have the same arrivals.
 pub fn shown(sides: &[Side; 2], names: &Names, is_paired: bool) -> Vec<Shown> {
     let [mut a, mut b] = [&sides[0], &sides[1]].map(modules);
     let all: BTreeSet<u32> = a.keys().chain(b.keys()).copied().collect();

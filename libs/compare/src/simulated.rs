@@ -1,4 +1,4 @@
-//! [`simulate`]: the waits that a run's own arrivals, services and slots lead to, and what they add to root responses.
+//! [`simulate`]: the waits that follow from a run's own arrivals, services and slots, and their part of root responses.
 
 use cctf_proto::cctf::{Milliseconds, Part, SpanId, SpanKind, TraceId};
 use foldhash::fast::FixedState;
@@ -11,14 +11,14 @@ use crate::gather::names::FixedMap;
 use crate::gather::{Call, Invocation, Names, Outcome as Ended, Side, UNKNOWN, known};
 use crate::pairs::Simulated;
 
-/// The load of both runs.
+/// The loads of both runs.
 pub type Both = [Load; 2];
 
-/// Timestamps of a simulated run are at most this far from 1970, and all durations together are at most as long, ns. Then no
-/// simulated time overflows: it suffices for four million requests of nine minutes each.
+/// Maximum distance of timestamps from 1970, and maximum sum of all durations, ns. With these bounds, no simulated time
+/// overflows. They are enough for four million requests of nine minutes each.
 const TIME_MAX: i64 = 1 << 61;
 
-/// Runs that cannot be simulated.
+/// The reason why runs cannot be simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
     #[error(transparent)]
@@ -27,7 +27,7 @@ pub enum SimulationError {
     Times { run: String },
 }
 
-/// The load of both runs from their rows, on two threads.
+/// Builds the loads of both runs from their rows, on two threads.
 ///
 /// # Errors
 /// If an inventory cannot be read, or a run has too many rows.
@@ -43,7 +43,7 @@ pub fn loads(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Resu
     }
 }
 
-/// The files are not read again: the compact rows have all that the plan needs.
+/// Builds the load of a run. The files are not read again, because the compact rows have all fields that the plan needs.
 fn load_of((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Load, SimulationError> {
     let mut collector = Collector::default();
     let too_many = |too_many| WorkError::TooMany {
@@ -64,7 +64,7 @@ fn load_of((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Lo
     let parts = run.parts_from(first).map_err(WorkError::from)?;
     plan::work::stations(run, &parts, &mut collector).map_err(WorkError::from)?;
     let recorded = collector.finish().map_err(too_many)?;
-    // CPU times are a part of own times, and no station needs to know which.
+    // CPU times are parts of own times. The simulator does not need to know which parts.
     let plan = Plan::unchecked(recorded, Span::ALL, &Regressed::default());
     Ok(load(&plan))
 }
@@ -87,7 +87,7 @@ fn has_plausible_times(side: &Side) -> bool {
     sum <= i128::from(TIME_MAX)
 }
 
-/// The fields that the plan reads.
+/// The fields of an invocation that the plan reads.
 fn invocation<'n>(row: &Invocation, names: &'n Names) -> InvocationRow<'n> {
     let ms = |ns: i64| known(ns).map(Milliseconds::from_ns);
     let queue_ns = |wait: i64| wait.saturating_add(row.wakeup_ns);
@@ -102,7 +102,7 @@ fn invocation<'n>(row: &Invocation, names: &'n Names) -> InvocationRow<'n> {
         node: names.text(row.node),
         method: None,
         route: Some(names.text(row.endpoint)),
-        // A station treats all kinds alike.
+        // The simulator treats all kinds alike.
         kind: SpanKind::Server,
         enqueue: Milliseconds::from_ns(row.enqueue_ns),
         end: Milliseconds::from_ns(row.end_ns),
@@ -121,12 +121,12 @@ fn invocation<'n>(row: &Invocation, names: &'n Names) -> InvocationRow<'n> {
         error: None,
         is_failed: row.is_failed,
         is_orphan: row.is_orphan,
-        // The rows of a side count them.
+        // The comparison already counts sampled rows.
         is_sampled: false,
     }
 }
 
-/// The fields that the plan reads.
+/// The fields of a call that the plan reads.
 fn call<'n>(row: &Call, names: &'n Names) -> CallRow<'n> {
     CallRow {
         trace_id: row.trace_id,
@@ -149,10 +149,11 @@ fn call<'n>(row: &Call, names: &'n Names) -> CallRow<'n> {
     }
 }
 
-/// Simulates both runs, and says for which modules the simulated waits are not the recorded ones. The loads stay as they are.
+/// Simulates both runs. Also returns a sentence for each module whose simulated waits deviate from the recorded ones. The loads
+/// stay unchanged.
 ///
-/// What waits add to a response is the response with the recorded slots minus the one with a slot for every request. Everything
-/// else in it, such as services, the network and external calls, is the same in both, and stays unexplained.
+/// The part of waits in a response is the response with the recorded slots minus the response with a slot for every request.
+/// Everything else, such as services, the network and external calls, is the same in both simulations, so it stays unexplained.
 pub fn simulate(loads: &mut Both, sides: &[Side; 2]) -> ([Simulated; 2], Vec<String>) {
     let outcomes = on_two_threads(loads);
     let mut notes = Vec::new();
@@ -190,14 +191,15 @@ fn slots_of(load: &Load) -> Vec<Option<u32>> {
     instances.map(|instance| instance.station.slots).collect()
 }
 
-/// No request waits for a slot, and each still needs its set-up time. A run has fewer requests than this many slots.
+/// Gives each station so many slots that no request waits. Each request still needs its set-up time. A run has fewer requests
+/// than this number of slots.
 fn with_a_slot_for_all(load: &mut Load) {
     for instance in &mut load.names.instances {
         instance.station.slots = instance.station.slots.map(|_| u32::MAX);
     }
 }
 
-/// With the failures of the rows: whether a queue is full can depend on microseconds, and changes all waits behind it.
+/// Simulates with recorded failures. Whether a queue is full can depend on microseconds, and it changes all later waits.
 fn on_two_threads([a, b]: &Both) -> [Vec<Outcome>; 2] {
     let (of_a, of_b) = std::thread::scope(|scope| {
         let of_a = scope.spawn(|| simulate_with(a, Failures::AsRecorded));
@@ -210,7 +212,7 @@ fn on_two_threads([a, b]: &Both) -> [Vec<Outcome>; 2] {
     }
 }
 
-/// A sentence for each module whose simulated waits are not the recorded ones.
+/// A sentence for each module whose simulated waits deviate from the recorded ones.
 fn misfits(run: &str, load: &Load, outcomes: &[Outcome]) -> Vec<String> {
     let fits = plan::stations::fits(load, outcomes);
     let bad = fits.iter().filter(|fit| !fit.is_good());
@@ -250,7 +252,7 @@ fn is_served(outcome: &Outcome) -> bool {
     outcome.state == State::Served
 }
 
-/// Waits by the rows of a side.
+/// The waits of a run, in the order of its rows.
 fn waits(load: &Load, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
     let numbers = ids(load.visits.iter().map(|visit| (visit.trace_id, visit.span_id)));
     let wait = |row: &Invocation| {
@@ -262,7 +264,7 @@ fn waits(load: &Load, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
     rows.map(|row| wait(row).unwrap_or(UNKNOWN)).collect()
 }
 
-/// Responses of the roots at their receivers, by the calls of a side.
+/// The responses of the roots, measured at their receivers, by call.
 fn responses(roots: &[(u32, u32)], outcomes: &[Outcome], side: &Side) -> Vec<i64> {
     let mut found = vec![UNKNOWN; side.rows.calls.len()];
     for &(root, visit) in roots {

@@ -1,4 +1,5 @@
-//! [`too_short`]: the modules for whose queue a run is too short. [`Load`]: how long it is for that of a module.
+//! [`too_short`]: finds the modules for whose queue a run is too short. [`Load`]: the length of a run in relation to a module's
+//! queue.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
         let is_released = *released
             .entry(row.module)
             .or_insert_with(|| is_released(row.module));
-        // A released slot is free during calls.
+        // A released slot is free during calls, so calls do not count.
         let busy = if is_released {
             side.tree.own_ns(&side.rows, number as u32)
         } else {
@@ -66,7 +67,7 @@ fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
 }
 
 impl Load {
-    /// Whether the run is shorter than so many relaxation times.
+    /// Returns the needed length if the run is shorter than this number of relaxation times.
     fn too_short(&self, relaxations_min: f64) -> Option<TooShort> {
         let relaxations = self
             .relaxations
@@ -74,7 +75,7 @@ impl Load {
         let needed = if relaxations > 0.0 {
             (self.requests as f64 * relaxations_min / relaxations).ceil() as u64
         } else {
-            // An overloaded queue never settles, however long the run is.
+            // An overloaded queue never reaches a steady state, however long the run is.
             NEVER
         };
         Some(TooShort {

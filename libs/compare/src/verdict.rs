@@ -1,8 +1,8 @@
-//! [`verdict`]: the answer that follows from all votes, with its causes in order.
+//! [`verdict`]: derives the verdict from all votes, and sorts its causes.
 
 use crate::model::{Cause, ConfigurationDifference, Topic, Undecided, Unit, Verdict, Vote, Voter};
 
-/// Causes that are differences in configuration. They explain a verdict, and do not vote.
+/// Differences in configuration, as causes. They explain a verdict, but do not vote.
 fn context(configuration: &[ConfigurationDifference]) -> impl Iterator<Item = Cause> {
     let placed = configuration
         .iter()
@@ -19,7 +19,7 @@ fn context(configuration: &[ConfigurationDifference]) -> impl Iterator<Item = Ca
     })
 }
 
-/// The answer. If the driver was late, it is `void`. One voter is enough for `differs`; `same` needs all of them.
+/// The verdict. It is `void` if the driver was late. One voter is enough for `differs`; `same` needs all voters.
 pub fn verdict(voters: &[Voter], configuration: &[ConfigurationDifference]) -> Verdict {
     let is_lateness = |voter: &&Voter| matches!(voter.topic, Topic::LatenessP99 | Topic::LatenessMax);
     let differs = |voter: &&Voter| voter.vote == Vote::Differs;
@@ -31,7 +31,7 @@ pub fn verdict(voters: &[Voter], configuration: &[ConfigurationDifference]) -> V
     let mut causes: Vec<Cause> = voters.iter().filter(differs).map(cause).collect();
     if !causes.is_empty() {
         causes.sort_by(order);
-        // This cause explains why a voter differs. By itself, it is no difference.
+        // A difference in configuration is only added if a voter differs, because by itself it does not change the verdict.
         causes.extend(context(configuration));
         return Verdict::Differs { causes };
     }
@@ -58,7 +58,8 @@ pub fn verdict(voters: &[Voter], configuration: &[ConfigurationDifference]) -> V
     }
 }
 
-/// The order of causes: first call graph, statuses and slots, then what is measured. Among these, by the difference divided by the margin.
+/// The order of causes. Call graph, statuses and slots come first, then measured figures, sorted by the difference divided by
+/// the margin.
 fn order(left: &Cause, right: &Cause) -> std::cmp::Ordering {
     let distance = |cause: &Cause| cause.margins.unwrap_or(f64::INFINITY);
     right
@@ -85,7 +86,7 @@ fn cause(voter: &Voter) -> Cause {
     }
 }
 
-/// Both figures and the difference in percent.
+/// Both figures, with the difference in percent.
 fn text(voter: &Voter) -> String {
     let name = voter.topic.text_of(voter.module.as_deref());
     let [Some(a), Some(b), Some(difference)] = [voter.a, voter.b, voter.difference] else {

@@ -101,7 +101,7 @@ impl Forwarder {
         }
     }
 
-    /// Makes a call with a span below the request's. A failure appears only in the report and in the span.
+    /// Makes a call, with a span that is a child of the request's span. A failure appears only in the report and in the span.
     pub async fn call(&self, call: Call, trace: &RequestTrace) -> NextReport {
         let method = if is_called_by_get(call.next.path()) {
             "GET"

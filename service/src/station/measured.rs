@@ -11,9 +11,9 @@ use crate::meter::{self, Reading};
 /// Whether the polling thread also runs other requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thread {
-    /// No others: a held slot. Run-queue delay between polls is then also charged to this request.
+    /// A thread for one request at a time: a held slot. Run-queue delay between polls is then also charged to this request.
     Own,
-    /// Others, too: only time within polls is charged to this request.
+    /// A thread for several requests. Only time within polls is charged to this request.
     Shared,
 }
 
@@ -22,7 +22,7 @@ pub enum Thread {
 pub struct Spent {
     /// CPU time and run-queue delay of its polls.
     pub used: Reading,
-    /// Time between polls, nanoseconds, without run-queue delay of the own thread.
+    /// Time between polls, nanoseconds. On a thread of its own, it does not include run-queue delay.
     pub waiting_ns: u64,
 }
 

@@ -60,12 +60,12 @@ pub struct Finished {
     pub done: Done,
 }
 
-/// Work for a slot that no endpoint does: the plan of a stand-in.
+/// Work for a slot that does not come from an endpoint: the plan of a stand-in.
 pub trait Task: Send {
     /// Works on the slot's thread. Returns none if the request has released its slot.
     fn run(self: Box<Self>, begin: Begin) -> Option<Finished>;
 
-    /// Gives up, because the queue is full.
+    /// Refuses the request, because the queue is full.
     fn refuse(self: Box<Self>) -> Ticket;
 }
 

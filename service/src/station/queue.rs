@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 /// requests are refused.
 pub const SUSPENDED_MAX: usize = 4096;
 
-/// A queue. Its limit counts waiting items, without those that an idle slot is about to take.
+/// A queue. Its limit applies to waiting items, except those that an idle slot is about to take.
 pub struct Queue<T> {
     state: Mutex<State<T>>,
     limit: usize,
@@ -21,8 +21,8 @@ pub struct Queue<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken<T> {
     pub item: T,
-    /// Time since which a slot had been free for it. Items get free slots in the order in which these became free, regardless
-    /// of which thread takes the item.
+    /// Time since which a slot had been free for it. The item gets the slot that has been free longest, even if the thread of
+    /// another slot takes the item.
     pub free_since_ns: u64,
 }
 
@@ -78,7 +78,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Registers an item that releases its slot and returns through [`Queue::resume`].
+    /// Counts an item that releases its slot and will return through [`Queue::resume`].
     pub fn suspend(&self) {
         self.lock().suspended += 1;
     }
@@ -96,7 +96,8 @@ impl<T> Queue<T> {
     /// Marks the calling slot as free since a time. Returns the oldest waiting item.
     pub fn release(&self, free_since_ns: u64) -> Option<Taken<T>> {
         let mut state = self.lock();
-        // Usually the end. Rarely, another slot has read the clock later but gets the lock earlier.
+        // Usually, the new time is the latest, so it goes to the end. Rarely, another slot read the clock later but got the
+        // lock earlier.
         let index = state
             .free_since_ns
             .partition_point(|other| *other <= free_since_ns);

@@ -106,7 +106,7 @@ pub fn span(span: &SpanData, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     bytes(field::SCOPE_SPANS_SPANS, scratch, out);
 }
 
-/// Spans with events, links or arrays, which this service does not create.
+/// Whether a span has events, links or arrays. This service does not create such spans; the library encodes them.
 fn needs_library(span: &SpanData) -> bool {
     let has_array = span
         .attributes

@@ -1,4 +1,5 @@
-//! [`Endpoint`], [`CallSpan`] and [`Outcome`]: the spans of a stand-in, which report what was recorded, not the transport of plans.
+//! [`Endpoint`], [`CallSpan`] and [`Outcome`]: the spans of a stand-in. They report the recorded requests, not the HTTP
+//! requests that carry plans.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::trace::Span;
 use standin::Kind;
 
-/// Most attributes of such a span; their list is allocated once.
+/// Maximum number of attributes of such a span. The list is allocated once, with room for all of them.
 const ATTRIBUTES_MAX: usize = 16;
 
 /// The endpoint of an invocation, as recorded.
@@ -34,14 +35,14 @@ pub struct CallSpan {
 /// The result of an invocation or a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Of HTTP, or below 100 of a remote procedure call; `None`: none was reported.
+    /// Status of HTTP, or a gRPC code (below 100); `None` if none was reported.
     pub status: Option<u16>,
     pub error: Option<Arc<str>>,
     pub is_failed: bool,
 }
 
 impl Endpoint {
-    /// A span without start, with the attributes that are known at the arrival.
+    /// A span without a start time, with the attributes that are known at the arrival.
     pub fn span(&self, body_bytes: u64) -> SpanBuilder {
         let mut attributes = Vec::with_capacity(ATTRIBUTES_MAX);
         let [method, path] = names(self.is_rpc);
@@ -55,7 +56,7 @@ impl Endpoint {
             span_kind: Some(match self.kind {
                 Kind::Server => SpanKind::Server,
                 Kind::Consumer => SpanKind::Consumer,
-                // A span of a caller's kind would be a call, not an invocation.
+                // A span with a caller's kind would be counted as a call, not as an invocation.
                 Kind::Internal | Kind::Client | Kind::Producer => SpanKind::Internal,
             }),
             name: name(self.method.as_ref(), self.route.as_ref()).into(),
@@ -66,7 +67,7 @@ impl Endpoint {
 }
 
 impl CallSpan {
-    /// A span without start.
+    /// A span without a start time.
     pub fn span(&self) -> SpanBuilder {
         let mut attributes = Vec::with_capacity(ATTRIBUTES_MAX);
         let [method, path] = names(self.is_rpc);
@@ -92,7 +93,7 @@ impl CallSpan {
 }
 
 impl Outcome {
-    /// Sets the attributes of a result. `bytes`: size of the answer.
+    /// Sets the attributes of a result. `bytes` is the size of the answer.
     pub fn report(&self, span: &mut Span, bytes: Option<u64>) {
         if let Some(status) = self.status {
             let key = match status {

@@ -41,7 +41,7 @@ pub fn describe(settings: &Settings) -> Resource {
     from_variables(settings).with_attributes(attributes).build()
 }
 
-/// Sets the names of module and instance that [`describe`] would choose, so that others can report them, too.
+/// Sets the names of module and instance to those that [`describe`] chooses, so that other parts report the same names.
 pub fn set_names(settings: &mut Settings) {
     let from_environment = from_variables(settings).build();
     let set = |key: &'static str| {
@@ -154,7 +154,7 @@ fn cpu_score_mib_per_s() -> f64 {
         std::hint::black_box(Sha256::digest(&block));
         blocks += 1;
     }
-    // Per CPU time, so that a busy host does not look slow.
+    // Divided by CPU time, not by elapsed time, so that a busy host does not look slow.
     let seconds = (thread_cpu_ns() - started_cpu_ns).max(1) as f64 / 1e9;
     f64::from(blocks) * SCORE_BLOCK_BYTES as f64 / MIB / seconds
 }

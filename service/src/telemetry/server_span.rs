@@ -18,7 +18,7 @@ use crate::clock::system_time;
 use crate::context::Origin;
 use crate::meter::Reading;
 
-/// Maximum number of attributes of a SERVER span; their list is allocated once.
+/// Maximum number of attributes of a SERVER span. The list is allocated once, with room for all of them.
 const ATTRIBUTES_MAX: usize = 20;
 
 /// A request's properties at its arrival.
@@ -60,7 +60,7 @@ pub struct Times {
 pub struct RequestTrace {
     span: Option<Span>,
     origin: Origin,
-    /// The result that the span reports instead of the answer's, of a planned request.
+    /// For a planned request: the result that the span reports, in place of the result of the HTTP answer.
     planned: Option<Box<Outcome>>,
 }
 

@@ -1,4 +1,4 @@
-//! [`attribute`]: simulates the mixtures of two runs and averages the contributions of their parts.
+//! [`attribute`]: simulates mixtures of two runs, and computes how much each part contributes to their differences.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,16 +12,17 @@ use super::partners::Partners;
 use super::shapley;
 use crate::model::{Attribution, Part};
 
-/// The parts, in the order of their bits in a set.
+/// The parts that are exchanged between the runs. The order is that of their bits in a set.
 pub const PARTS: [&str; 4] = ["arrivals", "services", "slots", "placement"];
 
-/// Maximum number of invocations that all threads simulate at the same time: with some 500 bytes for each with its calls, they need 4 GB.
+/// Maximum number of invocations that all threads simulate at the same time. An invocation with its calls takes some 500 bytes,
+/// so this needs 4 GB.
 const ROWS_AT_ONCE_MAX: usize = 8_000_000;
 
-/// Attributes the differences of root responses, and of the waits of each module that reports its queue.
+/// Attributes the differences in root responses, and in the waits of each module that reports its queue, to the parts.
 ///
-/// The simulator needs some 500 bytes for each invocation on each thread, and simulates each set of parts that differ: at most 16.
-/// So long runs get fewer threads.
+/// A simulation is needed for each set of differing parts, at most 16. Each thread needs some 500 bytes for each invocation, so
+/// long runs get fewer threads.
 pub fn attribute(partners: &Partners<'_>, threads: usize) -> Vec<Attribution> {
     let [a, b] = partners.loads;
     let base = mix(partners, Mixture::from_set(0));
@@ -70,7 +71,7 @@ fn threads_for(rows: usize, threads: usize) -> usize {
     threads.min(ROWS_AT_ONCE_MAX / rows.max(1)).max(1)
 }
 
-/// The figures of each set of players: bit `i` stands for player `i`.
+/// The figures of each set of players. A player is a part that differs; bit `i` of a set stands for player `i`.
 fn simulate_sets(partners: &Partners<'_>, players: &[usize], threads: usize) -> Vec<Figures> {
     let sets: Vec<OnceLock<Figures>> = (0..1_usize << players.len()).map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
@@ -100,7 +101,7 @@ fn simulate_sets(partners: &Partners<'_>, players: &[usize], threads: usize) -> 
         .collect()
 }
 
-/// Why the simulator does not describe one of the runs.
+/// The reason why the simulator does not describe one of the runs, if it does not.
 fn cannot_tell(loads: [&Load; 2], fits: [Pair; 2]) -> Option<String> {
     for ((name, load), fit) in ["A", "B"].into_iter().zip(loads).zip(fits) {
         if load.notes.sampled > 0 {

@@ -1,8 +1,8 @@
-//! [`is_different`]: whether two loads ask anything else of their stations.
+//! [`is_different`]: whether two loads differ in anything that affects a simulation.
 
 use plan::stations::{Arrival, Call, Load, Visit, Wait};
 
-/// Whether anything differs that the simulator uses. Ids and recorded waits do not count.
+/// Whether anything differs that the simulator uses. Ids and recorded waits are ignored.
 pub fn is_different(a: &Load, b: &Load) -> bool {
     let stations = |load: &Load| -> Vec<_> {
         let instances = load.names.instances.iter();

@@ -7,7 +7,7 @@ use plan::work::Waited;
 
 use crate::model::Topic;
 
-/// A figure: root responses come first.
+/// Identifies a figure. Figures of root responses sort first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub module: Option<String>,
@@ -26,7 +26,7 @@ const RESPONSES: [Topic; 4] = [
 const WAITS: [Topic; 4] = [Topic::WaitMean, Topic::WaitP50, Topic::WaitP95, Topic::WaitP99];
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 
-/// The figures of the rows. Requests that a full queue refused have no wait, and a root that was refused no response.
+/// The recorded figures. A request that a full queue refused counts in no wait, and a refused root counts in no response.
 pub fn recorded(load: &Load) -> Figures {
     let of_visit = |index: usize| {
         let visit = &load.visits[index];

@@ -1,11 +1,11 @@
-//! [`mix`]: the load of a run that has some parts of A and the others of B.
+//! [`mix`]: builds the load of a mixture, which has some parts of run A and the other parts of run B.
 
 use plan::stations::{Arrival, Load, Visit, Wait};
 use plan::work::NONE;
 
 use super::partners::Partners;
 
-/// Where each part comes from: 0 for A, 1 for B.
+/// The run that each part comes from: 0 for A, 1 for B.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mixture {
     pub arrivals: usize,
@@ -14,12 +14,12 @@ pub struct Mixture {
     pub placement: usize,
 }
 
-/// Purposes of random choices, so that they are independent.
+/// Keys for random choices. Choices with different keys are independent.
 const SERVICE: u64 = 0;
 const WAY: u64 = 1;
 
 impl Mixture {
-    /// The parts whose bits are set come from B.
+    /// The mixture whose parts come from B if their bits are set, and otherwise from A.
     pub fn from_set(set: usize) -> Self {
         let bit = |part: usize| set >> part & 1;
         Self {
@@ -31,10 +31,10 @@ impl Mixture {
     }
 }
 
-/// Builds the load of a mixture. Times count from the first arrival.
+/// Builds the load of a mixture. Times are relative to the first arrival.
 ///
-/// A request keeps its own services if the other run has no counterpart, and then also its own place if the other run has no such module.
-/// Without pairs, instances take turns.
+/// A request without a counterpart in the other run keeps its own services. It also keeps its own placement if the other run
+/// lacks its module. Without paired requests, instances take turns.
 pub fn mix(partners: &Partners<'_>, mixture: Mixture) -> Load {
     let mut builder = Builder::new(partners, mixture);
     let source = partners.loads[mixture.arrivals];
@@ -71,11 +71,12 @@ struct Builder<'p, 'w> {
     partners: &'p Partners<'w>,
     mixture: Mixture,
     load: Load,
-    /// For each instance of A, then of B: its number in the mixture, if it is there as it is.
+    /// For each instance of A, then of B: its number in the mixture, if it is part of it unchanged.
     instances: [Vec<Option<u32>>; 2],
-    /// For each module of the side that does not give the placement: how many requests were placed in turns.
+    /// For each module of the run that does not give the placement: the number of requests that were assigned to instances in
+    /// turn.
     turns: Vec<usize>,
-    /// Invocations whose calls are to be added: in their run, and in the mixture.
+    /// Invocations whose calls must still be added, as pairs of their number in their run and in the mixture.
     open: Vec<(u32, u32)>,
 }
 
@@ -105,7 +106,7 @@ impl<'p, 'w> Builder<'p, 'w> {
         }
     }
 
-    /// Adds a visit of a run with everything below it.
+    /// Adds a visit of a run, and all visits that it causes.
     fn add_tree(&mut self, side: usize, root: u32) -> u32 {
         let added = self.add_visit(side, root, NONE);
         while let Some((visit, number)) = self.open.pop() {
@@ -168,7 +169,7 @@ impl<'p, 'w> Builder<'p, 'w> {
         }
     }
 
-    /// The same wait for the calls that stand for those of a run.
+    /// Copies a wait. `moved` maps calls of the run to calls of the mixture.
     fn add_wait(&mut self, run: &Load, wait: Wait, moved: impl Fn(u32) -> u32) -> Wait {
         let first = self.load.waits_for.len() as u32;
         let waits_for = run.waits_for[wait.places()].iter();
@@ -176,7 +177,7 @@ impl<'p, 'w> Builder<'p, 'w> {
         Wait { first, ..wait }
     }
 
-    /// The time on the network, there and back, that a call has in the run of the placement.
+    /// The network times of a call, there and back, in the run that gives the placement.
     fn way(&self, side: usize, call: usize) -> Option<(i64, i64)> {
         let (run, other) = (
             self.partners.loads[side],
@@ -196,7 +197,7 @@ impl<'p, 'w> Builder<'p, 'w> {
         Some((found.out_ns, found.back_ns))
     }
 
-    /// The instance that a visit of run `side` is placed on.
+    /// The instance on which a visit of run `side` is placed.
     fn instance(&mut self, side: usize, visit: u32) -> u32 {
         let run = self.partners.loads[side];
         let instance = run.visits[visit as usize].instance;
@@ -219,7 +220,7 @@ impl<'p, 'w> Builder<'p, 'w> {
         self.add_instance(side, instance)
     }
 
-    /// An instance of a module that the run of the placement does not have.
+    /// Adds an instance of a module that the run which gives the placement does not have.
     fn add_instance(&mut self, side: usize, instance: u32) -> u32 {
         let run = self.partners.loads[side];
         let original = &run.names.instances[instance as usize];

@@ -1,17 +1,17 @@
-//! [`attribute`]: how much of the differences between two runs follows from their arrivals, services, slots and placement.
+//! [`attribute`]: how much of the differences between two runs is caused by their arrivals, services, slots and placement.
 //!
-//! The station simulator runs A and B, and mixtures of both: B's slots with everything else of A, and so on. What a part
-//! contributes depends on which other parts were exchanged before it, so its contribution is averaged over all orders (Shapley, 1953).
-//! The parts add up to the simulated difference. The rest of the recorded difference is the residual.
+//! The simulator runs A, B, and mixtures of both, such as A with B's slots. The contribution of a part depends on the parts
+//! that were exchanged before it. So it is averaged over all orders (Shapley, 1953). The contributions add up to the simulated
+//! difference. The recorded difference minus the simulated one is the residual.
 //!
-//! - **arrivals**: which requests come from outside, and when.
-//! - **services**: own times, calls and what they wait for, durations of calls without an invocation, wake-ups.
+//! - **arrivals**: the requests from outside, and their times.
+//! - **services**: own times, calls and the calls for which they wait, durations of calls without an invocation, wake-ups.
 //! - **slots**: slots, slot policy and queue limit of each module.
-//! - **placement**: instances, and the time on the network of each call.
+//! - **placement**: instances, and the network time of each call.
 //!
-//! Files: [`mixture`] builds the works of a mixture, with [`partners`], [`network`] and [`stations`]; [`figures`] are the values that are
-//! attributed; [`difference`] finds parts that differ; [`shapley`] averages. [`mod@attribute`] does all of it, and [`rows`] does so
-//! for two compared runs.
+//! - [`mixture`] builds the load of a mixture, with [`partners`], [`network`] and [`stations`].
+//! - [`figures`] computes the figures that are attributed; [`difference`] finds parts that differ; [`shapley`] averages.
+//! - [`mod@attribute`] combines them, and [`rows`] applies this to two compared runs.
 
 mod attribute;
 mod difference;

@@ -1,4 +1,4 @@
-//! [`Ways`]: times on the network between modules, for calls without a counterpart.
+//! [`Ways`]: recorded network times between modules, for calls that have no counterpart in the other run.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use plan::work::NONE;
 /// Numbers of the calling and of the called module.
 type Edge = (u32, u32);
 
-/// The calls of both runs by caller and callee.
+/// The calls of both runs, grouped by calling and called module.
 pub struct Ways {
-    /// For each run, its calls by their modules.
+    /// For each run, the calls between each pair of modules.
     edges: [BTreeMap<Edge, Vec<u32>>; 2],
 }
 
@@ -28,7 +28,7 @@ impl Ways {
         Self { edges }
     }
 
-    /// The calls of run `side` between the modules of a call of the other run.
+    /// The calls in run `side` between the same two modules as a call of the other run.
     pub fn like(&self, loads: [&Load; 2], side: usize, call: usize) -> &[u32] {
         let (own, other) = (loads[1 - side], loads[side]);
         let number = |module: u32| other.names.find_module(&own.names.modules[module as usize]);

@@ -1,4 +1,4 @@
-//! [`Partners`]: for each row of one run, the row of the other run that stands for it.
+//! [`Partners`]: for each row of one run, the row of the other run that takes its place in a mixture.
 
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
@@ -9,12 +9,12 @@ use plan::work::NONE;
 use super::network::Ways;
 use super::stations::Instances;
 
-/// Two runs, and what they have in common.
+/// Two runs, with the counterparts of their rows.
 pub struct Partners<'w> {
     pub loads: [&'w Load; 2],
-    /// For each visit of A, then of B, its counterpart or [`NONE`].
+    /// For each visit of A, then of B: its counterpart in the other run, or [`NONE`].
     visit: [Vec<u32>; 2],
-    /// For each visit, its arrival or [`NONE`].
+    /// For each visit: the arrival that it belongs to, or [`NONE`].
     arrival_of: [Vec<u32>; 2],
     /// For each endpoint of one run, the arrivals of the other one at the same endpoint.
     by_endpoint: [Vec<Vec<u32>>; 2],
@@ -25,8 +25,8 @@ pub struct Partners<'w> {
 }
 
 impl<'w> Partners<'w> {
-    /// With pairs of invocations, or without any: services are then drawn at random from the other run's requests to the same
-    /// endpoint. The seed determines them.
+    /// `pairs` are paired invocations. Without pairs, the services of a request are those of a random request to the same
+    /// endpoint in the other run. The seed determines the random choices.
     pub fn new(loads: [&'w Load; 2], pairs: Option<&[(u32, u32)]>, seed: u64) -> Self {
         let mut visit = loads.map(|load| vec![NONE; load.visits.len()]);
         for &(a, b) in pairs.unwrap_or_default() {
@@ -59,8 +59,8 @@ impl<'w> Partners<'w> {
         (partner != NONE).then_some(partner)
     }
 
-    /// The arrival in the other run that stands for an arrival: its counterpart, or without pairs one at the same endpoint that
-    /// `purpose` and the seed choose.
+    /// The arrival in the other run that takes the place of an arrival: its counterpart, if the runs are paired. Otherwise an
+    /// arrival at the same endpoint, which `purpose` and the seed select.
     pub fn of_arrival(&self, side: usize, arrival: u32, purpose: u64) -> Option<u32> {
         let visit = self.loads[side].arrivals[arrival as usize].visit;
         if self.is_paired {
@@ -73,10 +73,10 @@ impl<'w> Partners<'w> {
         Some(candidates[index])
     }
 
-    /// A number below `bound` that the seed and the keys determine; `None` if there is none.
+    /// A random number below `bound`, which the seed and the keys determine; `None` if `bound` is 0.
     pub fn random(&self, keys: [u64; 3], bound: usize) -> Option<usize> {
         let hash = FixedState::with_seed(self.seed).hash_one(keys);
-        // The upper half of a product is as uniform as the hash.
+        // The upper half of the product is as uniform as the hash.
         let scaled = u128::from(hash) * bound as u128;
         (bound > 0).then_some((scaled >> 64) as usize)
     }

@@ -12,11 +12,11 @@ use crate::gather::Side;
 use crate::gather::names::FixedMap;
 use crate::model::Attribution;
 
-/// Determines the random choices, so that the same runs give the same answer.
+/// Fixed seed of the random choices, so that the same runs always give the same result.
 const SEED: u64 = 1;
 
-/// Attributes the differences of two runs. `pairs` are invocations of both sides, or `None` if the runs are no replays. The loads have
-/// to be as they were read, each with its own network times.
+/// Attributes the differences of two runs. `pairs` are paired invocations, or `None` if the runs are not replays. The loads
+/// must be unchanged, each with its own network times.
 pub fn between(
     loads: &[Load; 2],
     sides: &[Side; 2],
@@ -35,7 +35,7 @@ pub fn between(
     attribute(&Partners::new([a, b], pairs.as_deref(), SEED), threads)
 }
 
-/// The visit of each invocation of a side.
+/// The visit of each invocation of a run.
 fn numbers(load: &Load, side: &Side) -> Vec<Option<u32>> {
     let hash = |trace: TraceId, span: SpanId| FixedState::default().hash_one((trace.0, span.0));
     let mut by_id = FixedMap::with_capacity_and_hasher(load.visits.len(), FixedState::default());
@@ -48,7 +48,7 @@ fn numbers(load: &Load, side: &Side) -> Vec<Option<u32>> {
     rows.map(|row| {
         let number = by_id.get(&hash(row.trace_id, row.span_id)).copied()?;
         let visit = &load.visits[number as usize];
-        // Two ids can have the same hash.
+        // Checks the ids, because two ids can have the same hash.
         (visit.trace_id == row.trace_id && visit.span_id == row.span_id).then_some(number)
     })
     .collect()

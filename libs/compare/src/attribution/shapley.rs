@@ -1,7 +1,8 @@
-//! [`values`]: Shapley values of a game that is given as the value of each set of players.
+//! [`values`]: the Shapley values of a game, from the value of each set of players.
 
-/// The contribution of each player, averaged over the orders in which players join. `sets[s]` is the value of the players whose bits
-/// are set in `s`; there are 2^n of them. The contributions add up to the value of all players minus that of none.
+/// The contribution of each player, averaged over all orders in which players can join. `sets[s]` is the value of the players
+/// whose bits are set in `s`, so there are 2^n sets. The contributions add up to the value of all players minus the value of
+/// none.
 pub fn values(sets: &[f64]) -> Vec<f64> {
     let players = sets.len().trailing_zeros();
     let weights = weights(players);
@@ -14,7 +15,7 @@ pub fn values(sets: &[f64]) -> Vec<f64> {
     (0..players).map(value).collect()
 }
 
-/// The share of orders in which a given player joins exactly after a given set of so many others.
+/// The share of orders in which a given player joins right after a given set of players, by the size of this set.
 fn weights(players: u32) -> Vec<f64> {
     let factorial = |number: u32| (1..=number).map(f64::from).product::<f64>();
     (0..players)
@@ -27,7 +28,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The definition: the mean over all orders.
+    /// Computes the values by their definition: the mean over all orders.
     fn by_orders(sets: &[f64], players: usize) -> Vec<f64> {
         fn orders(left: Vec<usize>, order: &mut Vec<usize>, on_order: &mut dyn FnMut(&[usize])) {
             if left.is_empty() {

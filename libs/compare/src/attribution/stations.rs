@@ -1,4 +1,4 @@
-//! [`Instances`]: which instance of one run stands for an instance of the other one.
+//! [`Instances`]: finds the instance in one run that corresponds to an instance in the other.
 
 use plan::stations::Load;
 use plan::work::Station;
@@ -7,7 +7,7 @@ use plan::work::Station;
 pub struct Instances {
     /// For each run, the instances of each module.
     of_module: [Vec<Vec<u32>>; 2],
-    /// For each run, the number that each module has in the other one.
+    /// For each run: the number of each of its modules in the other run.
     other: [Vec<Option<u32>>; 2],
 }
 
@@ -31,14 +31,14 @@ impl Instances {
         }
     }
 
-    /// The instances in the other run of the module of an instance.
+    /// The instances of the same module in the other run.
     pub fn others(&self, load: &Load, side: usize, instance: u32) -> &[u32] {
         let module = self.other[side][load.names.module_of(instance) as usize];
         module.map_or(&[], |module| &self.of_module[1 - side][module as usize])
     }
 
-    /// The station in the other run that an instance would be: the one with its id, else the one in the same place of its module's
-    /// instances. `None` if the other run does not have the module.
+    /// The station in the other run that corresponds to an instance: the one with the same id, or else the one at the same
+    /// index among the module's instances. `None` if the other run does not have the module.
     pub fn station(&self, loads: [&Load; 2], side: usize, instance: u32) -> Option<Station> {
         let others = self.others(loads[side], side, instance);
         let other = &loads[1 - side].names.instances;

@@ -1,4 +1,4 @@
-//! [`Chunk`]: the rows of some lines, with names of their own.
+//! [`Chunk`]: the rows of a block of lines. It has its own table of names, so that blocks can be read in parallel.
 
 use std::fmt::Write as _;
 
@@ -32,7 +32,8 @@ fn size(bytes: Option<u64>) -> i64 {
 }
 
 impl Chunk {
-    /// Reads lines of one file. `read` adds one line and returns whether it is a row. The last line of a growing file is skipped.
+    /// Reads a block of lines of one file. `read` adds one line, and returns whether it is a valid row. The last line of a
+    /// growing file is skipped.
     pub fn read(
         &mut self,
         lines: ChunkLines<'_>,
@@ -147,7 +148,7 @@ impl Chunk {
             original = self.rows.originals.len() as u32;
             self.rows.originals.push((trace, span));
         }
-        // The contract has no negative durations: such a request was not sent late.
+        // CCTF has no negative durations, so a request with a negative lateness counts as sent on time.
         let lateness = ns(row.lateness_ms);
         self.rows.early += u64::from(lateness != UNKNOWN && lateness < 0);
         let call = Call {
@@ -164,7 +165,7 @@ impl Chunk {
                     path: row.path.as_deref(),
                     query: None,
                     span_kind: row.kind,
-                    // Set when the modules are known.
+                    // This field is set later, when the modules are known.
                     is_background: false,
                     is_truncated: flags.has(Flag::Truncated),
                 },
@@ -194,7 +195,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// Replaces the numbers of this chunk by those of all rows.
+    /// Replaces the numbers of names in this chunk by numbers of the common table.
     pub fn rename(&mut self, numbers: &[u32], originals_before: u32) {
         let of = |number: u32| numbers.get(number as usize).copied().unwrap_or(NONE);
         let rename_outcome = |outcome: &mut Outcome| {

@@ -1,4 +1,4 @@
-//! [`Facts`]: what the `.json` files of a run state.
+//! [`Facts`]: the facts in the `.json` files of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use rundir::parts::Run;
 
 use super::read::CompareError;
 
-/// The replay and the deployment of a run.
+/// Facts about the replay and the deployment of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     pub run_id: String,
     pub replay_of: Option<String>,
-    /// 2 divides the recorded times by 2.
+    /// Factor by which recorded times were divided: 2 means twice as fast.
     pub replay_speed: Option<f64>,
-    /// Factor and method by which the number of requests or their rate was scaled.
+    /// Factor and method by which the load was scaled.
     pub replay_scale: Option<(f64, String)>,
     /// Beginning and end of the replayed part, nanoseconds after the first root of the recorded run.
     pub replay_from_ns: Option<i64>,
@@ -25,7 +25,7 @@ pub struct Facts {
     pub replay_limit: Option<u64>,
     /// `loopback` if the replay lacks the links of the recorded run.
     pub replay_network: Option<String>,
-    /// The simulator that computed the run.
+    /// Name of the simulator, if one computed this run.
     pub simulated_by: Option<String>,
     /// Random seed of the driver.
     pub seed: Option<u64>,
@@ -39,13 +39,13 @@ pub struct Facts {
 /// The instances of a module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deployment {
-    /// Slots, queue limit and slot policy of each instance, sorted. `None` where it was not reported.
+    /// Slots, queue limit and slot policy of each instance, sorted. `None` for values that were not reported.
     pub stations: Vec<(Option<u64>, Option<u64>, Option<String>)>,
     pub nodes: BTreeSet<String>,
 }
 
 impl Deployment {
-    /// All slots of the module; `None` if an instance does not report them.
+    /// Total number of slots of the module; `None` if one of its instances does not report them.
     pub fn slots(&self) -> Option<u64> {
         let mut slots = self.stations.iter().map(|station| station.0);
         slots.try_fold(0_u64, |sum, slots| Some(sum.saturating_add(slots?)))
@@ -53,7 +53,7 @@ impl Deployment {
 }
 
 impl Facts {
-    /// Reads the files of the last part that has them: its inventories contain everything that the run has had.
+    /// Reads the files of the last part that has them. Its inventories include everything from earlier parts.
     ///
     /// # Errors
     /// If a file cannot be read, or a `run_meta.json` is invalid.
@@ -98,7 +98,7 @@ impl Facts {
     }
 }
 
-/// `None` for a module without instances, such as a peer.
+/// `None` for a module without instances, such as an external peer.
 fn deployment(module: &Module<'_>) -> Option<(String, Deployment)> {
     let instances = module
         .instances

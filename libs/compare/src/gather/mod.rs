@@ -1,10 +1,11 @@
-//! [`Side`]: one of two runs: its rows in compact form, how they are connected, and what its `.json` files state.
+//! [`Side`]: one of the two compared runs. It has the rows in compact form, their connections, and the facts of the `.json`
+//! files.
 //!
-//! - [`names`]: texts by number, the same number in both runs.
-//! - [`rows`]: the rows; [`chunk`], [`read`]: lines of all parts, on all cores.
-//! - [`tree`]: calls with their invocations, and the roots.
+//! - [`names`]: a table of texts, with the same numbers in both runs.
+//! - [`rows`]: the rows; [`chunk`], [`read`]: read the lines of all parts on all cores.
+//! - [`tree`]: connects calls with invocations, and finds the roots.
 //! - [`facts`]: slots, instances, nodes and the replay.
-//! - [`side`]: all of it for one run.
+//! - [`side`]: combines these for one run.
 
 mod chunk;
 pub mod facts;

@@ -1,14 +1,15 @@
-//! [`Names`]: texts by number. Both runs share them, so that equal texts have equal numbers.
+//! [`Names`]: a table of texts. Both runs share it, so equal texts have equal numbers.
 
 use foldhash::HashMap;
 use foldhash::fast::FixedState;
 
-/// Maximum number of texts, and of their bytes. Paths without a route can be as many as requests; further texts count as [`OTHER`].
+/// Maximum number of texts, and of their total bytes. Without routes, each request can have another path. Further texts count
+/// as [`OTHER`].
 const NAMES_MAX: usize = 1 << 18;
 const NAME_BYTES_MAX: usize = 64 << 20;
-/// Stands for texts beyond the maximum.
+/// Name that replaces all texts beyond the maximum.
 pub const OTHER: &str = "(other)";
-/// A peer that is only known by its address.
+/// Name of all peers of which only the address is known.
 pub const EXTERNAL: &str = "(external)";
 
 /// The texts of both runs.
@@ -44,7 +45,7 @@ impl Names {
         self.numbers.get(text).copied()
     }
 
-    /// The number that each of another set's numbers has in this one.
+    /// Adds the texts of another table. Returns the number in this table for each number of the other one.
     pub fn adopt(&mut self, others: &Self) -> Vec<u32> {
         others.texts.iter().map(|text| self.number(text)).collect()
     }
@@ -58,10 +59,10 @@ impl Names {
     }
 }
 
-/// A hash map with the same order in every process.
+/// A hash map that iterates in the same order in every process.
 pub type FixedMap<K, V> = std::collections::HashMap<K, V, FixedState>;
 
-/// A peer as it would be named on another machine: without an address.
+/// The name of a peer without an address, because another machine would have another address.
 pub fn peer_of(peer: &str) -> &str {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let is_address = peer.parse::<std::net::IpAddr>().is_ok();

@@ -1,4 +1,4 @@
-//! [`read`]: reads the rows of a run with all its parts.
+//! [`read`]: reads the rows of all parts of a run.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,16 @@ use super::chunk::Chunk;
 use super::names::Names;
 use super::rows::Rows;
 
-/// Maximum number of invocations of a run. Each takes about 200 bytes, so that two runs with as many calls need less than 3 GiB.
+/// Maximum number of invocations of a run. An invocation takes about 200 bytes, so two runs with as many calls need less than 3
+/// GiB.
 pub const INVOCATIONS_MAX: usize = 4_000_000;
-/// Maximum number of calls of a run, for the same reason.
+/// Maximum number of calls of a run; see [`INVOCATIONS_MAX`] for the reason.
 pub const CALLS_MAX: usize = 8_000_000;
 
-/// Maximum number of modules of a run, each with six voters.
+/// Maximum number of modules of a run. Each has six voters.
 pub const MODULES_MAX: usize = 1_000;
 
-/// Two runs that cannot be compared.
+/// The reason why two runs cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     #[error(transparent)]
@@ -34,7 +35,7 @@ pub enum CompareError {
     #[error("cannot compare {}: {}", path.display(), nothing(*.damaged))]
     Empty {
         path: PathBuf,
-        /// Damaged lines.
+        /// Number of damaged lines.
         damaged: u64,
     },
     #[error("cannot compare {}: it has more than {max} rows of {file}; compare shorter runs", path.display())]
@@ -47,7 +48,7 @@ pub enum CompareError {
     TooManyModules { path: PathBuf },
 }
 
-/// Why a run has no invocations, and what to do.
+/// The sentence for a run without invocations, with a remedy.
 fn nothing(damaged: u64) -> String {
     if damaged == 0 {
         return "it has no invocations; choose a run with rows".to_owned();
@@ -56,7 +57,7 @@ fn nothing(damaged: u64) -> String {
     format!("it has no invocations, because {lines}; cctf validate lists them")
 }
 
-/// Bytes read so far, of all.
+/// Number of bytes read so far, and in total.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     pub done: u64,
@@ -67,9 +68,9 @@ pub struct Progress {
 pub struct Inputs {
     path: PathBuf,
     files: Vec<Input>,
-    /// Whether more rows may follow.
+    /// Whether the run has not ended, so that further rows may follow.
     pub is_open: bool,
-    /// Parts and files that are missing.
+    /// One sentence for each missing part or file.
     pub notes: Vec<String>,
 }
 
@@ -111,7 +112,7 @@ impl Inputs {
     }
 }
 
-/// Reads all rows. Their order is that of the files, whatever the number of threads.
+/// Reads all rows. They are in the order of the files, whatever the number of threads.
 ///
 /// # Errors
 /// If a file cannot be read, or the run has no or too many rows.

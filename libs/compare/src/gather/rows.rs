@@ -1,11 +1,11 @@
-//! [`Invocation`] and [`Call`]: rows with their names as numbers and their times in nanoseconds.
+//! [`Invocation`] and [`Call`]: compact rows, with numbers for names, and times in nanoseconds.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 use plan::roots::Clues;
 
-/// A time or size that the row does not state.
+/// Stands for a time or size that is missing in the row.
 pub const UNKNOWN: i64 = i64::MIN;
-/// An index that stands for none.
+/// An index that means "none".
 pub const NONE: u32 = u32::MAX;
 
 /// A known time or size.
@@ -13,16 +13,16 @@ pub fn known(value: i64) -> Option<i64> {
     (value != UNKNOWN).then_some(value)
 }
 
-/// How a request ended.
+/// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Outcome {
-    /// Nothing was reported.
+    /// The row reports neither a status nor an error.
     #[default]
     Silent,
     Status(i32),
-    /// A name: the class of an error, or a status that is not a number.
+    /// The number of a text: an error class, or a status that is not numeric.
     Text(u32),
-    /// The name of an error for want of an answer: a timeout or a broken connection.
+    /// The number of an error class for a missing answer, such as a timeout or a broken connection.
     NoAnswer(u32),
 }
 
@@ -31,15 +31,15 @@ pub enum Outcome {
 pub struct Invocation {
     pub trace_id: TraceId,
     pub span_id: SpanId,
-    /// The invocation above.
+    /// The parent invocation.
     pub parent: Option<SpanId>,
-    /// The span directly above it, which can be a call. `None` for a message from outside.
+    /// The parent span, which can be a call. `None` for a message from outside.
     pub parent_span: Option<SpanId>,
     /// The call that caused it, if the row names it.
     pub caller: Option<SpanId>,
-    /// Whether no invocation and no call caused it: its request came from outside.
+    /// Whether the request came from outside: no recorded invocation or call caused it.
     pub is_root: bool,
-    /// Whether its caller is missing.
+    /// Whether the recording lacks its caller.
     pub is_orphan: bool,
     /// The facts that decide whether a replay can repeat it.
     pub clues: Clues,
@@ -84,24 +84,25 @@ impl Invocation {
 pub struct Call {
     pub trace_id: TraceId,
     pub span_id: SpanId,
-    /// The invocation that made it.
+    /// The invocation that made the call.
     pub ancestor: Option<SpanId>,
-    /// Whether it has neither an invocation nor a span above it.
+    /// Whether the call has neither a parent invocation nor any parent span.
     pub is_root: bool,
-    /// The span directly above it, which can be internal.
+    /// The parent span, which can be internal.
     pub parent_span: Option<SpanId>,
-    /// The call around it, if no invocation is above it: the logical request of an attempt.
+    /// The outer call, if this call has no parent invocation. Then the outer call is the logical request, and this call is one
+    /// attempt.
     pub outer: Option<SpanId>,
-    /// The facts that decide whether a replay can repeat it; of a root with those of its answer.
+    /// The facts that decide whether a replay can repeat the call. For a root, they include those of its answer.
     pub clues: Clues,
-    /// Whether the sender does not wait.
+    /// Whether the call is a message, so that the sender does not wait.
     pub is_message: bool,
-    /// Whether it has no row: it stands for the cause of an invocation.
+    /// Whether the call has no row and was inferred from its invocation.
     pub is_inferred: bool,
     /// The calling module and its node, or [`NONE`].
     pub module: u32,
     pub node: u32,
-    /// The module that it reached, or the peer.
+    /// The module that the call reached, or the peer if no module is known.
     pub peer: u32,
     /// Method and path.
     pub endpoint: u32,
@@ -123,7 +124,7 @@ impl Call {
     }
 }
 
-/// Ids of a request: of its call, else of its invocation.
+/// Ids of a request: those of its call, or of its invocation if the call was not recorded.
 pub type RootId = (TraceId, SpanId);
 
 /// All rows of a run.
@@ -131,12 +132,12 @@ pub type RootId = (TraceId, SpanId);
 pub struct Rows {
     pub invocations: Vec<Invocation>,
     pub calls: Vec<Call>,
-    /// The recorded requests that calls replay.
+    /// The recorded requests that the calls of a replay repeat.
     pub originals: Vec<RootId>,
-    /// Damaged lines.
+    /// Number of damaged lines.
     pub damaged: u64,
-    /// Calls with a negative lateness, which counts as 0.
+    /// Number of calls with a negative lateness, which counts as 0.
     pub early: u64,
-    /// Rows that stand for several requests.
+    /// Number of rows that represent several requests.
     pub sampled: u64,
 }

@@ -11,7 +11,7 @@ use super::read::{CompareError, Inputs, MODULES_MAX, Progress, read};
 use super::rows::{Rows, known};
 use super::tree::Tree;
 
-/// A run.
+/// One of the two runs.
 #[derive(Debug, Default)]
 pub struct Side {
     pub facts: Facts,
@@ -19,7 +19,7 @@ pub struct Side {
     pub tree: Tree,
     /// Whether more rows may follow.
     pub is_open: bool,
-    /// Calls that have a row. Inferred ones are behind them.
+    /// Number of calls that have a row. Inferred calls follow them in the list.
     pub calls: u64,
     /// Modules for which both runs report waits for a CPU.
     pub cpu_wait_modules: BTreeSet<u32>,
@@ -32,7 +32,7 @@ impl Side {
         self.rows.calls[root as usize].start_ns
     }
 
-    /// From the first root to the last one.
+    /// Time from the first root to the last one.
     pub fn duration_ns(&self) -> i64 {
         let ends = self.tree.roots.first().zip(self.tree.roots.last());
         ends.map_or(0, |(&first, &last)| {
@@ -41,7 +41,7 @@ impl Side {
     }
 }
 
-/// Reads both runs, each from the part given.
+/// Reads both runs, each from the given part on.
 ///
 /// # Errors
 /// If a file cannot be read, or a run has no or too many rows.
@@ -76,7 +76,7 @@ pub fn both(
                 path: runs[place].0.folder(runs[place].1),
             });
         }
-        // The live service repeats its own calls by itself, such as polls for messages.
+        // The live service makes its own calls again by itself, such as polls for messages.
         let servers = side.facts.servers.iter().filter_map(|server| names.find(server));
         let servers: BTreeSet<u32> = servers.collect();
         for call in &mut side.rows.calls {

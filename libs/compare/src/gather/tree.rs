@@ -1,4 +1,4 @@
-//! [`Tree`]: which invocation a call reached, which calls an invocation made, and the roots.
+//! [`Tree`]: the invocation that each call reached, the calls that each invocation made, and the roots.
 
 use std::hash::BuildHasher;
 
@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use super::names::FixedMap;
 use super::rows::{Call, Invocation, NONE, Outcome, RootId, Rows, UNKNOWN};
 
-/// The connections of a run's rows. Rows are numbers.
+/// The connections between a run's rows. Rows are identified by their numbers.
 #[derive(Debug, Default)]
 pub struct Tree {
     /// The invocation that each call reached, or [`NONE`].
@@ -16,15 +16,15 @@ pub struct Tree {
     /// The calls of invocation `i`, in the order of their start: `children[first[i]..first[i + 1]]`.
     first: Vec<u32>,
     children: Vec<u32>,
-    /// Calls from outside, in the order of their start. A root invocation without a call has an inferred one.
+    /// Calls from outside, in the order of their start. If a root invocation has no recorded call, a call is inferred.
     pub roots: Vec<u32>,
-    /// Calls whose caller is missing, and inferred calls of invocations whose caller is missing.
+    /// Calls of which the recording lacks the caller. They include inferred calls of invocations without a caller.
     pub orphans: Vec<u32>,
-    /// Rows with the ids of an earlier row. Only the first one of them is found by its ids.
+    /// Number of rows with the same ids as an earlier row. Only the first of them can be found by its ids.
     pub duplicates: u64,
 }
 
-/// Numbers of rows by a hash of their ids.
+/// Finds the numbers of rows by a hash of their ids.
 struct Ids {
     numbers: FixedMap<u64, u32>,
 }
@@ -34,7 +34,7 @@ fn hash(id: RootId) -> u64 {
 }
 
 impl Ids {
-    /// The first of rows with the same id counts.
+    /// Of several rows with the same ids, the first one counts.
     fn new(ids: impl ExactSizeIterator<Item = RootId>) -> Self {
         let mut numbers = FixedMap::with_capacity_and_hasher(ids.len(), FixedState::default());
         for (number, id) in ids.enumerate() {
@@ -43,7 +43,7 @@ impl Ids {
         Self { numbers }
     }
 
-    /// The row with this id. `is_it` protects against two ids with the same hash.
+    /// The row with these ids. `is_it` checks the ids, because two ids can have the same hash.
     fn find(&self, trace: TraceId, span: SpanId, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let number = self.numbers.get(&hash((trace, span))).copied();
         number.filter(|&number| is_it(number))
@@ -51,7 +51,7 @@ impl Ids {
 }
 
 impl Tree {
-    /// Connects rows. Invocations without the row of their call get an inferred one, which is appended to the calls.
+    /// Connects the rows. For an invocation without a row of its call, an inferred call is appended to the calls.
     pub fn new(rows: &mut Rows) -> Self {
         let invocations = Ids::new(rows.invocations.iter().map(|row| (row.trace_id, row.span_id)));
         let calls = Ids::new(rows.calls.iter().map(|row| (row.trace_id, row.span_id)));
@@ -63,8 +63,8 @@ impl Tree {
         };
         for number in tree.link_named(rows, &calls) {
             let row = rows.invocations[number as usize];
-            // A row names its call only if it is a request's only answer and ended before the call. All others, such as those of
-            // messages, are below the call, and have the same invocation above them.
+            // A row names its call only if it is the only answer to a request and ended before the call did. Other rows, such
+            // as those of messages, have the call as their parent span, and have the same parent invocation as the call.
             let is_call = |call: u32| {
                 let call = &rows.calls[call as usize];
                 call.trace_id == row.trace_id && call.ancestor == row.parent
@@ -140,9 +140,10 @@ impl Tree {
         self.first = first;
     }
 
-    /// A root with calls inside, such as the attempts of a logical request, has the answer of the last one that was answered.
+    /// A root can contain calls, such as the attempts of a logical request. The last attempt that was answered gives the answer
+    /// of the root.
     fn add_nested(&mut self, rows: &Rows, calls: &Ids, is_nested: &mut [bool]) {
-        /// Calls inside calls. Clients have two or three; the bound ends circles.
+        /// Maximum depth of calls inside calls. Clients have two or three; the bound also ends cycles.
         const DEPTH_MAX: usize = 8;
         let outer_of = |call: u32| {
             let call = &rows.calls[call as usize];
@@ -191,15 +192,15 @@ impl Tree {
         &self.children[self.first[place] as usize..self.first[place + 1] as usize]
     }
 
-    /// Ids of a root: of its call, else of its invocation.
+    /// Ids of a root: those of its call, or of its invocation if the call was not recorded.
     pub fn root_id(&self, rows: &Rows, root: u32) -> RootId {
         // An inferred call has the ids of its invocation.
         let call = &rows.calls[root as usize];
         (call.trace_id, call.span_id)
     }
 
-    /// Time that an invocation worked itself: its service time without waits for calls and for further slots. [`UNKNOWN`] if the
-    /// row has no service time.
+    /// Own time of an invocation: its service time without waits for calls and for further slots. [`UNKNOWN`] if the row has no
+    /// service time.
     pub fn own_ns(&self, rows: &Rows, invocation: u32) -> i64 {
         let row = &rows.invocations[invocation as usize];
         if row.service_ns == UNKNOWN {
@@ -220,7 +221,7 @@ impl Tree {
             .max(0)
     }
 
-    /// The time within an invocation in which at least one of its calls was in progress.
+    /// The time within an invocation during which at least one of its calls was in progress.
     fn time_of_calls(&self, rows: &Rows, invocation: u32) -> i64 {
         let row = &rows.invocations[invocation as usize];
         let (mut covered, mut until) = (0_i64, row.end_ns.saturating_sub(row.service_ns));
@@ -241,7 +242,7 @@ fn order(call: &Call) -> (i64, SpanId) {
     (call.start_ns, call.span_id)
 }
 
-/// The call that must have caused an invocation.
+/// The inferred call for an invocation whose call was not recorded.
 fn inferred(row: &Invocation) -> Call {
     Call {
         trace_id: row.trace_id,

@@ -1,13 +1,13 @@
-//! [`outcome_of`]: how a call ended, and [`status`]: that as a text. [`is_chance`]: outcomes that the same request may have or not
-//! have, depending on the load of the moment.
+//! [`outcome_of`]: the result of a call; [`status`]: its text. [`is_chance`]: whether a result depends on the load of the
+//! moment, so that the same request may have it in one run and not in the other.
 
 use crate::gather::{Names, Outcome, Side};
 
-/// Statuses of an overloaded or late receiver: too many requests, unavailable, gateway timeout; and of gRPC deadline exceeded,
+/// Statuses of an overloaded or late receiver. HTTP: too many requests, unavailable, gateway timeout. gRPC: deadline exceeded,
 /// resource exhausted, unavailable.
 const STATUSES: [i32; 6] = [429, 503, 504, 4, 8, 14];
 
-/// Whether the outcome follows from a full queue, a timeout or a broken connection.
+/// Whether the result was caused by a full queue, a timeout or a broken connection.
 pub fn is_chance(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Status(status) => STATUSES.contains(&status),
@@ -16,7 +16,7 @@ pub fn is_chance(outcome: Outcome) -> bool {
     }
 }
 
-/// The outcome of a call as its sender saw it, else that of the invocation.
+/// The result of a call as its sender reported it, or else as the invocation did.
 pub fn outcome_of(side: &Side, call: u32) -> Outcome {
     match side.rows.calls[call as usize].outcome {
         Outcome::Silent => side.tree.callee(call).map_or(Outcome::Silent, |callee| {

@@ -1,9 +1,9 @@
-//! [`match_calls`]: the calls of an invocation and those of its counterpart, by receiver, method, path and occurrence.
-//! [`is_same_request`]: whether paired roots agree in these.
+//! [`match_calls`]: matches the calls of two paired invocations by receiver, method, path and order. [`is_same_request`]:
+//! whether two paired roots have the same receiver, method and path.
 
 use crate::gather::Side;
 
-/// The calls of two invocations.
+/// The matched calls of two invocations.
 #[derive(Debug, Default)]
 pub struct Matched {
     pub pairs: Vec<(u32, u32)>,
@@ -14,7 +14,7 @@ pub struct Matched {
 /// Receiver and request of a call.
 type Key = (u32, u32);
 
-/// The module that answered, or the peer.
+/// The module that answered the call, or the peer.
 pub fn receiver(side: &Side, call: u32) -> u32 {
     match side.tree.callee(call) {
         Some(callee) => side.rows.invocations[callee as usize].module,
@@ -22,12 +22,12 @@ pub fn receiver(side: &Side, call: u32) -> u32 {
     }
 }
 
-/// As the caller wrote it: its path.
+/// The key with the path, which the caller reported.
 fn by_call(side: &Side, call: u32) -> Key {
     (receiver(side, call), side.rows.calls[call as usize].endpoint)
 }
 
-/// As the receiver saw it: its route.
+/// The key with the route, which the receiver reported.
 pub fn by_route(side: &Side, call: u32) -> Key {
     match side.tree.callee(call) {
         Some(callee) => {
@@ -38,8 +38,8 @@ pub fn by_route(side: &Side, call: u32) -> Key {
     }
 }
 
-/// Whether two roots with the same id are the same request: its module, its method, and its path or route. What one of the runs
-/// does not have cannot differ.
+/// Whether two paired roots are the same request: same module, method, and path or route. A value that one of the runs lacks is
+/// ignored.
 pub fn is_same_request(a: &Side, b: &Side, (of_a, of_b): (u32, u32)) -> bool {
     let calls = [&a.rows.calls[of_a as usize], &b.rows.calls[of_b as usize]];
     let is_same_path = calls[0].endpoint == calls[1].endpoint;
@@ -53,7 +53,8 @@ pub fn is_same_request(a: &Side, b: &Side, (of_a, of_b): (u32, u32)) -> bool {
     }
 }
 
-/// Matches the calls, each list in the order of start. The k-th call to a receiver is that of the other run.
+/// Matches the calls of two invocations. Both lists are in the order of start. The k-th call to a receiver matches the k-th
+/// call of the other run.
 pub fn match_calls(a: &Side, b: &Side, of_a: &[u32], of_b: &[u32]) -> Matched {
     let mut matched = Matched::default();
     let is_equal = |(&left, &right): (&u32, &u32)| by_call(a, left) == by_call(b, right);
@@ -62,7 +63,7 @@ pub fn match_calls(a: &Side, b: &Side, of_a: &[u32], of_b: &[u32]) -> Matched {
         return matched;
     }
     let (rest_a, rest_b) = merge(a, b, [of_a, of_b], by_call, &mut matched.pairs);
-    // A path can have an id that its route does not have.
+    // A path can contain an id, which the route does not, so the remaining calls are matched by their routes.
     (matched.only_a, matched.only_b) = merge(a, b, [&rest_a, &rest_b], by_route, &mut matched.pairs);
     let start = |call: u32| a.rows.calls[call as usize].start_ns;
     matched
@@ -71,7 +72,7 @@ pub fn match_calls(a: &Side, b: &Side, of_a: &[u32], of_b: &[u32]) -> Matched {
     matched
 }
 
-/// Adds the pairs with equal keys, and returns the rest in the order of keys.
+/// Adds the pairs with equal keys, and returns the other calls in the order of their keys.
 fn merge(
     a: &Side,
     b: &Side,
@@ -81,7 +82,7 @@ fn merge(
 ) -> (Vec<u32>, Vec<u32>) {
     let sorted = |side: &Side, calls: &[u32]| {
         let mut keyed: Vec<(Key, u32)> = calls.iter().map(|&call| (key(side, call), call)).collect();
-        // Stable: occurrences keep their order.
+        // The sort is stable, so calls with equal keys stay in their order.
         keyed.sort_by_key(|(key, _)| *key);
         keyed.into_iter().peekable()
     };

@@ -1,4 +1,4 @@
-//! [`pair`]: descends both trees below each pair of roots.
+//! [`pair`]: pairs the invocations and calls below each pair of roots, by descending both trees in parallel.
 
 use super::chance::{is_chance, outcome_of};
 use super::children::{is_same_request, match_calls};
@@ -10,7 +10,7 @@ use crate::model::GraphKind;
 /// Maximum depth of a tree. Deeper calls are not compared.
 const DEPTH_MAX: u32 = 512;
 
-/// What two runs have in common. Numbers are of the rows of A and B.
+/// The pairs of two runs. Numbers identify rows of A and of B.
 #[derive(Debug, Default)]
 pub struct Pairs {
     pub roots: RootPairs,
@@ -19,7 +19,7 @@ pub struct Pairs {
     /// Root calls and calls of invocations.
     pub calls: Vec<(u32, u32)>,
     pub tally: Tally,
-    /// Pairs of calls that are too deep.
+    /// Number of pairs of calls that are too deep to be compared.
     pub too_deep: u64,
 }
 
@@ -29,7 +29,7 @@ struct Descent<'s> {
     found: Pairs,
 }
 
-/// Pairs everything below the roots.
+/// Pairs the invocations and calls of paired roots.
 pub fn pair(a: &Side, b: &Side, roots: RootPairs) -> Pairs {
     let mut descent = Descent {
         a,
@@ -41,7 +41,7 @@ pub fn pair(a: &Side, b: &Side, roots: RootPairs) -> Pairs {
             true => {
                 descent.call(of_a, of_b, 0);
             }
-            // As calls of different requests have no counterpart, neither have the rows below.
+            // The roots are different requests, so the rows below them have no counterparts.
             false => descent.found.tally.other_request(a, b, (of_a, of_b)),
         }
     }
@@ -58,8 +58,8 @@ pub fn pair(a: &Side, b: &Side, roots: RootPairs) -> Pairs {
 }
 
 impl Descent<'_> {
-    /// Pairs two calls and everything below. Returns whether the load of the moment made a difference, which then also explains
-    /// the status and later calls of the caller.
+    /// Pairs two calls and everything that they caused. Returns whether the load of the moment made a difference, because this
+    /// then also explains the status and the later calls of the caller.
     fn call(&mut self, of_a: u32, of_b: u32, depth: u32) -> bool {
         self.found.calls.push((of_a, of_b));
         let outcomes = [outcome_of(self.a, of_a), outcome_of(self.b, of_b)];
@@ -80,7 +80,7 @@ impl Descent<'_> {
                 self.found.invocations.push((a, b));
                 is_touched = self.children(a, b, depth);
             }
-            // Of two refused requests, one may have come as far as a span.
+            // Both requests were refused, but only one of them got far enough to have a span.
             (Some(_), None) => {
                 self.found
                     .tally

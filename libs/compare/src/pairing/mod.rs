@@ -1,10 +1,10 @@
-//! [`Pairs`]: the requests, invocations and calls that two runs have in common, and what only one of them has.
+//! [`Pairs`]: the requests, invocations and calls that both runs have, and those that only one of them has.
 //!
-//! - [`roots`]: requests from outside, matched by the original that a replay names, or by their ids.
-//! - [`window`]: which roots of one run the other one should have.
-//! - [`descend`]: both trees below a pair of roots, in lockstep; [`children`] matches the calls of two invocations.
-//! - [`chance`]: outcomes of calls, and which of them depend on a full queue or a timeout.
-//! - [`tally`]: differences by signature, with examples.
+//! - [`roots`]: matches requests from outside, by the original that a replay names, or by their ids.
+//! - [`window`]: decides which roots of one run the other run should have.
+//! - [`descend`]: pairs everything that two paired roots caused; [`children`] matches the calls of two invocations.
+//! - [`chance`]: results of calls, and which of them depend on a full queue or a timeout.
+//! - [`tally`]: counts differences by kind, with examples.
 
 mod chance;
 mod children;

@@ -1,4 +1,4 @@
-//! [`match_roots`]: the requests from outside that both runs have.
+//! [`match_roots`]: matches the requests from outside that both runs have.
 
 use foldhash::fast::FixedState;
 
@@ -7,20 +7,20 @@ use crate::gather::Side;
 use crate::gather::names::FixedMap;
 use crate::gather::rows::{NONE, RootId};
 
-/// Roots of both runs. Numbers are of root calls.
+/// The matched roots of both runs. Numbers identify root calls.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RootPairs {
     /// In the order of A's times.
     pub pairs: Vec<(u32, u32)>,
     pub only_a: Vec<u32>,
     pub only_b: Vec<u32>,
-    /// Whether roots that only one run has are differences: not if a replay was scaled.
+    /// Whether a root that only one run has counts as a difference. This is not so if a replay was scaled.
     pub counts_missing: bool,
     /// Whether a root may be in several pairs, because the other run sent it several times.
     pub has_copies: bool,
-    /// Roots of one run outside the part that the other one replays.
+    /// Number of roots of one run outside of the part that the other run replays.
     pub outside: u64,
-    /// Roots that no HTTP request can repeat.
+    /// Number of roots that no HTTP request can repeat.
     pub not_replayable: u64,
 }
 
@@ -28,11 +28,11 @@ pub struct RootPairs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     Own,
-    /// Of the recorded request that it replays.
+    /// The ids of the recorded request that it replays.
     Original,
 }
 
-/// One run replays the other, both replay a third one, or both have the same ids, as a prediction may.
+/// The combinations of keys: one run replays the other, both replay a third run, or both have the same ids, as in a prediction.
 const MODES: [(Key, Key); 4] = [
     (Key::Own, Key::Original),
     (Key::Original, Key::Original),
@@ -40,7 +40,8 @@ const MODES: [(Key, Key); 4] = [
     (Key::Own, Key::Own),
 ];
 
-/// The ids of a root. A prediction may have the invocation and no call before it, so an own id is also that of the invocation.
+/// The ids of a root. A prediction may contain the invocation without its call, so a root's own ids include those of the
+/// invocation.
 fn keys(side: &Side, root: u32, key: Key) -> impl Iterator<Item = RootId> {
     let ids = match key {
         Key::Own => {
@@ -59,11 +60,11 @@ fn keys(side: &Side, root: u32, key: Key) -> impl Iterator<Item = RootId> {
     ids.into_iter().flatten()
 }
 
-/// Roots by id, those with the same id in the order of their times.
+/// Roots by their ids. Roots with the same ids are in the order of their times.
 struct ById {
-    /// Place in `entries` of the first root that is left.
+    /// Index in `entries` of the first root with these ids that is not matched yet.
     first: FixedMap<RootId, u32>,
-    /// A root, and the place of the next one with the same id.
+    /// A root, and the index of the next one with the same ids.
     entries: Vec<(u32, u32)>,
 }
 
@@ -83,7 +84,7 @@ impl ById {
         found
     }
 
-    /// A replay may send requests whose caller was missing.
+    /// Adds the orphans, because a replay may send requests whose caller was missing.
     fn add_orphans(&mut self, side: &Side) {
         for &orphan in &side.tree.orphans {
             let place = self.entries.len() as u32;
@@ -95,17 +96,17 @@ impl ById {
     }
 }
 
-/// Pairs roots, each of A and of B at most so many times.
+/// Pairs of roots. The number of pairs for each root of A and of B is limited.
 struct Matching {
     pairs: Vec<(u32, u32)>,
-    /// By call.
+    /// For each run, the number of pairs of each call.
     uses: [Vec<u16>; 2],
     uses_max: [u16; 2],
 }
 
 impl Matching {
-    /// Pairs a root of B with the roots of A that have this id. At most one maximum is above 1, so that each step takes a root
-    /// of A or leaves it behind.
+    /// Pairs a root of B with the roots of A that have these ids. At most one of the two limits is above 1, so each step uses
+    /// up a root of A or leaves it behind.
     fn take(&mut self, of_a: &mut ById, id: RootId, of_b: u32) {
         let Some(first) = of_a.first.get_mut(&id) else {
             return;
@@ -143,7 +144,7 @@ fn link(a: &Side, b: &Side, mode: (Key, Key)) -> Link {
     }
 }
 
-/// Matches the roots. `None` if fewer than half of the smaller run's roots have a counterpart: the runs are no replays.
+/// Matches the roots. `None` if fewer than half of the smaller run's roots have a counterpart; then the runs are not replays.
 pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
     let maps = [ById::new(a, Key::Own), ById::new(a, Key::Original)];
     let count = |&(of_a, of_b): &(Key, Key)| {
@@ -151,7 +152,7 @@ pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
         let is_known = |root: &&u32| keys(b, **root, of_b).any(|id| map.contains_key(&id));
         b.tree.roots.iter().filter(is_known).count()
     };
-    // Of modes with as many matches, the first one.
+    // Of several combinations with the same number of matches, the first one is used.
     let (matches, mode) = MODES
         .iter()
         .rev()
@@ -167,7 +168,8 @@ pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
     Some(sort_out([a, b], link, mode != (Key::Own, Key::Own), matching))
 }
 
-/// The k-th occurrence of an id in A is the counterpart of the k-th in B. If one run is recorded, all its copies are.
+/// Pairs the k-th occurrence of ids in A with the k-th in B. If one run is the recorded one, its root is paired with all copies
+/// in the other run.
 fn pair_by_ids(a: &Side, b: &Side, mut ids: ById, mode: (Key, Key), link: Link) -> Matching {
     let uses_max = match link {
         Link::Recorded(0) => [copies(&b.facts), 1],
@@ -200,7 +202,7 @@ fn pair_by_ids(a: &Side, b: &Side, mut ids: ById, mode: (Key, Key), link: Link) 
     matching
 }
 
-/// Roots without a counterpart: missing ones, others outside the replayed part, and others that cannot be sent.
+/// Sorts the roots without a counterpart: missing roots, roots outside the replayed part, and roots that cannot be sent.
 fn sort_out(sides: [&Side; 2], link: Link, is_replay: bool, mut matching: Matching) -> RootPairs {
     let mut found = RootPairs {
         pairs: std::mem::take(&mut matching.pairs),

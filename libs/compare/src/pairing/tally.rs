@@ -1,4 +1,4 @@
-//! [`Tally`]: differences of call graph and statuses by signature, with examples.
+//! [`Tally`]: counts differences of call graph and statuses, and keeps examples of each.
 
 use super::chance::{outcome_of, status};
 use super::children::{by_route, receiver};
@@ -6,10 +6,10 @@ use crate::gather::names::FixedMap;
 use crate::gather::{NONE, Names, Outcome, Side};
 use crate::model::{EXAMPLES_MAX, Example, GraphDifference, GraphKind};
 
-/// Maximum number of distinct differences. Further ones are only counted.
+/// Maximum number of distinct differences. Further differences are counted only.
 const DIFFERENCES_MAX: usize = 1_000;
 
-/// What is different, and where.
+/// A difference and its place. Differences with the same signature are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Signature {
     kind: GraphKind,
@@ -17,14 +17,14 @@ struct Signature {
     caller: u32,
     receiver: u32,
     endpoint: u32,
-    /// Receiver and endpoint in B of [`GraphKind::OtherRequest`].
+    /// Receiver and endpoint in B, only for [`GraphKind::OtherRequest`].
     other: Option<(u32, u32)>,
     outcomes: [Outcome; 2],
     is_by_chance: bool,
 }
 
 impl Signature {
-    /// Whether only one run has a request from outside as it is.
+    /// Whether the difference concerns a request from outside.
     fn is_of_root(&self) -> bool {
         matches!(
             self.kind,
@@ -32,7 +32,7 @@ impl Signature {
         )
     }
 
-    /// The same difference with the runs exchanged.
+    /// The same difference with A and B exchanged.
     fn reversed(self) -> Self {
         let kind = match self.kind {
             GraphKind::OtherRequest => GraphKind::OtherRequest,
@@ -63,15 +63,15 @@ struct Count {
 pub struct Tally {
     counts: FixedMap<Signature, Count>,
     left_out: u64,
-    /// Of the differences that were left out, those that chance does not explain.
+    /// Of the differences that were left out, the number that chance does not explain.
     exact_left_out: u64,
 }
 
-/// Differences that occur in both directions: which request has them is random, so only their net number counts.
+/// Counts of a difference that occurs in both directions. Which requests have it is random, so only the net number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RandomCounts {
     pub receiver: u32,
-    /// Requests that have it in A only, and in B only.
+    /// Number of requests that have it only in A, and only in B.
     pub of_a: u64,
     pub of_b: u64,
 }
@@ -79,17 +79,17 @@ pub struct RandomCounts {
 /// The differences of a comparison.
 #[derive(Debug, Default)]
 pub struct Differences {
-    /// The most frequent ones first; exact ones before those by chance.
+    /// The most frequent ones first. Exact differences come before those that can be chance.
     pub list: Vec<GraphDifference>,
     pub left_out: u64,
-    /// Number of exact differences of the graph, and of statuses.
+    /// Number of exact differences in the call graph, and in statuses.
     pub exact_graph: u64,
     pub exact_statuses: u64,
     pub random: Vec<RandomCounts>,
 }
 
 impl Tally {
-    /// A root or call that only one run has.
+    /// Counts a root or call that only one run has.
     pub fn only(&mut self, side: &Side, kind: GraphKind, call: u32, is_by_chance: bool) {
         let row = &side.rows.calls[call as usize];
         let trace = Some(row.trace_id.to_string());
@@ -122,7 +122,7 @@ impl Tally {
         self.add(signature, example);
     }
 
-    /// A pair of roots at another module, or with another method or path.
+    /// Counts a pair of roots with different modules, methods or paths.
     pub fn other_request(&mut self, a: &Side, b: &Side, (of_a, of_b): (u32, u32)) {
         let (receiver, endpoint) = by_route(a, of_a);
         let trace = |side: &Side, call: u32| Some(side.rows.calls[call as usize].trace_id.to_string());
@@ -142,12 +142,12 @@ impl Tally {
         self.add(signature, example);
     }
 
-    /// A pair of calls of which only one reached an invocation.
+    /// Counts a pair of calls of which only one reached an invocation.
     pub fn answer(&mut self, a: &Side, b: &Side, kind: GraphKind, pair: (u32, u32), is_by_chance: bool) {
         self.add_pair(kind, a, b, pair, [Outcome::Silent; 2], is_by_chance);
     }
 
-    /// A pair of calls with other outcomes.
+    /// Counts a pair of calls with different results.
     pub fn status(
         &mut self,
         a: &Side,
@@ -198,8 +198,8 @@ impl Tally {
         }
     }
 
-    /// The differences with their names. One that occurs in both directions is random, and counts as chance: but no service decides
-    /// which requests come from outside.
+    /// The differences with names instead of numbers. A difference that occurs in both directions counts as random. This does
+    /// not apply to requests from outside, because no service decides which of them are sent.
     pub fn finish(&self, names: &Names) -> Differences {
         let mut found = Differences {
             left_out: self.left_out,

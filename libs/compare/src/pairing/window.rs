@@ -1,4 +1,5 @@
-//! [`expected`]: which roots of one run the other one should have, by what `run_meta.json` states of the replays.
+//! [`expected`]: decides which roots of one run the other run should have. It uses what `run_meta.json` states about the
+//! replays.
 
 use crate::gather::{Facts, Side};
 
@@ -8,7 +9,7 @@ struct Window {
     /// Offsets from the first root of the recorded run, nanoseconds.
     from_ns: i64,
     to_ns: i64,
-    /// The first so many requests of it.
+    /// Maximum number of requests.
     limit: u64,
 }
 
@@ -22,18 +23,18 @@ impl Window {
     }
 }
 
-/// How two runs belong together.
+/// The relation between the two runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
-    /// The run at this place, 0 for A and 1 for B, is the recorded one, and the other one replays it.
+    /// The run at this index (0 for A, 1 for B) was recorded, and the other run replays it.
     Recorded(usize),
-    /// Both replay a third one.
+    /// Both runs replay a third run.
     Replays,
-    /// Both have the same ids.
+    /// Both runs have the same ids.
     Equal,
 }
 
-/// Factor and way of a replay that sends roots by chance, or several times.
+/// Factor and method of scaling, if the replay sent a random choice of roots or sent roots several times.
 fn scaling(facts: &Facts) -> Option<(f64, &str)> {
     let (factor, by) = facts.replay_scale.as_ref()?;
     (*factor != 1.0 && by != "squeeze").then_some((*factor, by))
@@ -41,7 +42,7 @@ fn scaling(facts: &Facts) -> Option<(f64, &str)> {
 
 /// How often a replay sends each recorded root.
 pub fn copies(facts: &Facts) -> u16 {
-    /// As in a plan: `docs/replay.md`.
+    /// The maximum in a replay: `docs/replay.md`.
     const COPIES_MAX: f64 = 256.0;
     match scaling(facts) {
         Some((factor, "overlap")) => factor.clamp(1.0, COPIES_MAX).ceil() as u16,
@@ -49,14 +50,14 @@ pub fn copies(facts: &Facts) -> u16 {
     }
 }
 
-/// Whether a root that only one run has is a difference. A replay that was scaled left some out, or sent some several times, on
-/// purpose: that is a difference of arrivals and not of the graph.
+/// Whether a root that only one run has counts as a difference of the call graph. A scaled replay leaves out roots or sends
+/// them several times on purpose; this is a difference of arrivals instead.
 pub fn counts_missing(sides: [&Side; 2], link: Link) -> bool {
     let facts = sides.map(|side| &side.facts);
     match link {
         Link::Recorded(place) => match scaling(facts[1 - place]) {
             None => true,
-            // The first copy has all roots, unless the limit cuts it.
+            // The first copy has all roots, unless the limit ends the replay earlier.
             Some((_, by)) => by == "overlap" && facts[1 - place].replay_limit.is_none(),
         },
         Link::Replays => {
@@ -68,8 +69,8 @@ pub fn counts_missing(sides: [&Side; 2], link: Link) -> bool {
     }
 }
 
-/// Whether the other run should have each root of the run at `place`, in the order of the roots. `is_planned` and `is_paired`
-/// are asked with roots.
+/// For each root of the run at `place`, in the order of the roots: whether the other run should have it. `is_planned` and
+/// `is_paired` are called with roots.
 pub fn expected(
     sides: [&Side; 2],
     link: Link,
@@ -87,14 +88,14 @@ pub fn expected(
     }
 }
 
-/// The window counts from the first root of the run, and the limit counts requests over HTTP, as in `plan::roots::Selection`.
+/// The window counts from the first root of the run, and the limit counts HTTP requests, as in `plan::roots::Selection`.
 fn of_recorded(
     side: &Side,
     window: Window,
     is_planned: impl Fn(u32) -> bool,
     is_paired: impl Fn(u32) -> bool,
 ) -> Vec<bool> {
-    // Orphans count only if they were replayed as roots.
+    // Orphans count only if the replay sent them as roots.
     let mut orphans = side.tree.orphans.clone();
     if !orphans.iter().any(|&orphan| is_paired(orphan)) {
         orphans.clear();
@@ -120,8 +121,9 @@ fn of_recorded(
     each.collect()
 }
 
-/// The recorded times of a replay's roots are not known: only that the first one is not before the window, and after how much of the
-/// recorded time each other one comes. So roots closer to an edge of the other window than the longest gap are not expected.
+/// The recorded times of a replay's roots are not known exactly. Known are only two facts: the first root is not before the
+/// window, and the recorded time from one root to the next. So roots that are closer to an edge of the other window than the
+/// longest such time are not expected.
 fn of_replay(side: &Side, other: Window, is_paired: impl Fn(u32) -> bool) -> Vec<bool> {
     let own = Window::of(&side.facts);
     let roots = &side.tree.roots;
@@ -147,7 +149,7 @@ fn of_replay(side: &Side, other: Window, is_paired: impl Fn(u32) -> bool) -> Vec
         let is_below_limit = match other.limit {
             u64::MAX => true,
             limit if own.from_ns == other.from_ns => within <= limit,
-            // The other replay's count began somewhere else.
+            // The limit of the other replay was counted from another root.
             _ => last_pair.is_some_and(|last| number < last),
         };
         is_within && is_below_limit

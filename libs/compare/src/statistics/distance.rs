@@ -1,7 +1,7 @@
 //! Distances and resemblances of two series, which are shown and do not vote.
 
-/// The largest difference between the shares of values up to any limit (Kolmogorov and Smirnov). Both series are sorted. `None`
-/// if one is empty.
+/// The distance of Kolmogorov and Smirnov: the largest difference between the shares of values up to any limit. Both series
+/// must be sorted. `None` if one is empty.
 pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> Option<f64> {
     if a.is_empty() || b.is_empty() {
         return None;
@@ -36,7 +36,7 @@ pub fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     (scale > 0.0).then(|| products / scale)
 }
 
-/// The symmetric mean absolute error: the mean of `|a - b| / ((a + b) / 2)`, as a share. Places where both are 0 do not count.
+/// The symmetric mean absolute error: the mean of `|a - b| / ((a + b) / 2)`, as a share. Pairs of zeros are ignored.
 pub fn smape(a: &[f64], b: &[f64]) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0_u32);
     for (a, b) in a.iter().zip(b).filter(|(a, b)| **a + **b > 0.0) {

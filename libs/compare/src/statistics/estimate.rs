@@ -1,11 +1,11 @@
-//! [`Estimate`]: a difference of two runs and how far off it may be.
+//! [`Estimate`]: a difference of two runs, with its error.
 
 use analyze::intervals::Spread;
 
-/// A bisection halves the level's range this often, which is more than its 53 bits need.
+/// Number of bisections of the range of levels; more than the 53 bits of a double need.
 const BISECTIONS: u32 = 60;
 
-/// A difference. Its error is that of independent parts, one for paired values and two for two independent runs.
+/// A difference. Its error has one part for paired values, and two independent parts for two independent runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     pub value: f64,
@@ -15,28 +15,28 @@ pub struct Estimate {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Part {
     spread: Spread,
-    /// Whether it counts with the opposite sign.
+    /// Whether the part is subtracted.
     is_negative: bool,
-    /// At least the error of independent values.
+    /// The standard error; at least that of independent values.
     standard_error: f64,
 }
 
-/// More requests than this are no advice.
+/// Maximum number of requests to advise. A greater number would not help anybody.
 pub const NEEDED_MAX: u64 = 1_000_000_000;
-/// Stands for a run that no number of requests makes long enough.
+/// Stands for a run that would not be long enough with any number of requests.
 pub const NEVER: u64 = u64::MAX;
 
-/// Values that are too few for an interval.
+/// Error: there are too few values for an interval.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("{}", self.cause())]
 pub struct TooShort {
     pub values: u64,
-    /// [`NEVER`] for a queue that does not settle.
+    /// Number of requests needed; [`NEVER`] for a queue that has no steady state.
     pub needed: u64,
 }
 
 impl TooShort {
-    /// How many requests would decide, if that is advice.
+    /// The number of requests to advise, if it is not too large.
     pub fn advice(&self) -> Option<u64> {
         (self.needed <= NEEDED_MAX).then_some(self.needed)
     }
@@ -53,7 +53,7 @@ impl TooShort {
 }
 
 impl Estimate {
-    /// A difference with the spread of its sections.
+    /// A difference with the spread of its section means.
     pub(super) fn new(value: f64, spread: Spread, error_min: f64) -> Self {
         let part = Part {
             spread,
@@ -66,7 +66,7 @@ impl Estimate {
         }
     }
 
-    /// This figure of one run minus the same figure of another, independent run.
+    /// The estimate of this run minus the estimate of another, independent run.
     #[must_use]
     pub fn minus(mut self, other: Self) -> Self {
         self.value -= other.value;
@@ -77,7 +77,7 @@ impl Estimate {
         self
     }
 
-    /// The same in another unit.
+    /// The estimate in another unit.
     #[must_use]
     pub fn times(mut self, factor: f64) -> Self {
         self.value *= factor;
@@ -88,7 +88,7 @@ impl Estimate {
         self
     }
 
-    /// The same with larger errors.
+    /// The estimate with its errors multiplied by `factor`.
     #[must_use]
     pub fn widened(mut self, factor: f64) -> Self {
         for part in &mut self.parts {
@@ -99,12 +99,12 @@ impl Estimate {
 
     /// The interval that covers the true difference in a share `level` of all pairs of runs.
     ///
-    /// Ends of independent parts are combined as in Zou and Donner, Statistics in Medicine 27 (2008): the distance of each end is
-    /// the root of the sum of squares of the parts' distances on that side.
+    /// The ends of independent parts are combined as in Zou and Donner, Statistics in Medicine 27 (2008). On each side, the
+    /// distance from the difference is the root of the sum of the squares of the parts' distances.
     pub fn interval(&self, level: f64) -> [f64; 2] {
         let mut squares = [0.0; 2];
         for part in &self.parts {
-            // Only an invalid level has no reach.
+            // This fails only for an invalid level.
             let (below, above) = part.spread.reach(level).unwrap_or((f64::INFINITY, f64::INFINITY));
             let sides = if part.is_negative {
                 [above, below]
@@ -112,7 +112,7 @@ impl Estimate {
                 [below, above]
             };
             for (square, side) in squares.iter_mut().zip(sides) {
-                // A part without error stays without, whatever the reach.
+                // A part without any error keeps none, even at an infinite factor.
                 if part.standard_error > 0.0 {
                     *square += (side * part.standard_error).powi(2);
                 }
@@ -121,8 +121,8 @@ impl Estimate {
         [self.value - squares[0].sqrt(), self.value + squares[1].sqrt()]
     }
 
-    /// Probability of a difference at least as far outside the margin by chance, if the true one is at the margin's edge.
-    /// 1 if the difference is inside.
+    /// Probability that chance gives a difference at least this far outside the margin, if the true difference is at the
+    /// margin's edge. 1 if the difference is inside.
     pub fn p_outside(&self, margin: f64) -> f64 {
         if self.value.abs() <= margin {
             return 1.0;

@@ -1,7 +1,9 @@
-//! [`levels`]: the level of each of many tests, such that all of them together are wrong in at most a given share of comparisons.
+//! [`levels`]: the levels of many simultaneous tests, chosen so that the probability of any false result stays below a given
+//! level.
 
-/// The level at which each test is decided by Holm's procedure (Scandinavian Journal of Statistics 6, 1979): the smallest
-/// p-value at `level / n`, the next one at `level / (n - 1)`, and so on. Once one is not significant, no larger one is.
+/// The level at which each test is decided by Holm's procedure (Scandinavian Journal of Statistics 6, 1979). The smallest
+/// p-value is tested at `level / n`, the next one at `level / (n - 1)`, and so on. As soon as one is not significant, all
+/// larger ones are not significant either.
 ///
 /// The result has the level of each test and whether it is significant.
 pub fn levels(p_values: &[f64], level: f64) -> Vec<(f64, bool)> {

@@ -1,4 +1,5 @@
-//! [`ratio`], [`difference`] and [`Sums`]: means of values in order of time, with the error of section means; [`of`]: a mean alone.
+//! [`ratio`], [`difference`] and [`Sums`]: means of values in order of time. The error follows from the means of sections.
+//! [`of`]: a plain mean.
 
 use analyze::intervals::Spread;
 
@@ -12,14 +13,15 @@ pub fn of(values: &[f64]) -> Option<f64> {
 
 /// The relative difference of two sums of paired values, `sum(b) / sum(a) - 1`.
 ///
-/// Its error is that of the mean of `(b - ratio a) / mean(a)`, to which the ratio is linear (Cochran, Sampling Techniques, 1977).
+/// Its error is that of the mean of `(b - ratio a) / mean(a)`, the linear approximation of the ratio (Cochran, Sampling
+/// Techniques, 1977).
 ///
 /// # Errors
 /// If there are too few pairs.
 pub fn ratio(a: &[f64], b: &[f64]) -> Result<Estimate, TooShort> {
     let sums = [a, b].map(|values| values.iter().sum::<f64>());
     if sums[0] <= 0.0 {
-        // Nothing to relate to: only equal sums are the same.
+        // If the values of A are all 0, there is no ratio, so the differences are used.
         let residuals: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
         return difference(&residuals);
     }
@@ -31,7 +33,7 @@ pub fn ratio(a: &[f64], b: &[f64]) -> Result<Estimate, TooShort> {
     Ok(estimate)
 }
 
-/// The mean of differences, or of any values.
+/// The mean of `values`, such as differences.
 ///
 /// # Errors
 /// If there are too few.
@@ -44,7 +46,7 @@ pub fn difference(values: &[f64]) -> Result<Estimate, TooShort> {
         let number = section.len() as f64;
         (values[section].iter().sum::<f64>() / number, number)
     });
-    // Chance among few sections is not taken for certainty.
+    // With few sections, equal means can be chance. So the error is at least that of independent values.
     Ok(Estimate::new(
         mean,
         Spread::of(&batches),
@@ -52,19 +54,19 @@ pub fn difference(values: &[f64]) -> Result<Estimate, TooShort> {
     ))
 }
 
-/// Values in order of time, most of which are 0, of which only sums are kept.
+/// Values in order of time, most of which are 0. Only sums are stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sums {
     number: usize,
     sections: [f64; SECTIONS],
     squares: f64,
-    /// Values that are not 0, the smallest and the largest of them.
+    /// Number of values that are not 0, and the smallest and largest of them.
     others: usize,
     range: [f64; 2],
 }
 
 impl Sums {
-    /// So many values of 0.
+    /// A series of this many zeros.
     pub fn new(number: usize) -> Self {
         Self {
             number,
@@ -75,9 +77,9 @@ impl Sums {
         }
     }
 
-    /// Replaces the 0 at a place by another value, at most once for each place.
+    /// Replaces a 0 by another value. It may be called at most once for each place.
     pub fn add(&mut self, place: usize, value: f64) {
-        // The last section whose border is not behind the place, as in `sections`.
+        // The section that contains the place, with the same borders as in `sections`.
         let section = (SECTIONS * (place + 1) - 1) / self.number.max(1);
         self.sections[section.min(SECTIONS - 1)] += value;
         self.squares += value * value;
@@ -98,7 +100,7 @@ impl Sums {
         self.others == 0 || (self.others == self.number && self.range[0] == self.range[1])
     }
 
-    /// The mean as [`difference`] has it.
+    /// The mean, with the same result as [`difference`].
     ///
     /// # Errors
     /// If there are too few values.

@@ -3,7 +3,7 @@
 //! - [`Estimate`]: a difference with its error.
 //! - [`mean`], [`quantile`]: the difference of means and quantiles of paired or independent values in order of time.
 //! - [`holm`]: levels for many voters.
-//! - [`distance`]: figures that are shown and do not vote.
+//! - [`distance`]: figures that are shown but do not vote.
 
 pub mod distance;
 mod estimate;

@@ -1,16 +1,17 @@
-//! [`Sorted`]: values in order of time, sorted as a whole and by section, for quantiles with a jackknife error.
+//! [`Sorted`]: values in order of time, sorted as a whole and within sections. They give quantiles with a jackknife error.
 
 use analyze::intervals::Spread;
 
 use super::sections::{SECTIONS, sections};
 use super::{Estimate, TooShort};
 
-/// A quantile needs this many values beyond it, one for each section: p95 needs 400 values, and p99 needs 2,000.
+/// Minimum number of values beyond a quantile: one for each section. So p95 needs 400 values, and p99 needs 2,000.
 const VALUES_BEYOND_MIN: f64 = SECTIONS as f64;
 
-/// Chance moves a quantile by more than this many standard errors in 5 % of runs.
+/// Number of standard errors that chance exceeds in 5% of runs.
 const NEAR: f64 = 2.0;
-/// Gaps that differ by less than this share are those of a grid: fractions of a millisecond have rounding errors.
+/// Relative tolerance for equal distances between values. Rounded times form a grid, but fractions of a millisecond have
+/// rounding errors.
 const GRID_TOLERANCE: f64 = 1e-3;
 
 /// The values of one series.
@@ -38,7 +39,7 @@ impl Sorted {
         })
     }
 
-    /// All values in order of size.
+    /// All values, sorted by size.
     pub fn all(&self) -> &[f64] {
         &self.all
     }
@@ -48,10 +49,12 @@ impl Sorted {
         self.all[rank(q, self.all.len()) - 1]
     }
 
-    /// How far off a quantile of coarse times can be, although no section moves it: half of the gap to the next value.
+    /// Possible error of a quantile of rounded times: half of the distance to the next value. A jackknife does not show this
+    /// error if all sections have the same quantile.
     ///
-    /// It is 0 unless more values are equal to the quantile than chance moves it by, in ranks. Both gaps count on a grid, which comes
-    /// from rounding, and otherwise those of an end of the equal values that chance can reach.
+    /// It is 0 if chance can move the quantile, in ranks, past the values that are equal to it. On a grid, which comes from
+    /// rounding, both neighbouring values count. Otherwise, a neighbour counts only if chance can reach that end of the equal
+    /// values.
     fn resolution(&self, q: f64) -> f64 {
         let rank = rank(q, self.all.len());
         let value = self.all[rank - 1];
@@ -69,7 +72,7 @@ impl Sorted {
         gap(below, rank - 1 - begin).max(gap(above, end - rank)) / 2.0
     }
 
-    /// The same without the values of one section.
+    /// The quantile without the values of one section.
     fn quantile_without(&self, q: f64, section: usize) -> f64 {
         let removed = &self.sections[section];
         let left = self.all.len() - removed.len();
@@ -83,16 +86,16 @@ impl Sorted {
     }
 }
 
-/// The place of the quantile `q` among so many values in order of size, counted from 1.
+/// The rank of the quantile `q` among `number` sorted values, from 1.
 fn rank(q: f64, number: usize) -> usize {
     ((q * number as f64).ceil() as usize).clamp(1, number)
 }
 
-/// A sum of quantiles `q` of several series, each with its sign, such as those of B minus those of A. Section `k` of each series is
-/// of the same time, so that what the series have in common cancels.
+/// A signed sum of quantiles `q` of several series, such as B minus A. Section `k` of each series covers the same time, so
+/// effects that are common to the series cancel.
 ///
-/// The error is that of the pseudo-values of a jackknife that leaves out one section at a time (Shao and Wu, Annals of Statistics 17,
-/// 1989: it holds for quantiles if the section is much longer than the root of the number of values).
+/// The error comes from the pseudo-values of a jackknife that leaves out one section at a time. This is valid for quantiles if
+/// a section is much longer than the root of the number of values (Shao and Wu, Annals of Statistics 17, 1989).
 ///
 /// # Errors
 /// If there are too few values.
@@ -110,7 +113,7 @@ pub fn sum(series: &[(&Sorted, f64)], q: f64) -> Result<Estimate, TooShort> {
     Ok(sum_of_few(series, q))
 }
 
-/// The same whatever the number of values beyond the quantile. With few, the error is uncertain.
+/// Like [`sum`], but with any number of values beyond the quantile. If there are few, the error is uncertain.
 pub fn sum_of_few(series: &[(&Sorted, f64)], q: f64) -> Estimate {
     let of = |quantile: &dyn Fn(&Sorted) -> f64| {
         let signed = series.iter().map(|(sorted, sign)| sign * quantile(sorted));

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::TooShort;
 
-/// Number of sections: as many as the batches of a mean (docs/statistics.md), so that 90 % intervals with Student's t are 5 %
+/// Number of sections. It is the number of batches of a mean (docs/statistics.md). 90% intervals with Student's t are then 5%
 /// wider than with the true error, and each section is long compared with the memory of a queue.
 pub const SECTIONS: usize = 20;
-/// Fewer values give sections with fewer than 10, whose figures are not symmetric.
+/// Minimum number of values: 10 for each section. Figures of shorter sections are not distributed symmetrically.
 pub const VALUES_MIN: usize = 10 * SECTIONS;
 
-/// The ranges of the sections.
+/// The index ranges of the sections.
 ///
 /// # Errors
 /// If there are too few values.

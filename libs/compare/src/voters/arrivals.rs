@@ -1,4 +1,5 @@
-//! [`arrivals`]: lateness of the driver, the rate, and the place of each request in time. Facts of both runs, without chance.
+//! [`arrivals`]: the driver's lateness, the arrival rate, and the time of each request. These are facts, in which chance plays
+//! no part.
 
 use super::candidate::{Candidate, Figures, NS_PER_MS};
 use crate::gather::{Side, known};
@@ -10,7 +11,8 @@ const NS_PER_S: f64 = 1e9;
 
 /// The voters of paired arrivals.
 pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
-    // A replay repeats what the recorded run's driver sent, however late that was. Without a replay, both count.
+    // A replay repeats the times at which the recorded run's driver sent requests, even if it was late. So only the replay's
+    // lateness counts. Without a replay, both count.
     let replays = [paired.a, paired.b].map(|side| side.facts.replay_of.is_some());
     let counts = if replays == [false; 2] { [true; 2] } else { replays };
     let mut found = lateness([paired.a, paired.b], counts, paired.margins);
@@ -31,7 +33,7 @@ pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
     let of_b = Common::of(paired.b, pairs.iter().map(|pair| pair.1), &roots.only_b);
     let line = Line::fit(&a, &b).filter(|_| !roots.has_copies);
     let Some(line) = line else {
-        // Copies have no place of their own in the other run.
+        // Copies of a scaled replay have no counterpart in time in the other run.
         if of_a.seconds > 0.0 {
             found.push(rate(paired, [of_a, of_b]));
         }
@@ -62,7 +64,7 @@ pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
     found
 }
 
-/// How late the drivers were. `counts` says for each whether its lateness votes. Runs without such values have no voter.
+/// Lateness of the drivers. `counts` states for each run whether its lateness votes. Without values there is no voter.
 pub fn lateness(sides: [&Side; 2], counts: [bool; 2], margins: &Margins) -> Vec<Candidate> {
     let of = |side: &Side| {
         let rows = side
@@ -107,7 +109,7 @@ pub fn lateness(sides: [&Side; 2], counts: [bool; 2], margins: &Margins) -> Vec<
     limits.into_iter().filter_map(voter).collect()
 }
 
-/// The requests of a run from the first to the last one that have a counterpart.
+/// The period of a run from the first to the last request with a counterpart.
 #[derive(Debug, Clone, Copy)]
 struct Common {
     count: f64,
@@ -115,7 +117,7 @@ struct Common {
 }
 
 impl Common {
-    /// Roots that a replay left out or added count, too.
+    /// Counts also the roots that a replay left out or added within the period.
     fn of(side: &Side, paired: impl Iterator<Item = u32>, only: &[u32]) -> Self {
         let mut roots: Vec<u32> = paired.collect();
         roots.sort_unstable();
@@ -130,7 +132,7 @@ impl Common {
     }
 }
 
-/// Requests per second.
+/// The arrival rate, in requests per second.
 fn rate(paired: &Paired<'_>, common: [Common; 2]) -> Candidate {
     let roots = &paired.pairs.roots;
     let rates = common.map(|common| common.count / common.seconds.max(f64::MIN_POSITIVE));
@@ -165,7 +167,7 @@ fn rate(paired: &Paired<'_>, common: [Common; 2]) -> Candidate {
     })
 }
 
-/// The line through B's offsets over A's with the least squares: a clock or a driver may be faster by a constant factor.
+/// The least-squares line of B's offsets over A's. It allows for a clock or driver that is faster by a constant factor.
 #[derive(Debug, Clone, Copy)]
 struct Line {
     origin: f64,
@@ -173,7 +175,7 @@ struct Line {
 }
 
 impl Line {
-    /// `None` if all requests of A are at the same time, or B's times do not grow with A's.
+    /// `None` if all requests of A have the same time, or if B's times do not increase with A's.
     fn fit(a: &[f64], b: &[f64]) -> Option<Self> {
         let count = a.len() as f64;
         let [mean_a, mean_b] = [a, b].map(|values| values.iter().sum::<f64>() / count);

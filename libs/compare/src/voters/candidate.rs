@@ -1,15 +1,15 @@
-//! [`Candidate`]: a voter with the estimate by which it is decided.
+//! [`Candidate`]: a voter whose vote is not decided yet, with its estimate.
 
 use crate::model::{Topic, Unit, Vote, Voter};
 use crate::statistics::{Estimate, TooShort};
 
 pub const NS_PER_MS: f64 = 1e6;
-/// Two one-sided tests at 5 % for sameness: a 90 % interval inside the margin.
+/// Level of the interval that must be inside the margin for *same*: 90%, which is two one-sided tests at 5%.
 pub const LEVEL_SAME: f64 = 0.9;
-/// An interval of a run that is too short is this many times as wide. docs/statistics.md: at 14 relaxation times, twice as wide
-/// would suffice for p99.
+/// Factor by which intervals of a run that is too short are widened. By docs/statistics.md, a factor of 2 would be enough for
+/// p99 at 14 relaxation times.
 const WIDER: f64 = 3.0;
-/// Below this share of the length that a run needs, not even wide intervals hold.
+/// Minimum share of the needed length. In a shorter run, even widened intervals are not reliable.
 const SHARE_MIN: f64 = 0.2;
 
 /// Whether an interval shows sameness.
@@ -17,15 +17,15 @@ pub fn is_inside([low, high]: [f64; 2], margin: f64) -> bool {
     -margin <= low && high <= margin
 }
 
-/// A voter before all of them are decided together.
+/// A voter whose vote is not decided yet. All candidates are decided together.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     pub voter: Voter,
-    /// `None` for a fact, and without an answer.
+    /// The estimated difference. `None` for a fact, and if there are too few values.
     pub estimate: Option<Estimate>,
 }
 
-/// What is compared, and its figures.
+/// The name of a voter, its figures, and its margin.
 #[derive(Debug, Clone)]
 pub struct Figures {
     pub topic: Topic,
@@ -85,8 +85,8 @@ impl Candidate {
         Self { voter, estimate }
     }
 
-    /// A figure of a run that is too short for its queue, its quantile or both. A much wider interval can still show sameness, and
-    /// nothing else.
+    /// A figure of a run that is too short for the queue, the quantile or both. Its interval is widened, so it can show
+    /// sameness, but no difference.
     pub fn short(figures: Figures, estimate: Result<Estimate, TooShort>, shorts: &[TooShort]) -> Self {
         let is_hopeless = |short: &TooShort| (short.values as f64) < SHARE_MIN * short.needed as f64;
         let is_hopeless = shorts.iter().any(is_hopeless);
@@ -105,7 +105,7 @@ impl Candidate {
         }
     }
 
-    /// A difference whose interval is known to lie inside its margin.
+    /// A difference whose interval is known to be inside the margin.
     pub fn same(figures: Figures, difference: f64, interval: [f64; 2]) -> Self {
         let mut voter = figures.voter();
         voter.difference = Some(difference);
@@ -117,7 +117,7 @@ impl Candidate {
         }
     }
 
-    /// A fact: it differs if the difference is outside the margin. `reason` says how.
+    /// A fact: it differs if the difference is outside the margin. `reason` describes the difference.
     pub fn exact(figures: Figures, difference: f64, reason: impl FnOnce() -> String) -> Self {
         let is_same = difference.abs() <= figures.margin;
         let mut voter = figures.voter();

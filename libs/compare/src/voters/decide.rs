@@ -1,14 +1,14 @@
-//! [`decide`]: the votes of all candidates.
+//! [`decide`]: decides the votes of all candidates.
 
 use super::candidate::{Candidate, LEVEL_SAME, is_inside};
 use crate::model::{Vote, Voter};
 use crate::statistics::{Estimate, NEEDED_MAX, holm};
 
-/// Share of comparisons of equal runs in which any voter may vote *differs*.
+/// Maximum probability that any voter votes *differs* although the runs are equal.
 const ERROR_DIFFERS: f64 = 0.05;
 
-/// Decides. *Same* needs the 90 % interval inside the margin; no correction, because all voters have to agree. *Differs* needs
-/// the interval at Holm's level outside.
+/// Decides the votes. *Same* requires that the 90% interval is inside the margin; it needs no correction, because all voters
+/// must agree. *Differs* requires that the interval at Holm's level is outside the margin.
 pub fn decide(candidates: Vec<Candidate>) -> Vec<Voter> {
     let margin_of = |candidate: &Candidate| candidate.voter.margin.unwrap_or(0.0);
     let p_values: Vec<f64> = candidates
@@ -30,7 +30,7 @@ pub fn decide(candidates: Vec<Candidate>) -> Vec<Voter> {
 
 fn vote(voter: &mut Voter, estimate: &Estimate, margin: f64, level: f64, is_outside: bool) {
     let [low, high] = estimate.interval(LEVEL_SAME);
-    // A one-sided test at `level` has an interval with that probability at each end.
+    // A one-sided test at `level` corresponds to an interval with this probability at each end.
     let adjusted = estimate.interval(1.0 - 2.0 * level);
     voter.interval = Some([low, high]);
     voter.adjusted = Some(adjusted);
@@ -48,8 +48,8 @@ fn vote(voter: &mut Voter, estimate: &Estimate, margin: f64, level: f64, is_outs
     }
 }
 
-/// The number of requests with which the interval would be narrow enough, if the difference stays and the interval shrinks with
-/// the root of their number.
+/// The number of requests that would make the interval narrow enough. It assumes that the difference stays the same and that
+/// the interval shrinks with the root of the number.
 fn needed(requests: u64, estimate: &Estimate, margin: f64, adjusted: [f64; 2]) -> Option<u64> {
     let distance = margin - estimate.value.abs();
     let [low, high] = if distance > 0.0 {

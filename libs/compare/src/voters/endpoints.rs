@@ -1,17 +1,18 @@
-//! [`frequent`]: the endpoints of a module that have a mean of their own.
+//! [`frequent`]: selects the endpoints of a module whose means vote separately.
 
 use std::collections::BTreeMap;
 
-/// An endpoint needs this many requests: with a coefficient of variation of 0.3 between paired times, the interval of their mean
-/// is then 1.6 % wide on each side, which is inside the margin of 2 %.
+/// Minimum number of requests to an endpoint. With a coefficient of variation of 0.3 between paired times, the interval of the
+/// mean is then 1.6% wide on each side, which fits into the margin of 2%.
 const REQUESTS_MIN: usize = 1_000;
-/// Maximum number of endpoints of one module: 20 equal ones have a share of 5 % each, and a change of 40 % in one of them is
-/// outside the margin of the module's mean.
+/// Maximum number of endpoints of one module. 20 endpoints of equal load have a share of 5% each. A change of 40% in one of
+/// them exceeds the margin of the module's mean, so more separate means are not needed.
 const ENDPOINTS_MAX: usize = 20;
 
-/// The most frequent endpoints, if there are several. Their changes may cancel in the mean of the module.
+/// The most frequent endpoints, if there are several. They are compared separately, because their changes may cancel out in the
+/// mean of the module.
 ///
-/// `counts` has the requests of all endpoints, those of the shorter run if the runs are not paired.
+/// `counts` has the number of requests to each endpoint; if the runs are not paired, the numbers of the shorter run.
 pub fn frequent(counts: &BTreeMap<u32, usize>) -> Vec<u32> {
     if counts.len() < 2 {
         return Vec::new();

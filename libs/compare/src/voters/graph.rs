@@ -1,4 +1,5 @@
-//! [`graph`]: exact differences of call graph and statuses, and random ones by their net number.
+//! [`graph`]: voters for exact differences of call graph and statuses; [`random`]: voters for random differences, by their net
+//! number.
 
 use super::candidate::{Candidate, Figures};
 use crate::gather::Names;
@@ -35,7 +36,7 @@ pub fn graph(differences: &Differences, requests: u64) -> Vec<Candidate> {
     ]
 }
 
-/// A difference as a sentence without a full stop.
+/// A difference as a sentence, without a full stop.
 pub fn text(difference: &GraphDifference) -> String {
     let place = match &difference.caller {
         Some(caller) => format!("{} of {} from {caller}", difference.endpoint, difference.module),
@@ -68,18 +69,19 @@ pub fn text(difference: &GraphDifference) -> String {
     }
 }
 
-/// Differences that occur in both directions, by their net number in all calls to the module. The calls are in order of time, but
-/// which of them differ is not kept: they count as independent.
+/// Differences that occur in both directions, as net numbers in relation to all calls to the module. The positions of the
+/// differing calls were not kept, so these calls count as independent.
 pub fn random(paired: &Paired<'_>, names: &Names, counts: &[RandomCounts]) -> Vec<Candidate> {
     let voter = |random: &RandomCounts| {
         let number = paired.by_receiver.get(&random.receiver).map_or(0, Vec::len);
         let (of_a, of_b) = (random.of_a as usize, random.of_b as usize);
         let total = number.max(of_a + of_b);
-        // Spread evenly, so that sections differ as little as they can: the error is that of independent values.
+        // The differing calls are spread evenly, so that sections differ as little as possible. The error is then that of
+        // independent values.
         let mut values = vec![0.0; total];
         let step = total as f64 / (of_a + of_b) as f64;
         for place in 0..of_a + of_b {
-            // Alternates while both directions last.
+            // Alternates between both directions as long as both have calls left.
             let is_b = place * of_b / (of_a + of_b) != (place + 1) * of_b / (of_a + of_b);
             values[(place as f64 * step) as usize] = if is_b { 1.0 } else { -1.0 };
         }

@@ -1,5 +1,5 @@
-//! [`service_ns`], [`cpu_ns`], [`cpu_wait_ns`] and [`wakeup_ns`]: times of an invocation whose means vote; [`is_answered_outside`]: calls
-//! whose durations do; [`figures`]: both means and their margin.
+//! [`service_ns`], [`cpu_ns`], [`cpu_wait_ns`] and [`wakeup_ns`]: times of an invocation whose means vote.
+//! [`is_answered_outside`]: selects the external calls whose durations vote. [`figures`]: both means and their margin.
 
 use super::candidate::Figures;
 use crate::gather::names::EXTERNAL;
@@ -9,8 +9,9 @@ use crate::model::{Topic, Unit};
 use crate::pairing::{is_chance, outcome_of};
 use crate::statistics::mean;
 
-/// Own service time: without waits for calls and for further slots, and without waits for a CPU if both runs report them for this
-/// module. A wait for a CPU is not work: other programs of the machine change it by more than the margin of a service time.
+/// Own service time, without waits for calls and for further slots. If both runs report waits for a CPU for this module, they
+/// are subtracted, too. Such a wait is not work: other programs on the machine can change it by more than the margin of a
+/// service time.
 pub fn service_ns(side: &Side, number: u32) -> i64 {
     let own_ns = side.tree.own_ns(&side.rows, number);
     match known(cpu_wait_ns(side, number)) {
@@ -19,7 +20,7 @@ pub fn service_ns(side: &Side, number: u32) -> i64 {
     }
 }
 
-/// Wait for a CPU within the service time; unknown unless both runs report it for this module.
+/// Wait for a CPU within the service time. Unknown unless both runs report it for this module.
 pub fn cpu_wait_ns(side: &Side, number: u32) -> i64 {
     let row = &side.rows.invocations[number as usize];
     match side.cpu_wait_modules.contains(&row.module) {
@@ -36,14 +37,14 @@ pub fn wakeup_ns(side: &Side, number: u32) -> i64 {
     side.rows.invocations[number as usize].known_wakeup_ns()
 }
 
-/// Whether a call within a request reached a peer without telemetry that neither refused it nor took too long.
+/// Whether a call reached a peer without telemetry, and the peer neither refused it nor timed out.
 pub fn is_answered_outside(side: &Side, call: u32) -> bool {
     let row = &side.rows.calls[call as usize];
     let is_external = !row.is_root && !row.is_message && side.tree.callee(call).is_none();
     is_external && !is_chance(outcome_of(side, call))
 }
 
-/// How a peer without telemetry is named.
+/// The display name of a peer without telemetry.
 pub fn external_name(peer: &str) -> String {
     match peer {
         EXTERNAL => EXTERNAL.to_owned(),
@@ -51,7 +52,7 @@ pub fn external_name(peer: &str) -> String {
     }
 }
 
-/// The figures of the means of two runs, of times in ms. `None` if a run has none.
+/// The means of a time in two runs, in ms. `None` if a run has no values.
 pub fn figures(margins: &Margins, topic: Topic, module: String, [a, b]: [&[f64]; 2]) -> Option<Figures> {
     let (mean_a, mean_b) = mean::of(a).zip(mean::of(b))?;
     Some(Figures {
@@ -66,7 +67,8 @@ pub fn figures(margins: &Margins, topic: Topic, module: String, [a, b]: [&[f64];
     })
 }
 
-/// The margin of a mean, ms. Wake-ups and waits for a CPU are waits: scheduling alone changes them by more than a service time.
+/// The margin of a mean, ms. Wake-ups and waits for a CPU have the larger margins of waits, because scheduling alone changes
+/// them by more than a service time.
 fn margin(margins: &Margins, topic: Topic, mean_ms: f64) -> f64 {
     match topic {
         Topic::CpuWaitMean => margins.of_time(margins.cpu_wait_mean, mean_ms, 0.0),

@@ -1,5 +1,5 @@
-//! [`services`], [`cpu_times`], [`cpu_waits`] and [`wakeups`]: means of paired invocations by module, services also by endpoint;
-//! [`externals`]: of calls to peers without telemetry; [`failures`]: shares of failed calls.
+//! [`services`], [`cpu_times`], [`cpu_waits`] and [`wakeups`]: means of paired invocations by module; services also by
+//! endpoint. [`externals`]: means of calls to peers without telemetry. [`failures`]: shares of failed calls.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub fn wakeups(paired: &Paired<'_>) -> Vec<Candidate> {
     found
 }
 
-/// Durations of calls to peers that send no telemetry, such as databases. Their time is no module's own time.
+/// Durations of calls to peers without telemetry, such as databases. They are not part of any module's own time.
 pub fn externals(paired: &Paired<'_>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (peer, calls) in &paired.by_receiver {
@@ -75,7 +75,7 @@ fn means(paired: &Paired<'_>, topic: Topic, time: fn(&Side, u32) -> i64) -> Vec<
     found
 }
 
-/// The times of the pairs in which both runs have one, ms.
+/// The times in ms of the pairs for which both runs have one.
 fn times<'p>(
     paired: &Paired<'_>,
     pairs: impl Iterator<Item = &'p (u32, u32)>,
@@ -95,13 +95,13 @@ fn times<'p>(
 /// The voter of paired times, ms. `None` if there are none.
 fn mean(paired: &Paired<'_>, topic: Topic, module: String, [a, b]: [Vec<f64>; 2]) -> Option<Candidate> {
     let figures = mean_times::figures(paired.margins, topic, module, [&a, &b])?;
-    // Without time in A there is nothing to relate to, and the estimate is in ms already.
+    // If A's mean is 0, there is no ratio, so the estimate is already in ms.
     let scale = figures.a.filter(|mean| *mean > 0.0).unwrap_or(1.0);
     let estimate = mean::ratio(&a, &b).map(|ratio| ratio.times(scale));
     Some(Candidate::estimated(figures, estimate))
 }
 
-/// Calls to each module that a full queue refused or that ran into a timeout. Modules without such calls have no voter.
+/// Calls to each module that failed because of a full queue or a timeout. Modules without such calls have no voter.
 pub fn failures(paired: &Paired<'_>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, calls) in &paired.by_receiver {

@@ -1,10 +1,10 @@
-//! [`Candidate`]: a voter before all of them are decided together.
+//! Voters: figures that take part in the verdict. A [`Candidate`] is a voter whose vote is not decided yet.
 //!
-//! - [`arrivals`], [`graph`], [`slots`]: facts of both runs, without chance.
-//! - [`means`], [`times`]: means, waits and responses of paired requests; [`mean_times`]: times whose means vote.
-//! - [`unpaired`]: the same by module and endpoint, for runs that are no replays.
-//! - [`endpoints`]: endpoints with a mean of their own.
-//! - [`decide`]: votes of all candidates.
+//! - [`arrivals`], [`graph`], [`slots`]: facts of both runs, in which chance plays no part.
+//! - [`means`], [`times`]: means, waits and responses of paired requests; [`mean_times`]: the times whose means vote.
+//! - [`unpaired`]: the same figures by module and endpoint, for runs that are not replays.
+//! - [`endpoints`]: selects endpoints whose means vote separately.
+//! - [`decide`]: decides the votes of all candidates.
 
 pub mod arrivals;
 mod candidate;

@@ -1,10 +1,11 @@
-//! [`slots`]: the slots of each module, as reported by its instances; [`configuration`]: every difference of the deployment.
+//! [`slots`]: voters for the slots of each module, as its instances report them; [`configuration`]: all differences in the
+//! deployment.
 
 use super::candidate::{Candidate, Figures};
 use crate::gather::facts::{Deployment, Facts};
 use crate::model::{ConfigurationDifference, Topic, Unit, Vote};
 
-/// Each module is compared with each other one: beyond this number, placement is not compared.
+/// Maximum number of modules for comparing placement. Each module is compared with every other one.
 const PLACED_MAX: usize = 1_000;
 
 /// One voter for each module whose slots both runs report.
@@ -88,7 +89,8 @@ pub fn configuration(a: &Facts, b: &Facts) -> Vec<ConfigurationDifference> {
     found
 }
 
-/// The modules with an instance on the same nodes. Names of nodes differ from machine to machine.
+/// The modules that share a node with this one. They describe its placement, because the names of nodes differ between
+/// machines.
 fn neighbours(facts: &Facts, of: &Deployment) -> String {
     let shares_node = |deployment: &Deployment| !deployment.nodes.is_disjoint(&of.nodes);
     let others = facts
@@ -101,7 +103,7 @@ fn neighbours(facts: &Facts, of: &Deployment) -> String {
         .join(", ")
 }
 
-/// The values of all instances, such as `2, 2`. `None` if one does not report it.
+/// The values of all instances, such as `2, 2`. `None` if an instance does not report the value.
 fn per_instance<T: ToString + Ord>(
     deployment: &Deployment,
     value: impl Fn(&(Option<u64>, Option<u64>, Option<String>)) -> Option<T>,

@@ -1,4 +1,4 @@
-//! [`waits`] and [`responses`]: quantiles of paired requests, without what a simulator explains.
+//! [`waits`] and [`responses`]: voters for quantiles of paired requests, without the part that the simulator explains.
 
 use std::collections::BTreeMap;
 
@@ -20,21 +20,21 @@ pub const WAITS: [(Topic, f64); 3] = [
 /// A quantile of the root response with its topic.
 pub const RESPONSES: [(Topic, f64); 2] = [(Topic::ResponseP50, 0.5), (Topic::ResponseP95, 0.95)];
 
-/// If fewer pairs than this share have simulated times, the recorded times of all pairs are compared.
+/// Minimum share of pairs with simulated times. If fewer have them, the recorded times of all pairs are compared.
 pub const SIMULATED_SHARE_MIN: f64 = 0.95;
 
-/// What of a recorded time a simulator explains.
+/// The part of a recorded time that the simulator explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Explained {
-    /// A wait as a whole: quantiles are compared with those of the simulated waits.
+    /// The whole time, which is a wait. Quantiles of recorded waits are compared with those of simulated waits.
     Whole,
-    /// The waits in a response: each is subtracted from its own response, and quantiles of the rest are compared. The rest
-    /// has the services, so that their distribution counts and not only their mean.
+    /// Only the waits within a response. They are subtracted from each response, and quantiles of the rest are compared. The
+    /// rest contains the services, so their distribution counts, not only their mean.
     Waits,
 }
 
 impl Explained {
-    /// The explained part of a difference, by the differences of the recorded quantiles and of the others.
+    /// The explained part of a difference. `recorded` and `other` are differences of quantiles.
     pub fn part(self, recorded: f64, other: f64) -> f64 {
         match self {
             Self::Whole => other,
@@ -49,7 +49,8 @@ pub fn wait_ns(row: &Invocation) -> Option<i64> {
     known(row.wait_ns).map(|ns| ns.saturating_add(further))
 }
 
-/// The response to a root. The times at the sender and at the receiver differ by the network, so both runs need the same one.
+/// The response to a root. Sender and receiver measure different times because of the network, so both runs must use the same
+/// side.
 pub fn response_ns(side: &Side, root: u32, at_receiver: bool) -> Option<i64> {
     match side.tree.callee(root) {
         Some(callee) if at_receiver => known(side.rows.invocations[callee as usize].response_ns),
@@ -60,9 +61,10 @@ pub fn response_ns(side: &Side, root: u32, at_receiver: bool) -> Option<i64> {
 /// Recorded and simulated times of the same requests in both runs, ms.
 #[derive(Debug, Default)]
 pub struct Times {
-    /// Of all pairs.
+    /// Times of all pairs.
     recorded: [Vec<f64>; 2],
-    /// Of the pairs that are simulated in both runs: recorded, then simulated, or the rest without simulated waits.
+    /// Times of the pairs that both runs have simulated: recorded times, then simulated times or the rest without simulated
+    /// waits.
     explained: [[Vec<f64>; 2]; 2],
     /// Mean response time of A, ms.
     mean_response: f64,
@@ -82,8 +84,9 @@ impl Times {
         }
     }
 
-    /// The largest time of each run, if no time is above the margin and there are enough of them: with `n` of `n` independent
-    /// times below it, so is the quantile `q` at a level of 95 %, if `q^n` is at most 5 %. Then the quantiles differ by less.
+    /// The largest time of each run, if it is below the margin and there are enough times. If all of `n` independent times are
+    /// below a limit, and `q^n` is at most 5%, then the quantile `q` is below this limit at a level of 95%. So the quantiles
+    /// differ by less than the margin.
     fn all_within(&self, margin: f64, q: f64) -> Option<[f64; 2]> {
         let is_enough = q.powf(self.recorded[0].len() as f64) <= 0.05;
         let largest = [0, 1].map(|place: usize| self.recorded[place].iter().copied().fold(0.0, f64::max));
@@ -96,7 +99,7 @@ impl Times {
     }
 }
 
-/// The margin of a quantile, as a share of A's.
+/// The margin of a quantile, as a share of A's quantile.
 pub fn share_of(margins: &Margins, topic: Topic) -> f64 {
     match topic {
         Topic::UnexplainedWaitP50 => margins.unexplained_wait_p50,
@@ -111,7 +114,7 @@ fn both(times: [i64; 2]) -> Option<[i64; 2]> {
     (times[0] != UNKNOWN && times[1] != UNKNOWN).then_some(times)
 }
 
-/// Quantiles of each module's waits. `too_short` has the modules for whose queue the run is too short.
+/// Voters for quantiles of each module's waits. `too_short` has the modules for whose queue the run is too short.
 pub fn waits(paired: &Paired<'_>, too_short: &BTreeMap<u32, TooShort>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, pairs) in &paired.by_module {
@@ -156,7 +159,7 @@ fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
     times
 }
 
-/// Quantiles of the response to requests from outside.
+/// Voters for quantiles of the responses to requests from outside.
 pub fn responses(paired: &Paired<'_>, too_short: Option<TooShort>) -> Vec<Candidate> {
     candidates(
         paired,
@@ -167,7 +170,7 @@ pub fn responses(paired: &Paired<'_>, too_short: Option<TooShort>) -> Vec<Candid
     )
 }
 
-/// Responses of all pairs of roots that no full queue refused. A refusal is fast, and has a voter of its own.
+/// Responses of all paired roots, except those that a full queue refused. A refusal is fast, and has a voter of its own.
 fn responses_of(paired: &Paired<'_>) -> Times {
     let mut times = Times::default();
     for &(of_a, of_b) in &paired.pairs.roots.pairs {
@@ -196,7 +199,7 @@ fn responses_of(paired: &Paired<'_>) -> Times {
 /// The series of one voter's times.
 struct Series {
     recorded: Result<[Sorted; 2], TooShort>,
-    /// Of the simulated requests: recorded, then simulated or the rest. `None` if they are too few.
+    /// Times of the simulated requests: recorded times, then simulated times or the rest. `None` if there are too few.
     explained: Option<[[Sorted; 2]; 2]>,
 }
 
@@ -222,7 +225,7 @@ impl Series {
         recorded.map(|series| series[place].quantile(q))
     }
 
-    /// The series whose quantiles make the unexplained difference, with their signs.
+    /// The series whose quantiles, with these signs, add up to the unexplained difference.
     fn signed(&self, how: Explained) -> Result<Vec<(&Sorted, f64)>, TooShort> {
         match (&self.explained, &self.recorded) {
             (Some([_, [a, b]]), _) if how == Explained::Waits => Ok(vec![(b, 1.0), (a, -1.0)]),
@@ -265,7 +268,7 @@ fn candidates(
         };
         if let Some(largest) = times.all_within(figures.margin, q) {
             let difference = b.zip(a).map_or(0.0, |(b, a)| b - a);
-            // The whole difference is within the margin, whatever explains it.
+            // The whole difference is within the margin, so the explained part does not matter.
             let figures = Figures {
                 explained: None,
                 ..figures

@@ -1,4 +1,4 @@
-//! [`arrivals`]: the rate of requests from outside, and the share of each endpoint in them.
+//! [`arrivals`]: voters for the rate of requests from outside, and for the share of each endpoint.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::pairing::by_route;
 use crate::statistics::{TooShort, mean};
 use crate::voters::candidate::{Candidate, Figures};
 
-/// Intervals of time in which requests are counted.
+/// Number of time intervals in which requests are counted.
 const INTERVALS: usize = 200;
 /// Maximum number of endpoints whose share votes.
 const ENDPOINTS_MAX: usize = 50;

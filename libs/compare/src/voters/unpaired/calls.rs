@@ -8,10 +8,10 @@ use crate::pairing::{Differences, by_route};
 use crate::statistics::mean::Sums;
 use crate::voters::candidate::{Candidate, Figures};
 
-/// Maximum number of pairs of caller and receiver that vote: more are no table that anybody reads.
+/// Maximum number of pairs of caller and receiver that vote. Nobody reads a longer table.
 const EDGES_MAX: usize = 64;
-/// Equal numbers of calls in fewer requests than this may be chance. If none of 59 requests differs, at most 5 % of all do, at
-/// a level of 95 %.
+/// Minimum number of requests for an exact vote. Equal numbers of calls in fewer requests may be chance: only if none of 59
+/// requests differs, at most 5% of all requests do, at a level of 95%.
 const CONSTANT_MIN: usize = 59;
 
 /// Caller module, its endpoint, receiver and its endpoint.
@@ -47,7 +47,7 @@ fn candidate(runs: &Unpaired<'_>, edge: Edge, [a, b]: [Sums; 2]) -> Candidate {
     let is_constant = a.is_constant() && b.is_constant();
     let is_known = mean_a == mean_b || a.number().min(b.number()) >= CONSTANT_MIN;
     if is_constant && is_known {
-        // Every request makes as many calls: no chance is involved.
+        // All requests make the same number of calls, so chance plays no part.
         return Candidate::exact(figures, mean_b - mean_a, || {
             format!("calls per invocation: {mean_a:.3} in A, {mean_b:.3} in B")
         });
@@ -98,7 +98,7 @@ impl Counts {
         Self { calls, invocations }
     }
 
-    /// Calls of the invocations of the edge's endpoint, none of which may have called the receiver. `None` without invocations.
+    /// For each invocation of the edge's endpoint, its number of calls to the receiver. `None` without invocations.
     fn of(&self, edge: Edge) -> Option<Sums> {
         let number = *self.invocations.get(&(edge.0, edge.1))?;
         Some(

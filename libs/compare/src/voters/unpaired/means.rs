@@ -11,7 +11,7 @@ use crate::voters::mean_times::{
     cpu_ns, cpu_wait_ns, external_name, figures, is_answered_outside, service_ns, wakeup_ns,
 };
 
-/// Own service time of each module at the mix of endpoints that A has, and of its frequent endpoints.
+/// Own service time of each module, and of its frequent endpoints. The times of B are weighted with A's mix of endpoints.
 pub fn services(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let mut found = means(runs, Topic::ServiceMean, service_ns);
     for (module, numbers) in runs.common() {
@@ -40,7 +40,7 @@ pub fn services(runs: &Unpaired<'_>) -> Vec<Candidate> {
     found
 }
 
-/// Durations of calls to peers that send no telemetry, at the mix of methods that A has.
+/// Durations of calls to peers without telemetry. The times of B are weighted with A's mix of methods.
 pub fn externals(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let [mut a, mut b] = [0, 1].map(|place: usize| {
         let side = &runs.sides[place];
@@ -65,24 +65,24 @@ pub fn externals(runs: &Unpaired<'_>) -> Vec<Candidate> {
     peers.into_iter().filter_map(voter).collect()
 }
 
-/// CPU time of each module whose rows have it, at the mix of endpoints that A has.
+/// CPU time of each module whose rows have it, weighted with A's mix of endpoints.
 pub fn cpu_times(runs: &Unpaired<'_>) -> Vec<Candidate> {
     means(runs, Topic::CpuMean, cpu_ns)
 }
 
-/// Waits for a CPU of each module for which both runs report them, at the mix of endpoints that A has.
+/// Waits for a CPU of each module for which both runs report them, weighted with A's mix of endpoints.
 pub fn cpu_waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
     means(runs, Topic::CpuWaitMean, cpu_wait_ns)
 }
 
-/// Wake-up times of each module whose rows have any, at the mix of endpoints that A has.
+/// Wake-up times of each module whose rows have any, weighted with A's mix of endpoints.
 pub fn wakeups(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let mut found = means(runs, Topic::WakeupMean, wakeup_ns);
     found.retain(Candidate::has_values);
     found
 }
 
-/// Endpoint and time, ms.
+/// Endpoint and time in ms.
 type Timed = Vec<(u32, f64)>;
 
 fn means(runs: &Unpaired<'_>, topic: Topic, time: fn(&Side, u32) -> i64) -> Vec<Candidate> {
@@ -105,14 +105,14 @@ fn timed(runs: &Unpaired<'_>, numbers: [&[u32]; 2], time: fn(&Side, u32) -> i64)
     })
 }
 
-/// The voter of times, ms. `None` if a run has none.
+/// The voter of these times in ms. `None` if a run has no times.
 fn mean(runs: &Unpaired<'_>, topic: Topic, module: String, [a, b]: [Vec<f64>; 2]) -> Option<Candidate> {
     let figures = figures(runs.margins, topic, module, [&a, &b])?;
     Some(Candidate::estimated(figures, difference(&a, &b)))
 }
 
-/// The values of endpoints that both runs have. Those of B are shifted and scaled such that their mean is that of B's endpoints
-/// at A's mix, and their spread is that of this mean (poststratification; Cochran, Sampling Techniques, 1977).
+/// The times of endpoints that both runs have. B's times are shifted and scaled: their mean becomes that of B's endpoints
+/// weighted with A's mix, and their spread becomes that of this mean (poststratification; Cochran, Sampling Techniques, 1977).
 fn at_mix_of_a([a, b]: [Timed; 2]) -> [Vec<f64>; 2] {
     let sums = |times: &Timed| {
         let mut sums: BTreeMap<u32, (f64, f64)> = BTreeMap::new();

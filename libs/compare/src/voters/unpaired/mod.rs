@@ -1,6 +1,6 @@
-//! Voters of runs that are no replays of one another, by module and endpoint, with intervals of two independent runs.
+//! Voters for two runs that are not replays. They compare modules and endpoints, with intervals for two independent runs.
 //!
-//! - [`runs`]: both runs by module.
+//! - [`runs`]: the rows of both runs by module.
 //! - [`arrivals`](mod@arrivals), [`calls`](mod@calls): rates and mix of requests, calls per invocation.
 //! - [`outcomes`]: shares of failures and statuses.
 //! - [`means`], [`times`]: services, external calls and CPU times; waits and responses.

@@ -10,7 +10,8 @@ use crate::pairing::{is_chance, status};
 use crate::statistics::mean;
 use crate::voters::candidate::{Candidate, Figures};
 
-/// Maximum number of statuses of a module whose shares vote: a service has few, and an attacker's are no workload.
+/// Maximum number of statuses of a module whose shares vote. A service has few statuses; an attacker could cause many, which
+/// are not part of the workload.
 const STATUSES_MAX: usize = 8;
 
 /// Requests of each module that failed because of a full queue or a timeout.
@@ -23,7 +24,8 @@ pub fn failures(runs: &Unpaired<'_>) -> Vec<Candidate> {
     runs.common().filter_map(voter).collect()
 }
 
-/// The share of each other status in the requests of a module. That of the most frequent one follows from the others.
+/// Voters for the share of each status in the requests of a module. The most frequent one has none, because its share follows
+/// from the others.
 pub fn statuses(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, numbers) in runs.common() {
@@ -49,7 +51,7 @@ pub fn statuses(runs: &Unpaired<'_>) -> Vec<Candidate> {
     found
 }
 
-/// The voter of the share of requests with such an outcome.
+/// The voter for the share of requests with a given result.
 fn share(
     runs: &Unpaired<'_>,
     topic: Topic,

@@ -1,4 +1,4 @@
-//! [`Unpaired`]: two runs that are no replays of one another, by module.
+//! [`Unpaired`]: two runs that are not replays, with their rows by module.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::margins::Margins;
 use crate::pairs::Simulated;
 use crate::statistics::{Estimate, TooShort, mean};
 
-/// Two runs that are no replays of one another.
+/// Two runs that are not replays of one another.
 pub struct Unpaired<'s> {
     pub sides: &'s [Side; 2],
     pub names: &'s Names,
@@ -44,7 +44,7 @@ impl<'s> Unpaired<'s> {
         }
     }
 
-    /// The modules of both runs with the numbers of their invocations.
+    /// The modules that both runs have, with the numbers of their invocations.
     pub fn common(&self) -> impl Iterator<Item = (u32, [&[u32]; 2])> {
         let [a, b] = &self.by_module;
         a.iter()

@@ -1,4 +1,4 @@
-//! [`waits`] and [`responses`]: quantiles by module, without what a simulator explains.
+//! [`waits`] and [`responses`]: voters for quantiles by module, without the part that the simulator explains.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::voters::times::{
     Explained, RESPONSES, SIMULATED_SHARE_MIN, WAITS, response_ns, share_of, wait_ns,
 };
 
-/// Quantiles of each module's waits. `too_short` has the modules for whose queue a run is too short.
+/// Voters for quantiles of each module's waits. `too_short` has the modules for whose queue a run is too short.
 pub fn waits(runs: &Unpaired<'_>, too_short: &BTreeMap<u32, TooShort>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, numbers) in runs.common() {
@@ -43,7 +43,7 @@ pub fn waits(runs: &Unpaired<'_>, too_short: &BTreeMap<u32, TooShort>) -> Vec<Ca
     found
 }
 
-/// Quantiles of the response to requests from outside.
+/// Voters for quantiles of the responses to requests from outside.
 pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candidate> {
     let is_inferred = |side: &Side| {
         let mut roots = side.tree.roots.iter();
@@ -74,9 +74,9 @@ pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candid
 
 /// The times of one run.
 struct Series {
-    /// Of all requests.
+    /// Times of all requests.
     recorded: Sorted,
-    /// Of the simulated requests: recorded, then simulated or the rest without simulated waits. `None` if they are too few.
+    /// Times of the simulated requests: recorded times, then simulated times or the rest. `None` if there are too few.
     explained: Option<[Sorted; 2]>,
 }
 
