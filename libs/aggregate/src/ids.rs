@@ -1,11 +1,11 @@
-//! Numbers that stand for runs, nodes, modules, instances and names. Each has a type of its own, so that none can be used as
-//! another. An optional one takes four bytes, too.
+//! Numeric ids of runs, nodes, modules, instances and names. Each kind has its own type, so an id of one kind cannot be used as
+//! another. An optional id also takes four bytes.
 
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-/// Declares number types that count from zero and are stored plus one, which leaves zero for `None`.
+/// Declares id types. An id counts from zero and is stored plus one, so that zero can stand for `None`.
 macro_rules! numbers {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
         $(#[$doc])*
@@ -13,13 +13,13 @@ macro_rules! numbers {
         pub struct $name(NonZeroU32);
 
         impl $name {
-            /// Tables end far below `u32::MAX`, where this saturates.
+            /// An id for a table index. It saturates at `u32::MAX`, which no table reaches.
             #[inline]
             pub const fn new(index: usize) -> Self {
                 Self(NonZeroU32::MIN.saturating_add(index as u32))
             }
 
-            /// Its place in the table that gave the number.
+            /// The index in the table that assigned the id.
             #[inline]
             pub const fn index(self) -> usize {
                 self.0.get() as usize - 1
@@ -29,9 +29,9 @@ macro_rules! numbers {
 }
 
 numbers! {
-    /// A run, by its slot. The slot is reused once the run is forgotten.
+    /// A run, by its index in the table of runs. The index is used again when the run is forgotten.
     RunId,
-    /// A node in the registry of sources; the contract's `node_id` is its text.
+    /// A node in the registry of sources. The field `node_id` of CCTF is its text.
     NodeId,
     /// A module: `service.namespace` and `service.name`.
     ModuleId,

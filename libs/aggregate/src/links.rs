@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use cctf_proto::cctf::{Link, LinkMetric, LinkSource, Milliseconds, Stage};
 use serde::{Deserialize, Serialize};
 
-/// Maximum number of calls kept for the fit. Each further call replaces one at a place that follows from its number.
+/// Maximum number of calls kept for the fit. Beyond it, each further call replaces a kept one, chosen by its number.
 const SAMPLES_MAX: usize = 4096;
 /// Maximum number of network times kept for one second.
 const SECOND_SAMPLES_MAX: usize = 4096;
 /// Number of groups of calls by size. The fit uses the fastest calls of each.
 const GROUPS: usize = 12;
-/// The fit needs this many calls and this ratio between large and small.
+/// Minimum number of calls for the fit, and minimum ratio between large and small calls.
 const FIT_SAMPLES_MIN: usize = 48;
 const FIT_SIZE_RATIO_MIN: f64 = 4.0;
-/// Fraction of a group's calls, the fastest ones, that shows the path without queueing.
+/// The fastest calls of a group, up to this fraction, are used: they show the path without queueing.
 const FAST_QUANTILE: f64 = 0.1;
 
 const NANOS_PER_SECOND: f64 = 1e9;
@@ -23,9 +23,9 @@ const NANOS_A_SECOND: u64 = 1_000_000_000;
 /// Calls in one second.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Second {
-    /// Journal time of the first.
+    /// Journal time of the first call.
     pub opened_at: u64,
-    /// Calls.
+    /// Number of calls.
     pub calls: u64,
     /// Bytes that the caller sent; `None` while no call reported any.
     pub sent: Option<u64>,
@@ -33,7 +33,7 @@ pub struct Second {
     pub received: Option<u64>,
     /// Network times, nanoseconds.
     pub net_ns: Vec<i64>,
-    /// One in this many calls has its time kept; 0 means 1.
+    /// The time of one call in this many is kept; 0 means every call.
     #[serde(skip)]
     stride: u64,
 }
@@ -42,14 +42,14 @@ pub struct Second {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LinkStats {
     calls: u64,
-    /// Bytes both ways (`None` where not reported) and network time.
+    /// For each call: bytes sent and received (`None` if not reported), and network time.
     samples: Vec<(Option<u64>, i64)>,
     least_net_ns: Option<i64>,
-    /// Seconds not written yet, by the second in which the calls ended.
+    /// Seconds that are not written yet. The key is the second in which the calls ended.
     pub seconds: BTreeMap<u64, Second>,
 }
 
-/// Properties of the path, as far as calls show them.
+/// Properties of a path, estimated from calls.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// One-way propagation, seconds.
@@ -58,7 +58,7 @@ pub struct Estimate {
     pub bandwidth_bps: Option<f64>,
     /// Median distance of the fast calls from the fit, ms.
     pub fit_error_ms: Option<f64>,
-    /// 99th percentile less median of the network time, seconds.
+    /// 99th percentile minus median of the network time, seconds.
     pub jitter_s: f64,
     /// Number of calls used.
     pub samples: u64,
@@ -73,15 +73,16 @@ pub struct LinkCall {
     pub sent: Option<u64>,
     /// Bytes that the caller received.
     pub received: Option<u64>,
-    /// Whether the network time includes the sent bytes. It does not if the callee's span starts when the headers have arrived.
+    /// Whether the network time includes the time for the sent bytes. This is not so if the callee's span starts when the
+    /// headers have arrived.
     pub sent_counts: bool,
     /// The call's end, nanoseconds since the Unix epoch.
     pub end_unix_ns: u64,
 }
 
 impl Second {
-    /// Adds a call. Calls must come in the order of their network times. Past `samples_max` times every other one is dropped,
-    /// which preserves the quantiles.
+    /// Adds a call. Calls must come in the order of their network times. When `samples_max` times are kept, every other one is
+    /// dropped, which preserves the quantiles.
     pub fn add(&mut self, call: &LinkCall, samples_max: usize) {
         let stride = self.stride.max(1);
         if self.calls.is_multiple_of(stride) {
@@ -106,7 +107,7 @@ impl Second {
 }
 
 impl LinkStats {
-    /// Its size in memory, bytes.
+    /// Size in memory, bytes.
     pub fn bytes(&self) -> u64 {
         let seconds = self.seconds.values().map(|second| second.net_ns.len() * 8 + 128);
         (self.samples.len() * 24 + seconds.sum::<usize>() + 128) as u64
@@ -120,7 +121,8 @@ impl LinkStats {
         if self.samples.len() < SAMPLES_MAX {
             self.samples.push((bytes, call.net_ns));
         } else {
-            // Knuth's multiplicative hash spreads the replaced places evenly, and the same input replaces the same ones.
+            // Knuth's multiplicative hash spreads the replaced indices evenly. It is deterministic, so the same input gives the
+            // same sample.
             let place = (self.calls.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SAMPLES_MAX;
             self.samples[place] = (bytes, call.net_ns);
         }
@@ -262,7 +264,7 @@ pub fn second_row<'a>(
     }
 }
 
-/// The fastest tenth of a size group, at least one call. Sizes within a group differ little, so they are not corrected for.
+/// The fastest tenth of a size group, but at least one call. Sizes within a group differ little, so their effect is ignored.
 fn fast_end(group: &[(u64, i64)]) -> Vec<(f64, f64)> {
     let mut by_net: Vec<(i64, u64)> = group.iter().map(|&(bytes, net)| (net, bytes)).collect();
     by_net.sort_unstable();
@@ -310,7 +312,7 @@ mod tests {
         let mut stats = LinkStats::default();
         for number in 0..2000_u64 {
             let bytes = 1000 + number * 97 % 200_000;
-            // 10 ms round trip, 50 Mbit/s, and occasional waits that the link did not cause.
+            // 10 ms round trip, 50 Mbit/s, and occasional waits that have other causes than the link.
             let noise = if number % 3 == 0 {
                 7_000_000
             } else {

@@ -1,5 +1,5 @@
-//! [`Map`] and [`Set`]: the standard library's, with a hash that takes 3 ns instead of 20; a row needs about ten lookups.
-//! The seed is random, like the standard library's, so that nobody can choose keys that collide.
+//! [`Map`] and [`Set`]: the standard library's types with a faster hash (3 ns instead of 20 ns). Each row needs about ten
+//! lookups. The seed is random, as in the standard library, so nobody can choose keys that collide.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! A module's fields of module_inventory.json that follow from its statistics: type, CPU time, endpoints and calls.
+//! The fields of a module in module_inventory.json that are computed from statistics: type, CPU time, endpoints and calls.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::ids::{ModuleId, NameId};
 use crate::modules::{EndpointStats, Mean, ModuleStats};
 use crate::names::endpoint_parts;
 
-/// The module's role in the call graph. `is_peer`: whether a call without an answer names it.
+/// The module's role in the call graph. `is_peer` states whether an unanswered call names this module as its peer.
 pub fn type_of(stats: &ModuleStats, is_peer: bool) -> ModuleType {
     match (stats.is_called || is_peer, stats.makes_calls) {
         (false, true) => ModuleType::Source,
@@ -17,7 +17,7 @@ pub fn type_of(stats: &ModuleStats, is_peer: bool) -> ModuleType {
     }
 }
 
-/// Mean CPU time of an invocation, ms, and how it was obtained.
+/// Mean CPU time of an invocation, ms, and how it was measured.
 pub fn cpu_of(stats: &ModuleStats) -> (Option<f64>, Option<MeasureSource>) {
     let estimated = stats.process_cpu_ns.sum() as f64 / stats.invocations.max(1) as f64;
     match stats.cpu_ns.mean() {
@@ -29,7 +29,8 @@ pub fn cpu_of(stats: &ModuleStats) -> (Option<f64>, Option<MeasureSource>) {
     }
 }
 
-/// The rows of its endpoints, by name. `key_of`: the [`endpoint_key`](crate::names::endpoint_key) of a number.
+/// The rows of the module's endpoints, sorted by name. `key_of` returns the [`endpoint_key`](crate::names::endpoint_key) of a
+/// number.
 pub fn endpoint_rows<'a>(
     stats: &ModuleStats,
     key_of: impl Fn(NameId) -> Option<&'a str>,
@@ -58,8 +59,8 @@ pub fn endpoint_rows<'a>(
     named.into_iter().map(row).collect()
 }
 
-/// The rows of its calls, by callee. `without_answer`: number of calls without a known callee, by peer. `module_behind`: the
-/// module behind a peer, which has answered other calls or has the peer's name.
+/// The rows of the module's calls, sorted by callee. `without_answer` has the number of calls without a known callee, by peer.
+/// `module_behind` returns the module behind a peer: it answered other calls to the peer, or has the peer's name.
 pub fn call_rows<'a>(
     stats: &ModuleStats,
     without_answer: &[(NameId, u64)],
@@ -97,7 +98,7 @@ pub fn call_rows<'a>(
     rows
 }
 
-/// The row of a peer without telemetry of its own: a database, a third party.
+/// The row of a peer that sends no telemetry, such as a database or a third-party service.
 pub fn external_row(peer: &str) -> Module<'_> {
     Module {
         app_id: None,

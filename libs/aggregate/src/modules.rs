@@ -8,12 +8,12 @@ use cctf_proto::cctf::Percentiles;
 use crate::ids::{InstanceId, ModuleId, NameId};
 use crate::maps::{Map, Set};
 
-/// Maximum number of endpoints of a module in a run. Further ones are counted as one without method and route.
+/// Maximum number of endpoints of a module in a run. All further endpoints count as one endpoint without method and route.
 const ENDPOINTS_MAX: usize = 256;
-/// Two significant digits: percentiles within 1%.
+/// Two significant digits give percentiles that are exact to 1%.
 const HISTOGRAM_DIGITS: u8 = 2;
 
-/// One method and route.
+/// Statistics of one endpoint: a method and route.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EndpointStats {
     pub calls: u64,
@@ -65,18 +65,18 @@ pub struct ModuleStats {
     pub cpu_ns: Mean,
     /// CPU time of its processes since the run's start, from metrics, nanoseconds.
     pub process_cpu_ns: Mean,
-    /// `None`: all endpoints past the maximum.
+    /// By endpoint. `None` stands for all endpoints beyond the maximum.
     pub endpoints: Map<Option<NameId>, EndpointStats>,
     /// Number of calls, by the module called.
     pub calls: Map<ModuleId, u64>,
-    /// Body bytes, both ways, of the calls whose callee reported them.
+    /// Bytes of requests and answers of the calls whose callee reported them.
     pub call_bytes: Map<ModuleId, Mean>,
 }
 
 /// The figures of one invocation.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct InvocationFacts {
-    /// `None` if there are too many endpoints.
+    /// `None` if the endpoint is beyond the maximum.
     pub endpoint: Option<NameId>,
     /// Service time, nanoseconds.
     pub service_ns: Option<i64>,
@@ -88,12 +88,12 @@ pub struct InvocationFacts {
     pub bytes_out: Option<u64>,
 }
 
-/// Bytes of a module's and an endpoint's fixed part, and of one of their entries.
+/// Estimated bytes of the fixed parts of a module and of an endpoint, and of one entry of their maps.
 const STATS_BYTES: u64 = 512;
 const ENTRY_BYTES: u64 = 48;
 
 impl ModuleStats {
-    /// Its size in memory, bytes.
+    /// Size in memory, bytes.
     pub fn bytes(&self) -> u64 {
         let histograms = self
             .endpoints

@@ -1,4 +1,4 @@
-//! [`Names`]: texts by number, so that rows and counters hold four bytes instead of a string.
+//! [`Names`]: a table that assigns numbers to texts. Rows and counters store the number, which has four bytes.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::maps::Map;
 
 /// Maximum number of distinct texts; further ones get no number.
 const NAMES_MAX: usize = 65_536;
-/// Maximum of their bytes in total; texts past it get no number.
+/// Maximum total size of the texts, bytes; further texts get no number.
 const TEXT_BYTES_MAX: u64 = 8 << 20;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -17,16 +17,16 @@ pub struct Names {
     text_bytes: u64,
 }
 
-/// Bytes of a text's places in the list and in the index.
+/// Estimated bytes that a text takes in the list and in the index.
 const NAME_BYTES: u64 = 96;
 
 impl Names {
-    /// Their size in memory, bytes.
+    /// Size in memory, bytes.
     pub fn bytes(&self) -> u64 {
         self.texts.len() as u64 * NAME_BYTES + 2 * self.text_bytes
     }
 
-    /// The text's number, new or known; `None` for a new text past the maximum.
+    /// The number of a text. A new text is added; `None` if the table is full.
     pub fn number(&mut self, text: &str) -> Option<NameId> {
         if let Some(&number) = self.numbers.get(text) {
             return Some(number);
@@ -46,11 +46,11 @@ impl Names {
     }
 }
 
-/// Method and route in one text.
+/// Encodes method and route as one text.
 pub fn endpoint_key(method: Option<&str>, route: Option<&str>, scratch: &mut String) {
     scratch.clear();
     for part in [method, route] {
-        // A tab separates the parts, and a plus sign distinguishes an empty part from an unknown one.
+        // A tab separates the two parts. A plus sign before each known part distinguishes an empty part from an unknown one.
         if let Some(part) = part {
             scratch.push('+');
             scratch.push_str(part);

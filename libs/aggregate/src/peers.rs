@@ -1,4 +1,4 @@
-//! [`ModuleNames`]: finds the module that a call's peer names, where no answer shows which one it is.
+//! [`ModuleNames`]: finds the module that a call's peer names, for peers that never answered.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::ids::ModuleId;
 pub struct ModuleNames<'a>(BTreeMap<&'a str, BTreeMap<Option<&'a str>, ModuleId>>);
 
 impl<'a> ModuleNames<'a> {
-    /// `modules`: number, application and name of each.
+    /// `modules` has the number, application and name of each module.
     pub fn new(modules: impl Iterator<Item = (ModuleId, Option<&'a str>, &'a str)>) -> Self {
         let mut names = Self::default();
         for (number, app_id, module_id) in modules {
@@ -18,9 +18,9 @@ impl<'a> ModuleNames<'a> {
         names
     }
 
-    /// The module that a peer names to a caller of the application `app_id`. The peer may be the module's name, a host with
-    /// or without a port, or a Kubernetes service. Among several modules the one of the caller's application wins, else the
-    /// first by application.
+    /// The module that a peer names, as seen by a caller of the application `app_id`. The peer may be the module's name, a host
+    /// with or without a port, or a Kubernetes service. If several modules match, the one of the caller's application is used,
+    /// or else the first by application name.
     pub fn behind(&self, peer: &str, app_id: Option<&str>) -> Option<ModuleId> {
         let host = host_of(peer);
         let named = |name: &str| {

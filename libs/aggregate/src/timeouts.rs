@@ -1,8 +1,8 @@
-//! Default timeouts of the normalizer. The merge assumes them for folders that state none.
+//! Default timeouts of the normalizer. The merge uses them for folders that do not state their timeouts.
 
 use std::time::Duration;
 
-/// How long a row waits for the spans that it depends on (W).
+/// Maximum time for which a row waits for the spans that it depends on (the join window).
 pub const JOIN_WINDOW: Duration = Duration::from_secs(15);
-/// How long an instance is silent before it counts as stopped.
+/// Time of silence after which an instance counts as stopped.
 pub const STALE_AFTER: Duration = Duration::from_secs(180);

@@ -1,11 +1,12 @@
-//! [`slots_and_image`]: fields of run_meta.json about the service under load that the driver did not report.
+//! [`slots_and_image`]: derives two fields of run_meta.json about the service under load, if the driver did not report them.
 
 use std::collections::BTreeSet;
 
 use cctf_proto::cctf::{Module, ModuleType};
 
-/// Slots of an instance and image of the service under load: the modules that a pure source, such as the load driver, calls.
-/// If none of these reports a value, all modules count. Values that differ give `None`.
+/// Slots of an instance, and image, of the service under load. This service is made of the modules that are called by a source
+/// without invocations of its own, such as the load driver. If none of these modules reports a value, all modules count. `None`
+/// if the values differ.
 pub fn slots_and_image<'m>(modules: &'m [Module<'_>]) -> (Option<u64>, Option<&'m str>) {
     let drivers = modules
         .iter()
@@ -28,7 +29,7 @@ pub fn slots_and_image<'m>(modules: &'m [Module<'_>]) -> (Option<u64>, Option<&'
     )
 }
 
-/// The value that all share; `None` if there is no value, `Some(None)` if they differ.
+/// The value that all have in common. `None` if there is no value; `Some(None)` if the values differ.
 fn agreed<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<Option<T>> {
     let first = values.next()?;
     let is_same = values.all(|value| value == first);

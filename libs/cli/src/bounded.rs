@@ -1,8 +1,9 @@
-//! [`read`]: the content of a small file of a person, as far as it is not too large.
+//! [`read`]: reads a small file that a user wrote, up to a maximum size.
 
 use std::io::{self, ErrorKind, Read};
 
-/// Reads everything. A pipe or device can have more than its metadata states, so that the reader has the limit.
+/// Reads everything up to the limit. The limit applies while reading, because a pipe or device can have more bytes than its
+/// metadata states.
 ///
 /// # Errors
 /// If it cannot be read, or, as [`ErrorKind::FileTooLarge`], if it has more than `bytes_max` bytes.

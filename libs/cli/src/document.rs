@@ -1,4 +1,4 @@
-//! [`Document`]: a JSON file that a person writes, read so that each error states which field must be what.
+//! [`Document`]: a JSON file that a user wrote. Errors name the field and the expected value.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ const SHOWN_BYTES_MAX: usize = 40;
 #[derive(Debug)]
 pub struct Document(Json);
 
-/// A value as written. An object keeps names that occur twice, which must not be ignored.
+/// A parsed value. An object keeps duplicate names, so that they can be refused.
 #[derive(Debug)]
 enum Json {
     Null,
@@ -23,7 +23,7 @@ enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// A value, and where it is in the file.
+/// A value and its position in the file.
 #[derive(Debug, Clone)]
 pub struct Item<'a> {
     path: String,
@@ -38,7 +38,7 @@ pub struct Fields<'a> {
 }
 
 impl Document {
-    /// Parses a text. The error is a cause without a path, as all errors of this module.
+    /// Parses a text. Like all errors of this module, the error does not include a path.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.trim_ascii().is_empty() {
             return Err("it is empty".to_owned());
@@ -66,17 +66,17 @@ impl Document {
 }
 
 impl<'a> Item<'a> {
-    /// Where the value is, such as `modules.cart.slots`.
+    /// The position of the value, such as `modules.cart.slots`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The sentence that it must be something else than it is.
+    /// The error text for a value that is not `what`.
     pub fn must_be(&self, what: &str) -> String {
         format!("{} must be {what}, not {}", self.path, shown(self.value))
     }
 
-    /// The names and values of an object, each name once.
+    /// The fields of an object. Duplicate names are refused.
     pub fn fields(&self) -> Result<Fields<'a>, String> {
         let Json::Object(fields) = self.value else {
             return Err(self.must_be("an object in braces"));
@@ -107,7 +107,7 @@ impl<'a> Item<'a> {
         self.as_text().ok_or_else(|| self.must_be("a text in quotes"))
     }
 
-    /// The text, if it is one.
+    /// The text, if the value is one.
     pub fn as_text(&self) -> Option<&'a str> {
         match self.value {
             Json::Text(text) => Some(text),
@@ -122,7 +122,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// A whole number in a range, whose end is at most 2^53.
+    /// An integer within a range. The end of the range is at most 2^53.
     pub fn whole(&self, range: RangeInclusive<u64>) -> Result<u64, String> {
         let (from, to) = range.into_inner();
         match self.value {
@@ -133,7 +133,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The value that stands for a text.
+    /// The choice with this name.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, String> {
         let found = choices.iter().find(|(name, _)| self.as_text() == Some(name));
         found.map(|(_, value)| *value).ok_or_else(|| {
@@ -144,7 +144,7 @@ impl<'a> Item<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Refuses names that are not among these.
+    /// Refuses all names except those in `known`.
     pub fn only(self, known: &[&str]) -> Result<Self, String> {
         match self
             .fields
@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that may be absent. Null counts as absent.
+    /// An optional field. Null counts as missing.
     pub fn get(&self, name: &str) -> Option<Item<'a>> {
         let (name, value) = self.fields.iter().find(|(known, _)| known == name)?;
         (!matches!(value, Json::Null)).then(|| Item {
@@ -183,7 +183,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The path of a field.
+/// The path of a field of an object.
 fn below(path: &str, name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     let name = match !name.is_empty() && name.bytes().all(is_plain) {
@@ -196,7 +196,7 @@ fn below(path: &str, name: &str) -> String {
     }
 }
 
-/// A value for people.
+/// A value as shown in errors.
 fn shown(value: &Json) -> String {
     match value {
         Json::Null => "null".to_owned(),

@@ -1,11 +1,11 @@
-//! Ctrl-C and SIGTERM as a flag: the first requests a clean stop, the second kills the process.
+//! Ctrl-C and SIGTERM as a flag. The first signal requests a clean stop; the second one kills the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_signal(_signal: libc::c_int) {
-    // A signal handler may safely do little more than store to an atomic.
+    // Storing to an atomic is one of the few operations that are safe in a signal handler.
     STOP.store(true, Ordering::Relaxed);
 }
 

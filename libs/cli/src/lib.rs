@@ -1,4 +1,5 @@
-//! Common parts of all command lines: the usage error, empty variables, units, interrupts, words of a shell, small files of a person.
+//! Parts that all command lines share: the usage error, empty variables, units, interrupts, shell quoting, and reading small
+//! files.
 
 pub mod bounded;
 pub mod document;
@@ -6,12 +7,12 @@ pub mod interrupt;
 pub mod shell;
 pub mod units;
 
-/// A request that is impossible as stated, for example because a path is taken. The text says what to do.
+/// A request that is impossible as stated, for example because a path is taken. The text includes a remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// Makes an empty environment variable count as unset, because `RUN_ID=` in a file of variables means that.
+/// Makes an empty environment variable count as unset. Files of variables often contain lines such as `RUN_ID=`.
 pub fn ignore_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {
         let variable = arg.get_env().and_then(std::env::var_os);

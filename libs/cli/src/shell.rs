@@ -1,6 +1,6 @@
-//! [`quoted`]: a text as one word of a POSIX shell.
+//! [`quoted`]: quotes a text as one word of a POSIX shell.
 
-/// One word of a shell, without quotes if it needs none.
+/// The text as one shell word. It gets quotes only if it needs them.
 pub fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {

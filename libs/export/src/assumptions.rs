@@ -1,4 +1,5 @@
-//! [`Assumptions`]: what an export assumes because the run does not state it, or loses because the target cannot express it.
+//! [`Assumptions`]: values that an export assumes because the run does not state them, and facts that are lost because the
+//! target cannot express them.
 
 use plan::work::counted;
 use serde::Serialize;
@@ -14,9 +15,9 @@ const NAMES_SHOWN_MAX: usize = 3;
 pub struct Assumption {
     /// Its name in `assumptions.json`.
     pub id: &'static str,
-    /// Number of things that it concerns.
+    /// Number of things that the assumption concerns.
     pub count: u64,
-    /// Whether results of the target can be wrong because of it.
+    /// Whether the assumption can make results of the target wrong.
     pub matters: bool,
     pub sentence: String,
 }
@@ -28,7 +29,7 @@ pub struct Assumptions {
 }
 
 impl Assumptions {
-    /// Adds one that concerns `count` things; 0 is ignored. The sentence is the count, followed by `one` or `more`.
+    /// Adds an assumption that concerns `count` things; 0 is ignored. Its sentence is the count, followed by `one` or `more`.
     pub fn add(&mut self, id: &'static str, matters: bool, count: u64, one: &str, more: &str) {
         if count > 0 {
             self.list.push(Assumption {
@@ -40,7 +41,7 @@ impl Assumptions {
         }
     }
 
-    /// Adds one about things with names, and gives the first names. Without names it is ignored.
+    /// Adds an assumption about named things. Its sentence includes the first names. An empty list is ignored.
     pub fn add_named(&mut self, id: &'static str, matters: bool, names: &[String], one: &str, more: &str) {
         let shown = names[..names.len().min(NAMES_SHOWN_MAX)].join(", ");
         let rest = match names.len().saturating_sub(NAMES_SHOWN_MAX) {
@@ -57,12 +58,12 @@ impl Assumptions {
         );
     }
 
-    /// Whether any of them can make results wrong.
+    /// Whether any assumption can make results wrong.
     pub fn matter(&self) -> bool {
         self.list.iter().any(|assumption| assumption.matters)
     }
 
-    /// What the rows of the run lack. It concerns each target.
+    /// Adds what the rows of the run lack. This applies to every target.
     pub fn rows(&mut self, source: &Source<'_>) {
         let notes = &source.plan.recorded.notes;
         for missing in &notes.missing {
@@ -119,7 +120,7 @@ impl Assumptions {
         );
     }
 
-    /// What a simulation of the exported roots assumes about their work.
+    /// Adds what a simulation of the exported roots assumes about their work.
     pub fn work(&mut self, source: &Source<'_>, counts: &Counts) {
         let assumed = &counts.assumed;
         self.add(
@@ -160,7 +161,7 @@ impl Assumptions {
         self.left_out(source);
     }
 
-    /// What a plan does not have because of its bounds.
+    /// Adds what the plan leaves out because of its bounds.
     pub fn left_out(&mut self, source: &Source<'_>) {
         let plan = &source.plan.counts;
         self.add(
@@ -172,7 +173,7 @@ impl Assumptions {
         );
     }
 
-    /// Instances whose slots are unknown.
+    /// Adds the instances whose slots are unknown.
     pub fn slots(&mut self, source: &Source<'_>) {
         let instances = &source.plan.recorded.names.instances;
         let without = (0..)
@@ -188,7 +189,7 @@ impl Assumptions {
         );
     }
 
-    /// Nodes with instances whose speed is unknown.
+    /// Adds the nodes with instances whose speed is unknown.
     pub fn node_speed(&mut self, source: &Source<'_>) {
         let names = &source.plan.recorded.names;
         let mut has_instance = vec![false; names.nodes.len()];
@@ -209,7 +210,7 @@ impl Assumptions {
         );
     }
 
-    /// Pairs of nodes that call each other without a known link.
+    /// Adds the pairs of nodes that call each other although no link between them is known.
     pub fn links(&mut self, source: &Source<'_>) {
         let nodes = &source.plan.recorded.names.nodes;
         let unknown = source.calling_nodes().into_iter().filter(|&(from, to)| {

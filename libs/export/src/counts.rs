@@ -1,27 +1,27 @@
-//! [`Counts`]: what an export contains, summed over its roots.
+//! [`Counts`]: the contents of an export, counted over all of its roots.
 
 use plan::plan::{Cpu, Tree, What};
 use serde::Serialize;
 
 use crate::source::Source;
 
-/// Counts of exported roots with everything below them.
+/// Numbers of exported roots, and of everything that they cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
     pub roots: u64,
     pub invocations: u64,
-    /// Rows of calls of these invocations. A plan has further calls: sleeps, and those that are inferred.
+    /// Rows of calls that these invocations made. The plan also has calls without rows: sleeps and inferred calls.
     pub calls: u64,
-    /// Of these calls, messages.
+    /// The number of messages among these calls.
     pub messages: u64,
-    /// Bodies that the invocations received and sent, bytes. A row without a size counts as 0.
+    /// Total size of the bodies that the invocations received and sent, bytes. Unknown sizes count as 0.
     pub bytes_in: u64,
     pub bytes_out: u64,
     #[serde(skip)]
     pub assumed: Assumed,
 }
 
-/// Counts behind the assumptions of an export.
+/// Counts for the sentences about assumptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Assumed {
     pub orphans: u64,
@@ -36,7 +36,7 @@ pub struct Assumed {
 }
 
 impl Counts {
-    /// Adds a root with everything below it.
+    /// Adds a root and everything that it causes.
     pub fn add_tree(&mut self, source: &Source<'_>, tree: &Tree) {
         let recorded = &source.plan.recorded;
         self.roots += 1;

@@ -1,4 +1,4 @@
-//! [`run`]: writes a run for a target, into a folder that appears complete or not at all.
+//! [`run`]: writes the export of a run for a target. The folder appears only when it is complete.
 
 use std::fs;
 use std::io;
@@ -13,25 +13,25 @@ use crate::counts::Counts;
 use crate::job::{Job, OnProgress};
 use crate::source::Source;
 
-/// What an export assumes, beside its files.
+/// The file that lists the assumptions of an export.
 const ASSUMPTIONS_FILE: &str = "assumptions.json";
 
-/// A format of another tool.
+/// The format of another tool.
 pub trait Target {
-    /// Its name on the command line.
+    /// The name of the target on the command line.
     const NAME: &'static str;
 
-    /// Writes all files of the export. Returns what they contain.
+    /// Writes all files of the export. Returns counts of their contents.
     ///
     /// # Errors
     /// If the run cannot be expressed, or an I/O error.
     fn write(&self, source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<Counts>;
 
-    /// How to use the export at this path, as one line.
+    /// The command that uses the export at this path, as one line.
     fn next(&self, out: &Path) -> String;
 }
 
-/// Where an export is written, and when it is refused.
+/// The folder of an export, and whether assumptions are allowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// The folder of the export. It must not exist.
@@ -40,7 +40,7 @@ pub struct Options<'a> {
     pub is_strict: bool,
 }
 
-/// What was written.
+/// The result of an export.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     pub target: &'static str,
@@ -55,12 +55,12 @@ pub struct Summary {
 /// A file of an export.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FileSize {
-    /// Its path inside of the export.
+    /// Its path within the export.
     pub name: String,
     pub bytes: u64,
 }
 
-/// An export that was not written, because assumptions can make its results wrong.
+/// The error for an export that was not written, because assumptions can make its results wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot export {run_id} with --strict: {}; omit --strict to accept this", .sentences.join("; "))]
 pub struct Refused {
@@ -79,7 +79,8 @@ struct AssumptionsFile<'a> {
 /// Exports a run.
 ///
 /// # Errors
-/// A [`rundir::UsageError`] if the folder exists or is impossible, [`Refused`], an error of the target, or an I/O error. Nothing is left then.
+/// A [`rundir::UsageError`] if the folder exists or cannot be created, [`Refused`], an error of the target, or an I/O error. In
+/// each case nothing is written.
 pub fn run<T: Target>(
     target: &T,
     source: &Source<'_>,

@@ -1,4 +1,4 @@
-//! [`Job`]: an export in progress: its folder, its assumptions and its progress.
+//! [`Job`]: an export in progress, with its folder, assumptions and progress.
 
 use std::fs;
 use std::io;
@@ -9,10 +9,10 @@ use rundir::output::{LinesOut, write_whole};
 
 use crate::assumptions::Assumptions;
 
-/// Gets the number of things done and of all things. Returns whether to go on.
+/// Receives the number of things done and their total. Returns whether to continue.
 pub type OnProgress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
 
-/// An export that a target writes.
+/// An export that a target is writing.
 pub struct Job<'a> {
     pub assumptions: Assumptions,
     folder: PathBuf,
@@ -20,7 +20,7 @@ pub struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// `folder` is an existing empty folder, which appears as the export if the target succeeds.
+    /// `folder` is an existing empty folder. It becomes the export if the target succeeds.
     pub fn new(folder: PathBuf, progress: OnProgress<'a>) -> Self {
         Self {
             assumptions: Assumptions::default(),
@@ -34,7 +34,7 @@ impl<'a> Job<'a> {
         &self.folder
     }
 
-    /// The path of a new file, whose folders are created.
+    /// The path of a new file. Missing folders on the path are created.
     ///
     /// # Errors
     /// An I/O error.

@@ -1,9 +1,9 @@
-//! A recorded run in the formats of simulators and viewers.
+//! Exports recorded runs in the formats of simulators and viewers.
 //!
-//! - [`source`]: the plan of a run, its nodes and links. [`counts`]: what an export contains.
-//! - [`assumptions`]: what an export assumes or loses, each with a count and a sentence.
+//! - [`source`]: the input: the plan of a run, its nodes and links. [`counts`]: counts the contents of an export.
+//! - [`assumptions`]: what an export assumes or loses, with a count and a sentence for each.
 //! - [`job`]: an export in progress: its folder, assumptions and progress.
-//! - [`export`](mod@export): the steps that all targets share. [`targets`]: one file or folder each.
+//! - [`export`](mod@export): the steps that all targets share. [`targets`]: the targets, one file or folder each.
 
 pub mod assumptions;
 pub mod counts;

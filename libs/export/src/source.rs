@@ -1,4 +1,4 @@
-//! [`Source`]: what is exported: the plan of a run, and the nodes and links that its inventories describe.
+//! [`Source`]: the input of an export: the plan of a run, and the nodes and links in its inventories.
 
 use cctf_proto::cctf::{self, File, Part, Stage};
 use foldhash::HashMap;
@@ -8,24 +8,24 @@ use plan::work::{Call, NONE, What};
 use rundir::ReadError;
 use rundir::parts::Run;
 
-/// A run, or a part of it, with everything that a target can use. Nodes, modules, instances and endpoints are
-/// numbered as in [`plan::work::Names`]: by their first appearance in the rows, not by name.
+/// A run or a part of it, with everything that a target can use. The numbers of nodes, modules, instances and endpoints are
+/// those of [`plan::work::Names`]: they follow the first appearance in the rows, not the name.
 #[derive(Debug)]
 pub struct Source<'a> {
     pub run: &'a Run,
     pub parts: Vec<Part>,
     pub plan: &'a Plan,
-    /// Maximum number of roots.
+    /// Maximum number of roots to export.
     pub limit: Option<u64>,
-    /// Further sentences about what the plan assumes.
+    /// Further sentences about assumptions of the plan.
     pub notes: Vec<String>,
-    /// By the number of the node.
+    /// Indexed by the number of the node.
     pub nodes: Vec<NodeFacts>,
-    /// Between nodes of the plan, ordered by their numbers. At most one for each direction.
+    /// Links between nodes of the plan, sorted by the numbers of the nodes. At most one for each direction.
     pub links: Vec<LinkFacts>,
 }
 
-/// What is known of a node. Units as in `nodes.json`.
+/// Facts about a node. The units are those of `nodes.json`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NodeFacts {
     pub stage: Stage,
@@ -66,7 +66,7 @@ pub struct LinkFacts {
 }
 
 impl<'a> Source<'a> {
-    /// `first` is the part with which the plan begins.
+    /// `first` is the first part that the plan includes.
     ///
     /// # Errors
     /// If an inventory cannot be read.
@@ -103,7 +103,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The exported roots in the order of their arrival, with everything below them.
+    /// The trees of the exported roots, in the order of their arrival.
     pub fn trees(&self) -> impl Iterator<Item = Tree> + '_ {
         let limit = self
             .limit
@@ -117,13 +117,13 @@ impl<'a> Source<'a> {
         self.limit.map_or(roots, |limit| limit.min(roots))
     }
 
-    /// Whether the user chose a part of the run, so that other rows are not in the export.
+    /// Whether the user selected a part of the run. Then the run has rows that are not in the export.
     pub fn is_part(&self) -> bool {
         let span = self.plan.span;
         span.from_ns > i64::MIN || span.to_ns < i64::MAX || self.roots() < self.plan.counts.roots
     }
 
-    /// The link between two nodes, if `links.json` has one.
+    /// The link between two nodes, if `links.json` has it.
     pub fn link(&self, from: u32, to: u32) -> Option<&LinkFacts> {
         let found = self
             .links
@@ -131,8 +131,8 @@ impl<'a> Source<'a> {
         found.ok().map(|index| &self.links[index])
     }
 
-    /// Whether a call of the plan is a row of the run. Two kinds of calls are not: a sleep, which has the id of
-    /// its invocation, and an inferred call, which has the id of the invocation that it reached.
+    /// Whether a call of the plan has a row in the run. Two kinds of calls have none: a sleep has the id of its invocation, and
+    /// an inferred call has the id of the invocation that it reached.
     pub fn has_row(&self, call: &Call) -> bool {
         let recorded = &self.plan.recorded;
         let callee = recorded.work(call.callee);
@@ -140,7 +140,7 @@ impl<'a> Source<'a> {
         call.what != What::Sleep && !is_inferred && recorded.works[call.work as usize].span_id != call.span_id
     }
 
-    /// The pairs of different nodes of which the first one calls the second one, in the order of their numbers.
+    /// The pairs of different nodes where the first calls the second, sorted by their numbers.
     pub fn calling_nodes(&self) -> Vec<(u32, u32)> {
         let recorded = &self.plan.recorded;
         let node = |work: u32| {
@@ -155,14 +155,14 @@ impl<'a> Source<'a> {
         pairs
     }
 
-    /// Module and instance for people, such as `front front-1`.
+    /// Module and instance as shown to users, such as `front front-1`.
     pub fn instance_name(&self, instance: u32) -> String {
         let names = &self.plan.recorded.names;
         let instance = &names.instances[instance as usize];
         format!("{} {}", names.modules[instance.module as usize], instance.id)
     }
 
-    /// Method and route for people, such as `POST /work`.
+    /// Method and route as shown to users, such as `POST /work`.
     pub fn endpoint_name(&self, endpoint: u32) -> String {
         let names = &self.plan.recorded.names;
         let endpoint = &names.endpoints[endpoint as usize];
@@ -188,7 +188,7 @@ fn node(row: &cctf::Node<'_>) -> NodeFacts {
     }
 }
 
-/// `None` for a network interface, and for a node that is not in the plan.
+/// `None` for a network interface, and for a link to a node that is not in the plan.
 fn link(row: &cctf::Link<'_>, numbers: &HashMap<&str, u32>) -> Option<LinkFacts> {
     Some(LinkFacts {
         from: *numbers.get(&*row.u)?,

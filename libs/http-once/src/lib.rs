@@ -1,14 +1,15 @@
-//! One plain HTTP/1.1 request on a connection of its own: health checks, readiness probes, single calls.
+//! Sends one plain HTTP/1.1 request over a new connection. It is used for health checks, readiness probes and single calls.
 //!
-//! No redirect, no proxy, no TLS, no retry. The caller blocks until the complete answer is there or the timeout expires.
+//! Redirects, proxies, TLS and retries are not supported. The caller blocks until the answer is complete or the timeout
+//! expires.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
-/// Largest answer: above a Collector's page of metrics, which has some 100 KB.
+/// Maximum size of an answer. A Collector's page of metrics has some 100 KB.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
-/// More headers than this make an answer invalid.
+/// Maximum number of headers. An answer with more is invalid.
 const HEADERS_MAX: usize = 64;
 
 /// A request that fails, with the server's address.
@@ -22,7 +23,8 @@ pub enum HttpError {
     Timeout { authority: String, timeout: Duration },
 }
 
-/// The parts of a request that callers choose. `connection` and `content-length` are added, and `host` unless it is in `headers`.
+/// The parts of a request that callers choose. The headers `connection` and `content-length` are added, and `host` if it is
+/// missing.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub method: &'a str,
@@ -37,7 +39,7 @@ pub struct Request<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// Without the framing of chunks.
+    /// The body, without the framing of chunks.
     pub body: Vec<u8>,
 }
 
@@ -155,7 +157,7 @@ fn encode(request: &Request<'_>, authority: &str) -> Vec<u8> {
     [head.as_bytes(), request.body].concat()
 }
 
-/// The answer in `received`; none if it is incomplete. `is_closed`: the server sends nothing more.
+/// Decodes the answer in `received`; `None` if it is incomplete. `is_closed` states that the server will send nothing more.
 fn decode(received: &[u8], method: &str, is_closed: bool) -> io::Result<Option<Answer>> {
     let mut rest = received;
     loop {
@@ -166,7 +168,7 @@ fn decode(received: &[u8], method: &str, is_closed: bool) -> io::Result<Option<A
             return Ok(None);
         };
         rest = &rest[head_bytes..];
-        // 100 Continue and its like come before the answer.
+        // Informational answers, such as 100 Continue, come before the real one.
         if (100..200).contains(&status) {
             continue;
         }
@@ -191,7 +193,7 @@ fn decode(received: &[u8], method: &str, is_closed: bool) -> io::Result<Option<A
     }
 }
 
-/// The data of all chunks; none if the last one is incomplete.
+/// The data of all chunks; `None` if the last one is incomplete.
 fn decode_chunks(mut rest: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut decoded = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! [`Composer`]: the requests of a plan as bytes, made shortly before they are due.
+//! [`Composer`]: encodes the requests of a plan shortly before they are due.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::heads::{Heads, original};
 use crate::overview::unsent;
 use crate::targets::Targets;
 
-/// Memory for heads that are kept, bytes: some 20,000 of usual length. A full table is emptied.
+/// Maximum memory for stored request heads, bytes: some 20,000 heads of usual length. A full table is emptied.
 const HEADS_BYTES_MAX: usize = 32 << 20;
 
 /// Makes the requests of a plan.
@@ -23,13 +23,13 @@ pub struct Composer<A> {
     bodies: Bodies,
     heads: Heads,
     known: HashMap<HeadKey, Shared>,
-    /// Memory of `known`.
+    /// Memory of `known`, bytes.
     known_bytes: usize,
     /// Number of the next request.
     index: u64,
 }
 
-/// Everything by which the heads of two requests can differ.
+/// All properties in which the heads of two requests can differ.
 #[derive(PartialEq, Eq, Hash)]
 struct HeadKey {
     target: usize,
@@ -48,7 +48,7 @@ struct Shared {
 }
 
 impl<A: Iterator<Item = Result<Arrival, RootsError>>> Composer<A> {
-    /// The modules of all arrivals have a target.
+    /// All modules in the arrivals must have a target.
     pub fn new(
         arrivals: A,
         targets: Targets,
@@ -116,7 +116,7 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Composer<A> {
             head,
             facts: Arc::new(facts),
         };
-        // The key has the path, too; other texts are shared with many keys.
+        // Only the path is owned by the key; the other texts are shared between keys.
         let bytes =
             size_of::<HeadKey>() + path.len() + shared.head.as_bytes().len() + shared.facts.held_bytes();
         if self.known_bytes + bytes > HEADS_BYTES_MAX {

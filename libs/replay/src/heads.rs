@@ -1,4 +1,4 @@
-//! [`Heads`]: what the heads of all requests of a replay have in common.
+//! [`Heads`]: makes the request heads (first line and headers) of a replay.
 
 use cctf_load::facts::RequestFacts;
 use cctf_load::http::request::{ExtraHeader, Head, HeadError, HeadParts};
@@ -13,15 +13,15 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// `headers` are those of every request, `run_id` is the new run.
+    /// `headers` are added to every request; `run_id` is the id of the new run.
     pub fn new(headers: Vec<ExtraHeader>, run_id: String) -> Self {
         Self { headers, run_id }
     }
 
-    /// The head of a request. `body` is the content type and the number of bytes.
+    /// The head of a request. `body` has the content type and the number of bytes.
     ///
     /// # Errors
-    /// If method or path cannot be in a head.
+    /// If method or path contain invalid bytes.
     pub fn head(
         &self,
         target: &Target,
@@ -40,18 +40,18 @@ impl Heads {
         })
     }
 
-    /// What the spans of such requests share. `shape` is the name of the endpoint.
+    /// The attributes that the spans of such requests share. `shape` is the name of the endpoint.
     pub fn facts(&self, target: &Target, shape: &str, method: &str, path: &str) -> RequestFacts {
         RequestFacts::new(shape, method, target, path, &self.run_id)
     }
 }
 
-/// The recorded request that a request repeats.
+/// The recorded request that a request of the replay repeats.
 pub fn original(root: &Root) -> Original {
     Original {
         trace_id: root.trace_id.0,
         span_id: root.span_id.0,
-        // Others, such as those of gRPC, cannot be sent as a status of HTTP.
+        // Other statuses, such as those of gRPC, are not valid HTTP statuses.
         status: root.status.filter(|status| (200..600).contains(status)),
     }
 }

@@ -1,4 +1,5 @@
-//! [`Keys`]: values that must be stored before a replay reads them, because their recorded writers are not among its roots.
+//! [`Keys`]: finds values that must be stored before a replay, because the replay reads them but does not send the requests
+//! that stored them.
 
 use std::collections::HashSet;
 
@@ -6,7 +7,7 @@ use plan::roots::Root;
 
 use crate::bodies::{GET, GET_ROUTE, SET, SET_ROUTE, has_route};
 
-/// Maximum number of keys that are stored before the replay: each costs a request of its own.
+/// Maximum number of keys that are stored before the replay. Each needs a separate request.
 pub const KEYS_MAX: usize = 10_000;
 const FOUND: i64 = 200;
 const NOT_FOUND: i64 = 404;
@@ -16,25 +17,25 @@ const NOT_FOUND: i64 = 404;
 pub struct Keys {
     seen: HashSet<(usize, String)>,
     missing: Vec<Key>,
-    /// Requests that read a key beyond [`KEYS_MAX`].
+    /// Number of requests that read a key beyond [`KEYS_MAX`].
     pub beyond: u64,
 }
 
 /// A value to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Number of the service.
+    /// Index of the service.
     pub target: usize,
-    /// Path of the request that stores it.
+    /// Path of the request that stores the value.
     pub path: String,
     /// Size of the value, bytes.
     pub bytes: u64,
 }
 
 impl Keys {
-    /// Looks at the next root, in the order of time. The first use of a key decides: a read that was answered with a value
-    /// needs it; after a write, or a read that found nothing, the replay has the same values as the recorded run. A use that
-    /// failed, such as one that met a full queue, shows nothing about the value.
+    /// Adds the next root, in order of time. The first use of a key decides. If it is a read that returned a value, this value
+    /// must be stored before the replay. If it is a write, or a read that found nothing, the replay starts with the same values
+    /// as the recorded run. A failed request, for example because of a full queue, shows nothing about the value.
     pub fn add(&mut self, root: &Root, target: usize) {
         let (Some(method), Some(path)) = (root.method.as_deref(), root.path.as_deref()) else {
             return;
@@ -68,7 +69,7 @@ impl Keys {
         }
     }
 
-    /// The values to store.
+    /// The values that must be stored.
     pub fn missing(&self) -> &[Key] {
         &self.missing
     }

@@ -1,7 +1,7 @@
-//! Sends the roots of a recorded run again, to live services: which service, which body, in which order.
+//! Sends the roots of a recorded run again to live services. It decides which service gets a request, and with which body.
 //!
-//! The plan of `cctf-plan` says which roots are sent and when, and `cctf-load` sends them. This crate is between the two: all checks
-//! before the first send, and the bytes of each request.
+//! The crate `plan` selects the roots and their times, and the load driver sends them. This crate is between the two: it makes
+//! all checks before the first request, and encodes each request.
 
 pub mod bodies;
 pub mod compose;

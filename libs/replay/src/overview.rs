@@ -1,4 +1,4 @@
-//! [`Overview`]: what is known of a plan's requests before the first one is sent.
+//! [`Overview`]: counts of a plan's requests, before the first one is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,52 +11,52 @@ use crate::bodies::{Choice, choose};
 use crate::keys::Keys;
 use crate::targets::Targets;
 
-/// Endpoints with filler that are named one by one; a person writes templates for a few.
+/// Maximum number of endpoints with filler that are listed. A user writes templates for a few only.
 const FILLERS_MAX: usize = 100;
-/// Maximum number of modules that one replay sends to: each may need a target, which a person names.
+/// Maximum number of modules to which one replay sends. A user may have to name a target for each.
 pub const MODULES_MAX: usize = 1_000;
 
-// The plan's limits are those of the driver.
+// The limits of the plan must be equal to those of the driver.
 const _: () = assert!(
     plan::roots::PATH_BYTES_MAX == PATH_BYTES_MAX
         && plan::roots::BODY_BYTES_MAX == cctf_load::plan::payload::SIZE_BYTES_MAX as u64
 );
 
-/// Counts of the requests of a plan, by what the driver can do with them.
+/// Counts of a plan's requests, by how the driver treats them.
 #[derive(Debug, Default)]
 pub struct Overview {
     /// Requests that are sent.
     pub requests: u64,
-    /// Requests whose body is larger than the driver sends.
+    /// Requests that are not sent because their body is too large.
     pub too_large: u64,
-    /// Requests whose path and query are longer than the driver sends.
+    /// Requests that are not sent because path and query are too long.
     pub too_long: u64,
-    /// Requests with filler as their body, by method and route or path.
+    /// Requests whose body is filler, by method and route or path.
     pub fillers: BTreeMap<(Arc<str>, Arc<str>), u64>,
-    /// All requests with filler.
+    /// Number of all requests whose body is filler.
     pub filler: u64,
-    /// Requests whose template gives a body that is longer or shorter than the recorded one.
+    /// Requests whose template gives another body size than the recorded one.
     pub unlike_size: u64,
-    /// Requests with a body whose size was not recorded, unless a template gives it.
+    /// Requests whose body size was not recorded, and is not given by a template.
     pub unknown_size: u64,
-    /// Requests of each template.
+    /// Number of requests for each template.
     pub by_template: Vec<u64>,
     pub modules: BTreeSet<String>,
-    /// Requests to a module beyond [`MODULES_MAX`].
+    /// Requests to modules that are not among the first [`MODULES_MAX`].
     pub beyond_modules: u64,
     pub keys: Keys,
-    /// Counts of the requests that are sent: a root that is sent twice counts twice.
+    /// Counts of the requests that are sent. A root that is sent twice counts twice.
     pub sent: Survey,
 }
 
-/// Whether the driver refuses to send a root.
+/// The reason for which the driver does not send a root, if there is one.
 pub fn unsent(root: &Root) -> Option<Unsent> {
     let path = root.path.as_deref().map_or(0, str::len);
     plan::roots::unsent(root.body_bytes, path, root.query.as_deref().map(str::len))
 }
 
 impl Overview {
-    /// Looks at all requests of a plan.
+    /// Counts all requests of a plan.
     ///
     /// # Errors
     /// If the plan cannot be read.
@@ -68,7 +68,7 @@ impl Overview {
     ) -> Result<Self, RootsError> {
         let mut overview = Self {
             by_template: vec![0; templates.len()],
-            // The plan has dropped the orphans that are not sent.
+            // The plan no longer contains the orphans that are not sent.
             sent: Survey::new(Orphans::Root),
             ..Self::default()
         };

@@ -1,4 +1,4 @@
-//! [`store`]: sets the values that a replay reads, before it starts.
+//! [`store`]: stores the values that a replay reads, before the replay starts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::bodies::Bodies;
 use crate::keys::Key;
 use crate::targets::Targets;
 
-/// A value that a service did not store.
+/// The error for a value that a service did not store.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot store the value that {path} of {target} has to return: {error}")]
 pub struct StoreError {
@@ -24,7 +24,7 @@ pub struct StoreError {
 /// Stores the values.
 ///
 /// # Errors
-/// If a service does not answer, or refuses a value; or if `stop` is set meanwhile.
+/// If a service does not answer, or refuses a value; or if `stop` is set while values are stored.
 pub fn store(
     keys: &[Key],
     targets: &Targets,

@@ -1,4 +1,4 @@
-//! [`Targets`]: the live services, by module; and the checks of them before the first send.
+//! [`Targets`]: the live services by module, and the checks of their addresses before the first request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use cctf_load::plan::target::{Target, TargetError};
 
-/// Modules that an error names; a longer list is cut.
+/// Maximum number of modules that an error lists.
 const MODULES_SHOWN: usize = 10;
 
 /// The argument of `--target`: a URL for all modules, or `MODULE=URL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetFlag {
-    /// `None`: all modules without a target of their own.
+    /// `None` means all modules that have no target of their own.
     pub module: Option<String>,
     pub target: Target,
 }
@@ -21,7 +21,7 @@ impl FromStr for TargetFlag {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        // A module's name may have an equals sign, but no scheme of a URL.
+        // A module's name may contain an equals sign, but never followed by the scheme of a URL.
         let (module, url) = match text.split_once("=http") {
             Some((module, _)) if !module.is_empty() => (Some(module), &text[module.len() + 1..]),
             _ => (None, text),
@@ -33,10 +33,10 @@ impl FromStr for TargetFlag {
     }
 }
 
-/// The argument of `--allow-target`: a name or an address as it stands in a URL.
+/// Parses the argument of `--allow-target`: a name or an address, as in a URL.
 ///
 /// # Errors
-/// If it is anything else, because that would allow nothing.
+/// If it is anything else, because it would never match.
 pub fn allowed_host(text: &str) -> Result<String, String> {
     let is_address = bare(text).parse::<IpAddr>().is_ok();
     let is_part_of_name = |letter: char| letter.is_alphanumeric() || "-._".contains(letter);
@@ -48,12 +48,12 @@ pub fn allowed_host(text: &str) -> Result<String, String> {
     }
 }
 
-/// An address of IPv6 without its brackets.
+/// An IPv6 address without its brackets.
 fn bare(host: &str) -> &str {
     host.trim_matches(['[', ']'])
 }
 
-/// An unusable set of targets.
+/// The reason why a set of targets cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetsError {
     #[error("two targets for {0}: use one --target for it")]
@@ -133,12 +133,12 @@ impl Targets {
         &self.all
     }
 
-    /// The number of the service that stands for a module.
+    /// The index of the service for a module.
     pub fn of_module(&self, module: &str) -> Option<usize> {
         self.by_module.get(module).copied().or(self.default)
     }
 
-    /// Checks that each of these modules has a target, and each module's target a request.
+    /// Checks that each of these modules has a target, and that each target of a module is used.
     ///
     /// # Errors
     /// [`TargetsError::Missing`] and [`TargetsError::Unused`].
@@ -160,8 +160,8 @@ impl Targets {
         }
     }
 
-    /// Checks that each host is this machine, or allowed by its name. A name counts as this machine only if all its
-    /// addresses do.
+    /// Checks that each host is this machine, or is allowed by name. A name counts as this machine only if all of its addresses
+    /// do.
     ///
     /// # Errors
     /// [`TargetsError::NotLoopback`] and [`TargetsError::Unresolved`].
@@ -185,8 +185,8 @@ impl Targets {
         Ok(())
     }
 
-    /// An address of each service that accepts a connection. A name may have another address than when the hosts were checked, so
-    /// the address is checked, too.
+    /// For each service, an address that accepts a connection. The address is checked again, because a name may have changed
+    /// its address since the hosts were checked.
     ///
     /// # Errors
     /// [`TargetsError::Unreachable`] and [`TargetsError::NotLoopback`].
@@ -206,7 +206,7 @@ impl Targets {
         self.all.iter().map(address).collect()
     }
 
-    /// The URLs of all services, for people.
+    /// The URLs of all services, as shown to users.
     pub fn urls(&self) -> String {
         let urls: Vec<String> = self.all.iter().map(Target::to_string).collect();
         urls.join(", ")
@@ -214,7 +214,7 @@ impl Targets {
 }
 
 fn is_loopback(address: SocketAddr) -> bool {
-    // `::ffff:127.0.0.1` is an IPv4 address in an IPv6 one.
+    // `::ffff:127.0.0.1`, for example, is an IPv4 address in IPv6 form.
     address.ip().to_canonical().is_loopback()
 }
 

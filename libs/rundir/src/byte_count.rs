@@ -1,4 +1,4 @@
-//! [`ByteCount`]: bytes read, reported in steps that a progress bar can show.
+//! [`ByteCount`]: counts the bytes read, and reports them in steps for a progress bar.
 
 /// Bytes between two reports: some hundred reports a second.
 const STEP_BYTES: u64 = 1 << 20;

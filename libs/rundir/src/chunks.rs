@@ -1,4 +1,4 @@
-//! [`ChunkedFile`]: a file of lines in ranges of bytes, so that threads can read it side by side.
+//! [`ChunkedFile`]: divides a file of lines into ranges of bytes, so that several threads can read it.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -9,10 +9,10 @@ use cctf_proto::cctf::LINE_BYTES_MAX;
 
 use crate::{Ending, ReadError, regular};
 
-/// Bytes of a chunk: some thousand rows, so that a chunk's fixed costs are small. Results that depend on the cuts stay the
-/// same on every machine, because the size does not depend on the number of threads.
+/// Bytes of a chunk: some thousand rows, so that the fixed costs of a chunk do not matter. The size does not depend on the
+/// number of threads, so results that depend on it are the same on every machine.
 const CHUNK_BYTES: u64 = 4 << 20;
-/// Bytes per read beyond the end of a chunk, where its last line continues.
+/// Bytes per read beyond the end of a chunk, to complete its last line.
 const REST_BYTES: u64 = 64 << 10;
 
 /// A file of lines with the size that it had when it was opened. Lines appended later are ignored.
@@ -81,7 +81,7 @@ impl ChunkedFile {
     /// If the file cannot be read.
     pub fn read<'b>(&self, chunk: u64, buffer: &'b mut Vec<u8>) -> Result<ChunkLines<'b>, ReadError> {
         let end = chunk * self.chunk_bytes + self.bytes_of(chunk);
-        // With the byte before the chunk, which shows whether a line starts with the chunk.
+        // Starts one byte before the chunk. This byte shows whether a line starts with the chunk.
         let from = (chunk * self.chunk_bytes).saturating_sub(1);
         buffer.clear();
         self.append(buffer, from, end)?;
@@ -139,7 +139,7 @@ impl ChunkedFile {
 impl<'b> Iterator for ChunkLines<'b> {
     type Item = (&'b [u8], Ending);
 
-    /// The next line without its newline. Of a line that is too long, the first bytes.
+    /// The next line without its newline. If the line is too long, only its first bytes.
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {

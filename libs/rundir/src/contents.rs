@@ -17,7 +17,7 @@ const READ_BYTES: usize = 256 * 1024;
 pub struct Content {
     /// Path inside of the run folder.
     pub file: String,
-    /// Number of lines, or entries of an array, or 1 for an object.
+    /// Number of lines, number of entries of an array, or 1 for an object.
     pub rows: u64,
     /// Size, bytes.
     pub bytes: u64,

@@ -14,7 +14,7 @@ pub enum ReadError {
         /// The cause.
         source: io::Error,
     },
-    /// A file that is read whole is longer than the limit.
+    /// A file that must be read as a whole exceeds the limit.
     #[error("cannot read {}: it has more than the maximum of {limit} bytes", path.display())]
     TooLarge {
         /// The file.

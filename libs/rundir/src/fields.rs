@@ -1,4 +1,4 @@
-//! [`Fields`]: the fields of one line of JSON as written, so that unchanged ones can be copied.
+//! [`Fields`]: the fields of one line of JSON as raw bytes, so that unchanged fields can be copied.
 
 use cctf_proto::cctf::Field;
 
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field and its index in CCTF, or [`UNKNOWN`]. Rows are written in a fixed order and without spaces, so the
-    /// expected name is first compared in place.
+    /// function first checks whether the expected name follows.
     #[inline]
     pub fn next_known(
         &mut self,
@@ -142,7 +142,7 @@ fn bytes_equal_to(word: u64, wanted: u8) -> u64 {
     zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & (ONES << 7)
 }
 
-/// The first offset from `offset` on whose byte matches. `hits` compares eight bytes at once, and `matches` the last ones.
+/// The offset of the first matching byte, from `offset` on. `hits` compares eight bytes at once, and `matches` the last ones.
 #[inline]
 fn find(
     line: &[u8],
@@ -237,7 +237,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// Whether a name that begins with the right number also ends as this one. `text` starts after the opening quote.
+    /// Whether a name whose first bytes are equal to this one's is equal as a whole. `text` starts after the opening quote.
     #[inline]
     fn has_rest(&self, text: &[u8]) -> bool {
         self.length < NAME_BYTES
@@ -248,7 +248,7 @@ impl Name {
     }
 }
 
-/// The names of these fields.
+/// The encoded names of these fields.
 pub const fn names_of<const N: usize>(fields: &[Field]) -> [Name; N] {
     let mut names = [Name {
         word: 0,
@@ -292,7 +292,7 @@ fn word_of(rest: &[u8]) -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// Finds fields by name. It first tries the field after the last one found, because rows are written in a fixed order.
+/// Finds fields by name. It first tries the field that follows the last one found, because rows are written in a fixed order.
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
     fields: &'static [Field],
@@ -321,7 +321,7 @@ impl Order {
     }
 }
 
-/// The line with its fields in the order of CCTF; `None` if they already are in order.
+/// The line with its fields in the order of CCTF; `None` if they already have this order.
 pub fn put_in_order(line: &[u8], fields: &'static [Field]) -> Result<Option<Vec<u8>>, NotAnObject> {
     let mut order = Order::new(fields);
     let (mut scan, mut last) = (Fields::new(line)?, 0);

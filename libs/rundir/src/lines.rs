@@ -33,7 +33,7 @@ pub struct Line<'a> {
     pub offset: u64,
     /// From 1.
     pub number: u64,
-    /// Without the newline. Of a line that is too long, the first bytes.
+    /// The line without its newline. If the line is too long, only its first bytes.
     pub bytes: &'a [u8],
     pub ending: Ending,
 }
@@ -49,8 +49,9 @@ pub enum Ending {
 }
 
 impl Lines {
-    /// Passes each complete line to `on_row`, which returns whether the line is a row. If the line is no row or is too long, its number
-    /// goes to `on_damage` instead. A last line without a newline is skipped: it is still being written, or its writer was killed.
+    /// Passes each complete line to `on_row`, which returns whether the line is a valid row. The numbers of invalid and too
+    /// long lines are passed to `on_damage`. A last line without a newline is skipped: either it is still being written, or its
+    /// writer was killed.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -62,8 +63,8 @@ impl Lines {
         self.each_row_to_cut(on_row, on_damage).map(drop)
     }
 
-    /// Like [`Lines::each_row`], but returns the number of the last line if this line has no newline. If the run has ended, the missing
-    /// end of the line is lost.
+    /// Like [`Lines::each_row`], but also returns the number of a last line without a newline. If the run has ended, such a
+    /// line is incomplete.
     ///
     /// # Errors
     /// If the file cannot be read.

@@ -14,10 +14,11 @@ use serde_json::value::RawValue;
 
 use crate::{CCTF, EVENTS_CLIENT, NORMALIZER_LOCK, ReadError, RunFolder, regular};
 
-/// Maximum size of a `.json` file that is read here, bytes. A `run_meta.json` has a few thousand, a node two hundred.
+/// Maximum size of a `.json` file that is read here, bytes. A `run_meta.json` has a few thousand bytes, and a node takes two
+/// hundred.
 const WHOLE_BYTES_MAX: usize = 1 << 20;
-/// Without a change for so long, a run that has not ended was interrupted: by default, a normalizer ends a run after one
-/// minute without data, and rows wait for at most half a minute.
+/// A run that has not ended counts as interrupted if its files have not changed for this time. By default, a normalizer ends a
+/// run after one minute without data, and rows wait at most half a minute.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 /// The shortest line: an empty object and its newline.
 const LINE_BYTES_MIN: u64 = 3;
@@ -40,7 +41,7 @@ pub enum RunState {
 pub struct ListedRun {
     /// Name of its first folder.
     pub name: String,
-    /// In `run_meta.json`. It differs from the name if the folder was renamed.
+    /// Run id in `run_meta.json`. It differs from the name if the folder was renamed.
     pub run_id: Option<String>,
     /// Names of its folders, in order. A closed part may have been deleted.
     pub parts: Vec<String>,
@@ -50,7 +51,7 @@ pub struct ListedRun {
     /// End of the last part.
     #[serde(serialize_with = "exact")]
     pub ended_ts: Option<Milliseconds>,
-    /// From the start to the end, or to the last change of a run without an end.
+    /// Time from the start to the end. If the run has no end, time to the last change.
     #[serde(serialize_with = "exact")]
     pub length_ms: Option<Milliseconds>,
     /// Rows of `invocations.jsonl` as `run_meta.json` counts them.
@@ -59,16 +60,16 @@ pub struct ListedRun {
     pub calls: u64,
     /// Size of the files of all parts, including the driver's, bytes.
     pub bytes: u64,
-    /// Entries of `nodes.json` in the last part that has one, since each part has all nodes so far.
+    /// Number of entries in `nodes.json` of the last part that has this file. Each part lists all nodes so far.
     pub nodes: Option<u64>,
-    /// Whether clocks are aligned or the normalizer's lock file is missing, as in the result of a merge. Unknown without a valid
-    /// `run_meta.json`.
+    /// Whether the run seems to be the result of a merge, because its clocks are aligned or the normalizer's lock file is
+    /// missing. Unknown without a valid `run_meta.json`.
     pub merged: Option<bool>,
-    /// Whatever is wrong as far as names, sizes, last bytes and the two `.json` files show.
+    /// Problems that names, sizes, last bytes and the two `.json` files show.
     pub problems: Vec<String>,
 }
 
-/// A timestamp or duration with every digit.
+/// Serializes a timestamp or duration with all digits.
 fn exact<S: Serializer>(value: &Option<Milliseconds>, serializer: S) -> Result<S::Ok, S::Error> {
     let raw = value.map(|ms| RawValue::from_string(ms.to_string()));
     let raw = raw.transpose().map_err(serde::ser::Error::custom)?;
@@ -85,7 +86,7 @@ pub fn list(logs_dir: &Path, now: SystemTime) -> Result<Vec<ListedRun>, ReadErro
     for entry in fs::read_dir(logs_dir).map_err(ReadError::io(logs_dir))? {
         let entry = entry.map_err(ReadError::io(logs_dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        // Folders in progress are hidden.
+        // Hidden folders belong to commands that are still running.
         if name == LATEST_LINK || name.starts_with('.') {
             continue;
         }
@@ -113,7 +114,7 @@ pub fn list(logs_dir: &Path, now: SystemTime) -> Result<Vec<ListedRun>, ReadErro
     Ok(runs.into_iter().map(|(_, run)| run).collect())
 }
 
-/// A run and the time by which it is sorted: its start, or the last change of a run whose start is unknown.
+/// A run, and the time by which it is sorted: its start or, if that is unknown, its last change.
 fn listed(name: String, parts: Vec<Folder>, now: SystemTime) -> (SystemTime, ListedRun) {
     let metas = || parts.iter().filter_map(|part| part.meta.as_ref());
     let last = parts.last().and_then(|part| part.meta.as_ref());
@@ -178,7 +179,7 @@ impl Meta {
     }
 }
 
-/// What one folder shows without its rows.
+/// The facts about one folder that can be found without reading its rows.
 struct Folder {
     name: String,
     meta: Option<Meta>,
@@ -223,7 +224,7 @@ impl Folder {
             Err(ReadError::Io { source, .. }) => {
                 folder.add_problem(CctfFile::Nodes, &format!("cannot be read: {source}"));
             }
-            // A missing file is reported below; a larger one is not counted.
+            // A missing file is reported below. A file that is too large is not counted.
             Ok(None) | Err(_) => {}
         }
         for &file in CctfFile::ALL {
@@ -280,7 +281,8 @@ impl Folder {
         self.add_problem(CctfFile::RunMeta, &problem);
     }
 
-    /// Compares a file of lines with its count. The counts of a run without an end lag behind the files.
+    /// Compares the size of a file with its number of rows in `run_meta.json`. While a run has not ended, this number lags
+    /// behind the file.
     fn check(&mut self, run: &RunFolder, file: CctfFile, bytes: u64) {
         let meta = self.meta.as_ref().filter(|meta| meta.ended.is_some());
         let Some(meta) = meta.filter(|_| file.shape() == Shape::Lines) else {
@@ -305,7 +307,8 @@ impl Folder {
         }
     }
 
-    /// Run and number of the part. A folder whose name differs from its `run_meta.json` was renamed, and is a run of its own.
+    /// Run and number of the part. A folder whose name differs from its `run_meta.json` was renamed, and counts as a separate
+    /// run.
     fn identity(&self, folders: &[String]) -> (String, u64) {
         let by_name = || match Part::parse(&self.name) {
             Some((run, number)) if folders.iter().any(|folder| folder == run) => (run.to_owned(), number),

@@ -11,7 +11,7 @@ use cctf_proto::cctf::FILE_LINKS;
 
 use crate::{CCTF, NORMALIZER_LOCK, UsageError};
 
-/// Permissions of a new file, less what the process's mask forbids.
+/// Permissions of a new file, before the process's umask is applied.
 const NEW_FILE_MODE: u32 = 0o666;
 /// Bytes per write.
 const WRITE_BYTES: usize = 256 << 10;
@@ -103,7 +103,7 @@ impl OutFolder {
         self.rename()
     }
 
-    /// The same for a folder with several run folders in it, the parts of a run.
+    /// Like [`OutFolder::finish`], for a folder that contains several run folders (the parts of a run).
     ///
     /// # Errors
     /// An I/O error.
@@ -115,7 +115,8 @@ impl OutFolder {
         self.rename()
     }
 
-    /// The same for a folder that is not a run: it gets no links. All of its files must be complete and durable.
+    /// Like [`OutFolder::finish`], for a folder that is not a run, so it gets no links. All of its files must be complete and
+    /// durable.
     ///
     /// # Errors
     /// An I/O error.
@@ -177,7 +178,7 @@ impl LinesOut {
         })
     }
 
-    /// Writes a line, without its newline in `line`.
+    /// Writes a line. `line` must not contain its newline.
     ///
     /// # Errors
     /// An I/O error.
@@ -237,16 +238,16 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Replaces a file by a complete new one with a rename, so that no reader sees a part of it. A link is followed, and the
-/// permissions of an existing file stay.
+/// Replaces a file with a complete new one by a rename, so that readers never see an incomplete file. If the path is a link,
+/// its target is replaced. The permissions of an existing file are kept.
 ///
 /// # Errors
-/// An I/O error. The older file is then as it was, and no other one is left.
+/// An I/O error. In that case the old file is unchanged and no other file remains.
 pub fn replace_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     replace_with(path, |file| file.write_all(bytes)).map(drop)
 }
 
-/// The same with a file that `write` writes piece by piece. Returns its number of bytes.
+/// Like [`replace_whole`], for content that `write` writes in pieces. Returns the number of bytes.
 ///
 /// # Errors
 /// An error of `write`, or another I/O error.
@@ -273,7 +274,8 @@ fn replace(
         .prefix(".cctf-")
         .permissions(fs::Permissions::from_mode(NEW_FILE_MODE))
         .tempfile_in(folder)
-        // The error's text has the name of the temporary file, which means nothing to a user.
+        // The text of the error contains the name of the temporary file, which would only confuse a user. So only its kind is
+        // kept.
         .map_err(|error| std::io::Error::from(error.kind()))?;
     if let Ok(existing) = fs::metadata(path) {
         new.as_file().set_permissions(existing.permissions())?;
@@ -288,8 +290,8 @@ fn replace(
     Ok(bytes)
 }
 
-/// Locks a run folder as a normalizer does; `None` if another process has locked it. A run that no normalizer wrote has no lock
-/// file, and gets none.
+/// Locks a run folder as a normalizer does; `None` if another process holds the lock. If no normalizer wrote the run, it has no
+/// lock file, and none is created.
 ///
 /// # Errors
 /// An I/O error.

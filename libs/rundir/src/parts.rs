@@ -14,7 +14,7 @@ use crate::{CCTF, ReadError};
 
 /// Maximum number of bytes read of a `run_meta.json`, which has a few thousand.
 const META_BYTES_MAX: u64 = 1 << 20;
-/// Maximum number of gaps in the text of [`Run::missing`].
+/// Maximum number of gaps that the text of [`Run::missing`] lists. A gap is a range of missing parts.
 const GAPS_SHOWN_MAX: usize = 8;
 
 /// A run as specified by a user.
@@ -29,7 +29,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The path where it is expected.
+    /// The path at which the run is expected.
     pub fn path(&self) -> PathBuf {
         match self {
             Self::Latest(logs_dir) => logs_dir.join(LATEST_LINK),
@@ -38,12 +38,12 @@ impl Target {
         }
     }
 
-    /// Whether it may appear later. A path to a folder that does not exist is considered a typo.
+    /// Whether the run may appear later. A path to a missing folder is considered a typo.
     pub fn may_come(&self) -> bool {
         !matches!(self, Self::Folder(_))
     }
 
-    /// The run, and the part to start with; `None` if it does not exist.
+    /// The run and the first part to read; `None` if the run does not exist.
     ///
     /// # Errors
     /// If the path is not a run folder, or cannot be read.
@@ -76,12 +76,12 @@ impl Target {
     }
 }
 
-/// Identity of a folder.
+/// The identity of a folder.
 enum Found {
     /// This part of this run.
     Sure((Run, Part)),
-    /// run_meta.json is missing, and the name has a part's number. The folder may be the first part of a run with exactly this
-    /// name, or a later part of the run with the shorter name.
+    /// `run_meta.json` is missing, and the folder's name ends like the number of a part. So this can be the first part of a run
+    /// with exactly this name, or a later part of the run with the shorter name.
     Unsure((Run, Part)),
     /// Not a run folder.
     Nothing,
@@ -108,15 +108,15 @@ pub enum State {
 /// The successor of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// There is none.
+    /// There is no further part.
     None,
-    /// A folder with a matching name that does not have a run_meta.json yet.
+    /// A folder has a matching name, but no `run_meta.json` yet.
     Undecided,
-    /// This part.
+    /// The next part.
     Part(Part),
 }
 
-/// The identity in `run_meta.json`.
+/// The fields of `run_meta.json` that identify a part.
 #[derive(Deserialize)]
 struct Meta {
     run_id: String,
@@ -124,7 +124,7 @@ struct Meta {
     ended_ts: Option<IgnoredAny>,
 }
 
-// Does not compile if the contract renames one of these fields.
+// Compile-time check: fails if CCTF renames one of these fields.
 const _: [usize; 3] = [
     field_index(RunMeta::FIELDS, "run_id"),
     field_index(RunMeta::FIELDS, "part"),
@@ -223,7 +223,8 @@ impl Run {
         self.parts_from(&Part::first(&self.id))
     }
 
-    /// The existing parts from `from` on, in order. A folder without a valid run_meta.json is left out: it may be of another run.
+    /// The existing parts from `from` on, in order. Folders without a valid run_meta.json are left out, because they may belong
+    /// to another run.
     ///
     /// # Errors
     /// If the folder of all runs cannot be read.
@@ -285,8 +286,8 @@ impl Run {
         )))
     }
 
-    /// The successor of a part. Numbers can have gaps: a part was deleted, or a number was skipped because its folder name is
-    /// the id of a different run.
+    /// The successor of a part. Numbers can be missing: a part was deleted, or a number was skipped because the folder's name
+    /// is the id of another run.
     ///
     /// # Errors
     /// If the folder of all runs cannot be read.

@@ -1,4 +1,4 @@
-//! [`open`]: opens a file of a run. [`look`], [`is_folder`]: what is at a path.
+//! [`open`]: opens a regular file. [`look`], [`is_folder`]: check a path.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::ReadError;
 
-/// Opens a regular file. Opening a named pipe in its place would wait for a writer.
+/// Opens a regular file. Other kinds are refused: opening a named pipe, for example, would wait for a writer.
 ///
 /// # Errors
 /// An I/O error, or if it is not a regular file.
@@ -20,7 +20,8 @@ pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Metadata of the file or folder at a path; `None` if there is none. `Path::exists` also says no to a missing permission.
+/// Metadata of the file or folder at a path; `None` if there is none. (`Path::exists` also returns false if a permission is
+/// missing.)
 ///
 /// # Errors
 /// If the path cannot be read.
@@ -32,7 +33,7 @@ pub fn look(path: &Path) -> Result<Option<Metadata>, ReadError> {
     }
 }
 
-/// Whether a folder is at a path.
+/// Whether the path is a folder.
 ///
 /// # Errors
 /// If the path cannot be read.
@@ -40,7 +41,7 @@ pub fn is_folder(path: &Path) -> Result<bool, ReadError> {
     Ok(look(path)?.is_some_and(|data| data.is_dir()))
 }
 
-/// Whether nothing is at a path, because the last name or a folder before it does not exist.
+/// Whether the error means that a path does not exist, because the last name or a folder before it is missing.
 pub fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -8,19 +8,19 @@ use cctf_proto::cctf::{File, LINE_BYTES_MAX, Part, RunMeta};
 use crate::regular::is_folder;
 use crate::{CCTF, ReadError, RunFolder};
 
-/// The other parts of the run to which a folder belongs. Unlike [`Run`](crate::parts::Run), it also finds parts whose
-/// `run_meta.json` is missing or invalid, because a validation must work on them, too.
+/// The other parts of the run to which a folder belongs. Unlike [`Run`](crate::parts::Run), it also finds parts with a missing
+/// or invalid `run_meta.json`, because a validation must check these, too.
 pub struct Siblings {
-    /// Folder of all runs and the name of this folder; `None` if the path has no such names.
+    /// The folder of all runs, and the name of this folder; `None` if the path does not have both.
     place: Option<(PathBuf, String)>,
-    /// The part that `run_meta.json` names, if it is a later one.
+    /// The part that `run_meta.json` states, unless it is the first one.
     part: Option<Part>,
     /// Folder name of the run's first part.
     first: String,
 }
 
 impl Siblings {
-    /// `part` is the later part that the `run_meta.json` of `folder` names.
+    /// `part` is the part that the `run_meta.json` of `folder` states, unless it is the first one.
     ///
     /// # Errors
     /// If the folder of the first part cannot be read.
@@ -40,7 +40,8 @@ impl Siblings {
         })
     }
 
-    /// Whether the folder is a later part of a run: its `run_meta.json` states it, or a run to which it can belong is beside it.
+    /// Whether the folder is a later part of a run: either its `run_meta.json` states this, or the first part of a matching run
+    /// is beside it.
     pub fn is_later_part(&self) -> bool {
         self.place.as_ref().is_some_and(|(_, name)| *name != self.first)
     }
@@ -68,7 +69,7 @@ impl Siblings {
         Ok(parts.into_iter().map(RunFolder::from_run).collect())
     }
 
-    /// Whether missing rows can be in a part that was deleted, or can still arrive in a part that is open.
+    /// Whether missing rows may be in a part that was deleted, or may still be written to a part that has not ended.
     ///
     /// # Errors
     /// If a part cannot be read.

@@ -1,4 +1,5 @@
-//! [`find`]: the lines of one trace in all parts of a run. Only their trace ids are read; every file is read once.
+//! [`find`]: finds the lines of one trace in all parts of a run. It reads each file once, and only the trace ids of other
+//! lines.
 
 use cctf_proto::cctf::{Call, File, Invocation, Row, TraceId, field_index};
 
@@ -10,13 +11,13 @@ use crate::{Ending, Lines, ReadError};
 
 /// Files with rows of a trace.
 const FILES: [File; 2] = [File::Invocations, File::Calls];
-/// Fewest digits of an id. Less would match a large part of a run.
+/// Minimum number of digits of an id. Fewer digits would match a large share of the run.
 const DIGITS_MIN: usize = 4;
 /// Number of digits of a trace id.
 const DIGITS: usize = 32;
-/// Maximum number of rows, so that memory has a bound. The largest published traces have some ten thousand.
+/// Maximum number of rows, which bounds memory. The largest published traces have some ten thousand.
 const ROWS_MAX: u64 = 500_000;
-/// Maximum number of ids in the error for an ambiguous beginning.
+/// Maximum number of ids that the error for an ambiguous id lists.
 const IDS_SHOWN: usize = 5;
 
 /// The beginning of a trace id, or a whole one.
@@ -39,7 +40,7 @@ impl IdPrefix {
     }
 }
 
-/// What was found besides the lines.
+/// Counts from the search for a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoundTrace {
     pub trace_id: TraceId,
@@ -47,7 +48,7 @@ pub struct FoundTrace {
     pub unreadable: u64,
 }
 
-/// Why there are no lines of one trace.
+/// The reason why the lines of a trace could not be returned.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     #[error(transparent)]
@@ -64,7 +65,7 @@ pub enum FindError {
     )]
     Ambiguous {
         prefix: String,
-        /// In the order of the files, at most one more than are shown.
+        /// Matching ids in the order of the files; at most one more than the error shows.
         ids: Vec<TraceId>,
     },
     /// The trace is larger than the bound on memory.
@@ -83,8 +84,8 @@ static CALL_NAMES: [Name; Call::FIELDS.len()] = names_of(Call::FIELDS);
 const TRACE_ID: usize = field_index(Invocation::FIELDS, "trace_id");
 const _: () = assert!(TRACE_ID == field_index(Call::FIELDS, "trace_id"));
 
-/// Passes the lines of the trace to `on_line`, in the order of parts and files. If the beginning of the id turns out to be
-/// ambiguous, these were lines of the first trace found. `on_bytes` receives the bytes read.
+/// Passes the lines of the trace to `on_line`, in the order of parts and files. If the id turns out to be ambiguous, the lines
+/// passed so far belong to the first matching trace. `on_bytes` receives the number of bytes read.
 ///
 /// # Errors
 /// If there is not exactly one such trace, if it is too large, or if a file cannot be read.
@@ -145,7 +146,7 @@ fn find_bounded(
 
 struct Search<'a> {
     prefix: &'a IdPrefix,
-    /// Different ids with the beginning, in the order of the files.
+    /// Different ids that start with the given digits, in the order of the files.
     ids: Vec<TraceId>,
     rows: u64,
     rows_max: u64,
@@ -164,7 +165,7 @@ impl Search<'_> {
             self.bytes.add_line(line.bytes);
             let id = match line.ending {
                 Ending::Newline => trace_id(file, line.bytes),
-                // A line in progress, or the rest of one after a kill.
+                // The last line is incomplete: it is being written, or its writer was killed.
                 Ending::EndOfFile => continue,
                 Ending::TooLong => Err(NotAnObject),
             };
@@ -231,7 +232,7 @@ pub fn trace_id(file: File, line: &[u8]) -> Result<Option<&[u8]>, NotAnObject> {
 mod tests {
     use super::*;
 
-    /// Fields in another order and unknown fields included.
+    /// Also with fields in another order and with unknown fields.
     #[test]
     fn lines_are_found_by_their_id_up_to_the_bound() {
         let logs = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use crate::byte_count::{ByteCount, OnBytes};
 use crate::siblings::Siblings;
 use crate::{Ending, Lines, ReadError, RunFolder};
 
-/// Enough to see a pattern, few enough to read.
+/// Maximum number of findings of each rule in the report: enough to see a pattern, and few enough to read.
 pub const FINDINGS_KEPT_PER_RULE: usize = 20;
 
 /// Bounds of a validation.
@@ -33,16 +33,16 @@ impl Default for Options {
     }
 }
 
-/// Checks all rules on the run in `path`: a run's folder or the folder `cctf` in it.
+/// Checks all rules on the run at `path`, which is a run's folder or the folder `cctf` in it.
 ///
 /// # Errors
-/// If a file or folder cannot be read. Everything that is wrong in the files is in the report.
+/// If a file or folder cannot be read. Problems in the files themselves are in the report.
 pub fn validate(path: &Path, options: Options) -> Result<Report, ReadError> {
     validate_with(path, options, &mut |_| {})
 }
 
-/// Like [`validate`], and reports the bytes of lines while it reads them. Their sum is about [`RunFolder::size_of_lines`]; rows of
-/// other parts add to it.
+/// Like [`validate`], but also reports the number of bytes read, for a progress bar. The total is about
+/// [`RunFolder::size_of_lines`], plus rows of other parts.
 ///
 /// # Errors
 /// Like [`validate`].
@@ -106,7 +106,7 @@ fn read_lines(
     Ok(())
 }
 
-/// Searches the run's other parts for the rows that this one lacks.
+/// Searches the other parts of the run for rows that are missing in this one.
 fn finish(
     mut pending: PendingReferences,
     siblings: Option<Siblings>,

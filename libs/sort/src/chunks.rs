@@ -70,7 +70,7 @@ impl<'f> Appender<'f> {
 /// Reads a chunk record by record.
 struct Cursor<'f> {
     file: &'f File,
-    /// The part of the chunk that is still to be read.
+    /// The part of the chunk that is still unread.
     unread: SortedChunk,
     held: Vec<u8>,
     /// Offset of the current record in `held`.
@@ -105,7 +105,7 @@ impl<'f> Cursor<'f> {
         Ok(true)
     }
 
-    /// Reads until `bytes` bytes from the current record on are held; false if the chunk has fewer.
+    /// Reads until the buffer holds `bytes` bytes from the current record on; returns false if the chunk has fewer.
     fn hold(&mut self, bytes: usize) -> io::Result<bool> {
         if self.held.len() - self.current >= bytes {
             return Ok(true);
@@ -127,7 +127,8 @@ impl<'f> Cursor<'f> {
     }
 }
 
-/// The current record of a chunk. It is small, because the heap moves it; the bodies of equal ones are looked up.
+/// The current record of a chunk, as an element of the heap. The heap moves elements, so this type is small; bodies are
+/// compared only if keys are equal.
 struct Head<'c, 'f> {
     key: u64,
     prefix: [u64; 2],
@@ -144,7 +145,7 @@ impl<'c, 'f> Head<'c, 'f> {
     }
 }
 
-/// Reversed: the heap's greatest element is the least record.
+/// Reversed, because the heap returns its greatest element first.
 impl Ord for Head<'_, '_> {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.key, other.prefix)

@@ -1,4 +1,4 @@
-//! [`Record`]: what is sorted, and its layout in bytes.
+//! [`Record`]: a record to sort, and its layout in bytes.
 //!
 //! A record starts with a head: the key (8 bytes), the length of the body (4), and the length of the identity (4), all
 //! little-endian. The body follows: the identity, then the line.
@@ -10,11 +10,11 @@ const IDENTITY_LENGTH_OFFSET: usize = 12;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// Sorted by first.
+    /// First sort key.
     pub key: u64,
-    /// Sorted by second. Not a part of the line.
+    /// Second sort key. It is not part of the line.
     pub identity: &'a [u8],
-    /// Sorted by last.
+    /// Third sort key.
     pub line: &'a [u8],
 }
 
@@ -23,7 +23,7 @@ pub fn key_of(number: i64) -> u64 {
     number as u64 ^ 1 << 63
 }
 
-/// The number of which [`key_of`] made this key.
+/// The inverse of [`key_of`].
 pub fn number_of_key(key: u64) -> i64 {
     (key ^ 1 << 63) as i64
 }
@@ -49,7 +49,7 @@ fn length_at(bytes: &[u8], offset: usize) -> usize {
     u32::from_le_bytes(four) as usize
 }
 
-/// Bytes of the record at `offset`, of which at least the head is in `bytes`.
+/// Length of the record at `offset`. `bytes` must contain at least its head.
 pub fn record_length_at(bytes: &[u8], offset: usize) -> usize {
     HEAD_BYTES + length_at(bytes, offset + BODY_LENGTH_OFFSET)
 }
@@ -67,7 +67,7 @@ pub fn record_at(bytes: &[u8], offset: usize) -> Record<'_> {
     }
 }
 
-/// The body's first bytes as numbers: bodies with different prefixes have the order of their prefixes.
+/// The first bytes of a body, as numbers. If the numbers of two bodies differ, the bodies have the same order as the numbers.
 pub fn prefix_of(body: &[u8]) -> [u64; 2] {
     let mut bytes = [0; 16];
     let known = body.len().min(16);

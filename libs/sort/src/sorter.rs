@@ -7,15 +7,15 @@ use crate::chunks::{Appender, SortedChunk, merge_chunks};
 use crate::record::{HEAD_BYTES, Record, body_at, prefix_of, push_record, record_at, record_length_at};
 use crate::scratch::unnamed_file;
 
-/// Maximum chunks merged at once, each with its buffer: 24 MiB. If there are more, groups of them are first merged into
-/// longer ones.
+/// Maximum number of chunks that are merged at once. Their buffers take 24 MiB. If there are more chunks, groups of them are
+/// first merged into longer ones.
 const FAN_IN: usize = 384;
 
 /// Sorts records by key, then identity, then line.
 pub struct Sorter {
     /// Folder of the temporary file.
     folder: PathBuf,
-    /// Maximum bytes of records in memory.
+    /// Maximum size of the records in memory, bytes.
     held_bytes: usize,
     arena: Vec<u8>,
     index: Vec<Entry>,
@@ -25,7 +25,7 @@ pub struct Sorter {
     records: u64,
 }
 
-/// A record in the arena.
+/// A record in the buffer.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     key: u64,

@@ -1,4 +1,5 @@
-//! Bodies for the endpoints of our service: JSON that parses or not, text of a wanted compressed size, and gzip files of an exact size.
+//! Generates bodies for the endpoints of our service: valid and invalid JSON, text with a given compressed size, and gzip files
+//! of an exact size.
 
 use std::io::Write as _;
 
@@ -9,24 +10,25 @@ use serde::de::IgnoredAny;
 
 /// Level at which the load driver and the service compress.
 const LEVEL: u32 = 6;
-/// A gzip file with nothing in it.
+/// Size of a gzip file with empty content.
 const GZIP_BYTES_MIN: usize = 20;
 /// Deflate compresses at most 1,032 bytes into one.
 const DEFLATE_RATIO_MAX: usize = 1032;
-/// Attempts to meet a compressed size. Each halves the interval at least every second time, so the error is small for any size.
+/// Maximum number of attempts to find a compressed size. At least every second one halves the interval, so the remaining error
+/// is small for any size.
 const ATTEMPTS_MAX: usize = 16;
-/// Most of a gap that a comment in the header fills. Decoders accept less than 64 KiB.
+/// Maximum size of the comment that fills up a gzip header. Decoders accept less than 64 KiB.
 const COMMENT_BYTES_MAX: usize = 60_000;
-/// Size of each empty gzip member that fills a larger gap.
+/// Size of each empty gzip member that fills up larger differences.
 const MEMBER_BYTES: usize = 50_000;
 
-/// Words and numbers.
+/// Text of words and numbers.
 pub fn text(size: usize, seed: u64) -> Vec<u8> {
-    // It fails only for sizes that the check of the plan refuses.
+    // This fails only for sizes that the check of the plan has already refused.
     payload::body(PayloadKind::Text, size, seed).unwrap_or_default()
 }
 
-/// A document that parses. No document has fewer bytes than one.
+/// A valid JSON document. The shortest one has one byte.
 pub fn json(size: usize, seed: u64) -> Vec<u8> {
     match size {
         0 => Vec::new(),
@@ -35,8 +37,9 @@ pub fn json(size: usize, seed: u64) -> Vec<u8> {
     }
 }
 
-/// A body that a parser refuses: text that is no JSON from its first byte on if this explains the size of the recorded answer, which
-/// has the position of the error. Otherwise a document that breaks at its last byte, so that the parser does all the work.
+/// Invalid JSON. The recorded answer contains the position of the error, so its size shows where the error was. If an error at
+/// the first byte explains this size, the body is text. Otherwise the error is at the last byte, so that the parser does all of
+/// its work.
 pub fn broken_json(size: usize, answer: Option<usize>, seed: u64) -> Vec<u8> {
     let words = text(size, seed);
     if answer.is_some() && refusal_bytes(&words) == answer {
@@ -49,7 +52,7 @@ pub fn broken_json(size: usize, answer: Option<usize>, seed: u64) -> Vec<u8> {
     document
 }
 
-/// Size of the answer of our service to a body that is no JSON.
+/// Size of our service's answer to a body that is not JSON.
 fn refusal_bytes(body: &[u8]) -> Option<usize> {
     let error = serde_json::from_slice::<IgnoredAny>(body).err()?;
     let (line, column) = (error.line(), error.column());
@@ -58,13 +61,14 @@ fn refusal_bytes(body: &[u8]) -> Option<usize> {
     Some(report.to_string().len())
 }
 
-/// Text of `size` bytes that compresses to `compressed` bytes, or about as many.
+/// Text of `size` bytes whose compressed size is `compressed`, or close to it.
 pub fn text_that_compresses_to(size: usize, compressed: usize, seed: u64) -> Vec<u8> {
     let found = search(size, compressed, seed, |content| compress(content).len());
     found.closest.unwrap_or_else(|| text(size, seed))
 }
 
-/// A gzip file of exactly `size` bytes, as far as one can be so short. It unpacks to `content` bytes, if this is known and possible.
+/// A gzip file of exactly `size` bytes, unless that is too short. Its content has `content` bytes, if this is known and
+/// possible.
 pub fn gzip(size: usize, content: Option<usize>, seed: u64) -> Vec<u8> {
     if size < GZIP_BYTES_MIN {
         return text(size, seed);
@@ -76,7 +80,7 @@ pub fn gzip(size: usize, content: Option<usize>, seed: u64) -> Vec<u8> {
         .min(payload::SIZE_BYTES_MAX);
     let found = search(content, size, seed, |content| compress(content).len());
     let fitting = found.largest_below.unwrap_or_else(|| {
-        // Even the most regular content is too large: it has as many bytes as fit.
+        // Even the most regular content of this size compresses to more bytes, so shorter content is used.
         let sizes = std::iter::successors(Some(content), |&size| (size > 0).then_some(size / 2));
         let mut blanks = sizes.map(|size| vec![b' '; size]);
         blanks
@@ -86,7 +90,8 @@ pub fn gzip(size: usize, content: Option<usize>, seed: u64) -> Vec<u8> {
     padded(&fitting, size)
 }
 
-/// A file with the mark of gzip whose end declares the maximum possible size of its content, so that the service refuses it unread.
+/// A file that starts like gzip and declares the maximum size of its content at its end. The service refuses it without
+/// decompressing.
 pub fn gzip_too_large(size: usize, seed: u64) -> Vec<u8> {
     let mut file = text(size, seed);
     if size >= GZIP_BYTES_MIN {
@@ -97,7 +102,7 @@ pub fn gzip_too_large(size: usize, seed: u64) -> Vec<u8> {
     file
 }
 
-/// Size of a text that compresses to about `size` bytes: text of 64 KiB shows the ratio.
+/// Size of a text that compresses to about `size` bytes. The ratio comes from compressing 64 KiB of text.
 fn content_of_unknown_size(size: usize, seed: u64) -> usize {
     const SAMPLE_BYTES: usize = 64 << 10;
     let compressed = compress(&text(SAMPLE_BYTES, seed)).len();
@@ -113,13 +118,14 @@ fn compress(content: &[u8]) -> Vec<u8> {
 
 #[derive(Default)]
 struct Found {
-    /// The content whose compressed size is nearest to the wanted one.
+    /// The content whose compressed size is closest to the target.
     closest: Option<Vec<u8>>,
-    /// The content with the greatest compressed size that is not above the wanted one.
+    /// The content with the greatest compressed size below or at the target.
     largest_below: Option<Vec<u8>>,
 }
 
-/// Looks for content of `size` bytes with a wanted compressed size: text first, then text of which a part is random or blank.
+/// Searches for content of `size` bytes with the compressed size `wanted`. It tries text, and then text of which a part is
+/// random or blank.
 fn search(size: usize, wanted: usize, seed: u64, compressed: impl Fn(&[u8]) -> usize) -> Found {
     let mut found = Found::default();
     let (mut closest, mut below) = (usize::MAX, 0);
@@ -147,7 +153,8 @@ fn search(size: usize, wanted: usize, seed: u64, compressed: impl Fn(&[u8]) -> u
         if high.0 - low.0 < 2 || low.1 >= wanted || high.1 <= wanted {
             break;
         }
-        // The compressed size is nearly linear in the part, so the line between the ends is close; halving bounds the steps.
+        // The compressed size is nearly linear in the size of the random or blank part. So interpolation comes close, and
+        // bisection bounds the number of steps.
         let line =
             low.0 + ((high.0 - low.0) as f64 * (wanted - low.1) as f64 / (high.1 - low.1) as f64) as i64;
         let middle = if number % 2 == 0 {
@@ -166,7 +173,7 @@ fn search(size: usize, wanted: usize, seed: u64, compressed: impl Fn(&[u8]) -> u
     found
 }
 
-/// Text whose first bytes are random if `mix` is positive, and blank if it is negative.
+/// Text with a different beginning: `mix` random bytes if it is positive, or blanks if it is negative.
 fn mixed(size: usize, mix: i64, seed: u64) -> Vec<u8> {
     let mut content = text(size, seed);
     let part = usize::try_from(mix.unsigned_abs())
@@ -184,7 +191,7 @@ fn mixed(size: usize, mix: i64, seed: u64) -> Vec<u8> {
     content
 }
 
-/// A gzip file of the content, with a comment and empty members up to `size` bytes.
+/// A gzip file of the content, filled up to `size` bytes with a comment and empty members.
 fn padded(content: &[u8], size: usize) -> Vec<u8> {
     let mut gap = size.saturating_sub(compress(content).len());
     let mut members = Vec::new();
@@ -197,12 +204,12 @@ fn padded(content: &[u8], size: usize) -> Vec<u8> {
     file
 }
 
-/// A gzip member that is `more` bytes longer than without a comment.
+/// A gzip member with a comment that adds `more` bytes.
 fn member(content: &[u8], more: usize) -> Vec<u8> {
     let Some(letters) = more.checked_sub(1) else {
         return compress(content);
     };
-    // The comment ends with a zero.
+    // The comment ends with a zero byte.
     let builder = GzBuilder::new().comment(vec![b'x'; letters]);
     let mut encoder = builder.write(Vec::new(), Compression::new(LEVEL));
     let _ = encoder.write_all(content);

@@ -13,42 +13,43 @@ use plan::roots::{Arrival, Root, RootsError};
 
 use templates::{Shape, Templates};
 
-/// Memory for bodies that cost time to make, bytes. A full cache is emptied. The driver's own runs have at most a few hundred sizes.
+/// Maximum size of the cache for bodies that take time to make, bytes. A full cache is emptied. Runs of our driver have at most
+/// a few hundred sizes.
 const CACHE_BYTES_MAX: usize = 64 << 20;
-/// Answer of our endpoints to a body that is not what they accept.
+/// Status of our endpoints for a body that they do not accept.
 const REFUSED: i64 = 400;
 const TOO_LARGE: i64 = 413;
 
 const JSON: &str = "application/json";
 const OCTETS: &str = "application/octet-stream";
-/// Default of the recorded size for a text that is made once, bytes.
+/// Minimum size of the shared text, bytes. All text bodies are prefixes of it.
 const TEXT_BYTES_MIN: usize = 64 << 10;
 
-/// How the body of a request is made.
+/// The way in which the body of a request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     /// The request has no body.
     None,
-    /// Our service has the endpoint, so the body is one that gives the recorded status.
+    /// The endpoint belongs to our service, so the body is one that gives the recorded status.
     Endpoint(Recipe),
     /// The template with this number, from 0.
     Template(usize),
-    /// Text of the recorded size, because the content that the service expects is unknown.
+    /// Text of the recorded size, because it is unknown which content the service expects.
     Filler,
 }
 
-/// A body that an endpoint of our service answers as recorded.
+/// A body to which an endpoint of our service gives the recorded answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Recipe {
     Json,
-    /// It does not parse.
+    /// Invalid JSON.
     BrokenJson,
     Text,
-    /// Text that compresses to about the recorded answer.
+    /// Text that compresses to about the size of the recorded answer.
     Compressible,
-    /// A gzip file of exactly the recorded size, with the recorded answer as its content.
+    /// A gzip file of exactly the recorded size, whose content has the size of the recorded answer.
     Gzip,
-    /// A file that declares a content beyond the service's limit.
+    /// A file that declares more content than the service allows.
     GzipTooLarge,
 }
 
@@ -58,11 +59,11 @@ pub struct Body {
     pub bytes: Bytes,
     /// `None` if the request has no body.
     pub content_type: Option<Arc<str>>,
-    /// Whether later requests share the bytes.
+    /// Whether the bytes are shared with later requests.
     pub is_shared: bool,
 }
 
-/// A maker of bodies. It keeps bodies that are needed again.
+/// Makes bodies, and keeps those that are needed again.
 #[derive(Debug)]
 pub struct Bodies {
     seed: u64,
@@ -70,7 +71,7 @@ pub struct Bodies {
     types: Vec<Arc<str>>,
     json: Arc<str>,
     octets: Arc<str>,
-    /// Each text is a prefix of it.
+    /// All text bodies are prefixes of this text.
     text: Bytes,
     made: HashMap<(Recipe, usize, Option<usize>), Bytes>,
     made_bytes: usize,
@@ -96,7 +97,7 @@ pub fn choose(root: &Root, templates: &Templates) -> Choice {
     }
     match recipe(root, method, path) {
         Some(recipe) => Choice::Endpoint(recipe),
-        // A request whose body was empty needs no content.
+        // The recorded body was empty, so no content has to be chosen.
         None if recorded == 0 && root.body_bytes.is_some() => Choice::Endpoint(Recipe::Text),
         None => Choice::Filler,
     }
@@ -112,7 +113,7 @@ fn recipe(root: &Root, method: &str, path: &str) -> Option<Recipe> {
             _ => Recipe::Json,
         },
         ("POST", "/blob/gzip") if has_route(path) => {
-            // A level in the query gives another size than the level for which the text is made.
+            // The text is made for the default level of compression. Another level in the query would give another size.
             let is_known = is_success && root.answer_bytes.is_some() && root.query.is_none();
             if is_known {
                 Recipe::Compressible
@@ -139,7 +140,7 @@ pub const SET_ROUTE: &str = "/kv/set/{key}";
 pub const GET: &str = "/kv/get/";
 pub const GET_ROUTE: &str = "/kv/get/{key}";
 
-/// Whether a root can be of a route of our service. The route of a request that no recorded service answered is unknown.
+/// Whether a root can belong to a route of our service. If no recorded service answered the request, its route is unknown.
 pub fn has_route(root: &Root, ours: &str) -> bool {
     root.route.as_deref().is_none_or(|route| route == ours)
 }
@@ -162,7 +163,7 @@ impl Bodies {
         }
     }
 
-    /// The body of request `index` of the replay.
+    /// The body of request number `index` of the replay.
     pub fn body(&mut self, root: &Root, index: u64) -> Body {
         let size = usize::try_from(root.body_bytes.unwrap_or(0))
             .unwrap_or(usize::MAX)
@@ -180,7 +181,7 @@ impl Bodies {
             },
             Choice::Filler | Choice::Endpoint(Recipe::Text) => shared(self.text(size), &self.octets.clone()),
             Choice::Endpoint(recipe) => {
-                // The answer of a full queue says nothing about the body.
+                // An answer of a full queue shows nothing about the body.
                 let is_of_endpoint = root
                     .status
                     .is_some_and(|status| (200..300).contains(&status) || status == REFUSED);
@@ -208,7 +209,7 @@ impl Bodies {
         }
     }
 
-    /// Words and numbers. All requests share one text.
+    /// Text of words and numbers. All requests share it.
     pub fn text(&mut self, size: usize) -> Bytes {
         if self.text.len() < size {
             let larger = size.next_power_of_two().clamp(TEXT_BYTES_MIN, SIZE_BYTES_MAX);
@@ -217,8 +218,8 @@ impl Bodies {
         self.text.slice(..size.min(self.text.len()))
     }
 
-    /// Makes the bodies that cost time, until the cache is full: the search for a compressed size takes about a millisecond, which is
-    /// longer than the gap between two requests at high rates. Returns early if `stop` is set.
+    /// Makes the bodies that take time, until the cache is full. Finding a compressed size takes about a millisecond, which can
+    /// be longer than the time between two requests. Returns early if `stop` is set.
     ///
     /// # Errors
     /// If the plan cannot be read.
@@ -230,7 +231,7 @@ impl Bodies {
         for arrival in arrivals {
             let root = arrival?.root;
             let size = usize::try_from(root.body_bytes.unwrap_or(0)).unwrap_or(usize::MAX);
-            // One body more would empty the cache.
+            // Another body would empty the cache.
             let is_full = self.made_bytes.saturating_add(size) > CACHE_BYTES_MAX;
             if is_full || stop.load(Ordering::Relaxed) {
                 break;
@@ -243,9 +244,9 @@ impl Bodies {
         Ok(())
     }
 
-    /// A body from the cache, or a new one; and whether it was in the cache.
+    /// A body from the cache or a new one, and whether it came from the cache.
     fn made(&mut self, recipe: Recipe, size: usize, answer: Option<usize>) -> (Bytes, bool) {
-        // The other bodies do not depend on the answer.
+        // Only these three recipes depend on the answer.
         let answer =
             answer.filter(|_| matches!(recipe, Recipe::Compressible | Recipe::Gzip | Recipe::BrokenJson));
         let key = (recipe, size, answer);

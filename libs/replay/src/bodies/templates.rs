@@ -1,4 +1,4 @@
-//! [`Templates`]: bodies for routes that the driver does not know, from a file that the user writes.
+//! [`Templates`]: bodies for routes of other services, from a file that the user writes.
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +9,14 @@ use toml_edit::{Document, Item, Table};
 
 /// Maximum size of the file: thousands of templates.
 const FILE_BYTES_MAX: u64 = 16 << 20;
-/// Maximum number of templates, because each root is compared with each.
+/// Maximum number of templates. Each root is compared with all of them.
 const TEMPLATES_MAX: usize = 1_000;
 const KEYS: [&str; 5] = ["method", "route", "module", "content_type", "body"];
 const DEFAULT_TYPE: &str = "application/json";
-/// Byte of which padding consists: harmless in JSON, forms and XML.
+/// The byte used as padding. It is harmless in JSON, forms and XML.
 const PAD: u8 = b'x';
 
-/// A file of templates that cannot be used.
+/// The reason why a file of templates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     #[error("cannot read {}: {source}", path.display())]
@@ -26,13 +26,13 @@ pub enum TemplateError {
     #[error("cannot use template {number} of {}: {what}", path.display())]
     Template {
         path: PathBuf,
-        /// From 1, in the order of the file.
+        /// Position in the file, from 1.
         number: usize,
         what: String,
     },
 }
 
-/// Templates in the order of the file; the first that matches a root gives its body.
+/// The templates in the order of the file. The first one that matches a root gives its body.
 #[derive(Debug, Clone, Default)]
 pub struct Templates(Vec<Template>);
 
@@ -54,11 +54,11 @@ enum Piece {
     Random,
     /// Recorded size of the body, bytes.
     Size,
-    /// As many letters as give the body its recorded size.
+    /// As many letters as are needed for the recorded size of the body.
     Pad,
 }
 
-/// The recorded facts that choose a template.
+/// The recorded facts by which a template is chosen.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape<'a> {
     pub method: &'a str,
@@ -77,7 +77,7 @@ impl Templates {
         };
         let found = std::fs::metadata(path).map_err(failed)?;
         if !found.is_file() {
-            // The open of a pipe waits for a writer, and a device has no end.
+            // Opening a pipe would wait for a writer, and a device has no end.
             return Err(failed(std::io::Error::other(
                 "it is not a regular file; choose one with --bodies",
             )));
@@ -121,7 +121,7 @@ impl Templates {
         Ok(Self(templates.collect::<Result<_, _>>()?))
     }
 
-    /// The first template that matches, with its number from 0.
+    /// The first matching template, with its number from 0.
     pub fn find(&self, shape: &Shape<'_>) -> Option<(usize, &Template)> {
         self.0
             .iter()
@@ -142,7 +142,7 @@ impl Templates {
     }
 }
 
-/// The message of the parser on one line, without its drawing of the place.
+/// The parser's message on one line, without its drawing of the position.
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let kept: Vec<&str> = lines
@@ -189,7 +189,7 @@ impl Template {
             && (shape.route == Some(&*self.route) || is_path_of(&self.route, shape.path))
     }
 
-    /// The body of request `index` of the replay, and whether it has its recorded size.
+    /// The body of request number `index` of the replay, and whether it has the recorded size.
     pub fn render(&self, index: u64, size: Option<u64>, seed: u64) -> (Vec<u8>, bool) {
         let mut body = Vec::new();
         let (mut pad_at, mut uses) = (None, 0);
@@ -217,7 +217,8 @@ impl Template {
         (body, is_of_size)
     }
 
-    /// Renders samples of a template that says it is JSON. Numbers differ in their first digit and length.
+    /// Renders samples of a template whose content type is JSON, and checks that they parse. The numbers in them differ in
+    /// their first digit and length.
     fn check_json(&self) -> Result<(), String> {
         let is_json = self.content_type.split(';').next().is_some_and(|kind| {
             let kind = kind.trim().to_ascii_lowercase();

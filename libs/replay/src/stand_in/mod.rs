@@ -1,9 +1,12 @@
-//! A recorded run for stand-ins: each root as a request, whose body has the work of the root and of everything below it.
+//! Sends a recorded run to stand-ins. Each root becomes a request, whose body contains the work of all invocations that the
+//! root causes.
 //!
-//! - [`nested`]: one root as nested work. [`by_root`]: the trees of a plan by their roots.
-//! - [`scan`]: what the requests will be; [`paths`]: slots that would wait for each other; both before the first send.
-//! - [`probes`]: whether each stand-in is there. [`speeds`]: CPU times for nodes of another speed; [`ways`]: network times for other links.
-//! - [`send`]: the requests.
+//! - [`nested`]: encodes the work of one root. [`by_root`]: finds the tree of a root.
+//! - [`scan`]: counts the requests before the first one is sent. [`paths`]: finds requests that would wait forever for each
+//!   other's slots.
+//! - [`probes`]: checks that each stand-in is running. [`speeds`]: factors of CPU times for nodes of another speed; [`ways`]:
+//!   network times for other links.
+//! - [`send`]: encodes the requests.
 
 pub mod by_root;
 pub mod nested;

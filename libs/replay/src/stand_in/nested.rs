@@ -1,4 +1,4 @@
-//! [`nest`]: a root of a plan as the work in one request's body, with everything below it.
+//! [`nest`]: encodes a root of a plan as the work in one request body. The work of its callees is nested in it.
 
 use super::ways::Ways;
 use cctf_proto::cctf::SpanKind;
@@ -9,31 +9,31 @@ use standin::{
     WORK_BYTES_MAX, Wait, What, Work, check, encode,
 };
 
-// Stand-ins execute whatever a plan may have.
+// A stand-in must accept everything that a plan can contain.
 const _: () =
     assert!(plans::DEPTH_MAX <= standin::DEPTH_MAX && plans::CALLS_PER_INVOCATION_MAX <= standin::CALLS_MAX);
 
-/// Counts of what the requests of a plan contain, and of what stand-ins do otherwise than recorded.
+/// Counts of what the requests contain, and of differences from the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Requests and messages with a plan, root requests included.
+    /// Requests and messages that carry a plan, including the requests from outside.
     pub bodies: u64,
-    /// Bodies that are larger than recorded, because the plan is; and by how much.
+    /// Bodies that are larger than recorded because the plan alone is larger, and the total difference in bytes.
     pub larger: u64,
     pub larger_bytes: u64,
     pub retries: u64,
-    /// Invocations without CPU time: none is burnt.
+    /// Invocations without a known CPU time. They use no CPU time.
     pub cpu_unknown: u64,
-    /// Times that are cut to one hour.
+    /// Times that were cut to one hour.
     pub cut_times: u64,
-    /// Bodies that are cut to 64 MiB.
+    /// Bodies that were cut to 64 MiB.
     pub cut_bodies: u64,
-    /// Invocations that a call causes beyond the first 1,024.
+    /// Invocations that were left out, because a call causes more than 1,024.
     pub callees_left_out: u64,
 }
 
 impl Tally {
-    /// Adds the counts of a root that is sent `times` times.
+    /// Adds the counts of a root, which is sent `times` times.
     pub fn add(&mut self, one: &Self, times: u64) {
         for (sum, count) in [
             (&mut self.bodies, one.bodies),
@@ -49,7 +49,7 @@ impl Tally {
         }
     }
 
-    /// Counts a body, and whether it is larger than recorded. Returns the size to which it is padded.
+    /// Counts a body. Returns the size to which it is padded.
     pub fn body(&mut self, recorded: Option<u32>, work: &[u8]) -> u32 {
         let recorded = self.size(recorded);
         self.bodies += 1;
@@ -72,22 +72,22 @@ impl Tally {
     }
 }
 
-/// What is otherwise than recorded.
+/// Changes to the recorded times.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Multiply CPU times, one for each instance in the names; empty: none does.
+    /// Factors for CPU times, one for each instance. If empty, CPU times do not change.
     pub factors: Vec<f64>,
-    /// Change network times.
+    /// The links for network times.
     pub ways: Ways,
 }
 
-/// The encoded work of a tree's root.
+/// Encodes the work of a tree.
 ///
 /// # Errors
 /// If a stand-in would refuse the work.
 pub fn nest(plan: &Plan, tree: &Tree, changes: &Changes, tally: &mut Tally) -> Result<Vec<u8>, StandInError> {
     let mut encoded: Vec<Vec<u8>> = vec![Vec::new(); tree.invocations.len()];
-    // Callees come after their callers, so each is encoded before the caller that contains it.
+    // Callees come after their callers in the list. In reverse order, each is encoded before the caller that contains it.
     for (index, invocation) in tree.invocations.iter().enumerate().rev() {
         let factor = changes
             .factors
@@ -116,11 +116,11 @@ pub fn nest(plan: &Plan, tree: &Tree, changes: &Changes, tally: &mut Tally) -> R
     encoded.into_iter().next().ok_or(StandInError::Damaged)
 }
 
-/// One invocation on its way into a body.
+/// An invocation that is being encoded.
 struct One<'a, 'b> {
     plan: &'a Plan,
     tree: &'a Tree,
-    /// The work of all invocations below it.
+    /// The encoded work of the invocations that it causes.
     encoded: &'a [Vec<u8>],
     ways: &'a Ways,
     factor: f64,
@@ -186,7 +186,8 @@ impl<'a> One<'a, '_> {
         }
     }
 
-    /// An answer that came before the end of its invocation has no network time: nobody knows when it was sent.
+    /// The network time of a call. If the answer came before the invocation ended, it is unknown when the answer was sent, so
+    /// the time is 0.
     fn net(&mut self, call: &Call, from: u32) -> u64 {
         let net = call.net_ns.zip(call.callees.first());
         let net_ns = net.map_or(0, |(recorded_ns, callee)| {
@@ -224,7 +225,7 @@ impl<'a> One<'a, '_> {
         }
     }
 
-    /// The gap keeps what is no CPU time, whatever the node's speed is.
+    /// The part of the gap that is not CPU time stays the same at any speed of the node.
     fn wait(&mut self, wait: &plans::Wait) -> Wait {
         let cpu_ns = self.cpu(wait.cpu_ns);
         let other_ns = self.tally.time(wait.gap_ns - wait.cpu_ns);
@@ -238,7 +239,7 @@ impl<'a> One<'a, '_> {
     }
 
     fn cpu(&mut self, ns: i64) -> u64 {
-        // One hour is 3.6e12 ns, so that a double has each nanosecond.
+        // A double is exact to a nanosecond, because an hour has 3.6e12 ns.
         self.tally.time((ns as f64 * self.factor).round() as i64)
     }
 
@@ -248,7 +249,7 @@ impl<'a> One<'a, '_> {
     }
 }
 
-/// The status of an invocation. A refusal is not repeated: with a slot, the request succeeds.
+/// The status that the stand-in reports. A recorded refusal is not repeated: if the request gets a slot, it succeeds.
 fn status(invocation: &Invocation) -> Option<u16> {
     match invocation.is_refused && invocation.kind == SpanKind::Server {
         true => Some(200),
@@ -270,7 +271,7 @@ fn indices(indices: &[u32]) -> Vec<u16> {
     indices.iter().copied().map(index).collect()
 }
 
-/// A plan has at most 1,024 calls in an invocation, so that no index is larger than this type.
+/// The conversion is safe, because an invocation in a plan has at most 1,024 calls.
 fn index(index: u32) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX)
 }

@@ -1,23 +1,24 @@
-//! [`Stations`]: whether requests that hold slots can wait for slots of the same stand-in, so that all wait forever.
+//! [`Stations`]: finds requests that could wait forever, because each holds a slot of a stand-in while it waits for another
+//! slot of the same stand-in.
 
 use plan::plan::{Ends, Tree, What};
 use standin::{Probe, StandIns};
 
 use super::by_root::ByRoot;
 
-/// Stand-ins by recorded instance, with the slots that requests hold while they wait for calls.
+/// The stand-ins by recorded instance, with the slots that requests hold while they wait for calls.
 #[derive(Debug)]
 pub struct Stations {
-    /// For each recorded instance. `None`: unlimited slots, or slots that are released during calls.
+    /// For each recorded instance; `None` if its stand-in has unlimited slots, or releases slots during calls.
     held: Vec<Option<Held>>,
 }
 
-/// Slots that are held. Two instances with the same key share them.
+/// The slots of a stand-in that are held during calls. Two instances with the same key share them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Held {
-    /// A stand-in, or a module's stand-ins that take turns.
+    /// One stand-in, or all stand-ins of a module that take turns.
     key: Key,
-    /// The smallest number of slots of these.
+    /// Number of slots; the smallest one if several stand-ins take turns.
     slots: u32,
 }
 
@@ -27,34 +28,35 @@ enum Key {
     Module(u32),
 }
 
-/// Instances on the path from a root to an invocation, while each waits for the next one.
+/// A path of instances from a root to an invocation, each of which waits for the next one, and which enters one stand-in
+/// repeatedly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeat {
-    /// Module whose stand-in occurs more than once.
+    /// The module whose stand-in occurs more than once.
     pub module: String,
     pub slots: u32,
-    /// How often the stand-in occurs on the path.
+    /// Number of times that the stand-in occurs on the path.
     pub times: u32,
     /// Modules from the root on, such as `front -> cart -> front`.
     pub path: String,
 }
 
 impl Repeat {
-    /// Whether one request alone can wait for itself forever.
+    /// Whether a single request can wait for itself forever.
     pub fn is_impossible(&self) -> bool {
         self.times > self.slots
     }
 }
 
 impl Stations {
-    /// `probes` has the stand-ins at their indices in the file.
+    /// `probes` must be in the order of the stand-ins in the file.
     pub fn new(roots: &ByRoot, stand_ins: &StandIns, probes: &[Probe]) -> Self {
         let instances = &roots.plan.recorded.names().instances;
         let one_of = |number: usize| -> &[usize] {
             let (module, instance) = roots.instance(number as u32);
             stand_ins.candidates(module, instance)
         };
-        // If an instance of a module has no stand-in of its own, any stand-in of the module may be its.
+        // If an instance has no stand-in of its own, any stand-in of its module may execute its invocations.
         let takes_turns = |module: u32| {
             let mut of_module = (0..instances.len()).filter(|number| instances[*number].module == module);
             of_module.any(|number| one_of(number).len() != 1)
@@ -65,7 +67,7 @@ impl Stations {
             let own = one_of(number);
             let shares = turns[instance.module as usize];
             let (module, _) = roots.instance(number as u32);
-            // No instance has an empty id.
+            // An empty id cannot be that of an instance, so it stands for all stand-ins of the module.
             let all = if shares {
                 stand_ins.candidates(module, "")
             } else {
@@ -83,7 +85,7 @@ impl Stations {
         Self { held: held.collect() }
     }
 
-    /// The path of a tree on which one stand-in occurs most often in proportion to its slots, if it occurs at least twice.
+    /// The path of a tree on which one stand-in occurs most often in relation to its slots, if it occurs at least twice.
     pub fn worst(&self, roots: &ByRoot, tree: &Tree) -> Option<Repeat> {
         let callers = waiting_callers(tree);
         let mut worst: Option<(usize, u32, Held)> = None;
@@ -118,7 +120,7 @@ impl Stations {
     }
 }
 
-/// Whether a module occurs twice on a path of waiting callers. Only such trees need a look at their slots.
+/// Whether a path of waiting callers contains a module twice. Slots have to be checked only in such trees.
 pub fn repeats_a_module(roots: &ByRoot, tree: &Tree) -> bool {
     let names = roots.plan.recorded.names();
     let callers = waiting_callers(tree);
@@ -130,7 +132,7 @@ pub fn repeats_a_module(roots: &ByRoot, tree: &Tree) -> bool {
     })
 }
 
-/// For each invocation, the one that waits for its answer.
+/// For each invocation: the invocation that waits for its answer, if any.
 fn waiting_callers(tree: &Tree) -> Vec<Option<usize>> {
     let mut callers = vec![None; tree.invocations.len()];
     for (caller, invocation) in tree.invocations.iter().enumerate() {
@@ -146,7 +148,7 @@ fn waiting_callers(tree: &Tree) -> Vec<Option<usize>> {
     callers
 }
 
-/// An invocation, and upwards all that wait for it. A plan's depth bounds its length.
+/// An invocation, followed by all invocations that wait for it, up to the root. The depth of a plan is bounded.
 fn path(callers: &[Option<usize>], index: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(index), |index| callers[*index])
 }

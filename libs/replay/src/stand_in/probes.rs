@@ -1,4 +1,4 @@
-//! [`probe`]: asks each stand-in what it is, before the first request.
+//! [`probe`]: asks each stand-in for its description before the first request is sent.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use standin::{Instance, PLAN_VERSION, Probe, STAND_IN_PATH, StandIns};
 
 use crate::targets::listed;
 
-/// Maximum time for the answer of a stand-in. It answers beside its slots, so that only a busy machine delays it.
+/// Maximum time for the answer. A stand-in answers without using a slot, so only a busy machine can delay it.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What a person has to do about a stand-in that is none.
+/// The remedy in errors about a service that is not a stand-in.
 const REMEDY: &str = "start it with --stand-in FILE";
 
 /// A stand-in that cannot be used.
@@ -49,7 +49,7 @@ pub enum ProbeError {
 /// The stand-ins of the modules that requests reach.
 ///
 /// # Errors
-/// If a module has none.
+/// If a module has no stand-in.
 pub fn needed(all: &StandIns, modules: &BTreeSet<&str>) -> Result<StandIns, ProbeError> {
     let missing = modules.iter().filter(|module| !all.has(module));
     let missing: Vec<String> = missing.map(|module| (*module).to_owned()).collect();
@@ -61,10 +61,10 @@ pub fn needed(all: &StandIns, modules: &BTreeSet<&str>) -> Result<StandIns, Prob
     }
 }
 
-/// What all stand-ins are, in the order of the file.
+/// The descriptions of all stand-ins, in the order of the file.
 ///
 /// # Errors
-/// If one is not there, is an ordinary service, or stands in for another instance.
+/// If a stand-in does not answer, is an ordinary service, or replaces another instance than the file states.
 pub fn probe(stand_ins: &StandIns) -> Result<Vec<Probe>, ProbeError> {
     stand_ins.instances().iter().map(ask).collect()
 }

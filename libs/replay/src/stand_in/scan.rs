@@ -1,4 +1,4 @@
-//! [`Scan`]: what the requests to stand-ins will be, before the first is sent.
+//! [`Scan`]: counts the requests to stand-ins before the first one is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,32 +9,32 @@ use super::by_root::ByRoot;
 use super::nested::{Changes, Tally, nest};
 use super::paths::{Repeat, Stations, repeats_a_module};
 
-/// Endpoints that are counted one by one, as many as in a survey of roots.
+/// Maximum number of endpoints that are counted one by one; as in a survey of roots.
 const ENDPOINTS_MAX: usize = 10_000;
 
 /// Counts of the requests. A root that is sent twice counts twice.
 #[derive(Debug, Default)]
 pub struct Scan {
     pub requests: u64,
-    /// Roots without a recorded invocation in the plan.
+    /// Roots that no recorded invocation in the plan answered.
     pub unplanned: u64,
-    /// Roots whose plan no stand-in would execute, by reason.
+    /// Roots whose plan a stand-in would refuse, by reason.
     pub refused: BTreeMap<String, u64>,
-    /// Requests that were recorded as something else than HTTP, by kind.
+    /// Requests that were not recorded as HTTP, by kind.
     pub other_kinds: BTreeMap<&'static str, u64>,
     pub statuses: BTreeMap<Option<i64>, u64>,
     /// By module, method and route.
     pub endpoints: BTreeMap<[String; 3], Requests>,
-    /// Requests of an endpoint beyond the maximum number.
+    /// Requests to endpoints beyond the maximum.
     pub other_endpoints: u64,
     pub tally: Tally,
-    /// For each recorded instance, whether a request reaches it.
+    /// For each recorded instance: whether at least one request reaches it.
     pub is_used: Vec<bool>,
     /// Numbers of the trees that are not sent.
     pub excluded: HashSet<u32>,
-    /// Numbers of the trees that enter a module twice.
+    /// Numbers of the trees in which a path enters a module twice.
     repeating: Vec<u32>,
-    /// For each tree, how often it is sent.
+    /// For each tree: the number of times that it is sent.
     times: Vec<u32>,
 }
 
@@ -48,7 +48,7 @@ pub struct Requests {
 }
 
 impl Scan {
-    /// Looks at all requests, and at each tree once.
+    /// Reads all requests, and looks at each tree once.
     ///
     /// # Errors
     /// If the roots cannot be read.
@@ -88,7 +88,7 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Adds a tree. False: no stand-in would execute it.
+    /// Adds a tree. Returns false if a stand-in would refuse it.
     fn tree(&mut self, roots: &ByRoot, number: u32, times: u64) -> bool {
         let tree = roots.tree(number);
         let mut tally = Tally::default();
@@ -144,7 +144,7 @@ impl Scan {
         used.map(|(number, _)| roots.instance(number).0).collect()
     }
 
-    /// The worst path on which requests hold slots of one stand-in more than once, for each module.
+    /// For each module, the worst path on which requests hold slots of one stand-in more than once.
     pub fn repeats(&self, roots: &ByRoot, stations: &Stations) -> Vec<Repeat> {
         let mut found: BTreeMap<String, Repeat> = BTreeMap::new();
         for number in &self.repeating {

@@ -1,4 +1,4 @@
-//! [`Sender`]: the requests to stand-ins as bytes, made shortly before they are due.
+//! [`Sender`]: encodes the requests to stand-ins shortly before they are due.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use super::nested::{Changes, Tally, nest};
 use super::probes::{ProbeError, target};
 use crate::heads::{Heads, original};
 
-/// Facts of requests that are kept: some 1 KiB each. A full table is emptied.
+/// Maximum number of stored request facts, of some 1 KiB each. A full table is emptied.
 const FACTS_MAX: usize = 10_000;
 
-/// Everything that all requests share.
+/// Data that all requests share.
 pub struct Shared {
     pub roots: ByRoot,
     pub stand_ins: StandIns,
@@ -50,13 +50,13 @@ impl Shared {
         })
     }
 
-    /// The addresses to which the driver sends, which [`Prepared::target`] counts.
+    /// The addresses to which the driver sends. [`Prepared::target`] is an index in this list.
     pub fn targets(&self) -> &[Target] {
         &self.targets
     }
 }
 
-/// Makes the requests.
+/// Encodes the requests of the plan.
 pub struct Sender<A> {
     arrivals: A,
     shared: Arc<Shared>,
@@ -73,7 +73,7 @@ struct FactsKey {
 }
 
 impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
-    /// `headers` are those of the user.
+    /// `headers` are those that the user added.
     ///
     /// # Errors
     /// Never: the header that is added is valid.
@@ -125,7 +125,7 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
         }))
     }
 
-    /// Method and path as recorded. A recorded HEAD is sent as POST, and the driver waits for the body of its answer.
+    /// The recorded method and path. A recorded HEAD request is sent as POST, and the driver waits for the body of its answer.
     fn facts(&mut self, root: &Root, target: usize, method: &str, path: &str) -> Arc<RequestFacts> {
         let recorded = root.method.clone().filter(|method| &**method != "HEAD");
         let is_plain =

@@ -1,4 +1,4 @@
-//! [`factors`]: by how much CPU times change on nodes of another speed (`--keep work`).
+//! [`factors`]: the factors by which CPU times change on nodes of another speed (`--keep work`).
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use standin::{Probe, StandIns};
 
 use super::by_root::ByRoot;
 
-/// Why the work cannot be kept.
+/// The reason why CPU times cannot be converted.
 #[derive(Debug, thiserror::Error)]
 pub enum SpeedError {
     #[error(
@@ -28,9 +28,11 @@ pub enum SpeedError {
     Mixed { module: String },
 }
 
-/// For each instance in the names, recorded speed divided by the stand-in's. Instances that no request reaches have 1.
+/// For each instance: the speed of its recorded node divided by the speed of its stand-in's node. 1 for instances that no
+/// request reaches.
 ///
-/// `recorded` has the million instructions per second and core by node, `probes` the stand-ins at their indices in the file.
+/// `recorded` has the speed of each node, in million instructions per second and core. `probes` has the stand-ins in the order
+/// of the file.
 ///
 /// # Errors
 /// If one of these speeds is unknown.
@@ -74,7 +76,7 @@ pub fn factors(
     is_used.iter().enumerate().map(one).collect()
 }
 
-/// A speed by which one can divide.
+/// A speed that can be a divisor.
 fn valid(speed: Option<f64>) -> Option<f64> {
     speed.filter(|speed| speed.is_finite() && *speed > 0.0)
 }

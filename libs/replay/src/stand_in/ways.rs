@@ -1,20 +1,20 @@
-//! [`Ways`]: network times of calls over other links than recorded.
+//! [`Ways`]: converts the network times of calls if the stand-ins use other links than recorded.
 
 use std::collections::HashMap;
 
 use plan::work::Names;
 
-/// A link, as far as it decides how long calls take. The default is the way within a node.
+/// The properties of a link that determine network times. The default has no delay: it is for calls within a node.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Link {
-    /// One way, seconds.
+    /// One-way delay, seconds.
     pub delay_s: f64,
-    /// `None`: no limit.
+    /// `None` means no limit.
     pub rate_bps: Option<f64>,
 }
 
 impl Link {
-    /// Time on it in both directions, for a request and an answer with these bodies.
+    /// Time on the link, in both directions, for a request and an answer with bodies of these sizes.
     fn time_ns(self, bytes: [f64; 2]) -> f64 {
         let bits = 8.0 * (bytes[0] + bytes[1]);
         let transfer_s = self.rate_bps.map_or(0.0, |rate| bits / rate);
@@ -22,21 +22,21 @@ impl Link {
     }
 }
 
-/// Two nodes, by their numbers: the calling and the called one.
+/// The numbers of two nodes: caller and callee.
 type Pair = (u32, u32);
 
-/// The links of a recording, and those between its stand-ins. By default all are as recorded.
+/// The recorded links and the links between the stand-ins. By default, they are the same.
 #[derive(Debug, Default)]
 pub struct Ways {
-    /// Recorded node of each instance in the names, and node of its stand-in.
+    /// For each instance: its recorded node, and the node of its stand-in.
     nodes: Vec<(u32, u32)>,
     recorded: HashMap<Pair, Link>,
     now: HashMap<Pair, Link>,
 }
 
 impl Ways {
-    /// `node_of` returns the node of an instance's stand-in by module and instance, `None` for the recorded one. `recorded` and `now`
-    /// return the link over which a node calls another one, in the recording and now.
+    /// `node_of` returns the node of a stand-in, by module and instance; `None` means the recorded node. `recorded` and `now`
+    /// return the link from one node to another, in the recording and between the stand-ins.
     pub fn new<'a>(
         names: &'a Names,
         node_of: impl Fn(&str, &str) -> Option<&'a str>,
@@ -70,8 +70,9 @@ impl Ways {
         }
     }
 
-    /// The network time of a call between two instances, both directions together: the recorded one, with the time on the link of now
-    /// in place of that on the recorded link. The rest of it, such as the work of HTTP libraries, does not depend on links.
+    /// The network time of a call between two instances, in both directions. The time on the recorded link is replaced by the
+    /// time on the current link. The rest of the recorded time, such as the work of HTTP libraries, does not depend on links
+    /// and stays.
     pub fn net_ns(&self, (from, to): (u32, u32), recorded_ns: i64, bytes: [f64; 2]) -> i64 {
         let node = |instance: u32| self.nodes.get(instance as usize);
         let (Some(from), Some(to)) = (node(from), node(to)) else {
@@ -84,7 +85,7 @@ impl Ways {
             return recorded_ns;
         }
         let rest_ns = (recorded_ns as f64 - before.time_ns(bytes)).max(0.0);
-        // A float becomes an integer by saturation.
+        // The conversion from a float saturates.
         (rest_ns + after.time_ns(bytes)).round() as i64
     }
 }

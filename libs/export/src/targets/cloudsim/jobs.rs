@@ -1,5 +1,5 @@
-//! [`Jobs`]: requests of instances in the Standard Workload Format: 18 numbers a line. Times are microseconds, because the reader of
-//! CloudSim Plus takes whole numbers.
+//! [`Jobs`]: the requests of each instance in the Standard Workload Format, which has 18 numbers a line. Times are
+//! microseconds, because CloudSim Plus reads only integers.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,14 +12,14 @@ use crate::counts::Counts;
 use crate::job::Job;
 use crate::source::Source;
 
-/// One request at its instance. Nanoseconds.
+/// A request at its instance. Times are nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Request {
     instance: u32,
     at_ns: i64,
-    /// Time without a slot before its start.
+    /// Time for which it waited for a slot before its start.
     wait_ns: i64,
-    /// Time for which it occupies a slot.
+    /// Time for which it occupied a slot.
     occupied_ns: i64,
     cpu_ns: Option<i64>,
     bytes_in: u32,
@@ -30,7 +30,7 @@ struct Request {
 #[derive(Debug, Default)]
 pub struct Jobs {
     requests: Vec<Request>,
-    /// Requests that occupy a slot for less than the unit of time.
+    /// Number of requests that occupied a slot for less than a microsecond, the unit of time.
     pub shortened: u64,
 }
 
@@ -39,12 +39,13 @@ pub struct Jobs {
 pub struct Station {
     pub instance: u32,
     pub file: String,
-    /// PEs of its VM.
+    /// Number of processing elements of its VM.
     pub slots: u32,
 }
 
 impl Jobs {
-    /// The requests of the exported roots. Each takes 56 bytes, because an instance has them in the order of arrival.
+    /// Collects the requests of the exported roots. Each takes 56 bytes in memory, because they must be sorted by arrival
+    /// within each instance.
     pub fn new(source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<(Self, Counts)> {
         let (mut jobs, mut counts) = (Self::default(), Counts::default());
         let roots = source.roots();
@@ -57,7 +58,7 @@ impl Jobs {
             jobs.requests.extend(requests);
             job.advance(number, roots)?;
         }
-        // Requests of one instance and time keep the order of their roots.
+        // Requests of an instance that arrive at the same time stay in the order of their roots.
         jobs.requests
             .sort_by_key(|request| (request.instance, request.at_ns));
         jobs.shortened = jobs
@@ -96,7 +97,7 @@ impl Jobs {
     }
 }
 
-/// The table of instances. Names are the last column, because they can contain commas.
+/// The table of instances. The name is the last column, because it can contain commas.
 pub fn table(source: &Source<'_>, stations: &[Station]) -> String {
     let mut out = "station,file,slots,instance\n".to_owned();
     for Station {
@@ -130,7 +131,7 @@ fn request(source: &Source<'_>, invocation: &Invocation) -> Request {
         wait_ns: work.wait_ns + if is_released { work.slot_wait_ns } else { 0 },
         occupied_ns: match (invocation.is_refused, is_released) {
             (true, _) | (_, true) => own_ns(),
-            // The slot is occupied during the wake-up, too.
+            // The slot is also occupied during the wake-up.
             (false, false) => work.setup_ns + work.service_ns(),
         },
         cpu_ns: invocation.cpu.ns(),
@@ -139,7 +140,8 @@ fn request(source: &Source<'_>, invocation: &Invocation) -> Request {
     }
 }
 
-/// Without known slots, the VM has a PE for each request that was in progress at once, so that none waits.
+/// The VM of an instance. If the number of slots is unknown, the VM gets as many processing elements as requests were ever in
+/// progress at once. So no request waits.
 fn station(source: &Source<'_>, requests: &[Request]) -> Station {
     let instance = requests.first().map_or(0, |request| request.instance);
     let slots = source.plan.recorded.names.instances[instance as usize]
@@ -181,7 +183,7 @@ fn header(source: &Source<'_>, station: &Station, first_ns: i64, jobs: usize) ->
     ]
 }
 
-/// The 18 fields of a request. -1: unknown.
+/// The 18 fields of a request. -1 means unknown.
 fn line(number: u64, request: &Request, first_ns: i64, station: &Station) -> String {
     let submit = microseconds(request.at_ns - first_ns);
     let wait = microseconds(request.wait_ns);

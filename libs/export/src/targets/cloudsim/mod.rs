@@ -1,6 +1,7 @@
-//! [`CloudSim`]: the instances of a run as stations of CloudSim Plus: a workload file each, and a program that runs them.
+//! [`CloudSim`]: the instances of a run as stations (queues with slots) in CloudSim Plus. It writes a workload file for each,
+//! and a program that simulates them.
 //!
-//! [`jobs`] are the requests of the instances, in the Standard Workload Format.
+//! [`jobs`] writes the requests of the instances in the Standard Workload Format.
 
 mod jobs;
 
@@ -13,7 +14,7 @@ use crate::source::Source;
 
 use jobs::Jobs;
 
-/// The program, with the library that it needs.
+/// The program, and the project file that names the library it needs.
 const PROJECT: [(&str, &str); 2] = [
     ("pom.xml", include_str!("project/pom.xml")),
     (
@@ -21,7 +22,7 @@ const PROJECT: [(&str, &str); 2] = [
         include_str!("project/Stations.java"),
     ),
 ];
-/// The instances with their slots.
+/// The table of instances and their slots.
 const STATIONS_FILE: &str = "stations.csv";
 
 /// The target.

@@ -1,5 +1,5 @@
-//! The graphs of ECLYPSE: [`infrastructure`] of nodes and links, [`application`] of services and their interactions, and the
-//! [`placement`] of services on nodes.
+//! The graphs of ECLYPSE: [`infrastructure`] has nodes and links, and [`application`] has services and their interactions.
+//! [`placement`] assigns services to nodes.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::source::Source;
 
 /// Version of the format.
 const SCHEMA: &str = "1.0";
-/// Stands for no limit: the upper bound of all assets.
+/// Stands for "unlimited": the upper bound of all assets.
 const UNLIMITED: f64 = 1e9;
 
 /// The ids of services.
@@ -19,7 +19,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// A service is an instance: several of one module can be on several nodes.
+    /// Each instance is a service, because instances of one module can be on several nodes.
     pub fn new(source: &Source<'_>) -> Self {
         let instances = 0..source.plan.recorded.names.instances.len() as u32;
         Self {
@@ -32,7 +32,7 @@ impl Names {
     }
 }
 
-/// Nodes with their capacity, and links. Links whose figures are unknown are those of nodes that call each other.
+/// The nodes with their capacity, and the links. Nodes that call each other get a link even if its figures are unknown.
 pub fn infrastructure(source: &Source<'_>, load: &Load) -> Value {
     let names = &source.plan.recorded.names;
     let mut own = vec![(0_i64, 0_u64); names.nodes.len()];
@@ -80,7 +80,7 @@ pub fn infrastructure(source: &Source<'_>, load: &Load) -> Value {
     )
 }
 
-/// Instances with the CPU that they used, and their interactions with the bandwidth that they used.
+/// The instances with the CPUs that they used, and their interactions with the bandwidth that they used.
 pub fn application(source: &Source<'_>, names: &Names, load: &Load) -> Value {
     let seconds = load.seconds();
     let nodes = (0_u32..).zip(&load.instances).map(|(instance, used)| {
@@ -99,7 +99,7 @@ pub fn application(source: &Source<'_>, names: &Names, load: &Load) -> Value {
             "bandwidth": sum.bytes as f64 * 8.0 / 1e6 / seconds,
         }})
     });
-    // A call of an instance to itself is no interaction.
+    // Calls of an instance to itself are left out.
     let edges = load
         .calls
         .iter()
@@ -128,7 +128,7 @@ pub fn placement(source: &Source<'_>, names: &Names) -> serde_json::Result<Strin
 }
 
 fn graph(source: &Source<'_>, kind: &str, nodes: Vec<Value>, edges: Vec<Value>, extras: Value) -> Value {
-    // Of latency and processing time, a lower value is better: their lower bound is the worst one.
+    // For latency and processing time, lower values are better, so the lower bound is the worst value.
     let asset = |kind: &str, best: f64, worst: f64, is_checked: bool| {
         json!({"type": kind, "lower_bound": worst, "upper_bound": best, "functional": is_checked,
             "init": {"type": "value", "value": worst}})

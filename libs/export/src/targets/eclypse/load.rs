@@ -1,4 +1,4 @@
-//! [`Load`]: CPU and own time of instances, and traffic between them.
+//! [`Load`]: CPU time and own time of each instance, and the traffic between instances.
 
 use foldhash::HashMap;
 
@@ -10,7 +10,7 @@ use crate::source::Source;
 #[derive(Debug, Default)]
 pub struct Load {
     pub counts: Counts,
-    /// By the number of the instance.
+    /// Indexed by the number of the instance.
     pub instances: Vec<InstanceLoad>,
     /// Calling and called instance, in the order of their first call.
     pub calls: Vec<((u32, u32), CallLoad)>,
@@ -18,19 +18,19 @@ pub struct Load {
     last_ns: i64,
 }
 
-/// What the invocations of one instance used.
+/// Sums over the invocations of one instance.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InstanceLoad {
     pub invocations: u64,
     pub cpu_ns: i64,
-    /// Own time without waits.
+    /// Own time, without waits.
     pub own_ns: i64,
 }
 
-/// The calls from one instance to another one.
+/// Sums over the calls from one instance to another.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CallLoad {
-    /// Bodies of the calls.
+    /// Bytes of the bodies.
     pub bytes: u64,
 }
 
@@ -73,7 +73,7 @@ impl Load {
         Ok(load)
     }
 
-    /// From the first arrival to the last end. At least a microsecond, so that rates are finite.
+    /// Time from the first arrival to the last end, at least a microsecond, so that rates are finite.
     pub fn seconds(&self) -> f64 {
         (self.last_ns - self.first_ns).max(1_000) as f64 / 1e9
     }

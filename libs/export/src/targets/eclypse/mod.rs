@@ -1,6 +1,6 @@
 //! [`Eclypse`]: a run as an application and an infrastructure of ECLYPSE, with the recorded placement.
 //!
-//! [`load`] has the figures of instances and of calls between them, [`graphs`] the two graphs.
+//! [`load`] sums up the use of instances and the calls between them; [`graphs`] writes the two graphs.
 
 mod graphs;
 mod load;

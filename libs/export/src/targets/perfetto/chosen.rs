@@ -1,4 +1,4 @@
-//! [`Chosen`]: the invocations and roots of an export, and the time from the first arrival to the last end.
+//! [`Chosen`]: the invocations and roots that are exported, and the time from the first arrival to the last end.
 
 use foldhash::{HashMap, HashSet};
 use plan::plan::{Plan, Tree};
@@ -7,22 +7,22 @@ use crate::counts::Counts;
 use crate::job::Job;
 use crate::source::Source;
 
-/// What of the plan is exported.
+/// The exported part of the plan.
 #[derive(Debug, Default)]
 pub struct Chosen {
     pub counts: Counts,
-    /// Invocations by their index in the recorded work, in the order of their roots.
+    /// Invocations as indices into the recorded work, in the order of their roots.
     pub works: Vec<u32>,
     /// The invocations that a call from outside caused, by trace id and span id of the call.
     pub roots: HashMap<([u8; 16], [u8; 8]), u32>,
-    /// Traces of the chosen roots, if not all are chosen.
+    /// Traces of the exported roots; `None` if all are exported.
     traces: Option<HashSet<[u8; 16]>>,
     pub first_ns: i64,
     pub last_ns: i64,
 }
 
 impl Chosen {
-    /// Reads the chosen roots once. It takes 4 bytes for each invocation, and 32 for each root.
+    /// Reads all exported roots once. This takes 4 bytes for each invocation, and 32 for each root.
     ///
     /// # Errors
     /// If the user stops the export.
@@ -42,7 +42,7 @@ impl Chosen {
         Ok(chosen)
     }
 
-    /// Whether a trace is chosen.
+    /// Whether a trace is exported.
     pub fn has_trace(&self, trace: &[u8; 16]) -> bool {
         self.traces.as_ref().is_none_or(|traces| traces.contains(trace))
     }

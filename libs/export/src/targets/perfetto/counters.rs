@@ -10,18 +10,18 @@ use super::packets::Packets;
 use super::tracks::Tracks;
 use crate::source::Source;
 
-/// Maximum number of counters.
+/// Maximum number of counter tracks.
 const COUNTERS_MAX: usize = 16_384;
 /// Metric of requests in flight.
 const IN_FLIGHT: &str = "in_flight";
 
-/// What was written.
+/// The samples that were written.
 #[derive(Debug, Default)]
 pub struct Samples {
     pub left_out: u64,
 }
 
-/// What a counter counts: of a node, or of an instance.
+/// The quantity that a counter shows, of a node or of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Counter {
     Cpu(String),
@@ -119,7 +119,7 @@ impl Writing<'_, '_> {
     }
 }
 
-/// Passes the lines of a file of all parts to `on_line`, which returns whether a line is a row.
+/// Passes the lines of a file in all parts to `on_line`, which returns whether the line is a valid row.
 fn each_line<'w, 's>(
     source: &Source<'_>,
     file: File,

@@ -1,19 +1,19 @@
-//! [`Lanes`]: tracks for slices that overlap in time, so that the slices of each track do not.
+//! [`Lanes`]: distributes slices that overlap in time over several tracks, so that the slices of each track do not overlap.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The lanes of one instance, numbered from 0. Slices are added in the order of their start.
+/// The lanes of one instance, numbered from 0. Slices must be added in the order of their start.
 #[derive(Debug, Clone, Default)]
 pub struct Lanes {
-    /// End of the last slice of each occupied lane, and its number.
+    /// For each occupied lane: end of its last slice, and its number.
     busy: BinaryHeap<Reverse<(i64, u32)>>,
     free: BinaryHeap<Reverse<u32>>,
     count: u32,
 }
 
 impl Lanes {
-    /// The free lane with the lowest number for a slice, which may start when the last one of the lane ends.
+    /// Returns the free lane with the lowest number. A lane is free from the end of its last slice on.
     pub fn assign(&mut self, start_ns: i64, end_ns: i64) -> u32 {
         while let Some(&Reverse((busy_until_ns, lane))) = self.busy.peek()
             && busy_until_ns <= start_ns

@@ -1,7 +1,9 @@
 //! [`Perfetto`]: a run as a timeline of the trace viewer Perfetto, in its binary format `TrackEvent`.
 //!
-//! [`wire`] has the messages, [`packets`] writes them, [`lanes`] makes tracks whose slices do not overlap. [`chosen`] is what is exported, [`slices`] are the
-//! invocations and calls, [`outside`] the calls from outside, [`counters`] the samples of hosts and services.
+//! - [`wire`] declares the messages, and [`packets`] writes them.
+//! - [`lanes`] and [`tracks`] assign slices to tracks so that they do not overlap.
+//! - [`chosen`] selects what is exported. [`slices`] writes invocations and calls, [`outside`] calls from outside, and
+//!   [`counters`] samples of hosts and services.
 
 mod chosen;
 mod counters;
@@ -46,7 +48,8 @@ impl Target for Perfetto {
         let negative = packets.negative;
         packets.finish()?;
 
-        // Inferred calls have no row, and those from outside are not in the plan.
+        // The calls of the plan are not counted here, because inferred calls have no row and calls from outside are not in the
+        // plan.
         chosen.counts.calls = slices.calls + from_outside.calls;
         chosen.counts.messages = slices.messages + from_outside.messages;
         job.assumptions.rows(source);

@@ -1,4 +1,4 @@
-//! Calls from outside, such as those of a load driver, which no invocation of the run made.
+//! Writes calls from outside, such as those of a load driver: calls that no invocation of the run made.
 
 use cctf_proto::cctf::{self, File, SpanKind};
 use plan::shape::shape_of;
@@ -10,16 +10,16 @@ use super::slices::{flow, hex};
 use super::tracks::{Kind, Owner, Tracks};
 use crate::source::Source;
 
-/// Maximum number of calls from outside. Each takes about 150 bytes, because lanes need them in the order of their start.
+/// Maximum number of calls from outside. Each takes about 150 bytes in memory, because they must be sorted by their start.
 const CALLS_MAX: usize = 4_000_000;
 
-/// What `calls.jsonl` has.
+/// Numbers of calls in `calls.jsonl`.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Calls from outside, and messages of them.
+    /// Calls from outside, and the number of messages among them.
     pub calls: u64,
     pub messages: u64,
-    /// Rows of other calls.
+    /// Other calls.
     pub inner: u64,
 }
 
@@ -37,7 +37,7 @@ struct OutsideCall {
     bytes_in: Option<i64>,
 }
 
-/// Writes the calls of chosen traces that no invocation made.
+/// Writes the calls from outside that belong to exported traces.
 pub fn write(
     source: &Source<'_>,
     chosen: &Chosen,
@@ -59,11 +59,11 @@ pub fn write(
             }
             true
         };
-        // The plan counts damaged lines.
+        // Damaged lines are already counted by the plan.
         lines.each_row(on_line, |_| {})?;
     }
     failure?;
-    // Calls of one start keep the order of their rows.
+    // The sort is stable, so calls with the same start stay in the order of their rows.
     calls.sort_by_key(|call| call.start_ns);
     for call in &calls {
         slice(chosen, call, packets, tracks)?;

@@ -1,4 +1,5 @@
-//! [`Packets`]: the file of a trace: packets with tracks, slices and counters, whose names are written once.
+//! [`Packets`]: writes the file of a trace. Its packets have tracks, slices and counters. Each name is written once and then
+//! referred to by number.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -17,14 +18,14 @@ use super::wire::{
 
 /// Bytes per write.
 const WRITE_BYTES: usize = 256 << 10;
-/// Maximum number of different names of slices: a path can be different in each row.
+/// Maximum number of different names of slices. Each row can have another path.
 const NAMES_MAX: usize = 1 << 18;
-/// Name of further ones.
+/// The name of all slices beyond the maximum.
 const OTHER: &str = "(further names)";
-/// All packets are of one sequence, so that they share interned names.
+/// The packet sequence. All packets have the same one, so that they share interned names.
 const SEQUENCE: u32 = 1;
 
-/// What a slice shows. The number is that of the interned category.
+/// The kind of a slice. The number is that of the interned category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
     Service = 1,
@@ -62,7 +63,7 @@ const DETAILS: [(Detail, &str); 8] = [
     (Detail::QueueNs, "queue_time_ns"),
 ];
 
-/// The details of one slice, without unknown ones.
+/// The known details of one slice.
 #[derive(Debug, Default)]
 pub struct Details(Vec<DebugAnnotation>);
 
@@ -86,14 +87,14 @@ impl Details {
     }
 }
 
-/// A slice: something that lasts. Slices of one track are nested or do not overlap.
+/// A slice: something with a start and an end. Slices of one track are nested or do not overlap.
 pub struct Slice<'a> {
     pub track: u64,
     pub start_ns: i64,
     pub name: &'a str,
     pub category: Category,
     pub details: Details,
-    /// Slices with a flow in common are connected by an arrow, in the order of time.
+    /// Slices with the same flow are connected by an arrow, in the order of time.
     pub flows: Vec<u64>,
 }
 
@@ -104,12 +105,12 @@ pub struct Packets {
     names: HashMap<String, u64>,
     buffer: Vec<u8>,
     tracks: u64,
-    /// Timestamps before 1970, which count as 1970.
+    /// Number of timestamps before 1970. They are written as 1970.
     pub negative: u64,
 }
 
 impl Packets {
-    /// `first_ns` is any time of the trace, at which its clocks are compared.
+    /// `first_ns` is any time within the trace. At this time, the file states how its clocks relate to each other.
     pub fn create(path: &Path, first_ns: i64) -> anyhow::Result<Self> {
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         let mut packets = Self {
@@ -151,7 +152,7 @@ impl Packets {
         Ok(packets)
     }
 
-    /// A group of tracks that Perfetto shows as a process.
+    /// Adds a group of tracks, which Perfetto shows as a process.
     pub fn process(&mut self, name: &str) -> anyhow::Result<u64> {
         let uuid = self.next_track();
         self.descriptor(TrackDescriptor {
@@ -166,7 +167,7 @@ impl Packets {
         Ok(uuid)
     }
 
-    /// A track, or a group of tracks, at a place among its siblings.
+    /// Adds a track or a group of tracks. `rank` is its position among its siblings.
     pub fn track(&mut self, parent: u64, name: String, rank: u32) -> anyhow::Result<u64> {
         let uuid = self.next_track();
         self.descriptor(TrackDescriptor {
@@ -180,7 +181,7 @@ impl Packets {
         Ok(uuid)
     }
 
-    /// A track of values.
+    /// Adds a track for the values of a counter.
     pub fn counter_track(&mut self, parent: u64, name: String, unit: Option<&str>) -> anyhow::Result<u64> {
         let uuid = self.next_track();
         self.descriptor(TrackDescriptor {
@@ -190,14 +191,14 @@ impl Packets {
             counter: Some(CounterDescriptor {
                 unit_name: unit.map(str::to_owned),
             }),
-            // Before the tracks with slices, whose ranks begin at 0.
+            // Counters come before the tracks with slices, whose ranks begin at 0.
             sibling_order_rank: Some(-1),
             ..TrackDescriptor::default()
         })?;
         Ok(uuid)
     }
 
-    /// Begins a slice. Everything in it and its end must follow before the next slice of its track.
+    /// Begins a slice. The slices inside of it, and then its end, must be written before the next slice of the same track.
     pub fn begin(&mut self, slice: Slice<'_>) -> anyhow::Result<()> {
         let (name_iid, interned) = self.name(slice.name);
         let timestamp = Some(self.time(slice.start_ns));
@@ -231,7 +232,7 @@ impl Packets {
         })
     }
 
-    /// A value of a counter.
+    /// Writes a value of a counter.
     pub fn value(&mut self, track: u64, at_ns: i64, value: f64) -> anyhow::Result<()> {
         let timestamp = Some(self.time(at_ns));
         self.write(TracePacket {
@@ -268,7 +269,7 @@ impl Packets {
         })
     }
 
-    /// The number of a name, and its declaration if it is new.
+    /// The number of a name. If the name is new, also its declaration.
     fn name(&mut self, text: &str) -> (u64, Option<InternedData>) {
         if let Some(&iid) = self.names.get(text) {
             return (iid, None);

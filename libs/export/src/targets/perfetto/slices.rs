@@ -1,4 +1,4 @@
-//! [`Slices`]: invocations and their calls as slices.
+//! [`Slices`]: writes invocations and their calls as slices.
 
 use plan::work::{Call, What, Work};
 
@@ -6,16 +6,16 @@ use super::packets::{Category, Detail, Details, Packets, Slice};
 use super::tracks::{Kind, Owner, Tracks};
 use crate::source::Source;
 
-/// The chosen invocations, whose slices are written in the order of their start.
+/// The exported invocations. Their slices are written in the order of their start.
 pub struct Slices<'a> {
     source: &'a Source<'a>,
     works: Vec<u32>,
     endpoints: Vec<String>,
     labels: Vec<String>,
-    /// Calls that got a slice, and messages of them.
+    /// Calls that got a slice, and the number of messages among them.
     pub calls: u64,
     pub messages: u64,
-    /// Calls that start after the arrival that they caused.
+    /// Calls that start after the arrival that they caused. Their arrows point backwards.
     pub backward: u64,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Slices<'a> {
         }
     }
 
-    /// Waits in queues, from the arrival to the start.
+    /// Writes the waits in queues, from arrival to start.
     pub fn waits(&mut self, packets: &mut Packets, tracks: &mut Tracks<'_>) -> anyhow::Result<()> {
         let recorded = &self.source.plan.recorded;
         self.works
@@ -68,7 +68,7 @@ impl<'a> Slices<'a> {
         Ok(())
     }
 
-    /// Processing, from the start to the end, and the calls made meanwhile.
+    /// Writes the service times of invocations, and the calls within them.
     pub fn services(&mut self, packets: &mut Packets, tracks: &mut Tracks<'_>) -> anyhow::Result<()> {
         let source = self.source;
         let recorded = &source.plan.recorded;
@@ -97,7 +97,7 @@ impl<'a> Slices<'a> {
         self.other_calls(packets, tracks)
     }
 
-    /// Calls inside of their invocation that overlap no other one of it.
+    /// Writes the calls that lie within their invocation and do not overlap other calls of it.
     fn nested_calls(&mut self, packets: &mut Packets, track: u64, work: &Work) -> anyhow::Result<()> {
         let source = self.source;
         let recorded = &source.plan.recorded;
@@ -110,7 +110,7 @@ impl<'a> Slices<'a> {
         Ok(())
     }
 
-    /// Calls that overlap others or outlive their invocation, in the order of their start.
+    /// Writes the calls that overlap others or end after their invocation, in the order of their start.
     fn other_calls(&mut self, packets: &mut Packets, tracks: &mut Tracks<'_>) -> anyhow::Result<()> {
         let source = self.source;
         let recorded = &source.plan.recorded;
@@ -188,7 +188,7 @@ impl<'a> Slices<'a> {
     }
 }
 
-/// The calls of an invocation that can be slices in its slice.
+/// Selects the calls of an invocation whose slices can be nested in the slice of the invocation.
 struct Nested {
     begin_ns: i64,
     end_ns: i64,
@@ -202,7 +202,7 @@ impl Nested {
         }
     }
 
-    /// Takes the calls in the order of their start. Returns whether this one fits.
+    /// Takes the calls in the order of their start. Returns whether this call can be nested.
     fn takes(&mut self, call: &Call) -> bool {
         let end_ns = call.end_ns.max(call.start_ns);
         let fits = call.start_ns >= self.begin_ns && end_ns <= self.end_ns;
@@ -220,7 +220,7 @@ fn ids(work: &Work) -> Details {
     details
 }
 
-/// The flow from a call to the invocation that it caused. One that no call has begun shows no arrow.
+/// The flow from a call to the invocation that it caused. A flow without a call shows no arrow.
 pub fn flow(work: u32) -> u64 {
     u64::from(work) + 1
 }

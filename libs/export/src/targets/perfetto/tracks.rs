@@ -1,4 +1,5 @@
-//! [`Tracks`]: a group for each node, in it a group for each instance, in that the tracks of its slots, queue and calls.
+//! [`Tracks`]: groups of tracks. Each node has a group for each of its instances, and each instance has tracks for its slots,
+//! queue and calls.
 
 use cctf_proto::cctf::Stage;
 use foldhash::HashMap;
@@ -7,10 +8,10 @@ use super::lanes::Lanes;
 use super::packets::Packets;
 use crate::source::Source;
 
-/// Ranks of the tracks of an instance: first slots, then the queue, then calls. The lanes of each kind are neighbours.
+/// Distance between the ranks of two kinds of tracks. The tracks of an instance are sorted by kind: slots, queue, calls.
 const RANKS_OF_KIND: u32 = 1 << 24;
 
-/// What the slices of a track are.
+/// The kind of slices on a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Slot,
@@ -18,14 +19,14 @@ pub enum Kind {
     Call,
 }
 
-/// An instance by its number, or one that only makes calls, such as a load driver.
+/// The owner of tracks: an instance by its number, or a caller without invocations, such as a load driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
     Instance(u32),
     Outside(u32),
 }
 
-/// The tracks of a trace, which are declared when they are needed.
+/// The tracks of a trace. Each is declared when it is first needed.
 #[derive(Debug)]
 pub struct Tracks<'a> {
     source: &'a Source<'a>,
@@ -35,7 +36,7 @@ pub struct Tracks<'a> {
     groups: HashMap<Owner, u64>,
     lanes: HashMap<(Owner, Kind), Lanes>,
     uuids: HashMap<(Owner, Kind, u32), u64>,
-    /// Invocations beyond the slots of their instance.
+    /// Number of invocations for which their instance had no free slot.
     pub beyond_slots: u64,
 }
 
@@ -52,7 +53,7 @@ impl<'a> Tracks<'a> {
         }
     }
 
-    /// The group of a node.
+    /// Returns the group of a node.
     pub fn node(&mut self, packets: &mut Packets, node: &str) -> anyhow::Result<u64> {
         if let Some(&uuid) = self.nodes.get(node) {
             return Ok(uuid);
@@ -69,7 +70,7 @@ impl<'a> Tracks<'a> {
         Ok(uuid)
     }
 
-    /// The group of an instance that has invocations.
+    /// Returns the group of an instance that has invocations.
     pub fn instance(&mut self, packets: &mut Packets, instance: u32) -> anyhow::Result<u64> {
         let owner = Owner::Instance(instance);
         if let Some(&uuid) = self.groups.get(&owner) {
@@ -83,7 +84,7 @@ impl<'a> Tracks<'a> {
         Ok(uuid)
     }
 
-    /// A caller that has no invocations.
+    /// Returns the owner for a caller without invocations.
     pub fn outside(&mut self, packets: &mut Packets, node: &str, name: &str) -> anyhow::Result<Owner> {
         let key = (node.to_owned(), name.to_owned());
         if let Some(&number) = self.outside.get(&key) {
@@ -97,8 +98,8 @@ impl<'a> Tracks<'a> {
         Ok(Owner::Outside(number))
     }
 
-    /// A track on which a slice from `start_ns` to `end_ns` overlaps no other one. The slices of one owner and kind come in the
-    /// order of their start.
+    /// Returns a track on which a slice from `start_ns` to `end_ns` does not overlap others. The slices of one owner and kind
+    /// must come in the order of their start.
     pub fn lane(
         &mut self,
         packets: &mut Packets,

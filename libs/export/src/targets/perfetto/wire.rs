@@ -1,6 +1,6 @@
-//! Messages of Perfetto's trace format, as far as the export uses them. The numbers are those of its published `.proto` files.
+//! The messages of Perfetto's trace format that the export uses. Field numbers are those of its published `.proto` files.
 
-/// `TracePacket.sequence_flags`: names interned before are no longer valid.
+/// `TracePacket.sequence_flags`: earlier interned names are no longer valid.
 pub const SEQ_INCREMENTAL_STATE_CLEARED: u32 = 1;
 /// `TracePacket.sequence_flags`: the packet refers to interned names.
 pub const SEQ_NEEDS_INCREMENTAL_STATE: u32 = 2;
@@ -20,7 +20,7 @@ pub const TRACE_PACKET: u32 = 1;
 pub struct TracePacket {
     #[prost(message, optional, tag = "6")]
     pub clock_snapshot: Option<ClockSnapshot>,
-    /// Nanoseconds of the clock `BOOTTIME`, which is the real time here.
+    /// Nanoseconds on the clock `BOOTTIME`. In these files, this clock shows the real time.
     #[prost(uint64, optional, tag = "8")]
     pub timestamp: Option<u64>,
     #[prost(uint32, optional, tag = "10")]

@@ -1,8 +1,11 @@
-//! [`SimGrid`]: a run as a platform, stations and work for the simulator SimGrid, with the programs that simulate it.
+//! [`SimGrid`]: exports a run as a platform, stations and work for the simulator SimGrid, with programs that simulate them. A
+//! station is an instance with a queue and slots.
 //!
-//! - [`work`]: what happens: roots, invocations and calls. [`picks`]: the roots, also with the arrivals of another run.
-//! - [`names`]: nodes, links, modules and texts of the rows; the stations. [`platform`]: hosts and links for SimGrid.
-//! - `drivers`: the programs in C++ and Python, which are files of the export.
+//! - [`work`]: writes the roots, invocations and calls. [`picks`]: selects the roots; their arrivals can be those of another
+//!   run.
+//! - [`names`]: writes the names of nodes, links and modules for the simulated rows, and the stations. [`platform`]: writes the
+//!   hosts and links.
+//! - `drivers`: the programs in C++ and Python, which are part of the export.
 
 mod names;
 mod picks;
@@ -45,7 +48,7 @@ const DRIVERS: [(&str, &str); 20] = [
     ("python/workload.py", include_str!("drivers/python/workload.py")),
 ];
 
-/// The target, with the run whose arrivals replace the recorded ones, if there is one.
+/// The target. It may have a second run, whose arrivals replace the recorded ones.
 #[derive(Debug, Default)]
 pub struct SimGrid {
     pub arrivals: Option<Arrivals>,

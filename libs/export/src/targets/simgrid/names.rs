@@ -1,5 +1,5 @@
-//! [`names`]: `names.tsv`: texts for the simulated rows, as JSON, so that no driver needs to read or escape any; [`stations`]:
-//! `stations.tsv`.
+//! [`names`]: writes `names.tsv`, which has the texts for the simulated rows as JSON. So the drivers need not parse or escape
+//! texts. [`stations`]: writes `stations.tsv`.
 
 use std::fmt::Write as _;
 
@@ -17,13 +17,13 @@ const VERSION: u32 = 1;
 /// The rows of the run's inventories, encoded for the simulated run.
 #[derive(Debug, Default)]
 pub struct Inventories {
-    /// By node, without its clock: simulated clocks are exact.
+    /// Rows by node. They have no clock offset, because simulated clocks are exact.
     nodes: HashMap<String, String>,
-    /// Links between nodes of the export, and their interfaces.
+    /// Links between nodes of the export, and their network interfaces.
     links: Vec<String>,
-    /// Module, its application as JSON, and the row without its braces and without statistics of the recording.
+    /// For each module: its name, its application as JSON, and its row without braces and without statistics of the recording.
     modules: Vec<(String, String, String)>,
-    /// Nodes that share a machine with another one.
+    /// Nodes that share their machine with another node.
     pub shared: Vec<String>,
 }
 
@@ -93,7 +93,7 @@ impl Inventories {
     }
 }
 
-/// The figures of a link are those with which it is simulated.
+/// The row of a link. It has the figures with which the link is simulated.
 fn link(mut row: cctf::Link<'_>, known: &HashSet<&str>) -> Option<String> {
     let is_interface = row.v.strip_suffix(".net") == Some(&*row.u);
     let is_known = known.contains(&*row.u) && (is_interface || known.contains(&*row.v));
@@ -111,7 +111,7 @@ fn module(mut row: cctf::Module<'_>) -> (String, String, String) {
         .map_or_else(|| "null".to_owned(), |app_id| json(app_id));
     let text = encoded(&row);
     let inner = text.trim_start_matches('{').trim_end_matches('}');
-    // A row that ends in a nested object keeps that object's brace.
+    // If the row ends with a nested object, the brace of this object is kept.
     let inner = match text.ends_with("}}") {
         true => format!("{inner}}}"),
         false => inner.to_owned(),
@@ -130,7 +130,7 @@ fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The same without the quotes, as names are in the files.
+/// A text as JSON without its quotes, as names are in the files.
 pub fn name(text: &str) -> String {
     let quoted = json(text);
     quoted[1..quoted.len() - 1].to_owned()
@@ -190,7 +190,7 @@ pub fn names(
     out
 }
 
-/// The receiver of a call, with a comma before it.
+/// The receiver of a call as JSON fields, with a comma before them.
 fn peer(source: &Source<'_>, label: &Label) -> String {
     let Some(to) = &label.to else {
         return String::new();
@@ -202,7 +202,7 @@ fn peer(source: &Source<'_>, label: &Label) -> String {
     format!(r#","{field}":{}"#, json(to))
 }
 
-/// The fields of `run_meta.json` that make the simulated run a replay, with a comma before them.
+/// The fields of `run_meta.json` that mark the simulated run as a replay, with a comma before them.
 fn replay(source: &Source<'_>, arrivals: Option<&Arrivals>) -> String {
     let run_id = arrivals.map_or_else(|| source.run.id(), |arrivals| &arrivals.run_id);
     let mut fields = format!(r#","replay_of":{}"#, json(run_id));
@@ -226,7 +226,7 @@ fn replay(source: &Source<'_>, arrivals: Option<&Arrivals>) -> String {
     fields
 }
 
-/// `stations.tsv`, for people who change a deployment, too.
+/// `stations.tsv`. Users also edit this file to change a deployment.
 pub fn stations(source: &Source<'_>) -> String {
     let names = &source.plan.recorded.names;
     let mut out = String::from("#module\tinstance\tnode\tslots\tslot_policy\tqueue_limit\trecorded_node\n");

@@ -1,4 +1,4 @@
-//! [`picks`]: the roots of an export: those of the run, or its work at the arrivals of another run.
+//! [`picks`]: selects the roots of an export. They are those of the run, or arrivals of another run with work of this run.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 use foldhash::HashMap;
@@ -7,7 +7,7 @@ use rundir::UsageError;
 
 use crate::source::Source;
 
-/// The seed of the order in which recorded work is assigned to the arrivals of another run.
+/// Seed of the random order in which recorded work is assigned to the arrivals of another run.
 const SEED: u64 = 1;
 
 /// Module, method and route.
@@ -16,12 +16,13 @@ type Endpoint = (String, Option<String>, Option<String>);
 /// A root of the export.
 #[derive(Debug, Clone, Copy)]
 pub struct Pick {
-    /// The recorded arrival that has its work: its place among the arrivals of the plan, and in [`plan::stations::Load::arrivals`].
+    /// The recorded arrival whose work this root has, as an index in the arrivals of the plan and in
+    /// [`plan::stations::Load::arrivals`].
     pub arrival: u32,
-    /// Its arrival, nanoseconds since the Unix epoch.
+    /// Arrival of the root, nanoseconds since the Unix epoch.
     pub at_ns: i64,
     pub trace_id: TraceId,
-    /// Span ids of the first invocation, and of the call from outside that caused it, if that has a row.
+    /// Span ids of the first invocation, and of the call from outside if it has a row.
     pub span_id: SpanId,
     pub call_span_id: Option<SpanId>,
 }
@@ -30,15 +31,15 @@ pub struct Pick {
 #[derive(Debug)]
 pub struct Picks {
     pub list: Vec<Pick>,
-    /// Arrivals of the other run to endpoints that have no recorded work.
+    /// Number of arrivals of the other run whose endpoint has no recorded work.
     pub without_work: u64,
 }
 
-/// When requests of a run arrived, and to which endpoints.
+/// The arrivals of a run, with their endpoints.
 #[derive(Debug)]
 pub struct Arrivals {
     pub run_id: String,
-    /// The number in each pick is that of an endpoint.
+    /// In each pick, `arrival` is the number of an endpoint.
     list: Vec<Pick>,
     endpoints: Vec<Endpoint>,
 }
@@ -54,7 +55,7 @@ impl Arrivals {
     }
 }
 
-/// The arrivals in a plan, each with the number of its endpoint, and all endpoints.
+/// The arrivals of a plan, each with the number of its endpoint, and the list of endpoints.
 fn arrivals_of(plan: &Plan) -> (Vec<Pick>, Vec<Endpoint>) {
     let recorded = &plan.recorded;
     let within = recorded
@@ -79,8 +80,8 @@ fn arrivals_of(plan: &Plan) -> (Vec<Pick>, Vec<Endpoint>) {
     (list.collect(), endpoints.collect())
 }
 
-/// The roots of an export. With the arrivals of another run, each arrival gets the work of a recorded root of the same endpoint: all of
-/// them in a random order, then the same order again.
+/// The roots of an export. With the arrivals of another run, each arrival gets the work of a recorded root of the same
+/// endpoint. The recorded roots of an endpoint are used in a random order, which is repeated when all have been used.
 ///
 /// # Errors
 /// A [`UsageError`] if no arrival has recorded work.
@@ -139,7 +140,7 @@ pub fn picks(source: &Source<'_>, arrivals: Option<&Arrivals>) -> anyhow::Result
     Ok(found)
 }
 
-/// The generator SplitMix64.
+/// The random number generator SplitMix64.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! [`platform`]: `platform.xml`: the nodes as hosts of SimGrid, and the links between them.
+//! [`platform`]: writes `platform.xml`, with the nodes as hosts of SimGrid and the links between them.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,11 @@ use super::names::{Inventories, name};
 use crate::assumptions::Assumptions;
 use crate::source::{LinkFacts, Source};
 
-/// CPUs of a node that does not report their number: more than requests ever use at once.
+/// Number of CPUs of a node that does not report it. No run uses this many at once.
 const CPUS_UNKNOWN: u64 = 1 << 20;
-/// Speed of each node if not all of them have a speed in one unit. Only ratios of speeds matter.
+/// Speed of all nodes, unless all of them have a speed in the same unit. Only ratios of speeds matter.
 const SPEED_UNKNOWN: f64 = 1e9;
-/// Bytes per second of a link without a rate: bodies take no time.
+/// Rate of a link without a known rate, bytes per second. With this rate, bodies take no time.
 const RATE_UNKNOWN: f64 = 1e15;
 
 /// `platform.xml`.
@@ -53,7 +53,7 @@ pub fn platform(source: &Source<'_>) -> String {
     out
 }
 
-/// The links with a delay.
+/// The links with a known delay.
 fn routes<'s>(source: &'s Source<'_>) -> impl Iterator<Item = &'s LinkFacts> {
     source
         .links
@@ -61,7 +61,8 @@ fn routes<'s>(source: &'s Source<'_>) -> impl Iterator<Item = &'s LinkFacts> {
         .filter(|link| link.from != link.to && link.delay_s.is_some())
 }
 
-/// Speed of each node: in millions of instructions if all nodes with instances have that, else by the measured score, else one for all.
+/// Speed of each node. If all nodes with instances have `mips_per_core`, this value is used; else, if all have a measured
+/// score, the score; else one speed for all nodes.
 fn speeds(source: &Source<'_>) -> Vec<f64> {
     let names = &source.plan.recorded.names;
     let with_instances = || {
@@ -84,7 +85,7 @@ fn speeds(source: &Source<'_>) -> Vec<f64> {
     nodes.collect()
 }
 
-/// What the platform assumes.
+/// Adds the assumptions of the platform.
 pub fn assumptions(source: &Source<'_>, inventories: &Inventories, assumptions: &mut Assumptions) {
     let names = &source.plan.recorded.names.nodes;
     let has_route = |from: u32, to: u32| source.link(from, to).is_some_and(|link| link.delay_s.is_some());

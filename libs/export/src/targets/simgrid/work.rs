@@ -1,4 +1,4 @@
-//! [`Writer`]: `workload.tsv`: the roots with their invocations and calls, a line each.
+//! [`Writer`]: writes `workload.tsv`, with one line for each root, invocation and call.
 
 use std::io::Write as _;
 
@@ -11,7 +11,7 @@ use rundir::output::LinesOut;
 use super::picks::Pick;
 use crate::source::Source;
 
-/// The fields of a wait: of a call, or of the answer of an invocation.
+/// The columns of a wait, of a call or of the answer of an invocation.
 const WAIT_FIELDS: &str =
     "after\tany_of\tneed\tgap_ns\tgap_cpu_ns\tgap_cpu_wait_ns\trecorded_slot_wait_ns\tslot_wakeup_ns";
 const ROOT_FIELDS: &str = "at_ns\ttrace_id\tcall_span_id\tout_ns\tback_ns";
@@ -22,7 +22,7 @@ const CALL_FIELDS: &str = "callees\tspan_id\tlabel\twhat\tends\tduration_ns\taft
 pub struct Writer<'a> {
     source: &'a Source<'a>,
     load: &'a Load,
-    /// Arrivals count from here.
+    /// The time from which arrivals count.
     zero_ns: i64,
     out: LinesOut,
     line: Line,
@@ -51,14 +51,14 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Writes a root with everything below it.
+    /// Writes a root and everything that it causes.
     pub fn root(&mut self, pick: &Pick, tree: &Tree) -> anyhow::Result<()> {
         let arrival = &self.load.arrivals[pick.arrival as usize];
         let line = self.line.begin("root");
         line.number(pick.at_ns - self.zero_ns);
         line.text(&pick.trace_id.to_string());
         line.span(pick.call_span_id);
-        // Without a row of the call from outside, there are no ways.
+        // Without a row of the call from outside, its network times are unknown.
         line.number(arrival.out_ns);
         line.number(arrival.back_ns);
         self.write()?;
@@ -141,7 +141,7 @@ impl<'a> Writer<'a> {
         self.write()
     }
 
-    /// The lists are those of the simulator of stations, where a retry also waits for its earlier attempt.
+    /// Writes a wait. The lists are those of the station simulator, in which a retry also waits for its earlier attempt.
     fn wait(&mut self, planned: &Wait, flat: &stations::Wait, visit: &Visit) {
         let (after, any_of) = flat.of(&self.load.waits_for);
         let line = &mut self.line;
@@ -165,15 +165,14 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Whether a call has a row of its own. One that was inferred from an invocation below another one has that invocation's id and no
-/// receiver.
+/// Whether a call has a row of its own. A call that was inferred has the id of its invocation and no receiver.
 fn has_row(source: &Source<'_>, call: &Call, made: &work::Call) -> bool {
     let callee = source.plan.recorded.work(made.callee);
     let is_inferred = call.label.is_none() && callee.is_some_and(|callee| callee.span_id == made.span_id);
     call.what != What::Sleep && !is_inferred
 }
 
-/// A line of fields with tabs between them.
+/// A line of tab-separated fields.
 struct Line(Vec<u8>);
 
 impl Line {

@@ -1,6 +1,6 @@
 //! [`WfFormat`]: a run as a workflow of WfCommons, in its format WfFormat 1.5.
 //!
-//! [`tasks`] makes tasks of a root and of everything below it, [`write`](mod@write) the file.
+//! [`tasks`] turns a root and everything that it causes into tasks; [`write`](mod@write) writes the file.
 
 mod tasks;
 mod write;

@@ -1,11 +1,12 @@
-//! [`TaskList`]: a root and everything below it as tasks: own work between calls, answers, and times that only pass.
+//! [`TaskList`]: a root and everything that it causes, as tasks. There are tasks for own work before calls and answers, and
+//! tasks in which only time passes.
 
 use foldhash::HashMap;
 use plan::plan::{Call, Cpu, Ends, Invocation, Tree, Wait, What};
 
 use crate::source::Source;
 
-/// The machine of tasks that use no CPU of a node.
+/// Stands for the machine of tasks that use no CPU of a node.
 pub const OUTSIDE: u32 = u32::MAX;
 
 /// One task.
@@ -13,12 +14,13 @@ pub const OUTSIDE: u32 = u32::MAX;
 pub struct Task {
     pub id: String,
     pub name: Name,
-    /// Indices of tasks of the same root. An arrival is not among them.
+    /// Indices of the tasks of the same root that must end before this task. The arrival is not included.
     pub parents: Vec<u32>,
     pub children: Vec<u32>,
-    /// Whether it begins when its root arrives.
+    /// Whether the task begins when its root arrives.
     pub is_first: bool,
-    /// Whether it begins at the ends of calls, or at the arrival, and not when own time before it has passed.
+    /// Whether the task begins when calls end or when the invocation arrives. Otherwise it begins when an earlier own task has
+    /// ended.
     leads: bool,
     pub runtime_ns: i64,
     pub cpu_ns: Option<i64>,
@@ -29,14 +31,14 @@ pub struct Task {
     pub outputs: Vec<String>,
 }
 
-/// What a task does.
+/// The origin of a task, which gives its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Name {
-    /// Own time of an invocation, by its endpoint.
+    /// Own work of an invocation; the number is that of its endpoint.
     Endpoint(u32),
-    /// A call that nobody with telemetry answers, by its receiver.
+    /// A call to a peer without telemetry; the number is that of the receiver.
     Receiver(u32),
-    /// A time that only passes.
+    /// Only time passes.
     #[default]
     Wait,
 }
@@ -48,7 +50,7 @@ pub struct BodyFile {
     pub bytes: u64,
 }
 
-/// What tasks cannot express.
+/// Numbers of things that tasks cannot express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lost {
     pub overlaps: u64,
@@ -66,14 +68,15 @@ pub struct TaskList {
 /// The tasks of one invocation.
 #[derive(Debug, Clone, Default)]
 struct Made {
-    /// Its tasks that begin when it arrives.
+    /// The tasks that begin when the invocation arrives.
     first: Vec<u32>,
-    /// For each call, the task before it.
+    /// For each call, the task that precedes it.
     before: Vec<u32>,
     answer: u32,
 }
 
-/// Own times that begin at the same ends: the later one goes on where the earlier one has ended.
+/// One of several gaps that begin at the same ends. They are executed one after the other: a longer gap continues where a
+/// shorter one has ended.
 #[derive(Debug)]
 struct Step<'t> {
     wait: &'t Wait,
@@ -111,7 +114,7 @@ impl TaskList {
         list
     }
 
-    /// One task for each call, and one for the answer.
+    /// Makes a task for the own work before each call, and one for the own work before the answer.
     fn own_work(&mut self, source: &Source<'_>, place: &Place, invocation: &Invocation) -> Made {
         let node = source.plan.recorded.names.instances[invocation.instance as usize].node;
         let mut made = Made {
@@ -174,7 +177,7 @@ impl TaskList {
         made
     }
 
-    /// Connects a call with what it causes. Returns the task whose end is that of the call.
+    /// Connects a call with the tasks that it causes. Returns the task whose end is the end of the call.
     fn call(&mut self, place: &Place, index: u32, call: &Call, made: &[Made]) -> u32 {
         let before = made[place.number as usize].before[index as usize];
         let (name, duration_ns) = match (call.ends, call.label) {
@@ -209,7 +212,7 @@ impl TaskList {
         answer.unwrap_or(before)
     }
 
-    /// Makes everything that waits for a call wait for a task.
+    /// Makes all tasks that wait for a call depend on the task `end`.
     fn wait_for(&mut self, invocation: &Invocation, index: u32, end: u32, made: &Made) {
         let waits = |wait: &Wait| wait.after.contains(&index) || wait.any_of.contains(&index);
         let mut add = |task: u32, waits: bool| {
@@ -237,14 +240,14 @@ impl TaskList {
         }
     }
 
-    /// Files for the bodies of an invocation.
+    /// Makes files for the bodies of an invocation.
     fn bodies(&mut self, source: &Source<'_>, place: &Place, invocation: &Invocation, made: &Made) {
         let facts = &source.plan.recorded.works[invocation.work as usize].facts;
         if let Some(id) = self.file(format!("{place}.in"), facts.bytes_in) {
             for first in &made.first {
                 let task = &mut self.tasks[*first as usize];
                 task.inputs.push(id.clone());
-                // A message can come through several tasks; the last one hands it over.
+                // A message can pass several tasks; the last one delivers it.
                 if let Some(&sender) = task.parents.first() {
                     let outputs = &mut self.tasks[sender as usize].outputs;
                     if !outputs.contains(&id) {
@@ -271,7 +274,7 @@ impl TaskList {
         Some(id)
     }
 
-    /// A task in which time passes after another one.
+    /// Adds a task after another one, in which only time passes.
     fn pass(&mut self, id: String, name: Name, runtime_ns: i64, after: u32) -> u32 {
         self.push(Task {
             id,
@@ -298,7 +301,7 @@ impl TaskList {
     }
 }
 
-/// An invocation of a root.
+/// An invocation and its position in the root.
 struct Place {
     root: u64,
     number: u32,
@@ -310,7 +313,7 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// The own times of an invocation by the ends at which they begin, each group in the order of its length.
+/// The gaps of an invocation, grouped by the ends at which they begin. Each group is sorted by length.
 fn groups(invocation: &Invocation) -> Vec<Vec<Step<'_>>> {
     let calls = (0..).zip(&invocation.calls).map(|(index, call)| {
         let key = (
@@ -346,7 +349,7 @@ fn groups(invocation: &Invocation) -> Vec<Vec<Step<'_>>> {
         }
     }
     for group in &mut groups {
-        // The answer comes after calls that take as long.
+        // If the answer and a call have equal gaps, the answer comes last.
         group.sort_by_key(|step| (step.wait.gap_ns, step.call.is_none(), step.call));
     }
     groups

@@ -1,4 +1,5 @@
-//! [`write`]: the file of a workflow. Tasks, files and times of execution are separate lists, so that roots are read three times.
+//! [`write`]: writes the file of a workflow. The file has separate lists of tasks, files and execution times, so the roots are
+//! read three times.
 
 use plan::plan::Tree;
 use rundir::output::LinesOut;
@@ -12,9 +13,9 @@ use crate::source::Source;
 
 /// Version of the format.
 const SCHEMA_VERSION: &str = "1.5";
-/// The machine of everything that uses no CPU of a node. If a node has this name, it gets a number.
+/// Name of the machine for everything that uses no CPU of a node. If a node already has this name, a number is added.
 const OUTSIDE_NAME: &str = "outside";
-/// Name of tasks in which time passes until the next root arrives.
+/// Name of the tasks in which time passes until the next root arrives.
 const ARRIVAL: &str = "arrival";
 const PASSES: u64 = 3;
 
@@ -71,7 +72,7 @@ struct MachineCpu {
 struct Writing<'a> {
     source: &'a Source<'a>,
     out: LinesOut,
-    /// Whether a list has an entry, so that the next one needs a comma.
+    /// Whether the current list has an entry, so that the next entry needs a comma before it.
     has_entry: bool,
     outside: String,
     endpoints: Vec<String>,
@@ -109,7 +110,7 @@ pub fn write(source: &Source<'_>, job: &mut Job<'_>, name: &str) -> anyhow::Resu
     })?;
     let zero_ns = source.plan.span.zero_ns;
     let makespan = seconds(end_ns - zero_ns)?;
-    // The plan has no time beyond the calendar.
+    // Times of a plan are within the range of the calendar.
     let at = jiff::Timestamp::from_nanosecond(zero_ns.into())?;
     writing.line(&format!(
         "]}},\"execution\":{{\"makespanInSeconds\":{makespan},\"executedAt\":\"{at}\",\"tasks\":["
@@ -156,7 +157,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Passes each root with its number, and reports progress of this pass.
+    /// Passes each root with its number to a function, and reports the progress of this pass.
     fn each(
         &mut self,
         job: &mut Job<'_>,
@@ -272,7 +273,7 @@ impl<'a> Writing<'a> {
         self.out.write(text.as_bytes())
     }
 
-    /// An entry of a list, on a line of its own.
+    /// Writes an entry of a list on its own line.
     fn entry(&mut self, entry: &impl Serialize) -> anyhow::Result<()> {
         let comma = std::mem::replace(&mut self.has_entry, true);
         self.out.write_with(|line| {
@@ -288,7 +289,7 @@ fn arrival_id(root: u64) -> String {
     format!("{root}.{ARRIVAL}")
 }
 
-/// Nanoseconds as a decimal number of seconds, without a rounding.
+/// Nanoseconds as a decimal number of seconds, without rounding.
 fn seconds(ns: i64) -> serde_json::Result<Box<RawValue>> {
     let ns = ns.max(0);
     RawValue::from_string(format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000))
