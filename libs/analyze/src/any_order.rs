@@ -1,7 +1,7 @@
-//! [`sum_in_any_order`]: a sum that does not depend on the names by which its values are ordered.
+//! [`sum_in_any_order`]: a sum of values that does not depend on the order in which they come.
 
-/// The sum of values that come in the order of names. Rounding depends on the order of additions, so they are sorted first:
-/// a run with other names, such as an anonymised one, has the same sum to the last digit.
+/// The sum of the values. Rounding depends on the order of additions, so the values are sorted first. Values often come in the
+/// order of names; with this function, a run with other names, such as an anonymised one, has exactly the same sum.
 pub fn sum_in_any_order(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_unstable_by(f64::total_cmp);

@@ -1,27 +1,27 @@
-//! [`CoarseSketch`]: counts of values in few bins, from which quantiles follow within [`RELATIVE_ERROR`].
+//! [`CoarseSketch`]: counts of values in a few bins. Quantiles computed from it are exact to [`RELATIVE_ERROR`].
 //!
-//! A run has thousands of them in a page, so they are coarser than `sketch::Sketch`. Their bins are those of DDSketch: bin 0
-//! has the zeros, and bin `i` has the values from `BIN_RATIO^(i-1)` up to, but excluding, `BIN_RATIO^i`. The boundaries are
-//! computed with integers, so the result depends neither on the order of the values nor on the machine.
+//! A page has thousands of these sketches, so they are coarser than `sketch::Sketch`. The bins are those of DDSketch: bin 0
+//! contains the zeros, and bin `i` the values from `BIN_RATIO^(i-1)` up to, but excluding, `BIN_RATIO^i`. The boundaries are
+//! computed with integers. So the result does not depend on the order of the values or on the machine.
 
 use crate::counts::Counts;
 
 /// Maximum distance of a quantile from the exact one, as a fraction of the exact one.
 pub const RELATIVE_ERROR: f64 = 0.05;
 
-/// Ratio of the boundaries of a bin, 21/19: its [`middle`] is within 5% of each value in it.
+/// Ratio of a bin's upper to its lower boundary, 21/19. The [`middle`] of a bin is within 5% of each value in it.
 pub const BIN_RATIO: f64 = 1.05 / 0.95;
 
-/// Number of bins: one for the zeros, and as many as reach the largest value of 64 bits.
+/// Number of bins: one for zeros, and enough to reach the largest 64-bit value.
 pub const BINS: usize = 445;
 
-/// Lowest value of each bin. Two bins have the same one if no integer is in the first of them.
+/// Lowest value of each bin. If a bin contains no integer, it has the same lowest value as the next bin.
 static LOWEST: [u64; BINS] = lowest_values();
 
-/// Number of the first bin that can have values of each length in bits.
+/// For each bit length: number of the first bin that can contain values of this length.
 static FIRST_OF_LENGTH: [u16; 65] = first_of_length();
 
-/// Bins that have values of one length in bits: `ln 2 / ln BIN_RATIO`, and one that begins below.
+/// Maximum number of bins with values of one bit length: `ln 2 / ln BIN_RATIO`, plus one that begins below them.
 const BINS_PER_LENGTH: usize = 8;
 
 const fn lowest_values() -> [u64; BINS] {
@@ -34,7 +34,7 @@ const fn lowest_values() -> [u64; BINS] {
         lowest[bin] = (boundary >> 64) as u64 + (fraction > 0) as u64;
         bin += 1;
         if bin < BINS {
-            // 21/19 of it, without an overflow of the product.
+            // Multiplies by 21/19 without an overflow.
             boundary += boundary / 19 * 2 + boundary % 19 * 2 / 19;
         }
     }
@@ -56,7 +56,7 @@ const fn first_of_length() -> [u16; 65] {
     first
 }
 
-/// The same as [`LOWEST`], for constants.
+/// A copy of [`LOWEST`] for use in constants.
 const LOWEST_VALUES: [u64; BINS] = lowest_values();
 
 /// The bin of a value.
@@ -67,11 +67,11 @@ pub fn bin_of(value: u64) -> u16 {
     let next = usize::from(first) + 1;
     let above = &LOWEST[next..BINS.min(next + BINS_PER_LENGTH)];
     let passed = above.iter().filter(|lowest| **lowest <= value).count() as u16;
-    // Only zeros have no bit.
+    // Zero is the only value with a bit length of 0.
     if length == 0 { 0 } else { first + passed }
 }
 
-/// The lowest and the highest value of a bin; of a bin without values the highest is below the lowest.
+/// The lowest and the highest value of a bin. If the bin contains no integer, the highest is below the lowest.
 pub fn range(bin: u16) -> (u64, u64) {
     let bin = usize::from(bin).min(BINS - 1);
     let highest = match LOWEST.get(bin + 1) {
@@ -91,8 +91,8 @@ pub fn middle(bin: u16) -> f64 {
     2.0 * lowest * highest / (lowest + highest)
 }
 
-/// The value with the rank `ceil(fraction * count)`, within 5%; `None` without values. `bins`: number of values by bin, in the
-/// order of the bins.
+/// The value with the rank `ceil(fraction * count)`, exact to 5%; `None` without values. `bins` has the number of values in
+/// each bin, sorted by bin.
 pub fn quantile(bins: &[(u16, u32)], fraction: f64) -> Option<f64> {
     let count: u64 = bins.iter().map(|(_, count)| u64::from(*count)).sum();
     let rank = (count as f64 * fraction).ceil().max(1.0) as u64;
@@ -110,7 +110,7 @@ pub fn quantile(bins: &[(u16, u32)], fraction: f64) -> Option<f64> {
 pub struct CoarseSketch(Counts<u32>);
 
 impl CoarseSketch {
-    /// Adds a value of a bin.
+    /// Adds a value that belongs to this bin.
     #[inline]
     pub fn add(&mut self, bin: u16) {
         self.0.add(i32::from(bin));
@@ -121,7 +121,7 @@ impl CoarseSketch {
         self.0.merge(&other.0);
     }
 
-    /// Number of values by bin, in the order of the bins, without empty ones.
+    /// Number of values in each non-empty bin, sorted by bin.
     pub fn bins(&self) -> Vec<(u16, u32)> {
         self.0.used().map(|(bin, count)| (bin as u16, count)).collect()
     }

@@ -1,6 +1,6 @@
-//! [`counted`]: the beginning of a note about a number of things.
+//! [`counted`]: the beginning of a sentence about a number of things.
 
-/// `1 row is`, `2 rows are`.
+/// For example `1 row is` or `2 rows are`.
 pub fn counted(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }

@@ -1,6 +1,6 @@
-//! [`Counts`]: numbers of values by bucket, for the sketches and for the intervals.
+//! [`Counts`]: numbers of values in buckets. Sketches and intervals use it.
 
-/// A width of counts: narrow ones, of which there are many, stop at their maximum.
+/// An integer type for counts. Narrow types save memory; they saturate at their maximum.
 pub trait Count {
     const ONE: Self;
     fn increase(&mut self, by: Self);
@@ -33,7 +33,7 @@ impl Count for u64 {
     }
 }
 
-/// Counts by bucket: one entry for each bucket between the lowest and the highest in use.
+/// Counts by bucket, with one entry for each bucket from the lowest used one to the highest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts<T> {
     /// Bucket of the first entry.
@@ -69,7 +69,7 @@ impl<T: Copy + Default + Count> Counts<T> {
         above.iter().map(|&count| count.get()).sum()
     }
 
-    /// The bucket of the value with this rank; the smallest has rank 1. None beyond the last value.
+    /// The bucket of the value with this rank; the smallest value has rank 1. `None` beyond the last value.
     pub fn at_rank(&self, rank: u64) -> Option<i32> {
         let mut below = 0;
         let position = self.counts.iter().position(|&count| {
@@ -79,7 +79,7 @@ impl<T: Copy + Default + Count> Counts<T> {
         position.map(|position| self.first + position as i32)
     }
 
-    /// Number of values in a bucket.
+    /// Number of values in one bucket.
     pub fn of(&self, bucket: i32) -> u64 {
         let index = usize::try_from(i64::from(bucket) - i64::from(self.first));
         let count = index.ok().and_then(|index| self.counts.get(index));
@@ -92,7 +92,7 @@ impl<T: Copy + Default + Count> Counts<T> {
         all.filter(|(_, count)| count.get() > 0)
     }
 
-    /// Makes room for the buckets from `low` to `high`.
+    /// Extends the entries to the buckets from `low` to `high`.
     fn grow(&mut self, low: i32, high: i32) {
         if self.counts.is_empty() {
             self.first = low;

@@ -1,21 +1,21 @@
-//! [`Sketch`]: counts of values in buckets, from which quantiles follow within [`RELATIVE_ERROR`].
+//! [`Sketch`]: counts of values in buckets. Quantiles computed from it are exact to [`RELATIVE_ERROR`].
 //!
-//! As in DDSketch, a bucket covers values of nearly the same ratio, sketches of parts add up to the sketch of the whole, and
-//! zeros are exact. The buckets are those of HdrHistogram: each power of two is cut into 64 equal ones. That takes integer
-//! operations only, so the result depends neither on the order of the values nor on the machine.
+//! As in DDSketch, the ratio of a bucket's largest to its smallest value is nearly the same for all buckets, sketches of parts
+//! can be added to a sketch of the whole, and zeros are exact. The buckets are those of HdrHistogram: each power of two is
+//! divided into 64 equal buckets. This needs only integer operations, so the result does not depend on the order of the values
+//! or on the machine.
 
 use crate::counts::Counts;
 
-/// Maximum distance of a quantile from the exact one, as a fraction of the exact one: half of a bucket, whose width is at most
-/// 1/64 of its lowest value.
+/// Maximum relative error of a quantile: half of a bucket, whose width is at most 1/64 of its lowest value.
 pub const RELATIVE_ERROR: f64 = 1.0 / 128.0;
 
-/// Binary logarithm of the number of buckets for one power of two. Values below twice that number are exact.
+/// Binary logarithm of the number of buckets for each power of two. Values below twice that number are exact.
 const BITS: u32 = 6;
 const PER_OCTAVE: u64 = 1 << BITS;
 
-/// Counts of values by bucket. It takes 8 bytes for each bucket between the smallest and the largest value: 4 KiB for times
-/// from 1 us to 1 s, and 30 KiB at most.
+/// Counts of values in buckets. It takes 8 bytes for each bucket between the smallest and the largest value: 4 KiB for times
+/// from 1 us to 1 s, and at most 30 KiB.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sketch {
     count: u64,
@@ -45,7 +45,7 @@ impl Sketch {
         self.counts.of(0)
     }
 
-    /// The value with the rank `ceil(fraction * count)`, as SQL's `quantile_disc`; `None` without values.
+    /// The value with the rank `ceil(fraction * count)`, as in SQL's `quantile_disc`; `None` without values.
     pub fn quantile(&self, fraction: f64) -> Option<u64> {
         let rank = (self.count as f64 * fraction).ceil() as u64;
         self.counts.at_rank(rank).map(middle_of)
@@ -54,12 +54,12 @@ impl Sketch {
 
 #[inline]
 fn bucket_of(value: u64) -> i32 {
-    // Power of two above those whose values are exact.
+    // The power of two of the value, counted above the range of exact values.
     let octave = (u64::BITS - (value >> BITS).leading_zeros()).saturating_sub(1);
     (u64::from(octave) * PER_OCTAVE + (value >> octave)) as i32
 }
 
-/// The middle of a bucket's lowest and highest value.
+/// The middle between a bucket's lowest and highest value.
 fn middle_of(bucket: i32) -> u64 {
     let bucket = u64::from(bucket.unsigned_abs());
     let octave = (bucket / PER_OCTAVE).saturating_sub(1);

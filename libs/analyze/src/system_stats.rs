@@ -1,15 +1,15 @@
-//! [`read`]: the samples of some metrics in `system_stats.jsonl`.
+//! [`read`]: reads the samples of some metrics from `system_stats.jsonl`.
 
 use cctf_proto::cctf::SystemStat;
 use rundir::{Lines, ReadError};
 
-/// Requests in the system of an instance.
+/// Number of requests in the system of an instance.
 pub const IN_FLIGHT: &str = "in_flight";
 /// CPU time since the start of the process, seconds, by mode.
 pub const PROCESS_CPU: &str = "process.cpu.time";
 
-/// Passes each sample of these metrics to `on_sample`, and the number of each damaged line to `on_damage`. Each line is decoded,
-/// because a damaged one may lack the name of its metric. An incomplete last line is skipped.
+/// Passes each sample of these metrics to `on_sample`, and the number of each damaged line to `on_damage`. All lines are
+/// decoded, because a damaged line may not even have the name of its metric. An incomplete last line is skipped.
 ///
 /// # Errors
 /// If the file cannot be read.

@@ -1,4 +1,4 @@
-//! [`Collector`]: adds up calls by the texts of their rows.
+//! [`Collector`]: counts calls by the texts in their rows: caller, peer and callee.
 
 use aggregate::maps::Map;
 use cctf_proto::cctf::TraceId;
@@ -9,14 +9,14 @@ use crate::stats::figures::{Bytes, Time, Times};
 use crate::stats::links::call_key;
 use crate::stats::row::{CallRow, InvocationRow};
 
-/// Maximum number of edges. Most have a sketch of 4 KiB, so all take 16 MiB.
+/// Maximum number of edges. Most have a sketch of 4 KiB, so all take 16 MiB. An edge is all calls of one module to another.
 pub const EDGES_MAX: usize = 4096;
-/// Answers that are looked up where the rows of calls do not say who answered.
+/// Maximum number of answers that are looked up for an edge whose rows do not state the callee.
 const PROBES_MAX: usize = 8;
-/// The same of one chunk, so that probes are of several moments.
+/// The same maximum for one chunk. It is lower, so that the answers come from several periods of the run.
 const CHUNK_PROBES_MAX: usize = 2;
 
-/// A call whose answer shows the module behind its peer.
+/// A call whose answer is looked up, because it shows the module behind a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Probe {
     pub trace_id: TraceId,
@@ -43,12 +43,12 @@ impl EdgeSums {
     }
 }
 
-/// The texts that calls of an edge have in common, as written; empty if unknown.
+/// The texts that the calls of an edge have in common, as in the rows; empty if unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Texts {
     Call {
         module: Box<[u8]>,
-        /// Empty unless modules of several applications have the name.
+        /// Empty, except if modules of several applications have the same name.
         instance: Box<[u8]>,
         peer: Box<[u8]>,
         peer_module: Box<[u8]>,
@@ -70,7 +70,7 @@ pub struct ChunkEdges {
     numbers: Map<Box<[u8]>, u32>,
     entries: Vec<Entry>,
     scratch: Vec<u8>,
-    /// Invocations with an invocation above them, but without a call.
+    /// Number of invocations with a parent invocation but without a recorded call.
     pub without_call: u64,
 }
 
@@ -130,7 +130,7 @@ impl ChunkEdges {
         sums.bytes_in.add(row.bytes_out);
     }
 
-    /// The entry of these texts. Texts of rows begin with a quote and contain no line break.
+    /// The entry for these texts. The texts are used as a key; they begin with a quote and contain no line break.
     #[inline]
     fn entry<'t>(&mut self, parts: [&'t [u8]; 4], texts: impl FnOnce([&'t [u8]; 4]) -> Texts) -> &mut Entry {
         self.scratch.clear();
@@ -155,7 +155,7 @@ impl ChunkEdges {
     }
 }
 
-/// The trace id of a text as written.
+/// Parses a trace id, given as JSON text.
 pub fn trace_id(raw: &[u8]) -> Option<TraceId> {
     let digits = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     TraceId::parse_bytes(digits)
@@ -166,7 +166,7 @@ pub fn trace_id(raw: &[u8]) -> Option<TraceId> {
 pub struct Collector {
     numbers: Map<Texts, u32>,
     pub entries: Vec<Entry>,
-    /// Calls beyond the maximum number of edges.
+    /// Sums over the calls beyond the maximum number of edges.
     pub other: EdgeSums,
     pub without_call: u64,
 }

@@ -1,4 +1,4 @@
-//! [`Edge`]: the calls of one module to another.
+//! [`Edge`]: all calls of one module to another, as one edge of the call graph.
 
 use crate::stats::cells::Key;
 use crate::stats::figures::{Bytes, QUANTILES};
@@ -11,13 +11,13 @@ pub struct Edge {
     pub to: EdgeEnd,
     pub calls: u64,
     pub errors: u64,
-    /// Calls with a known duration.
+    /// Number of calls with a known duration.
     pub timed: u64,
-    /// Sum of the known durations. Where the caller is not in the files, response times of the invocations.
+    /// Sum of the known durations. If the caller is not in the files, these are the response times of the invocations.
     pub sum_ns: u128,
-    /// Quantiles of the durations in the order of [`QUANTILES`], nanoseconds.
+    /// Quantiles of the durations, in the order of [`QUANTILES`], nanoseconds.
     pub quantiles_ns: [Option<u64>; QUANTILES.len()],
-    /// Bodies from the caller to the callee, and back.
+    /// Bytes of bodies from the caller to the callee, and in the other direction.
     pub bytes_out: Bytes,
     pub bytes_in: Bytes,
 }
@@ -34,6 +34,6 @@ pub enum EdgeEnd {
     Module(Key),
     /// A peer that sends no telemetry.
     External(String),
-    /// Everything beyond the maximum number of edges. The caller of this edge is `None`, too.
+    /// All calls beyond the maximum number of edges. The caller of this edge is `None`.
     Other,
 }

@@ -1,7 +1,8 @@
-//! Who calls whom: the edges of the call graph.
+//! The call graph: its edges are the calls of one module to another.
 //!
-//! - [`edge`]: the calls of one module to another.
-//! - [`collector`]: sums by the texts of the rows; [`names`]: the modules of a run; [`resolve`]: the module behind each call.
+//! - [`edge`]: one edge.
+//! - [`collector`]: sums by the texts of the rows; [`names`]: the modules of a run; [`resolve`]: finds the module behind each
+//!   call.
 
 pub mod collector;
 pub mod edge;

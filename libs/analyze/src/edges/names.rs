@@ -1,4 +1,4 @@
-//! [`Names`]: the modules of a run by what calls say about them.
+//! [`Names`]: finds the modules of a run by the texts in the rows of calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use aggregate::peers::ModuleNames;
 use crate::stats::cells::Key;
 use crate::stats::instances::Instance;
 
-/// The modules of a run. Calls name no application, so its instances decide between modules of the same name.
+/// The modules of a run. Rows of calls do not state the application, so the instances decide between modules of the same name.
 #[derive(Debug, Default)]
 pub struct Names {
     /// Modules with invocations, sorted.
     keys: Vec<Key>,
-    /// Applications by module.
+    /// For each name: the applications that have a module of this name.
     apps: BTreeMap<String, BTreeSet<Option<String>>>,
-    /// Whether modules of several applications have the same name.
+    /// Whether any two modules of different applications have the same name.
     pub has_ambiguous: bool,
-    /// Applications of the instances of modules of the same name.
+    /// Application of each instance, for modules whose name is not unique.
     instances: BTreeMap<(String, String), Option<String>>,
 }
 
@@ -47,7 +47,7 @@ impl Names {
         self.apps.get(module_id).is_some_and(|apps| apps.len() > 1)
     }
 
-    /// The module of a calling instance. It may have no invocations, as the load driver.
+    /// The module of a calling instance. A module without invocations, such as the load driver, is also returned.
     pub fn caller(&self, module_id: String, instance_id: &str) -> Key {
         let apps = self.apps.get(&module_id);
         let only = apps
@@ -64,7 +64,7 @@ impl Names {
         }
     }
 
-    /// The module of this name that a caller of the application means: that of its own, or the first one.
+    /// The module of this name from the view of a caller: the one of the caller's application, or else the first one.
     pub fn callee(&self, module_id: &str, app_id: Option<&str>) -> Option<Key> {
         let apps = self.apps.get(module_id)?;
         let own = apps.iter().find(|app| app.as_deref() == app_id);
@@ -76,7 +76,7 @@ impl Names {
         })
     }
 
-    /// The module behind each peer, by the rules of the inventory: see `docs/cctf.md`.
+    /// The module behind each peer. The rules are those of the inventory (`docs/cctf.md`).
     pub fn behind<'p>(&self, peers: impl Iterator<Item = (&'p str, Option<&'p str>)>) -> Vec<Option<Key>> {
         let numbered = (0..).zip(&self.keys);
         let names = ModuleNames::new(numbered.map(|(number, key)| {

@@ -1,8 +1,8 @@
-//! [`Edges`]: finds the module behind each call, and adds up what is the same edge.
+//! [`Edges`]: finds the module behind each call, and merges edges that turn out to be the same.
 //!
-//! A row names the module that answered only if that was known when the row was written. Otherwise the callee is, in this
-//! order: the module that other calls to the same peer name; the module whose name the peer is; the module of the
-//! invocations that some of the calls caused; the peer itself.
+//! A row states the module that answered only if the module was known when the row was written. Otherwise, the first known of
+//! these is used: the module in other calls to the same peer; the module with the peer's name; the module of the invocations
+//! that some of these calls caused; the peer itself.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,10 +15,10 @@ use super::names::Names;
 use crate::stats::cells::{Key, decoded};
 use crate::stats::figures::QUANTILES;
 
-/// Name of a peer that was not reported, as of a node.
+/// Name of a missing peer or node.
 const UNKNOWN: &str = "unknown";
 
-/// An edge whose callee may be unknown.
+/// An edge whose callee may still be unknown.
 #[derive(Debug)]
 struct Open {
     from: Option<Key>,
@@ -61,20 +61,20 @@ impl Edges {
         }
     }
 
-    /// Calls whose invocations show a callee, and the number of their edge.
+    /// Calls whose answers have to be looked up, with the number of their edge.
     pub fn probes(&self) -> impl Iterator<Item = (usize, Probe)> {
         let unknown = self.open.iter().enumerate().filter(|(_, edge)| edge.to.is_none());
         unknown.flat_map(|(number, edge)| edge.probes.iter().map(move |probe| (number, *probe)))
     }
 
-    /// Sets the module that answered the probes of an edge.
+    /// Sets the module that answered the looked-up calls of an edge.
     pub fn set_callee(&mut self, edge: usize, module: Option<Key>) {
         if let Some(edge) = self.open.get_mut(edge) {
             edge.to = module;
         }
     }
 
-    /// The edges, those with the most time first, and that of all further ones last.
+    /// The edges, sorted by descending total time. The edge of all further calls comes last.
     pub fn finish(self) -> Vec<Edge> {
         let mut sums: BTreeMap<(Option<Key>, EdgeEnd), EdgeSums> = BTreeMap::new();
         for edge in self.open {
@@ -88,7 +88,7 @@ impl Edges {
             sums.insert((None, EdgeEnd::Other), self.other);
         }
         let mut edges: Vec<Edge> = sums.into_iter().map(edge).collect();
-        // A stable sort, so that equal sums keep the order of the names.
+        // The sort is stable, so edges with equal sums stay in the order of their names.
         edges.sort_by_key(|edge| (edge.to == EdgeEnd::Other, Reverse(edge.sum_ns)));
         edges
     }
@@ -116,7 +116,7 @@ fn opened(entry: Entry, names: &Names) -> Open {
             let to = named
                 .as_deref()
                 .and_then(|module| names.callee(module, from.app_id.as_deref()));
-            // A module without invocations in the files is external.
+            // A module that has no invocations in the files counts as external.
             (Some(from), to, decoded(&peer).or(named))
         }
     };
@@ -129,7 +129,7 @@ fn opened(entry: Entry, names: &Names) -> Open {
     }
 }
 
-/// The module that answered at each peer; `None` if there are several.
+/// The module that answered at each peer; `None` if several modules did.
 fn answered(open: &[Open]) -> Map<String, Option<Key>> {
     let mut known: Map<String, Option<Key>> = Map::default();
     for edge in open {

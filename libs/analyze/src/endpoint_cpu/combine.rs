@@ -1,4 +1,4 @@
-//! [`modules`]: one figure for each endpoint of a module from all of its processes.
+//! [`modules`]: combines the estimates of all processes of a module into one figure for each endpoint.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use super::rows::{EndpointKey, Process, Requests};
 use crate::any_order::sum_in_any_order;
 use crate::regression::{Estimate, OTHER};
 
-/// Share of an endpoint's requests whose processes must have an estimate.
+/// Minimum share of an endpoint's requests that must have been processed by processes with an estimate.
 const SHARE_MIN: f64 = 0.5;
 
-/// An endpoint in one process: requests and CPU time.
+/// One endpoint in one process: number of requests, and CPU time of a request.
 type Part = (u64, Result<Estimate, NoCpuTime>);
-/// The group beyond the maximum comes last.
+/// The flag marks the group of all endpoints beyond the maximum; it sorts last.
 type Key = (bool, EndpointKey);
 
 /// The modules without measured CPU times.
@@ -59,7 +59,7 @@ fn parts(process: Process) -> Vec<(Key, Part)> {
         .collect()
 }
 
-/// The mean over the processes with an estimate, weighted by their requests. Their errors are independent.
+/// The mean over the processes with an estimate, weighted with their requests. The errors of the processes are independent.
 fn combined((is_other, (method, route)): Key, parts: &[Part]) -> CpuOfEndpoint {
     let requests: u64 = parts.iter().map(|(requests, _)| requests).sum();
     let estimates = || {

@@ -8,12 +8,12 @@ pub struct ModuleCpu {
     pub endpoints: Vec<CpuOfEndpoint>,
 }
 
-/// The mean CPU time of a request in its process, I/O threads and telemetry included.
+/// The mean CPU time that a process uses for a request. It includes the time on I/O threads and for telemetry.
 #[derive(Debug)]
 pub struct CpuOfEndpoint {
     pub method: Option<String>,
     pub route: Option<String>,
-    /// Stands for all endpoints beyond the maximum.
+    /// Whether this entry stands for all endpoints beyond the maximum.
     pub is_other: bool,
     pub requests: u64,
     /// Seconds.

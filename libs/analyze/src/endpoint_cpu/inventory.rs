@@ -1,4 +1,4 @@
-//! [`with_cpu_times`]: `module_inventory.json` with the CPU times of endpoints whose rows report none.
+//! [`with_cpu_times`]: adds estimated CPU times to `module_inventory.json`, for endpoints whose rows do not report them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ const MEAN: &[u8] = b"cpu_ms_mean";
 const SOURCE: &[u8] = b"cpu_src";
 const LOW: &[u8] = b"cpu_ms_low";
 const HIGH: &[u8] = b"cpu_ms_high";
-/// Fields of a regressed CPU time.
+/// The fields of an estimated CPU time.
 const REGRESSED: [&[u8]; 4] = [MEAN, SOURCE, LOW, HIGH];
 const MS_PER_S: f64 = 1e3;
 
@@ -32,12 +32,11 @@ pub enum InvalidInventory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estimated<'a> {
     pub inventory: Cow<'a, [u8]>,
-    /// Number of estimates in it that this call set.
+    /// Number of estimates that this call wrote.
     pub set: u64,
 }
 
-/// Adds the estimates to the endpoints, in place of those of an earlier call. All other fields stay as they are
-/// written.
+/// Adds the estimates to the endpoints. Estimates of an earlier call are replaced. All other fields stay unchanged.
 ///
 /// # Errors
 /// If `inventory` is not an array of objects.
@@ -48,14 +47,14 @@ pub fn with_cpu_times<'a>(
     let modules: Vec<&RawValue> = serde_json::from_slice(inventory)?;
     let modules = modules.iter().map(|raw| all(raw.get().as_bytes()));
     let modules: Vec<Vec<RawField<'_>>> = modules.collect::<Result<_, _>>()?;
-    // Without anything to add or to remove, the inventory stays.
+    // If there is nothing to add or to remove, the inventory stays unchanged.
     if found.is_empty() && !has_regressed(inventory) {
         return Ok(Estimated {
             inventory: inventory.into(),
             set: 0,
         });
     }
-    // A module of the same name in another application has the same instances' samples.
+    // If another application has a module of the same name, the samples of both are mixed up, so no estimates are written.
     let mut is_unique = HashMap::new();
     let ids: Vec<Option<Cow<'_, str>>> = modules
         .iter()
@@ -86,7 +85,7 @@ pub fn with_cpu_times<'a>(
     })
 }
 
-/// Returns the number of estimates set.
+/// Appends a module. Returns the number of estimates written.
 fn push_module(
     read: &[RawField<'_>],
     found: Option<&ModuleCpu>,
@@ -101,7 +100,7 @@ fn push_module(
     Ok(set)
 }
 
-/// The endpoints, and the number of estimates set.
+/// The endpoints of a module, and the number of estimates written.
 fn with_endpoints(raw: &[u8], found: Option<&ModuleCpu>) -> Result<(Vec<u8>, u64), InvalidInventory> {
     let endpoints: Vec<&RawValue> = serde_json::from_slice(raw)?;
     let (mut out, mut set) = (vec![b'['], 0);
@@ -126,11 +125,11 @@ fn with_endpoints(raw: &[u8], found: Option<&ModuleCpu>) -> Result<(Vec<u8>, u64
     Ok((out, set))
 }
 
-/// Names and values, as written or new.
+/// The fields of an object: names and values, each either unchanged or new.
 struct Object<'a>(Vec<(&'a [u8], Cow<'a, [u8]>)>);
 
 impl<'a> Object<'a> {
-    /// The fields as read, without an earlier regression.
+    /// The fields as read, without the estimates of an earlier call.
     fn new(read: &[RawField<'a>]) -> Self {
         let was_regressed = text_of(read, SOURCE).as_deref() == Some(EndpointCpuSource::Regressed.as_str());
         let kept = read
@@ -142,8 +141,8 @@ impl<'a> Object<'a> {
         )
     }
 
-    /// Adds a mean in seconds and both ends of its interval, unless the object has a CPU time. Returns
-    /// whether they were added.
+    /// Adds a mean (in seconds) and both ends of its interval, unless the object already has a CPU time. Returns whether they
+    /// were added.
     fn add_cpu(&mut self, seconds: [f64; 3]) -> bool {
         let has_cpu = self
             .0
@@ -163,7 +162,7 @@ impl<'a> Object<'a> {
         true
     }
 
-    /// Appends the fields in the order of the contract, then others as they came.
+    /// Appends the known fields in the order of CCTF, and then the other fields in their original order.
     fn encode(mut self, known: &[Field], out: &mut Vec<u8>) {
         let place = |name: &[u8]| known.iter().position(|field| field.name.as_bytes() == name);
         self.0.sort_by_key(|(name, _)| place(name).unwrap_or(known.len()));
@@ -181,7 +180,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Whether a field may have this value: its text may also be written with escapes.
+/// Whether the inventory may contain an estimated CPU time. The check also finds values that are written with escapes.
 fn has_regressed(inventory: &[u8]) -> bool {
     let has = |text: &str| memmem::find(inventory, text.as_bytes()).is_some();
     has(EndpointCpuSource::Regressed.as_str()) || has("\\u")
@@ -230,7 +229,7 @@ mod tests {
         }
     }
 
-    /// The inventory with the estimates that were found, whose number is that of the estimates set.
+    /// Writes these estimates to an inventory, checks their number, and returns the result.
     fn written(inventory: &str, found: &ModuleCpu) -> String {
         let found = std::slice::from_ref(found);
         let estimated = with_cpu_times(inventory.as_bytes(), found).unwrap();

@@ -1,8 +1,8 @@
-//! [`endpoint_cpu`]: CPU time by module and endpoint of a recorded run, by regression, for modules whose rows report none.
+//! [`endpoint_cpu`]: estimates the CPU time of each endpoint by regression, for modules whose rows do not report CPU times.
 //!
-//! - [`samples`]: `process.cpu.time` of each process; [`rows`]: the requests of each process.
-//! - [`figures`]: the result; [`combine`]: one figure for each endpoint of a module from all of its processes.
-//! - [`inventory`]: the result in `module_inventory.json`.
+//! - [`samples`]: samples of `process.cpu.time` of each process; [`rows`]: the requests of each process.
+//! - [`figures`]: the result; [`combine`]: combines the processes of a module.
+//! - [`inventory`]: writes the result to `module_inventory.json`.
 
 mod combine;
 mod figures;
@@ -22,7 +22,7 @@ pub use inventory::{Estimated, InvalidInventory, with_cpu_times};
 use rows::{Chunk, Requests};
 use samples::Processes;
 
-/// Maximum number of processes of a run: 384 MB at most.
+/// Maximum number of processes of a run. Their data takes at most 384 MB.
 const PROCESSES_MAX: usize = 256;
 
 /// The CPU times of a run.
@@ -30,19 +30,19 @@ const PROCESSES_MAX: usize = 256;
 pub struct EndpointCpu {
     /// Modules with samples of `process.cpu.time` and without `cpu_time_ms`, by id.
     pub modules: Vec<ModuleCpu>,
-    /// Lines that were left out because they are damaged.
+    /// Number of lines that were left out because they are damaged.
     pub damaged: u64,
-    /// What the figures lack.
+    /// Sentences about missing data.
     pub notes: Vec<String>,
 }
 
-/// What to compute, and the bounds of it.
+/// What to compute, within which bounds.
 pub struct Options<'a> {
-    /// Number of threads. It does not change the result.
+    /// Number of threads. The result does not depend on it.
     pub threads: usize,
-    /// Maximum number of processes. Each holds at most 1.5 MB; samples of further ones are ignored, with a note.
+    /// Maximum number of processes, of at most 1.5 MB each. Samples of further processes are ignored, with a note.
     pub processes_max: usize,
-    /// Whether a module is wanted.
+    /// Selects the modules to compute.
     pub is_wanted: &'a dyn Fn(&str) -> bool,
 }
 

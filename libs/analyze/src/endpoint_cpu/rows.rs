@@ -14,7 +14,7 @@ use crate::stats::row::{RowError, stamp, text};
 
 const FIELDS: &[Field] = Invocation::FIELDS;
 static NAMES: [Name; FIELDS.len()] = names_of::<{ FIELDS.len() }>(FIELDS);
-/// Texts of a row's key.
+/// The fields that make up a row's key.
 const KEY: [usize; 5] = [
     field_index(FIELDS, "module_id"),
     field_index(FIELDS, "node"),
@@ -31,7 +31,7 @@ const CPU: usize = field_index(FIELDS, "cpu_time_ms");
 /// Method and route, or the path without a route.
 pub type EndpointKey = (Option<String>, Option<String>);
 
-/// A row: its texts as written, its times, and whether its CPU time was reported.
+/// The fields of a row: texts as JSON, times, and whether a CPU time was reported.
 struct Request<'a> {
     key: [&'a [u8]; 5],
     start: i64,
@@ -73,15 +73,15 @@ impl<'a> Request<'a> {
 #[derive(Default)]
 pub struct Chunk {
     numbers: Map<Vec<u8>, usize>,
-    /// Keys by number, decoded, and whether a row with the key has a CPU time.
+    /// For each key: its decoded texts, and whether any row with the key has a CPU time.
     keys: Vec<([Option<String>; 5], bool)>,
-    /// Number of the key, start and end.
+    /// For each row: number of its key, start and end.
     rows: Vec<(usize, i64, i64)>,
     pub damaged: u64,
 }
 
 impl Chunk {
-    /// `is_open`: whether the last line may be incomplete.
+    /// `is_open` states that the last line may be incomplete.
     pub fn read(lines: ChunkLines<'_>, is_open: bool) -> Self {
         let mut chunk = Self::default();
         for (line, ending) in lines {
@@ -109,7 +109,7 @@ impl Chunk {
     }
 }
 
-/// A process with its endpoints.
+/// A process, with its endpoints.
 #[derive(Default)]
 pub struct Process {
     pub accumulator: Accumulator,

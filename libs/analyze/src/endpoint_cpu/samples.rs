@@ -12,14 +12,14 @@ use crate::system_stats::{self, PROCESS_CPU};
 /// Module, node and instance.
 pub type ProcessKey = (String, String, String);
 
-/// One sample has a row for each mode, such as user and system time.
+/// The samples of a process. One sample has several rows: one for each mode, such as user and system time.
 #[derive(Debug, Default)]
 struct Process {
     accumulator: Accumulator,
     at_ns: i64,
     sum_s: f64,
     rows: usize,
-    /// Modes of a sample.
+    /// Number of modes in a complete sample.
     modes: usize,
 }
 
@@ -33,7 +33,7 @@ impl Process {
         self.rows += 1;
     }
 
-    /// Adds the sample whose rows were read. One that lacks a mode is left out.
+    /// Adds the sample whose rows have been read. A sample that lacks a mode is left out.
     fn complete(&mut self) {
         if self.rows > self.modes {
             self.modes = self.rows;
@@ -48,9 +48,9 @@ impl Process {
 #[derive(Debug)]
 pub struct Processes {
     processes: BTreeMap<ProcessKey, Process>,
-    /// Maximum number of them.
+    /// Maximum number of processes.
     max: usize,
-    /// Samples of processes beyond the maximum.
+    /// Number of samples that were ignored, because they belong to processes beyond the maximum.
     ignored: u64,
 }
 
@@ -91,7 +91,7 @@ impl Processes {
         process.add(stat.ts_ms.as_ns(), stat.value);
     }
 
-    /// What a bound kept out of the figures.
+    /// A sentence about processes beyond the maximum, if there are any.
     pub fn note(&self) -> Option<String> {
         (self.ignored > 0).then(|| {
             format!(

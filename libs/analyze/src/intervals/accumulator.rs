@@ -1,4 +1,4 @@
-//! Values in order of arrival, reduced to what intervals need.
+//! [`Accumulator`]: reduces values in order of arrival to the sums and counts that intervals need.
 
 use super::batches::Spread;
 use super::block::Block;
@@ -7,24 +7,26 @@ use super::interval::{Interval, NoInterval};
 use super::run_length::RunLength;
 use crate::counts::Counts;
 
-/// When there are so many closed blocks, neighbours are merged. So 16 to 31 blocks are the batches, or at least 10 if accumulators
-/// were appended. docs/statistics.md compares numbers of batches.
+/// Maximum number of closed blocks. When it is reached, neighbours are merged. So the batches are 16 to 31 blocks, or at least
+/// 10 if accumulators were appended. docs/statistics.md compares numbers of batches.
 const BLOCKS_MAX: usize = 32;
-/// Fewer values would give batches of one value in too small a number for their skewness.
+/// Minimum number of values. With fewer, batches would have one value each, and there would be too few batches for their
+/// skewness.
 const VALUES_MIN: u64 = 16;
-/// A quantile needs this many values beyond it: p99 needs 500 values.
+/// Minimum number of values beyond a quantile. So p99 needs 500 values.
 const VALUES_BEYOND_MIN: f64 = 5.0;
-/// The square of a larger magnitude, summed, can overflow.
+/// Maximum magnitude of a value. The sum of squares of larger values can overflow.
 const MAGNITUDE_MAX: f64 = 1e140;
 
-/// Sums and counts of a sequence, from which intervals follow. Its size does not depend on the number of values: about 50 KiB for
-/// values from 1 us to 1 s, and less than 1 MiB whatever the values are.
+/// Sums and counts of a sequence of values, from which intervals are computed. The size does not depend on the number of
+/// values: about 50 KiB for values from 1 us to 1 s, and always less than 1 MiB.
 ///
-/// Blocks are by order of arrival, not by time. All then have the same number of values, none is empty, and no clock is needed. Rows
-/// that arrive out of order by seconds move between neighbouring blocks only at their borders.
+/// Blocks divide the values by order of arrival, not by time. So all blocks have the same number of values, none is empty, and
+/// no clock is needed. If rows arrive a few seconds out of order, only values near the border of two blocks are in the wrong
+/// block.
 #[derive(Debug, Clone)]
 pub struct Accumulator {
-    /// The first value. Sums are of differences from it.
+    /// The first value. All sums are sums of differences from it.
     origin: f64,
     squares: f64,
     smallest: f64,
@@ -34,7 +36,7 @@ pub struct Accumulator {
     all: Counts<u64>,
     closed: Vec<Block>,
     open: Block,
-    /// Number of values at which a block is closed. After [`Self::append`], a block has between half and twice of it.
+    /// Number of values at which a block is closed. After [`Self::append`], blocks have between half and twice this number.
     size: u64,
 }
 
@@ -59,10 +61,10 @@ impl Accumulator {
         }
     }
 
-    /// Adds the next value in order of time. After an infinite value or NaN, which also counts, the result has no interval.
+    /// Adds the next value in order of time. An infinite value or NaN is counted, but then the result has no interval.
     #[inline]
     pub fn push(&mut self, value: f64) {
-        // False for NaN.
+        // This is false for NaN.
         let is_usable = value.abs() <= MAGNITUDE_MAX;
         if !is_usable {
             self.not_finite += 1;
@@ -80,12 +82,12 @@ impl Accumulator {
         self.open.add(difference, fine);
         if self.open.count >= self.size {
             self.closed.push(std::mem::take(&mut self.open));
-            // All blocks have this size unless accumulators were appended, so pairs of them are merged.
+            // All blocks have this size unless accumulators were appended, so doubling it merges pairs.
             self.merge_blocks(|size| size * 2);
         }
     }
 
-    /// Adds the values of an accumulator that has later ones.
+    /// Adds the values of another accumulator. Its values must be later than those of this one.
     pub fn append(&mut self, mut later: Self) {
         later.not_finite += self.not_finite;
         self.not_finite = later.not_finite;
@@ -108,7 +110,7 @@ impl Accumulator {
         let open = std::mem::replace(&mut self.open, later.open);
         self.closed.extend((open.count > 0).then_some(open));
         self.closed.append(&mut later.closed);
-        // Sizes differ: doubling would leave fewer blocks than needed.
+        // The sizes differ, so doubling could leave fewer blocks than needed. The size grows by a quarter instead.
         self.merge_blocks(|size| size + (size / 4).max(1));
     }
 
@@ -118,13 +120,13 @@ impl Accumulator {
         closed + self.open.count
     }
 
-    /// Number of independent values that would show the mean as well as these do.
+    /// Number of independent values from which the mean would be as certain.
     pub fn effective_sample_size(&self) -> Option<f64> {
         let spread = Spread::of(&self.batches(Block::mean)?);
         Some(self.effective_size(self.variance(), &spread))
     }
 
-    /// An interval that covers the mean in a share `level` of all runs like this one.
+    /// An interval that contains the mean in a share `level` of all runs like this one.
     pub fn mean_interval(&self, level: f64, length: RunLength) -> Result<Interval, NoInterval> {
         self.check(level, length)?;
         let spread = Spread::of(&self.batches(Block::mean).ok_or(self.too_few(VALUES_MIN))?);
@@ -140,10 +142,10 @@ impl Accumulator {
         })
     }
 
-    /// An interval that covers the quantile `q` in a share `level` of all runs like this one.
+    /// An interval that contains the quantile `q` in a share `level` of all runs like this one.
     ///
-    /// It inverts an interval for the share of values beyond the quantile (Woodruff, Journal of the American Statistical Association
-    /// 47, 1952), whose logarithm is estimated from the shares of the batches.
+    /// It is the inverse of an interval for the share of values beyond the quantile (Woodruff, Journal of the American
+    /// Statistical Association 47, 1952). The logarithm of this share is estimated from the shares in the batches.
     pub fn quantile_interval(&self, q: f64, level: f64, length: RunLength) -> Result<Interval, NoInterval> {
         self.check(level, length)?;
         if !(q > 0.0 && q < 1.0) {
@@ -158,7 +160,7 @@ impl Accumulator {
         let (low, high) = buckets::ends(bucket);
         let estimate = f64::midpoint(low, high).clamp(self.smallest, self.largest);
         let Some(spread) = self.spread_of_tail(tail, buckets::coarse(bucket)) else {
-            // All values are in one coarse bucket: they differ by less than its width, 1/16.
+            // All values are in one coarse bucket, so they differ by less than its width, 1/16.
             let effective = self.effective_sample_size().ok_or(self.too_few(VALUES_MIN))?;
             return Ok(Interval {
                 estimate,
@@ -180,7 +182,7 @@ impl Accumulator {
         })
     }
 
-    /// The smallest value that the lower end of an interval can have: values such as waits are never negative.
+    /// The smallest possible lower end of an interval. Values such as waits are never negative.
     fn lower_bound(&self) -> f64 {
         if self.smallest >= 0.0 {
             0.0
@@ -205,13 +207,13 @@ impl Accumulator {
         Some(high.min(self.largest))
     }
 
-    /// The bucket of the value below or at which this share of the values lies.
+    /// The bucket such that this share of the values lies in it or below it.
     fn at_share(&self, share: f64) -> Option<i32> {
         self.all.at_rank((share * self.count() as f64).ceil() as u64)
     }
 
-    /// The spread of the batches' shares beyond the coarse bucket of the quantile, with it or without it: whichever share is
-    /// closer to that of the tail. None if all values are in this bucket.
+    /// The spread of the shares of values beyond the coarse bucket of the quantile, over the batches. The bucket itself is
+    /// included or not, depending on which share is closer to that of the tail. `None` if all values are in this bucket.
     fn spread_of_tail(&self, tail: Tail, coarse: i32) -> Option<Spread> {
         let share = |block: &Block, border: i32| {
             let above = block.share_above(border);
@@ -227,8 +229,8 @@ impl Accumulator {
         spreads.into_iter().flatten().min_by(closer)
     }
 
-    /// Batches are assumed to be at least as dependent as independent values, so that chance among few batches is not taken for
-    /// certainty: the size is at most the number of values.
+    /// The effective sample size: at most the number of values. So batches never count as less dependent than independent
+    /// values, because small differences between few batches can be chance.
     fn effective_size(&self, variance: f64, spread: &Spread) -> f64 {
         let count = self.count() as f64;
         (variance / spread.standard_error.powi(2)).min(count)
@@ -245,8 +247,8 @@ impl Accumulator {
         ((self.squares - mean * self.sum()) / (count - 1.0)).max(0.0)
     }
 
-    /// A figure of each batch with its number of values. A batch is a block, or several if one of them is small. None below
-    /// [`VALUES_MIN`] values.
+    /// A figure of each batch, with its number of values. A batch is one block, or several if one of them is small. `None` if
+    /// there are fewer than [`VALUES_MIN`] values.
     fn batches(&self, figure: impl Fn(&Block) -> f64) -> Option<Vec<(f64, f64)>> {
         if self.count() < VALUES_MIN {
             return None;
@@ -280,12 +282,14 @@ impl Accumulator {
         count * 2 < self.size
     }
 
-    /// Whether neighbours become one. Small blocks never stay alone: their means show too little of the dependence.
+    /// Whether two neighbouring blocks are merged. A small block is always merged, because its mean shows too little of the
+    /// dependence.
     fn belongs_together(&self, left: u64, right: u64) -> bool {
         left + right <= self.size || self.is_small(left) || (self.is_small(right) && left <= self.size)
     }
 
-    /// Merges neighbours until there are fewer than [`BLOCKS_MAX`]. While too many remain, `grow` raises the size of a block.
+    /// Merges neighbours until there are fewer than [`BLOCKS_MAX`] blocks. As long as there are too many, `grow` raises the
+    /// size of a block.
     fn merge_blocks(&mut self, grow: impl Fn(u64) -> u64) {
         while self.closed.len() >= BLOCKS_MAX {
             let mut merged: Vec<Block> = Vec::with_capacity(BLOCKS_MAX);
@@ -329,10 +333,10 @@ impl Accumulator {
     }
 }
 
-/// The smaller side of a quantile.
+/// The values on the smaller side of a quantile.
 #[derive(Debug, Clone, Copy)]
 struct Tail {
-    /// Share of the values in it.
+    /// Share of the values on this side.
     share: f64,
     is_upper: bool,
 }
@@ -346,10 +350,10 @@ impl Tail {
         }
     }
 
-    /// The shares of values at or below the two ends, where the tail's true share lies between its estimate divided by `below`
-    /// and multiplied by `above`.
+    /// The shares of values at or below the two ends of the interval. The true share of the tail lies between its estimate
+    /// divided by `below` and its estimate multiplied by `above`.
     fn ends(self, below: f64, above: f64) -> (f64, f64) {
-        // At a value whose tail is estimated as share / above, the true one may be as large as share.
+        // At a value whose tail is estimated as `share / above`, the true share may be as large as `share`.
         let (larger, smaller) = (self.share * below, self.share / above);
         if self.is_upper {
             (1.0 - larger, 1.0 - smaller)

@@ -6,23 +6,24 @@
 
 use super::student;
 
-/// Above this correlation of neighbouring batches the adjustment would depend on chance only.
+/// Maximum correlation of neighbouring batches. With a higher one, the adjustment would depend only on chance.
 const CORRELATION_MAX: f64 = 0.9;
-/// Below this skewness, divided by 6 and the root of the number of batches, the adjustment is a rounding error.
+/// Minimum skewness, divided by 6 and by the root of the number of batches. With a lower one, the adjustment is a rounding
+/// error.
 const SKEWNESS_MIN: f64 = 1e-6;
 
-/// What the means of batches say about the mean of all.
+/// The spread of batch means, from which the error of the total mean follows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub mean: f64,
-    /// Adjusted for the correlation of neighbouring batches.
+    /// Standard error, adjusted for the correlation of neighbouring batches.
     pub standard_error: f64,
     skewness: f64,
     batches: u32,
 }
 
 impl Spread {
-    /// `batches` has the mean and the number of values of each batch, in order of time; at least three.
+    /// `batches` has the mean and the number of values of each batch, in order of time. At least three are needed.
     pub fn of(batches: &[(f64, f64)]) -> Self {
         let number = batches.len() as f64;
         let count: f64 = batches.iter().map(|(_, count)| count).sum();
@@ -55,7 +56,7 @@ impl Spread {
         }
     }
 
-    /// How many standard errors the ends of the interval lie below and above the mean. None if the level is invalid.
+    /// The distances of the interval's ends from the mean (below, above), in standard errors. `None` if the level is invalid.
     pub fn reach(&self, level: f64) -> Option<(f64, f64)> {
         let t = student::two_sided(level, self.batches - 1)?;
         let beta = self.skewness / (6.0 * f64::from(self.batches).sqrt());
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn symmetric_independent_batches_give_the_plain_interval() {
-        // Neighbours differ, so no correlation adjusts the error.
+        // Neighbouring batches alternate, so they have no positive correlation, and the error is not adjusted.
         let spread = Spread::of(&batches(&[1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0]));
         assert_eq!(spread.mean, 2.0);
         assert!((spread.standard_error - (1.0_f64 / 7.0).sqrt()).abs() < 1e-12);

@@ -3,12 +3,13 @@
 use super::buckets;
 use crate::counts::Counts;
 
-/// The sum is of differences from a value near them, so that a large part that all have in common cancels.
+/// A block. Its sum is that of differences from a value close to the values, so that rounding errors stay small.
 #[derive(Debug, Clone, Default)]
 pub struct Block {
     pub count: u64,
     pub sum: f64,
-    /// At most 3,100 buckets. A bucket has fewer than 2^32 values of one block: at a million values a second, 31 such blocks take 36 hours.
+    /// At most 3,100 buckets. 32 bits are enough for the counts: at a million values a second, 31 blocks with full counts take
+    /// 36 hours.
     counts: Counts<u32>,
 }
 
@@ -26,7 +27,7 @@ impl Block {
         self.counts.merge(&later.counts);
     }
 
-    /// Lowers the value from which the differences are by `shift`.
+    /// Lowers the value from which differences are measured by `shift`.
     pub fn lower_origin(&mut self, shift: f64) {
         self.sum += shift * self.count as f64;
     }
@@ -35,7 +36,7 @@ impl Block {
         self.sum / self.count as f64
     }
 
-    /// Share of the values in coarse buckets above `coarse`.
+    /// Share of the values in coarse buckets above the bucket `coarse`.
     pub fn share_above(&self, coarse: i32) -> f64 {
         self.counts.above(coarse) as f64 / self.count as f64
     }

@@ -1,18 +1,19 @@
-//! Buckets of values with nearly the same ratio, and counts by bucket.
+//! Buckets for values. The ratio of a bucket's largest to its smallest value is nearly the same for all buckets.
 //!
-//! As in HdrHistogram, each power of two is cut into equal buckets. The exponent and the first bits of the fraction of a float
-//! are its bucket, so no logarithm is needed.
+//! As in HdrHistogram, each power of two is divided into equal buckets. The exponent and the first bits of the fraction of a
+//! float are the number of its bucket, so no logarithm is needed.
 
-/// Buckets of one power of two, as bits: 64, each at most 1/64 as wide as its lowest value.
+/// Fine buckets for each power of two, as a number of bits: 64 buckets. Each is at most 1/64 as wide as its lowest value.
 const FINE_BITS: u32 = 6;
-/// A block's buckets: 16 for a power of two. They only have to say which share of a block lies beyond a value.
+/// Coarse buckets for each power of two, as a number of bits: 16 buckets. Blocks use them only for the share of values beyond a
+/// limit.
 const COARSE_BITS: u32 = 4;
-/// Smaller magnitudes count as this one: a nanosecond in seconds is above it.
+/// Minimum magnitude; smaller ones count as this one. A nanosecond, in seconds, is larger.
 const MAGNITUDE_MIN: f64 = 1.0 / (1_u64 << 32) as f64;
-/// Larger magnitudes count as this one: the largest number of nanoseconds or bytes is below it.
+/// Maximum magnitude; larger ones count as this one. All 64-bit numbers of nanoseconds or bytes are smaller.
 const MAGNITUDE_MAX: f64 = (1_u128 << 64) as f64;
 
-/// The fine bucket of a finite value. Zero has a bucket of its own, 0; buckets of negative values are negative.
+/// The fine bucket of a finite value. Bucket 0 contains only zero; negative values have negative buckets.
 #[inline]
 pub fn fine(value: f64) -> i32 {
     if value == 0.0 {
@@ -24,10 +25,10 @@ pub fn fine(value: f64) -> i32 {
     if value < 0.0 { -bucket } else { bucket }
 }
 
-/// The coarse bucket around a fine one.
+/// The coarse bucket that contains a fine bucket.
 #[inline]
 pub fn coarse(fine: i32) -> i32 {
-    // Truncates towards zero, which mirrors negative buckets.
+    // The division truncates towards zero, so negative buckets mirror positive ones.
     fine / (1 << (FINE_BITS - COARSE_BITS))
 }
 

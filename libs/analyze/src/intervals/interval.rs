@@ -3,17 +3,17 @@
 /// A confidence interval. All figures have the unit of the values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// The mean, or the quantile within half of a bucket: 1/128 of its size.
+    /// The mean, or the quantile. A quantile is exact to half of a bucket, which is 1/128 of its size.
     pub estimate: f64,
-    /// For a quantile, none if fewer than one of the values may lie below the lower end.
+    /// Lower end. `None` for a quantile if perhaps less than one of the values lies below this end.
     pub low: Option<f64>,
-    /// For a quantile, none if fewer than one of the values may lie above the upper end: the run does not bound it.
+    /// Upper end. `None` for a quantile if perhaps less than one of the values lies above this end, so the run shows no bound.
     pub high: Option<f64>,
     /// Number of independent values that would give an interval of this width. At most the number of values.
     pub effective_sample_size: f64,
 }
 
-/// Why values give no interval.
+/// The reason why there is no interval.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum NoInterval {
     #[error("invalid level or quantile: both are above 0 and below 1")]
@@ -25,19 +25,19 @@ pub enum NoInterval {
     /// The run is shorter than [`super::RELAXATIONS_MIN`] relaxation times of its queue.
     #[error("too short: {relaxations:.0} relaxation times of 200 needed")]
     TooShort { relaxations: f64 },
-    /// The queue is unknown, and the values are worth too few independent ones.
+    /// The queue is unknown, and the values are as informative as too few independent values.
     #[error("too short: an effective sample size of {size:.0} of {needed:.0} needed")]
     TooDependent { size: f64, needed: f64 },
-    /// The time is too short to be divided.
+    /// The period is too short to be divided into batches.
     #[error("too short: {batches} intervals of 1 ms or more of {needed} needed")]
     TooBrief { batches: usize, needed: usize },
-    /// Equal values do not show how far others may lie.
+    /// All values are equal, so they do not show how far others may be.
     #[error("all values are equal")]
     Constant,
 }
 
 impl NoInterval {
-    /// The reason in two words, for a table; `None` for a request that has no answer.
+    /// The reason in two words, for a table. `None` if the figure itself is unknown.
     pub fn words(&self) -> Option<&'static str> {
         match self {
             Self::TooShort { .. } | Self::TooDependent { .. } | Self::TooBrief { .. } => Some("too short"),

@@ -1,15 +1,16 @@
-//! [`Linear`]: an interval for a figure that follows from sums, such as a ratio, by the part that each batch has in its error.
+//! [`Linear`]: an interval for a figure that is computed from sums, such as a ratio. It uses the contribution of each batch to
+//! the error.
 
 use super::batches::Spread;
 use super::interval::{Interval, NoInterval};
 use super::run_length::RunLength;
 
-/// Fewer values would give batches with one value or none.
+/// Minimum number of values. With fewer, some batches would have one value or none.
 const VALUES_MIN: u64 = 16;
-/// Fewer batches would leave their correlation and skewness to chance. Shorter time has no interval.
+/// Minimum number of batches. With fewer, their correlation and skewness would depend on chance.
 const BATCHES_MIN: usize = 10;
 
-/// A figure, and the same figure of each batch as a linear function of the batch's sums: the values' weighted mean is the figure.
+/// A figure, and for each batch a linear approximation of the figure. The weighted mean of the batches is the figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linear {
     estimate: f64,
@@ -17,15 +18,15 @@ pub struct Linear {
     batches: Vec<(f64, f64)>,
 }
 
-/// Facts about the values that the batches do not have.
+/// Facts about the single values, which the batches do not contain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// Number of values.
     pub values: u64,
-    /// Variance of an independent value, which defines the effective sample size.
+    /// Variance of an independent value. The effective sample size is defined by it.
     pub variance: f64,
-    /// Error of the figure if all values were independent, at which chance among few batches is not taken for certainty. 0 if
-    /// unknown.
+    /// Error of the figure if all values were independent; 0 if unknown. The error is at least this value, because small
+    /// differences between few batches can be chance.
     pub least_error: f64,
 }
 
@@ -39,7 +40,8 @@ pub struct Part {
 }
 
 impl Linear {
-    /// The ratio of two sums, linearised (Cochran, Sampling Techniques, 1977, chapter 6). `None` if the denominator is not positive.
+    /// The ratio of two sums, in linear approximation (Cochran, Sampling Techniques, 1977, chapter 6). `None` if the
+    /// denominator is not positive.
     pub fn ratio(parts: &[Part]) -> Option<Self> {
         let sum = |of: fn(&Part) -> f64| parts.iter().map(of).sum::<f64>();
         let denominator = sum(|part| part.denominator);
@@ -52,7 +54,8 @@ impl Linear {
         is_known.then(|| Self::new(ratio, residuals.collect()))
     }
 
-    /// A figure and each batch's part in its error, which add up to 0, with the weight of the batch.
+    /// A figure, with the contribution of each batch to its error and the weight of the batch. The contributions must add up to
+    /// 0.
     pub fn new(estimate: f64, errors: Vec<(f64, f64)>) -> Self {
         let weights: f64 = errors.iter().map(|(_, weight)| weight).sum();
         let value = |(error, weight): (f64, f64)| (estimate + error * weights / weight, weight);
@@ -66,10 +69,10 @@ impl Linear {
         self.estimate
     }
 
-    /// An interval that covers the figure in a share `level` of all runs like this one.
+    /// An interval that contains the figure in a share `level` of all runs like this one.
     ///
     /// # Errors
-    /// If the run is too short, or the batches do not differ.
+    /// If the run is too short, or the batches are equal.
     pub fn interval(&self, level: f64, length: RunLength, sample: Sample) -> Result<Interval, NoInterval> {
         if sample.values < VALUES_MIN {
             return Err(NoInterval::TooFew {
@@ -86,7 +89,7 @@ impl Linear {
         length.check()?;
         let spread = Spread::of(&self.batches);
         let error = spread.standard_error.max(sample.least_error);
-        // Sums that are equal in each batch differ by rounding.
+        // Equal batches can still differ by rounding.
         if error <= self.estimate.abs() * f64::EPSILON * self.batches.len() as f64 {
             return Err(NoInterval::Constant);
         }

@@ -1,10 +1,12 @@
-//! Confidence intervals for means and quantiles of dependent values, such as the waits of one queue in order of time.
+//! Confidence intervals for means and quantiles of dependent values, for example of the waits in a queue in order of time.
 //!
-//! Neighbouring waits are alike, so n waits say less than n independent values. The method is batch means with two adjustments;
-//! docs/statistics.md has its formulas, its sources and its measured coverage.
+//! Consecutive waits are similar, so n waits are less informative than n independent values. The method is batch means with two
+//! adjustments. docs/statistics.md has its formulas, sources and measured coverage.
 //!
-//! - [`Accumulator`]: one pass, bounded memory, values in order of arrival; it can be joined with the accumulator of later values.
-//! - [`TimeBuckets`]: sums in equal intervals of time; [`Linear`]: intervals for rates and shares, which follow from such sums.
+//! - [`Accumulator`]: collects values in order of arrival, in one pass and bounded memory. Accumulators of consecutive periods
+//!   can be joined.
+//! - [`TimeBuckets`]: sums in equal time intervals; [`Linear`]: intervals for rates and shares that are computed from such
+//!   sums.
 //! - [`Variation`]: an interval for a coefficient of variation.
 //! - [`Interval`], [`NoInterval`]: the result, or the reason why there is none.
 //! - [`RunLength`]: the length of a run in relaxation times of its queue.

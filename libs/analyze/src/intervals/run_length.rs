@@ -1,27 +1,29 @@
-//! The length of a run, measured in relaxation times of its queue, and whether it is enough for an interval.
+//! The length of a run in relaxation times of its queue, and whether this is enough for an interval. A relaxation time is the
+//! time in which a queue forgets its state.
 
 use super::interval::NoInterval;
 
-/// A run needs this many relaxation times. Below it, intervals of waits cover the truth too rarely (docs/statistics.md).
+/// Minimum length of a run in relaxation times. In shorter runs, intervals of waits contain the true value too rarely
+/// (docs/statistics.md).
 pub const RELAXATIONS_MIN: f64 = 200.0;
-/// Minimum effective sample size where the queue is unknown. In M/M/1, 200 relaxation times are worth 77, 120 and 174 independent
-/// waits at a utilization of 0.3, 0.5 and 0.8.
+/// Minimum effective sample size if the queue is unknown. In M/M/1, 200 relaxation times are as informative as 77, 120 and 174
+/// independent waits at a utilization of 0.3, 0.5 and 0.8.
 const EFFECTIVE_MIN: f64 = 100.0;
 
-/// How long a run is for the figure in question.
+/// The length of a run in relation to a figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RunLength {
-    /// In relaxation times of the queue from which the values come.
+    /// In relaxation times of the queue that the values come from.
     Relaxations(f64),
-    /// No queue is known, so the dependence is estimated from the values themselves. That finds no dependence that is longer
-    /// than the run. For waits, use [`RunLength::of_queue`].
+    /// The queue is unknown, so the dependence is estimated from the values themselves. This cannot detect a dependence that
+    /// lasts longer than the run. For waits, use [`RunLength::of_queue`].
     Unknown,
 }
 
 impl RunLength {
-    /// The length of `duration` for the waits at a station with `slots` parallel slots. `utilization` is the busy share of its
-    /// slots, from 0 to 1. `duration` and `mean_service` have the same unit. An overloaded queue never settles: its runs have
-    /// the length 0.
+    /// The length of `duration` for the waits at a station with `slots` parallel slots. `utilization` is the busy share of the
+    /// slots, from 0 to 1. `duration` and `mean_service` have the same unit. An overloaded queue has no steady state, so a run
+    /// always has the length 0 for it.
     ///
     /// Source: the spectral gap of M/M/c is (sqrt(c mu) - sqrt(lambda))^2 unless the utilization is low, and at most mu
     /// (van Doorn, Advances in Applied Probability 17, 1985, pages 514 to 530). For one slot its inverse is
@@ -38,7 +40,7 @@ impl RunLength {
         Self::Relaxations(duration / (services * mean_service))
     }
 
-    /// Whether the run is long enough for its queue, if that is known.
+    /// Checks whether the run is long enough for its queue. If the queue is unknown, the check passes.
     pub(super) fn check(self) -> Result<(), NoInterval> {
         match self {
             Self::Relaxations(relaxations) if relaxations.is_nan() || relaxations < RELAXATIONS_MIN => {
@@ -48,7 +50,7 @@ impl RunLength {
         }
     }
 
-    /// Whether values with this effective sample size are enough if the queue is unknown.
+    /// Checks whether the effective sample size is large enough if the queue is unknown.
     pub(super) fn check_size(self, size: f64) -> Result<(), NoInterval> {
         if self == Self::Unknown && size < EFFECTIVE_MIN {
             let needed = EFFECTIVE_MIN;
@@ -70,7 +72,7 @@ mod tests {
         };
         assert_eq!(relaxations(0.8, 1), 279.0);
         assert_eq!(relaxations(0.8, 4), 1115.0);
-        // A service itself takes one service time.
+        // With little load, the relaxation time is one service time.
         assert_eq!(relaxations(0.0, 4), 25_000.0);
         for overload in [1.0, 1.5, f64::INFINITY] {
             assert_eq!(relaxations(overload, 1), 0.0);

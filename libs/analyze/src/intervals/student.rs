@@ -1,21 +1,21 @@
 //! Quantiles of Student's t distribution for whole degrees of freedom.
 //!
-//! Source: Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and 26.7.4. The probability is a finite sum, so
-//! it is exact up to rounding; a bisection inverts it. No crate of distributions is needed for these lines.
+//! Source: Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and 26.7.4. The probability is a finite
+//! sum, which is exact up to rounding. A bisection inverts it. This is short enough to need no crate of distributions.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// Above this many degrees of freedom the quantile is that of the limit within 1e-6 at the levels in use.
+/// Maximum number of degrees of freedom. Beyond it, the quantile differs from its limit by less than 1e-6 at the levels in use.
 const DEGREES_MAX: u32 = 1_000_000;
 
-/// The half width, in standard errors, of a two-sided interval with confidence `level`. None unless `level` is between 0 and 1
+/// The half width of a two-sided interval at confidence `level`, in standard errors. `None` unless `level` is between 0 and 1
 /// and `degrees` is at least 1.
 pub fn two_sided(level: f64, degrees: u32) -> Option<f64> {
     if !(level > 0.0 && level < 1.0) || degrees == 0 {
         return None;
     }
     let degrees = degrees.min(DEGREES_MAX);
-    // The angle is atan(t / sqrt(degrees)): it has a bound, unlike t.
+    // The bisection uses the angle atan(t / sqrt(degrees)), because it is bounded, unlike t.
     let (mut low, mut high) = (0.0, FRAC_PI_2);
     while low < high {
         let middle = low + (high - low) / 2.0;
@@ -31,7 +31,7 @@ pub fn two_sided(level: f64, degrees: u32) -> Option<f64> {
     Some(low.tan() * f64::from(degrees).sqrt())
 }
 
-/// The probability of values between -t and t, where `angle` is atan(t / sqrt(degrees)).
+/// The probability of values between -t and t. `angle` is atan(t / sqrt(degrees)).
 fn central_probability(angle: f64, degrees: u32) -> f64 {
     let (sine, cosine) = angle.sin_cos();
     let square = cosine * cosine;
@@ -46,13 +46,14 @@ fn central_probability(angle: f64, degrees: u32) -> f64 {
     (angle + sine * sum) * 2.0 / PI
 }
 
-/// The sum of `terms` terms, each the one before times `square` and k / (k + 1), where k grows by 2 from `first`.
+/// The sum of `terms` terms. Each term is the previous one times `square` and k / (k + 1), where k starts at `first` and grows
+/// by 2.
 fn series(start: f64, first: u32, terms: u32, square: f64) -> f64 {
     let mut term = start;
     let mut sum = 0.0;
     for index in 0..terms {
         sum += term;
-        // Terms shrink from here on, and none changes the sum any more.
+        // The terms decrease from here on, and are too small to change the sum.
         if term < sum * 1e-17 {
             break;
         }

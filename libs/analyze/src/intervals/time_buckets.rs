@@ -1,23 +1,25 @@
-//! [`TimeBuckets`]: sums in equal intervals of time, whose number has a bound however long the time is.
+//! [`TimeBuckets`]: sums in equal time intervals. Their number is bounded, whatever the length of the run.
 
-/// When there are more, neighbours are merged, so a run is divided into 16 to 32 intervals. docs/statistics.md has the coverage.
+/// Maximum number of buckets. When it is exceeded, neighbours are merged, so a run has 16 to 32 buckets. docs/statistics.md has
+/// the coverage.
 const BUCKETS_MAX: usize = 32;
-/// Binary logarithm of the smallest width in nanoseconds, about 1 ms. A shorter one would only cost merging: a run has to be longer
-/// than 16 of them for an interval, and every run of interest is.
+/// Binary logarithm of the minimum width in nanoseconds, about 1 ms. A smaller width would only cause more merging: a run needs
+/// at least 16 buckets for an interval, and every run of interest is longer than that.
 const SHIFT_MIN: u32 = 20;
 
-/// `N` sums in each of at most [`BUCKETS_MAX`] intervals, whose width is a power of two nanoseconds and whose borders are multiples of
-/// it. So the sums depend neither on the order of the values nor on how they were divided among threads.
+/// `N` sums for each of at most [`BUCKETS_MAX`] time intervals. The width of an interval is a power of two in nanoseconds, and
+/// its borders are multiples of the width. So the sums do not depend on the order of the values or on the threads that added
+/// them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimeBuckets<const N: usize> {
     /// Binary logarithm of the width, nanoseconds.
     shift: u32,
-    /// Number of the first bucket since the origin of the timestamps.
+    /// Number of the first bucket, counted from the origin of the timestamps.
     first: i64,
     sums: Vec<[f64; N]>,
 }
 
-/// Sums over a part of the time.
+/// Sums over a part of the period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Batch<const N: usize> {
     /// Nanoseconds since the origin of the timestamps.
@@ -44,7 +46,7 @@ impl<const N: usize> Default for TimeBuckets<N> {
 }
 
 impl<const N: usize> TimeBuckets<N> {
-    /// The sums to which a value at this timestamp is added.
+    /// The sums of the bucket that contains this timestamp.
     #[inline]
     pub fn at(&mut self, at: i64) -> &mut [f64; N] {
         let index = (at >> self.shift).wrapping_sub(self.first) as u64 as usize;
@@ -65,8 +67,9 @@ impl<const N: usize> TimeBuckets<N> {
         }
     }
 
-    /// The time from `begin` to `end` in 16 to 32 batches, which are nearly equal: a first or last one below half of the width joins its
-    /// neighbour. Fewer if the time is shorter than 32 of the smallest width. Values outside of the time are in the nearest batch.
+    /// Divides the period from `begin` to `end` into 16 to 32 nearly equal batches. If the first or last one is less than half
+    /// as wide as the others, it is merged with its neighbour. A period shorter than 32 minimum widths has fewer batches.
+    /// Values outside of the period count in the nearest batch.
     pub fn batches(&self, begin: i64, end: i64) -> Vec<Batch<N>> {
         if begin >= end {
             return Vec::new();
@@ -80,7 +83,7 @@ impl<const N: usize> TimeBuckets<N> {
         let mut batches: Vec<Batch<N>> = (first..=last)
             .map(|number| Batch {
                 begin: (number << shift).max(begin),
-                // The next border can be beyond 64 bits.
+                // The end of the last bucket can be beyond 64 bits.
                 end: ((i128::from(number) + 1) << shift).min(i128::from(end)) as i64,
                 sums: [0.0; N],
             })
@@ -105,7 +108,7 @@ impl<const N: usize> TimeBuckets<N> {
         batches
     }
 
-    /// Makes room for a timestamp, and returns the index of its bucket.
+    /// Adds buckets up to a timestamp, and returns the index of its bucket.
     fn make_room(&mut self, at: i64) -> usize {
         if self.sums.is_empty() {
             self.first = at >> self.shift;
@@ -127,7 +130,7 @@ impl<const N: usize> TimeBuckets<N> {
         }
     }
 
-    /// Doubles the width. Timestamps have 64 bits, so this ends before the shift has as many.
+    /// Doubles the width. Timestamps have 64 bits, so the width stays below 2^64.
     fn widen(&mut self) {
         self.shift += 1;
         let first = self.first >> 1;

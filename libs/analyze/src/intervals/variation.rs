@@ -1,10 +1,11 @@
-//! [`Variation`]: the coefficient of variation of a sequence of values, such as the gaps between arrivals, with an interval.
+//! [`Variation`]: the coefficient of variation of a sequence of values, such as the times between arrivals, with an interval.
 
 use super::interval::{Interval, NoInterval};
 use super::linear::{Linear, Sample};
 use super::run_length::RunLength;
 
-/// When there are so many closed blocks, neighbours are merged: 16 to 31 blocks are the batches, as in the accumulator.
+/// Maximum number of closed blocks. When it is reached, neighbours are merged, so the batches are 16 to 31 blocks, as in the
+/// accumulator.
 const BLOCKS_MAX: usize = 32;
 
 /// Sums of consecutive values.
@@ -23,12 +24,12 @@ impl Block {
     }
 }
 
-/// Sums of values in their order, in blocks of equal numbers. It takes less than 1 KiB.
+/// Sums of values in order, in blocks with equal numbers of values. It takes less than 1 KiB.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variation {
     closed: Vec<Block>,
     open: Block,
-    /// Number of values of a closed block.
+    /// Number of values at which a block is closed.
     size: f64,
 }
 
@@ -56,8 +57,8 @@ impl Variation {
         }
     }
 
-    /// An interval for the standard deviation divided by the mean. Its error in each block follows from the derivatives of the
-    /// figure by the means of the values and of their squares.
+    /// An interval for the standard deviation divided by the mean. The error of each block is computed with the derivatives of
+    /// this figure with respect to the mean of the values and the mean of their squares.
     ///
     /// # Errors
     /// If the run is too short, or the values are equal.
@@ -77,7 +78,7 @@ impl Variation {
             let of_sum = (block.sum - mean * block.count) / mean;
             let of_squares = (block.squares - square * block.count) / (mean * mean);
             let error = (of_squares - 2.0 * relative * of_sum) / (2.0 * estimate * all.count);
-            // Values that are equal have no error, and the formula no value.
+            // If all values are equal, the error is 0, and the formula would divide by 0.
             (if estimate > 0.0 { error } else { 0.0 }, block.count)
         });
         let sample = Sample {

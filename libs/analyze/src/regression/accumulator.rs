@@ -1,17 +1,19 @@
-//! [`Accumulator`]: sampling intervals of one process with the requests of each endpoint in them.
+//! [`Accumulator`]: the sampling intervals of one process, with the number of requests to each endpoint in them.
 
 use super::interval::Interval;
 use super::result::{NoRegression, Regression};
 
-/// Endpoints with a column of their own. Requests of further ones count for [`OTHER`].
+/// Maximum number of endpoints that are estimated separately. Requests to further ones count for [`OTHER`].
 pub const ENDPOINTS_MAX: usize = 32;
-/// The endpoint that stands for all beyond the maximum.
+/// The endpoint that stands for all endpoints beyond the maximum.
 pub const OTHER: usize = ENDPOINTS_MAX;
-/// Maximum number of intervals. Beyond it, neighbours merge. With all endpoints, the state is 1.1 MB.
+/// Maximum number of intervals. When it is reached, neighbours are merged. With all endpoints, the state takes 1.1 MB.
 pub const INTERVALS_MAX: usize = 4_096;
-/// Requests that wait for the sample after their end, each with 24 bytes. Beyond it, the part after the last sample is lost.
+/// Maximum number of requests that wait for the first sample after their end, of 24 bytes each. For further requests, the part
+/// after the last sample is lost.
 const WAITING_MAX: usize = 16_384;
-/// Greatest share of samples below the one before. Restarts are rare; a value that often falls is not a cumulative counter.
+/// Maximum share of samples that are below the previous one. Restarts are rare, so a value that decreases often is not a
+/// cumulative counter.
 const DECREASES_MAX: f64 = 0.1;
 
 #[derive(Debug, Clone, Copy)]
@@ -21,16 +23,17 @@ struct Request {
     end: i64,
 }
 
-/// Samples and requests of one process. Samples are in order of time. A request can come at any time before its result is wanted.
+/// Samples and requests of one process. Samples must come in order of time; requests may come in any order before the result is
+/// computed.
 #[derive(Debug, Default)]
 pub struct Accumulator {
     intervals: Vec<Interval>,
     /// Time and value of the last sample.
     last: Option<(i64, f64)>,
-    /// Sampling intervals in an interval.
+    /// Number of sampling intervals that are merged into one interval.
     stride: u32,
     waiting: Vec<Request>,
-    /// Requests by endpoint.
+    /// Number of requests to each endpoint.
     requests: Vec<u64>,
     samples: u64,
     decreases: u64,
@@ -71,12 +74,12 @@ impl Accumulator {
         }
     }
 
-    /// Forgets the last sample, such that no interval begins with it.
+    /// Forgets the last sample, so that no interval begins with it.
     pub fn restart(&mut self) {
         self.last = None;
     }
 
-    /// Adds a request, with the time in which it was processed.
+    /// Adds a request with its start and end of processing.
     pub fn add_request(&mut self, endpoint: usize, start_ns: i64, end_ns: i64) {
         let endpoint = endpoint.min(OTHER);
         if self.requests.len() <= endpoint {
@@ -101,10 +104,10 @@ impl Accumulator {
         &self.requests
     }
 
-    /// The CPU time of a request by endpoint.
+    /// Estimates the CPU time of a request at each endpoint.
     ///
     /// # Errors
-    /// If the samples are too few, or their values do not grow.
+    /// If there are too few samples, or the CPU time does not increase.
     pub fn finish(mut self) -> Result<Regression, NoRegression> {
         for request in std::mem::take(&mut self.waiting) {
             self.place(request);
@@ -128,13 +131,13 @@ impl Accumulator {
             self.stride = stride * 2;
             self.merge();
         }
-        // Only restarts and gaps everywhere leave no room.
+        // If intervals cannot be merged because of restarts or gaps, there may still be no room.
         if self.intervals.len() < INTERVALS_MAX {
             self.intervals.push(interval);
         }
     }
 
-    /// Joins neighbours up to the stride.
+    /// Merges neighbouring intervals up to the stride.
     fn merge(&mut self) {
         let stride = self.stride;
         self.intervals.dedup_by(|next, kept| {
@@ -146,7 +149,7 @@ impl Accumulator {
         });
     }
 
-    /// Counts a request in its intervals, in each by the share of its time.
+    /// Adds a request to all intervals that it overlaps. It counts in each interval with the share of its time there.
     fn place(&mut self, request: Request) {
         let Request { endpoint, start, end } = request;
         let first = self.intervals.partition_point(|interval| interval.end <= start);

@@ -1,4 +1,4 @@
-//! [`solve`]: the intervals as weighted equations, and the estimates that they allow.
+//! [`solve`]: turns the intervals into weighted equations, and returns the estimates that these allow.
 //!
 //! The variance of the CPU time grows with the length of an interval, so each equation is divided by the root of its length.
 
@@ -9,39 +9,39 @@ use super::result::{Endpoint, Estimate, NoEstimate, NoRegression, Regression};
 use crate::intervals::student::two_sided;
 
 const LEVEL: f64 = 0.95;
-/// Fewest intervals, and fewest for each unknown.
+/// Minimum number of intervals, in total and for each unknown.
 const INTERVALS_MIN: usize = 60;
 const INTERVALS_PER_UNKNOWN_MIN: usize = 5;
-/// Fewest intervals with requests of an endpoint.
+/// Minimum number of intervals with requests to an endpoint.
 const BUSY_INTERVALS_MIN: usize = 20;
-/// Greatest variance inflation (Marquardt, Technometrics 12, 1970). At 10, a tenth of the variance of an endpoint's count is its own.
-/// Beyond it, errors that are not random are amplified as well, such as requests counted in a neighbouring interval; the interval
-/// does not show them.
+/// Maximum variance inflation (Marquardt, Technometrics 12, 1970). At 10, only a tenth of the variance of an endpoint's count
+/// is independent of the other counts. Beyond it, systematic errors are amplified, too, such as requests that count in a
+/// neighbouring interval. Confidence intervals do not show such errors.
 const INFLATION_MAX: f64 = 10.0;
-/// Maximum half width as a share of the estimate. With a larger maximum, most accepted estimates of a poor design would be those
-/// that chance made too large.
+/// Maximum half width of the interval, as a share of the estimate. With a larger maximum, poor designs would mostly yield
+/// estimates that are too large by chance.
 const HALF_WIDTH_MAX: f64 = 0.25;
-/// Half width, in seconds, that is always good enough: 0.05 ms.
+/// Half width that is always accepted, in seconds: 0.05 ms.
 const HALF_WIDTH_FINE_S: f64 = 5e-5;
-/// Added to each diagonal element of the scaled normal equations. It makes them solvable where columns depend on each other;
-/// the variance inflation of such columns is then huge. It changes other estimates by less than one part in a million.
+/// Added to each diagonal element of the scaled normal equations, so that they have a solution even if columns depend on each
+/// other. The variance inflation of such columns is then huge. Other estimates change by less than one part in a million.
 const RIDGE: f64 = 1e-9;
 
-/// Equations, scaled such that the squares of each column add up to 1.
+/// The equations. Columns are scaled so that the squares of each column add up to 1.
 struct Design {
-    /// Endpoints of the columns. The last column, the idle cost, has none.
+    /// The endpoint of each column. The last column has none: it is the idle cost.
     endpoints: Vec<usize>,
     rows: Vec<Vec<f64>>,
     targets: Vec<f64>,
-    /// What a column was divided by.
+    /// The divisor of each column.
     scales: Vec<f64>,
     /// Sum of each column's counts.
     sums: Vec<f64>,
-    /// Intervals with requests, by column.
+    /// For each column, the number of intervals with requests.
     busy: Vec<usize>,
 }
 
-/// Estimates the CPU time of each endpoint. `requests` has the number of all requests by endpoint.
+/// Estimates the CPU time of each endpoint. `requests` has the total number of requests to each endpoint.
 pub(super) fn solve(intervals: &[Interval], requests: &[u64]) -> Result<Regression, NoRegression> {
     let intervals = without_gaps(intervals);
     let design = Design::new(&intervals, requests.len());
@@ -97,7 +97,7 @@ pub(super) fn solve(intervals: &[Interval], requests: &[u64]) -> Result<Regressi
     })
 }
 
-/// Intervals that are not much longer than most.
+/// Removes intervals that are much longer than most.
 fn without_gaps(intervals: &[Interval]) -> Vec<&Interval> {
     let mut periods: Vec<f64> = intervals.iter().map(Interval::period).collect();
     periods.sort_by(f64::total_cmp);
@@ -106,8 +106,9 @@ fn without_gaps(intervals: &[Interval]) -> Vec<&Interval> {
     intervals.iter().filter(is_usual).collect()
 }
 
-/// The interval is that of the solution without a bound, because its distribution is known: an estimate at the bound has none.
-/// Negative values are impossible, so the interval is cut at 0. It always contains the estimate.
+/// The estimate with its interval. The interval is that of the solution without the bound at 0, because its distribution is
+/// known; a solution at the bound has no such distribution. Negative values are impossible, so the interval is cut at 0. It
+/// always contains the estimate.
 fn estimate(mean: f64, free: f64, half_width: f64) -> Estimate {
     Estimate {
         mean,
@@ -181,7 +182,7 @@ impl Design {
         }
     }
 
-    /// The normal equations: matrix and right-hand side.
+    /// The normal equations: the matrix and the right-hand side.
     fn normal(&self) -> (Matrix, Vec<f64>) {
         let columns = self.scales.len();
         let (mut matrix, mut moments) = (vec![vec![0.0; columns]; columns], vec![0.0; columns]);
@@ -204,14 +205,14 @@ impl Design {
         pairs.map(|(row, target)| target - dot(row, solution)).collect()
     }
 
-    /// Variance inflation: how much smaller the variance of the estimate would be if the other counts were constant.
+    /// Variance inflation: the factor by which the variance of the estimate would be smaller if the other counts were constant.
     fn inflation(&self, column: usize, normal: &Matrix, covariance: &Matrix) -> f64 {
         let idle = self.scales.len() - 1;
         let own = normal[column][column] - normal[column][idle].powi(2) / normal[idle][idle];
         own.max(0.0) * covariance[column][column]
     }
 
-    /// Against a constant rate of CPU time.
+    /// R squared in comparison with a constant rate of CPU time.
     fn r_squared(&self, solution: &[f64]) -> f64 {
         let idle = self.scales.len() - 1;
         let roots = || self.rows.iter().map(|row| row[idle]);

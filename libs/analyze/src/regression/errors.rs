@@ -1,21 +1,21 @@
 //! Standard errors of a regression whose residuals depend on one another and differ in variance.
 //!
-//! Neighbouring residuals are dependent: a CPU clock of 10 ms moves time from one interval to the next, and background work lasts
-//! for several. The errors come from the first cosine transforms of each estimate's influences (equal-weighted cosines), with
-//! Student's t. Source: Lazarus, Lewis, Stock and Watson, HAR Inference: Recommendations for Practice, Journal of Business and
-//! Economic Statistics 36 (2018), which finds it better sized than Newey and West's errors with their usual lags. Unlike a
-//! bootstrap, it needs no random numbers.
+//! Neighbouring residuals depend on each other. A CPU clock of 10 ms moves time from one interval to the next, and background
+//! work can last for several intervals. So the errors are computed from the first cosine transforms of each estimate's
+//! influences (equal-weighted cosines), with Student's t. According to the source, their size is more accurate than that of
+//! Newey and West's errors with the usual lags. Unlike a bootstrap, the method needs no random numbers. Source: Lazarus, Lewis,
+//! Stock and Watson, HAR Inference: Recommendations for Practice, Journal of Business and Economic Statistics 36 (2018).
 
 use std::f64::consts::PI;
 
 use super::least_squares::Matrix;
 
-/// Number of cosine transforms, which are the degrees of freedom: 0.4 n^(2/3), as the source recommends.
+/// Number of cosine transforms, which is also the number of degrees of freedom: 0.4 n^(2/3), as the source recommends.
 pub fn degrees(intervals: usize) -> u32 {
     ((0.4 * (intervals as f64).powf(2.0 / 3.0)) as u32).max(2)
 }
 
-/// Standard error of each column's estimate. `covariance` is the inverse of the normal equations.
+/// Standard error of the estimate of each column. `covariance` is the inverse of the normal equations.
 pub fn standard_errors(covariance: &Matrix, rows: &[Vec<f64>], residuals: &[f64]) -> Vec<f64> {
     let transforms = degrees(rows.len());
     let columns = covariance.len();
@@ -36,7 +36,7 @@ pub fn standard_errors(covariance: &Matrix, rows: &[Vec<f64>], residuals: &[f64]
         });
         squares.sum::<f64>() / f64::from(transforms)
     };
-    // Residuals of as many estimates are too small by this much.
+    // Corrects the residuals, which are too small because this many values were estimated from them.
     let freedom = rows.len().saturating_sub(columns).max(1);
     let correction = rows.len() as f64 / freedom as f64;
     covariance
@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn errors_of_a_mean_are_those_of_the_textbook() {
-        // One column of ones: the variance of a mean of n independent residuals of 1 and -1 is 1 / n, within the 28 degrees' noise.
+        // One column of ones. The variance of the mean of n independent residuals of 1 and -1 is 1 / n, within the noise of 28
+        // degrees of freedom.
         let n = 600;
         let rows = vec![vec![1.0]; n];
         let sign = |number: usize| {
@@ -67,11 +68,11 @@ mod tests {
         let error = standard_errors(&covariance, &rows, &independent)[0];
         let expected = (1.0 / n as f64).sqrt();
         assert!((0.6..1.6).contains(&(error / expected)), "{error} {expected}");
-        // Each residual in blocks of 8: eight times the variance.
+        // Each residual is repeated 8 times, which gives eight times the variance.
         let blocks: Vec<f64> = (0..n).map(|number| independent[number / 8]).collect();
         let ratio = standard_errors(&covariance, &rows, &blocks)[0] / expected;
         assert!((1.7..4.5).contains(&ratio), "{ratio}");
-        // Neighbours that cancel each other leave almost nothing.
+        // Neighbouring residuals cancel each other out, so almost nothing is left.
         let cancelling: Vec<f64> = (0..n)
             .map(|number| if number.is_multiple_of(2) { 1.0 } else { -1.0 })
             .collect();

@@ -1,9 +1,9 @@
 //! [`Interval`]: the time between samples of a process, with its CPU time and requests.
 
-/// An interval this many times as long as usual is a gap. Telemetry was lost in it, so its requests may be missing, too.
+/// An interval at least this many times as long as usual is a gap. Telemetry was lost in it, so requests may be missing, too.
 pub const GAP: f64 = 4.0;
 
-/// The time between two samples, or between the first and the last of several neighbours.
+/// The time between two samples, or between the first and last sample of several merged intervals.
 #[derive(Debug, Clone)]
 pub struct Interval {
     /// Nanoseconds since the Unix epoch.
@@ -11,9 +11,9 @@ pub struct Interval {
     pub end: i64,
     /// Growth of the CPU time, seconds.
     pub cpu_s: f64,
-    /// Requests by endpoint; shorter than the number of endpoints if the last ones have none.
+    /// Number of requests to each endpoint. The list is shorter if the last endpoints have none.
     pub requests: Vec<f64>,
-    /// Number of sampling intervals in it.
+    /// Number of sampling intervals that were merged.
     pub samples: u32,
 }
 
@@ -22,7 +22,7 @@ impl Interval {
         self.end.saturating_sub(self.begin) as f64 / 1e9
     }
 
-    /// Mean length of its sampling intervals.
+    /// Mean length of the sampling intervals.
     pub fn period(&self) -> f64 {
         self.seconds() / f64::from(self.samples)
     }
@@ -32,7 +32,7 @@ impl Interval {
         self.end == next.begin && ratio < GAP && ratio > 1.0 / GAP
     }
 
-    /// Adds the interval that follows.
+    /// Adds the next interval.
     pub fn extend(&mut self, next: &Self) {
         self.end = next.end;
         self.cpu_s += next.cpu_s;

@@ -1,14 +1,15 @@
-//! Solutions of small normal equations: [`inverse`] without bounds, [`non_negative`] with all values at least 0.
+//! Solves small normal equations: [`inverse`] without bounds, [`non_negative`] with all values at least 0.
 //!
-//! The matrices have at most 34 columns, so no crate of linear algebra is needed for these lines.
+//! The matrices have at most 34 columns, so the code is short and needs no crate of linear algebra.
 
 /// Rows of a square matrix.
 pub type Matrix = Vec<Vec<f64>>;
 
-/// Smallest gradient with which a value leaves the bound, as a share of the greatest moment.
+/// Minimum gradient at which a value leaves the bound, as a share of the greatest moment.
 const GRADIENT_MIN: f64 = 1e-12;
 
-/// The lower triangle whose square is the matrix (Cholesky). The matrix is positive definite: its diagonal has a ridge.
+/// The Cholesky factor: the lower triangular matrix whose square is `matrix`. The matrix is positive definite, because a ridge
+/// was added.
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 fn factor(matrix: &Matrix) -> Matrix {
     let size = matrix.len();
@@ -18,7 +19,7 @@ fn factor(matrix: &Matrix) -> Matrix {
             let known: f64 = (0..column).map(|k| lower[row][k] * lower[column][k]).sum();
             let rest = matrix[row][column] - known;
             lower[row][column] = match row == column {
-                // Rounding must not make it negative.
+                // Rounding errors must not make the value negative.
                 true => rest.max(f64::EPSILON).sqrt(),
                 false => rest / lower[column][column],
             };
@@ -51,8 +52,8 @@ pub fn inverse(matrix: &Matrix) -> Matrix {
         .collect()
 }
 
-/// The non-negative solution with the least squares, by the active-set method of Lawson and Hanson (Solving Least Squares Problems,
-/// 1974, chapter 23) on the normal equations (Bro and de Jong, Journal of Chemometrics 11, 1997).
+/// The non-negative least-squares solution. It uses the active-set method of Lawson and Hanson (Solving Least Squares Problems,
+/// 1974, chapter 23), applied to the normal equations (Bro and de Jong, Journal of Chemometrics 11, 1997).
 pub fn non_negative(matrix: &Matrix, moments: &[f64]) -> Vec<f64> {
     let size = moments.len();
     let mut solution = vec![0.0; size];
@@ -60,7 +61,7 @@ pub fn non_negative(matrix: &Matrix, moments: &[f64]) -> Vec<f64> {
     let greatest = moments
         .iter()
         .fold(0.0, |most: f64, moment| most.max(moment.abs()));
-    // Each round frees one value; the method ends after about as many rounds as there are values.
+    // Each round frees one value. The method usually ends after about as many rounds as there are values.
     for _ in 0..3 * size {
         let gradient =
             |row: usize| moments[row] - matrix[row].iter().zip(&solution).map(|(a, b)| a * b).sum::<f64>();
@@ -77,7 +78,7 @@ pub fn non_negative(matrix: &Matrix, moments: &[f64]) -> Vec<f64> {
     solution
 }
 
-/// Moves to the solution of the free values; values that would become negative return to the bound.
+/// Moves to the solution for the free values. Values that would become negative return to the bound.
 fn descend(matrix: &Matrix, moments: &[f64], solution: &mut [f64], is_free: &mut [bool]) {
     loop {
         let free: Vec<usize> = (0..solution.len()).filter(|&row| is_free[row]).collect();

@@ -1,11 +1,13 @@
-//! CPU time of a request by endpoint, from the CPU time of a process and its requests: non-negative regression.
+//! Estimates the CPU time of a request at each endpoint by non-negative regression, from the CPU time of a process and its
+//! requests.
 //!
-//! Between two samples of a process's CPU time, its growth is the sum of what each endpoint's requests used and of an idle cost
-//! for each second. docs/statistics.md has the method, its sources, its measured accuracy, and when it gives no answer.
+//! The CPU time between two samples of a process is the sum of two parts: the CPU time of the requests to each endpoint, and an
+//! idle cost per second. docs/statistics.md has the method, its sources and measured accuracy, and the cases without a result.
 //!
 //! - [`Accumulator`]: one process's samples and requests, in bounded memory.
 //! - [`Regression`], [`Estimate`], [`NoEstimate`], [`NoRegression`]: the result, or the reason why there is none.
-//! - [`interval`]: the time between samples; [`design`]: the intervals as weighted equations; [`least_squares`]: their non-negative solution; [`errors`]: standard errors.
+//! - [`interval`]: the time between samples; [`design`]: turns intervals into weighted equations; [`least_squares`]: solves
+//!   them; [`errors`]: computes standard errors.
 
 mod accumulator;
 mod design;

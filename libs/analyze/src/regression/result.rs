@@ -1,17 +1,17 @@
 //! The result of a regression, or the reason why there is none.
 
-/// CPU time by endpoint of one process.
+/// CPU time of the endpoints of one process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Regression {
     /// Number of intervals.
     pub intervals: usize,
     /// Share of the variance of the CPU time that the requests explain, 0 to 1.
     pub r_squared: f64,
-    /// Share of the CPU time that the requests used; the rest is the idle cost.
+    /// Share of the CPU time that requests used. The rest is the idle cost.
     pub share_of_requests: f64,
-    /// CPU seconds a second without requests.
+    /// Idle cost: CPU seconds per second without requests.
     pub idle: f64,
-    /// By number; the last one may be [`super::OTHER`].
+    /// In the order of their numbers; the last one may be [`super::OTHER`].
     pub endpoints: Vec<Endpoint>,
 }
 
@@ -33,22 +33,22 @@ pub struct Estimate {
     pub half_width: f64,
 }
 
-/// Why an endpoint has no estimate.
+/// The reason why an endpoint has no estimate.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum NoEstimate {
     #[error("no requests")]
     NoRequests,
-    /// A mean of few intervals has no normal distribution.
+    /// There are too few intervals with requests, so the mean has no normal distribution.
     #[error("requests in {intervals} intervals of {needed} needed")]
     TooFew { intervals: usize, needed: usize },
-    /// Its count follows from those of the other endpoints.
+    /// The endpoint's count depends too closely on the counts of other endpoints.
     #[error("not separable: its requests come in step with others (variance inflation {inflation:.0})")]
     InStep { inflation: f64 },
     #[error("not separable: the interval is too wide")]
     TooWide(Estimate),
 }
 
-/// Why a process has no estimates.
+/// The reason why a process has no estimates.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum NoRegression {
     #[error("{intervals} samples of process.cpu.time of {needed} needed")]

@@ -1,4 +1,5 @@
-//! [`Arrivals`]: gaps between the arrivals of each group, from rows that are nearly in the order of time.
+//! [`Arrivals`]: the times between the arrivals of each group. Rows are only nearly in the order of time, so arrivals are
+//! sorted first.
 
 use std::collections::VecDeque;
 
@@ -6,13 +7,13 @@ use crate::intervals::{Interval, NoInterval, Variation};
 
 use super::figures::LEVEL;
 
-/// Arrivals that wait for earlier ones. Rows are written when their callers are known, so a row may be this many rows late.
-/// 12 MiB.
+/// Maximum number of arrivals that wait for earlier ones: 12 MiB. A row is written when its caller is known, so it may come
+/// this many rows late.
 const WAITING_MAX: usize = 1 << 20;
-/// Part of them that are sorted at once: few, so that sorting takes little memory.
+/// The divisor for the part of these arrivals that is sorted at once. A small part needs little memory for sorting.
 const FRESH_SHARE: usize = 16;
 
-/// An arrival that waits: 12 bytes, because a report keeps millions within its bound on memory.
+/// A waiting arrival. It has only 12 bytes, because a report keeps millions of them within its memory limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C, packed(4))]
 struct Waiting {
@@ -21,7 +22,7 @@ struct Waiting {
     cell: u32,
 }
 
-/// Sums over the gaps between the arrivals of one group, nanoseconds.
+/// Sums over the times between the arrivals of one group, nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Gaps {
     /// `None` for a group without intervals.
@@ -40,7 +41,7 @@ impl Gaps {
         }
     }
 
-    /// Adds an arrival that is not earlier than those before.
+    /// Adds an arrival. It must not be earlier than the previous one.
     #[inline]
     fn add(&mut self, arrival: i64) {
         if let Some(last) = self.last {
@@ -55,35 +56,36 @@ impl Gaps {
         self.last = Some(arrival);
     }
 
-    /// Coefficient of variation: standard deviation divided by mean. `None` below two gaps, or if all are zero.
+    /// Coefficient of variation: standard deviation divided by mean. `None` if there are fewer than two times, or if all are
+    /// zero.
     pub fn cv(&self) -> Option<f64> {
         let (count, sum, squares) = (self.count as f64, self.sum as f64, self.squares as f64);
         (self.count > 1 && self.sum > 0).then(|| (count * squares - sum * sum).max(0.0).sqrt() / sum)
     }
 
-    /// The interval of [`Self::cv`].
+    /// The confidence interval of [`Self::cv`].
     pub fn interval(&self) -> Option<Result<Interval, NoInterval>> {
         self.variation.as_ref().map(|variation| variation.interval(LEVEL))
     }
 }
 
-/// Sorts arrivals and passes each to the groups of its cell.
+/// Sorts arrivals, and passes each to the groups that its cell belongs to.
 pub struct Arrivals {
     /// Sorted.
     waiting: VecDeque<Waiting>,
-    /// Those after the last sort.
+    /// Arrivals since the last sort.
     fresh: Vec<Waiting>,
     waiting_max: usize,
     /// The last arrival that was passed on.
     passed: i64,
-    /// Arrivals before that, which had to be left out.
+    /// Number of arrivals that were left out, because they came after a later one had been passed on.
     pub left_out: u64,
     /// By grouping, and group in it.
     gaps: Vec<Vec<Gaps>>,
 }
 
 impl Arrivals {
-    /// For so many groupings.
+    /// `groupings` is the number of groupings.
     pub fn new(groupings: usize) -> Self {
         Self::with_bound(groupings, WAITING_MAX)
     }
@@ -99,8 +101,8 @@ impl Arrivals {
         }
     }
 
-    /// Adds arrivals. `groups_of`: the groups of a cell, one in each grouping. `has_intervals`: whether a group of a grouping gets an
-    /// interval; it is decided when the group's first arrival is added.
+    /// Adds arrivals. `groups_of` returns the groups of a cell, one for each grouping. `has_intervals` states whether a group
+    /// gets an interval; this is decided when its first arrival is added.
     pub fn extend<const N: usize>(
         &mut self,
         arrivals: impl Iterator<Item = (i64, u32)>,
@@ -116,7 +118,7 @@ impl Arrivals {
         }
     }
 
-    /// The gaps by grouping and group, after the last arrival.
+    /// Returns the sums of each group in each grouping, after the last arrival.
     pub fn finish<const N: usize>(
         &mut self,
         groups_of: impl Fn(u32) -> [u32; N],
@@ -127,10 +129,10 @@ impl Arrivals {
         std::mem::take(&mut self.gaps)
     }
 
-    /// Moves the fresh arrivals to their places. Most come after all others, so few move.
+    /// Moves the new arrivals to their sorted positions. Most are later than all others, so few have to move.
     fn sort_in(&mut self) {
         if self.waiting.capacity() == 0 {
-            // A ring that grew by doubling would touch twice the memory.
+            // Reserves exact space, because a ring buffer that grows by doubling would use twice the memory.
             self.waiting
                 .reserve_exact(self.waiting_max + self.waiting_max / 8);
         }
@@ -198,7 +200,7 @@ mod tests {
             let mut found = Arrivals::with_bound(1, 30);
             arrivals.sort_unstable();
             for block in arrivals.chunks(late) {
-                // The first arrival of a block comes after all others.
+                // The first arrival of each block is later than all others.
                 let rows = block[1..].iter().rev().chain(&block[..1]);
                 for one in rows {
                     found.extend([*one].into_iter(), |cell| [cell], |_, _| true);

@@ -1,4 +1,4 @@
-//! [`Cells`]: sums by endpoint and node, the finest groups, of which all others consist.
+//! [`Cells`]: sums by endpoint and node. These are the finest groups; all other groups are sums of them.
 
 use aggregate::maps::Map;
 use rundir::fields::text;
@@ -7,32 +7,34 @@ use super::figures::{Sums, Time};
 use super::load::{self, LoadBuckets};
 use super::row::InvocationRow;
 
-/// Maximum number of endpoints on nodes. Paths that contain ids could be millions. 2,048 with five sketches of 4 KiB are 40 MiB.
+/// Maximum number of cells (an endpoint on a node). If paths contain ids, there could be millions. 2,048 cells with five
+/// sketches of 4 KiB take 40 MiB.
 const ENDPOINT_CELLS_MAX: usize = 2048;
-/// Maximum number of modules on nodes beyond that, each with one group for its further endpoints.
+/// Maximum number of further cells. Each is for all remaining endpoints of a module on a node.
 const MODULE_CELLS_MAX: usize = 1024;
-/// Name of the group beyond a maximum number of groups.
+/// Name of the group for everything beyond a maximum number of groups.
 pub const OTHER_NAME: &str = "(other)";
 /// Name of a module or peer that has none.
 pub const UNKNOWN_NAME: &str = "(unknown)";
-/// Stands for further texts in the key of a cell. A text of a row begins with a quote.
+/// Replaces the texts beyond the maximum in the key of a cell. No text of a row is equal to it, because these begin with a
+/// quote.
 const OTHER: &[u8] = OTHER_NAME.as_bytes();
 
-/// What the invocations of a group have in common. `None`: unknown, or no part of the grouping.
+/// The texts that the invocations of a group have in common. `None` means unknown, or not part of the grouping.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     pub app_id: Option<String>,
     pub module_id: Option<String>,
     pub method: Option<String>,
     pub route: Option<String>,
-    /// Node of the callers of a link.
+    /// For a link: the node of the callers.
     pub from_node: Option<String>,
     pub node: Option<String>,
-    /// Everything beyond the maximum number of groups.
+    /// Whether this is the group for everything beyond the maximum number of groups.
     pub is_other: bool,
 }
 
-/// Sums of one chunk, by key as written.
+/// Sums of one chunk. The keys are texts as in the rows.
 #[derive(Default)]
 pub struct ChunkCells {
     numbers: Map<Box<[u8]>, u32>,
@@ -43,7 +45,7 @@ pub struct ChunkCells {
 }
 
 impl ChunkCells {
-    /// Adds an invocation, and returns the number of its cell in this chunk. `origin`: that of [`load::add`].
+    /// Adds an invocation. Returns the number of its cell in this chunk. `origin` is the one for [`load::add`].
     #[inline]
     pub fn add(&mut self, row: &InvocationRow<'_>, origin: i64) -> u32 {
         self.scratch.clear();
@@ -60,12 +62,12 @@ impl ChunkCells {
         number
     }
 
-    /// Calls of each cell.
+    /// Number of calls of each cell.
     pub fn calls(&self) -> impl Iterator<Item = u64> + Clone {
         self.sums.iter().map(|sums| sums.calls)
     }
 
-    /// Sums by time of each cell.
+    /// For each cell, its sums in time intervals.
     pub fn loads(&self) -> &[LoadBuckets] {
         &self.loads
     }
@@ -99,7 +101,7 @@ pub fn add(sums: &mut Sums, row: &InvocationRow<'_>) {
     sums.bytes_out.add(row.bytes_out);
 }
 
-/// Numbers of a cell's groups: module, endpoint and node.
+/// Numbers of the groups that a cell belongs to: module, endpoint and node.
 pub type CellGroups = [u32; 3];
 pub const MODULE: usize = 0;
 pub const ENDPOINT: usize = 1;
@@ -110,7 +112,7 @@ struct Cell {
     groups: CellGroups,
 }
 
-/// All keys of a grouping, by number.
+/// All keys of a grouping; the number of a key is its index.
 #[derive(Default)]
 struct Grouping {
     numbers: Map<Key, u32>,
@@ -133,14 +135,14 @@ pub struct Cells {
     numbers: Map<Box<[u8]>, u32>,
     cells: Vec<Cell>,
     groupings: [Grouping; 3],
-    /// Endpoint cells and module cells so far.
+    /// Number of endpoint cells and of module cells so far.
     counts: [usize; 2],
-    /// Invocations beyond a maximum.
+    /// Number of invocations beyond a maximum.
     pub beyond: u64,
 }
 
 impl Cells {
-    /// Adds a chunk. Returns the run's number of each of its cells.
+    /// Adds a chunk. Returns the number in the run for each of its cells.
     pub fn absorb(&mut self, chunk: &ChunkCells) -> Vec<u32> {
         let pairs = chunk.keys.iter().zip(&chunk.sums);
         pairs
@@ -235,7 +237,7 @@ impl Cells {
     }
 }
 
-/// The text of a JSON string as written; `None` if it is empty, which stands for unknown.
+/// Decodes a JSON string. `None` for an empty text, which stands for unknown.
 pub fn decoded(raw: &[u8]) -> Option<String> {
     if raw.is_empty() {
         return None;
@@ -298,7 +300,7 @@ mod tests {
         let others: Vec<&Key> = cells.keys(ENDPOINT).iter().filter(|key| key.is_other).collect();
         assert_eq!(others.len(), MODULE_CELLS_MAX + 1);
         assert_eq!(others[0].module_id.as_deref(), Some("m"));
-        // All modules fit but the last, and their calls stay exact.
+        // All modules fit except the last one. The number of its calls is still exact.
         let modules = cells.keys(MODULE);
         assert_eq!(modules.iter().filter(|key| key.is_other).count(), 1);
         let calls: u64 = cells.iter().map(|(sums, _)| sums.calls).sum();

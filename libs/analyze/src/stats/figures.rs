@@ -1,8 +1,8 @@
-//! [`Sums`]: everything that is summed over the invocations of a group.
+//! [`Sums`]: the sums over the invocations of a group.
 
 use crate::sketch::Sketch;
 
-/// Share of all runs like this one whose interval covers the truth.
+/// Confidence level: the share of all runs like this one whose interval contains the true value.
 pub const LEVEL: f64 = 0.95;
 /// Quantiles in the results, and their names.
 pub const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
@@ -32,7 +32,7 @@ impl Time {
         Self::Network,
     ];
 
-    /// Its name in results, and the first part of its figures' names.
+    /// Name of the time in results, and the first part of the names of its figures.
     pub fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
@@ -55,10 +55,10 @@ impl Time {
     }
 }
 
-/// The known values of one time. Rows without a value do not count.
+/// The known values of one time. Rows without a value are ignored.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
-    /// Nanoseconds. 128 bits, because two timestamps near the end of 64 bits would overflow.
+    /// Sum in nanoseconds. It has 128 bits, because the sum of two timestamps near the end of 64 bits would overflow.
     pub sum_ns: u128,
     pub sketch: Sketch,
 }
@@ -83,11 +83,11 @@ pub struct CpuOfService {
 pub struct Sums {
     pub calls: u64,
     pub errors: u64,
-    /// Answers to requests whose caller is known by its span id.
+    /// Number of invocations that name the span of their caller.
     pub called: u64,
     /// In the order of [`Time::ALL`].
     pub times: [Times; Time::ALL.len()],
-    /// Downstream calls and waits for another slot, of invocations whose service time is known, nanoseconds.
+    /// Time of downstream calls and of waits for another slot, over invocations with a known service time, nanoseconds.
     pub waits_ns: u128,
     pub cpu_of_service: CpuOfService,
     pub bytes_in: Bytes,
@@ -157,14 +157,14 @@ impl CpuOfService {
         }
     }
 
-    /// Part of the service time in which a CPU worked for the invocation.
+    /// Share of the service time during which a CPU worked for the invocation.
     pub fn share(&self) -> Option<f64> {
         (self.service_ns > 0).then(|| self.cpu_ns as f64 / self.service_ns as f64)
     }
 }
 
 impl Sums {
-    /// Part of the invocations that failed.
+    /// Share of the invocations that failed.
     pub fn error_share(&self) -> Option<f64> {
         (self.calls > 0).then(|| self.errors as f64 / self.calls as f64)
     }

@@ -1,22 +1,22 @@
-//! [`Flow`]: how many calls of a run have an invocation, and how far the clocks of their nodes can be apart.
+//! [`Flow`]: counts how many calls of a run have an invocation, and finds bounds for the clock differences of nodes.
 
 use aggregate::maps::Map;
 
-/// Maximum number of peers; calls to further ones do not count.
+/// Maximum number of peers. Calls to further peers are ignored.
 const PEERS_MAX: usize = 2048;
-/// Stands for no peer, a further one, or a call that failed.
+/// Stands for an unknown peer, a peer beyond the maximum, or a failed call.
 pub const NO_PEER: u32 = u32::MAX;
 
 /// Calls to one peer that were answered without an error.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PeerFlow {
     pub calls: u64,
-    /// Those with the row of an invocation.
+    /// The number of these calls whose invocation has a row.
     pub found: u64,
 }
 
-/// The clock of the callee minus that of the caller, nanoseconds. Both ends are strict while the clocks run at the same rate:
-/// a request cannot arrive before it was sent, and its answer cannot arrive before it left.
+/// Bounds for the callee's clock minus the caller's clock, nanoseconds. They are strict while the clocks run at the same rate,
+/// because a request cannot arrive before it was sent, and an answer cannot arrive before it left.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockBound {
     pub low: i64,
@@ -30,13 +30,13 @@ pub type Span = (i64, i64);
 pub struct Flow {
     numbers: Map<Box<[u8]>, u32>,
     peers: Vec<(Box<[u8]>, PeerFlow)>,
-    /// By node of the caller and of the invocation.
+    /// By the node of the caller and the node of the invocation.
     clocks: Map<(u32, u32), ClockBound>,
     found_by_node: Map<u32, u64>,
 }
 
 impl Flow {
-    /// The number of a peer as written; [`NO_PEER`] if it is empty.
+    /// The number of a peer, given as JSON text; [`NO_PEER`] if it is empty.
     pub fn peer(&mut self, peer: &[u8]) -> u32 {
         if let Some(&number) = self.numbers.get(peer) {
             return number;
@@ -72,12 +72,12 @@ impl Flow {
         bound.high = bound.high.min(invocation.0.saturating_sub(call.0));
     }
 
-    /// Peers as written, with their calls.
+    /// The peers as JSON texts, with their calls.
     pub fn peers(&self) -> impl Iterator<Item = (&[u8], PeerFlow)> {
         self.peers.iter().map(|(peer, flow)| (&**peer, *flow))
     }
 
-    /// Nodes of caller and invocation, in order.
+    /// The pairs of nodes (caller, invocation) with their clock bounds, sorted.
     pub fn clocks(&self) -> Vec<((u32, u32), ClockBound)> {
         let mut clocks: Vec<_> = self
             .clocks
@@ -88,7 +88,7 @@ impl Flow {
         clocks
     }
 
-    /// Invocations on a node whose call was found.
+    /// Number of invocations on a node whose call was found.
     pub fn found_on(&self, node: u32) -> u64 {
         self.found_by_node.get(&node).copied().unwrap_or(0)
     }

@@ -36,7 +36,7 @@ impl By {
         }
     }
 
-    /// Its number in the groups of a cell; `None` for links, which are of two nodes.
+    /// Index of the grouping in the groups of a cell. `None` for links, because a link belongs to two nodes.
     pub fn grouping(self) -> Option<usize> {
         match self {
             Self::Module => Some(MODULE),
@@ -46,7 +46,7 @@ impl By {
         }
     }
 
-    /// Names of the key's texts that identify a group, as in the SQL.
+    /// Names of the texts that identify a group, as in the SQL.
     pub fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Module => &["app_id", "module_id"],
@@ -58,7 +58,7 @@ impl By {
 }
 
 impl Key {
-    /// A text of the key by its name in [`By::keys`].
+    /// A text of the key, by its name in [`By::keys`].
     pub fn text(&self, name: &str) -> Option<&str> {
         let text = match name {
             "app_id" => &self.app_id,
@@ -72,24 +72,24 @@ impl Key {
     }
 }
 
-/// Sums of a group, and what its figures need beside them.
+/// The sums of a group, and the other values from which its figures are computed.
 #[derive(Debug, Clone)]
 pub struct Group {
     pub by: By,
     pub key: Key,
     pub sums: Sums,
     pub gaps: Gaps,
-    /// Time that the figures describe, nanoseconds.
+    /// Length of the period that the figures describe, nanoseconds.
     pub time_ns: u64,
-    /// Time in which slots were busy, nanoseconds.
+    /// Total busy time of slots, nanoseconds.
     pub busy_ns: u128,
-    /// Slots times the time in which they existed, nanoseconds.
+    /// Total lifetime of slots, nanoseconds.
     pub slot_ns: Option<u128>,
-    /// Time average of the sampled requests in the system.
+    /// Time average of the number of requests in the system, from samples.
     pub in_flight: Option<f64>,
-    /// `None` beyond the maximum number of groups with intervals.
+    /// Intervals of times. `None` beyond the maximum number of groups with intervals.
     pub intervals: Option<Box<Intervals>>,
-    /// The same for the other figures.
+    /// Intervals of the other figures; `None` as above.
     pub load_intervals: Option<Box<LoadIntervals>>,
 }
 
@@ -99,20 +99,20 @@ impl Group {
         per_second(self.sums.calls, self.time_ns)
     }
 
-    /// Time average of requests in the system, by Little's law.
+    /// Time average of the number of requests in the system, computed by Little's law.
     pub fn concurrency(&self) -> Option<f64> {
         let response = self.sums.of(Time::Response);
         let is_known = response.count() > 0 && self.time_ns > 0;
         is_known.then(|| response.sum_ns as f64 / self.time_ns as f64)
     }
 
-    /// Time average of slots.
+    /// Time average of the number of slots.
     pub fn slots(&self) -> Option<f64> {
         let slot_ns = self.slot_ns.filter(|_| self.time_ns > 0)?;
         Some(slot_ns as f64 / self.time_ns as f64)
     }
 
-    /// Busy time of slots, divided by slots and time.
+    /// Busy time of slots divided by their lifetime.
     pub fn utilisation(&self) -> Option<f64> {
         utilisation(self.busy_ns, self.slot_ns?)
     }
@@ -130,7 +130,7 @@ impl Group {
         }
     }
 
-    /// The interval of a figure that is known; `None` for a group beyond the maximum, too.
+    /// The interval of a figure. `None` if the figure is unknown, or the group is beyond the maximum.
     pub fn load_interval(&self, load: Load) -> Option<&Result<Interval, NoInterval>> {
         self.load_intervals.as_ref()?[load as usize].as_ref()
     }
@@ -141,12 +141,12 @@ impl Group {
     }
 }
 
-/// Busy time divided by slot time; `None` without slots.
+/// Busy time of slots divided by their lifetime; `None` without slots.
 pub fn utilisation(busy_ns: u128, slot_ns: u128) -> Option<f64> {
     (slot_ns > 0).then(|| busy_ns as f64 / slot_ns as f64)
 }
 
-/// Sources of the figures of groups.
+/// The data from which the figures of groups are computed.
 pub struct Sources<'s> {
     pub cells: &'s Cells,
     /// By grouping and group.
@@ -156,13 +156,13 @@ pub struct Sources<'s> {
     pub series: &'s Series,
     pub stations: &'s Stations,
     pub bounds: Bounds,
-    /// That of sums by time.
+    /// The origin of the sums in time intervals.
     pub origin: i64,
     pub time_ns: u64,
 }
 
 impl Sources<'_> {
-    /// The groups of a grouping other than links: those with most invocations first.
+    /// The groups of a grouping other than links, sorted by descending number of invocations.
     pub fn groups(&self, by: By) -> Vec<Group> {
         let Some(grouping) = by.grouping() else {
             return Vec::new();
@@ -212,7 +212,7 @@ impl Sources<'_> {
         groups
     }
 
-    /// Slots times time of a group within bounds.
+    /// Total lifetime of slots of a group within a period.
     fn slot_ns(&self, by: By, key: &Key, bounds: Bounds) -> Option<u128> {
         let slots = self.slots.filter(|_| !key.is_other || by == By::Endpoint)?;
         match by {
@@ -258,8 +258,8 @@ impl Sources<'_> {
     }
 }
 
-/// Those with most calls first. The sort is stable, so groups with equally many stay in the order of their first rows: a run
-/// with other names has the same order.
+/// Sorts groups by descending number of calls. The sort is stable, so groups with equal numbers stay in the order of their
+/// first rows. A run with other names has the same order.
 fn sort(groups: &mut [Group]) {
     groups.sort_by_key(|group| (group.key.is_other, Reverse(group.sums.calls)));
 }

@@ -1,4 +1,4 @@
-//! [`Hosts`]: CPU time of whole hosts while their processes were sampled, for the lint.
+//! [`Hosts`]: CPU time of whole hosts while their processes were sampled. The lint compares the two.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,31 @@ use super::sampled::NodeCpu;
 use super::scan::Damages;
 
 const NS_PER_S: f64 = 1e9;
-/// Maximum `cpu_util` of a sample, percent. Rounded counters can exceed 100 a little; a larger value is an error of the source.
+/// Maximum valid `cpu_util` of a sample, percent. Rounding can give slightly more than 100; a larger value is an error of the
+/// source.
 const CPU_UTIL_MAX: f64 = 101.0;
 /// Maximum length of a sampling interval, nanoseconds: an hour. Agents sample every few seconds to minutes.
 const INTERVAL_NS_MAX: u64 = 3_600_000_000_000;
-/// Maximum number of CPUs of a node: eight times as many as Linux supports.
+/// Maximum number of CPUs of a node: eight times the maximum of Linux.
 const CPUS_MAX: u64 = 65_536;
 
-/// The host of a node whose processes were sampled.
+/// The host of a node with sampled processes.
 #[derive(Debug, Clone, Copy)]
 pub struct Host {
     /// CPU time of the processes.
     pub processes: NodeCpu,
-    /// Logical CPUs; `None` if unknown or impossible.
+    /// Number of logical CPUs; `None` if unknown or invalid.
     pub cpus: Option<u64>,
-    /// Integral of `cpu_util` over the intervals that touch the time of the processes: busy time of an average CPU, seconds.
+    /// Integral of `cpu_util` over all intervals that overlap the period of the processes, seconds: the busy time of an average
+    /// CPU.
     pub busy_s: f64,
-    /// Time of the processes within these intervals, nanoseconds.
+    /// The part of the period of the processes that these intervals cover, nanoseconds.
     pub covered_ns: u64,
     /// Time of the last row.
     last_row: Option<i64>,
 }
 
-/// Hosts by node. Their number is bounded by that of the sampled series.
+/// Hosts by node. The number of sampled series bounds their number.
 #[derive(Debug, Default)]
 pub struct Hosts(BTreeMap<String, Host>);
 
@@ -68,7 +70,7 @@ impl Hosts {
         Ok(hosts)
     }
 
-    /// Nodes in their order.
+    /// The nodes with their hosts, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Host)> {
         self.0.iter().map(|(node, host)| (node.as_str(), host))
     }
@@ -99,7 +101,7 @@ impl Hosts {
 }
 
 impl Host {
-    /// Ignores a row with an impossible value or interval.
+    /// Adds a row. A row with an invalid value or interval is ignored.
     fn add(&mut self, row: &HostMetric<'_>) {
         let Some(percent) = row.cpu_util else {
             return;
@@ -108,7 +110,7 @@ impl Host {
         let interval = row
             .interval_ms
             .map(|interval| end.saturating_sub(interval.as_ns()));
-        // Without its length, an interval begins at the row before.
+        // If the length of the interval is unknown, the interval begins at the previous row.
         let begin = interval.or(self.last_row.filter(|last| *last < end));
         self.last_row = self.last_row.max(Some(end));
         let is_possible = |begin: &i64| {
@@ -239,7 +241,7 @@ mod tests {
         for text in [row(first, ""), row(last, ""), row(last, &long), row(last, &long)] {
             host.add(&serde_json::from_str(&text).unwrap());
         }
-        // Such intervals are ignored.
+        // Intervals of invalid length are ignored.
         assert_eq!((host.busy_s, host.covered_ns), (0.0, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! [`Instance`]: the instances in the [`inventory`] with their slots and lives.
+//! [`Instance`]: the instances in the [`inventory`], with their slots and lives.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ pub struct Instance {
     pub module_id: String,
     pub instance_id: String,
     pub node_id: String,
-    /// Its slots; `None` if unknown.
+    /// Number of slots; `None` if unknown.
     pub workers: Option<u64>,
-    /// Whether a request gives up its slot during downstream calls.
+    /// Whether a request releases its slot during downstream calls.
     pub is_released: bool,
     pub life: Life,
 }
@@ -43,7 +43,8 @@ impl Life {
         }
     }
 
-    /// Time in which it lived within the bounds, nanoseconds. A gap between a stop and another start counts as life.
+    /// The part of the instance's life within the bounds, nanoseconds. The time between a stop and a later start counts as
+    /// life.
     pub fn within(&self, bounds: Bounds) -> u64 {
         let start = self
             .first_start
@@ -54,7 +55,7 @@ impl Life {
     }
 }
 
-/// The inventory of the last part that has one; empty if no part has.
+/// The inventory of the last part that has one; empty if there is none.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -69,7 +70,8 @@ pub fn inventory(run: &Run, parts: &[Part]) -> Result<Vec<u8>, ReadError> {
     Ok(inventory.unwrap_or_default())
 }
 
-/// Reads the inventory of the last part that has one, and the placement events of all parts. `None` without a valid inventory.
+/// Reads the inventory of the last part that has one, and the placement events of all parts. `None` if no part has a valid
+/// inventory.
 ///
 /// # Errors
 /// If a file cannot be read.

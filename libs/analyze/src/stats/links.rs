@@ -1,4 +1,5 @@
-//! [`LinkJoin`]: invocations by the node of their caller, which is in the row of the call.
+//! [`LinkJoin`]: groups invocations by the node of their caller. This node is in the row of the call, so calls and invocations
+//! are joined.
 
 use std::hash::BuildHasher;
 
@@ -14,29 +15,30 @@ use super::flow::{Flow, Span};
 use super::load::{self, LoadBuckets};
 use super::row::{CallRow, InvocationRow};
 
-/// Calls in memory; the oldest are dropped, up to half at a time. Both files are read side by side, so a call and its invocation
-/// are near each other. As many as fit into a hash map before it grows to twice its size: 17 MiB, and as much for the older ones.
+/// Maximum number of calls in memory. Beyond it, the oldest calls are dropped, up to half of them at once. Both files are read
+/// in parallel, so a call and its invocation are close together. The number is the capacity of a hash map just before it would
+/// double its size: 17 MiB, and the same for the older generation.
 const CALLS_MAX: usize = (1 << 19) / 8 * 7;
-/// Invocations that wait for the row of their call, up to twice as many. 48 MiB each.
+/// Maximum number of invocations that wait for the row of their call, in each of two generations of 48 MiB.
 const WAITING_MAX: usize = CALLS_MAX;
-/// Maximum number of links, as of endpoints, and of nodes that call.
+/// Maximum number of links, and of calling nodes. It equals the maximum number of endpoints.
 const LINKS_MAX: usize = 2048;
-/// Maximum number of links with intervals: the first in the files. With 55 KiB each, they take 14 MiB.
+/// Maximum number of links with intervals: those that appear first in the files. With 55 KiB each, they take 14 MiB.
 pub const LINK_INTERVALS_MAX: usize = 256;
-/// Number of all nodes beyond the maximum.
+/// Stands for all calling nodes beyond the maximum.
 const OTHER_CALLER: u32 = u32::MAX;
 
-/// Identity of a call in a run: a hash of trace and span id. Among 10^6 calls two are the same with a chance of 10^-7.
+/// Identity of a call: a hash of trace id and span id. Among 10^6 calls, the probability that two are equal is 10^-7.
 pub fn call_key(trace_id: &[u8], span_id: &[u8]) -> u64 {
     FixedState::default().hash_one((trace_id, span_id))
 }
 
-/// What a link needs of an invocation.
+/// The fields of an invocation that a link needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Crossing {
-    /// The [`call_key`] of its call.
+    /// The [`call_key`] of the invocation's call.
     pub call: u64,
-    /// Number of its cell in the chunk.
+    /// Number of the invocation's cell in its chunk.
     pub cell: u32,
     pub ts_enqueue: i64,
     pub ts_end: i64,
@@ -48,7 +50,7 @@ pub struct Crossing {
     pub is_error: bool,
 }
 
-/// Calls of a chunk: their keys, and the nodes that made them.
+/// The calls of a chunk: their keys and the nodes that made them.
 #[derive(Default)]
 pub struct ChunkCalls {
     calls: Vec<ChunkCall>,
@@ -58,7 +60,7 @@ pub struct ChunkCalls {
 
 struct ChunkCall {
     key: u64,
-    /// Numbers in the chunk.
+    /// Number of the node in the chunk.
     node: u32,
     peer: u32,
     span: Span,
@@ -86,7 +88,7 @@ impl ChunkCalls {
     }
 }
 
-/// The number of a text. A chunk has few of them.
+/// The number of a text. A linear search is enough, because a chunk has few texts.
 fn number_of(texts: &mut Vec<Box<[u8]>>, text: &[u8]) -> u32 {
     let known = texts.iter().position(|known| **known == *text);
     let number = known.unwrap_or_else(|| {
@@ -96,7 +98,7 @@ fn number_of(texts: &mut Vec<Box<[u8]>>, text: &[u8]) -> u32 {
     number as u32
 }
 
-/// Entries in two generations. When the young one is full, the old one is dropped.
+/// A map with two generations. When the young one is full, the old one is dropped.
 struct Generations<V> {
     young: Map<u64, V>,
     old: Map<u64, V>,
@@ -112,7 +114,7 @@ impl<V> Generations<V> {
         }
     }
 
-    /// Drops the old generation if the young one is full. The maps keep their memory: it is touched once for the whole run.
+    /// Drops the old generation if the young one is full. The maps keep their memory, so it is allocated only once for the run.
     fn make_room(&mut self, mut on_dropped: impl FnMut(&V)) {
         if self.young.len() < self.max {
             return;
@@ -131,7 +133,7 @@ impl<V> Generations<V> {
     }
 }
 
-/// An invocation whose call has not been read. The cell was replaced by its node.
+/// Invocations whose call has not been read yet. Their cell has been replaced by their node.
 type Waiting = Vec<Crossing>;
 
 /// Finds the caller of each invocation and sums by link.
@@ -141,26 +143,26 @@ pub struct LinkJoin {
     calls: Generations<Call>,
     waiting: Generations<Waiting>,
     pub flow: Flow,
-    /// By node of the caller and node of the invocation.
+    /// By the node of the caller and the node of the invocation.
     numbers: Map<(u32, u32), u32>,
     links: Vec<Option<(u32, u32)>>,
-    /// The link of everything beyond the maximum, once there is one.
+    /// The link for everything beyond the maximum, if there is one.
     other: Option<u32>,
     sums: Vec<Sums>,
-    /// Of the first links, in their order.
+    /// The series of the first links, in the order of the links.
     series: Vec<LinkSeries>,
     arrivals: Arrivals,
-    /// Invocations whose call is in no file, or too far away in it.
+    /// Number of invocations whose call is in no file, or too far away in it.
     pub unmatched: u64,
-    /// Invocations on links beyond the maximum.
+    /// Number of invocations on links beyond the maximum.
     pub beyond: u64,
 }
 
-/// What the intervals of a link follow from.
+/// The data from which the intervals of a link are computed.
 #[derive(Default)]
 pub struct LinkSeries {
     pub network: Accumulator,
-    /// By `ts_enqueue`.
+    /// By the time `ts_enqueue`.
     pub load: LoadBuckets,
 }
 
@@ -206,7 +208,7 @@ impl LinkJoin {
                 span: call.span,
             };
             self.flow.add_call(call.peer);
-            // An entry may be in both generations.
+            // A key can have entries in both generations.
             while let Some(waiting) = self.waiting.remove(key) {
                 found.extend(waiting.into_iter().map(|crossing| (call, crossing)));
             }
@@ -216,7 +218,7 @@ impl LinkJoin {
         self.add_found(found);
     }
 
-    /// `node_of`: the run's number of the node of a cell in the chunk.
+    /// `node_of` returns the number in the run for the node of a cell.
     pub fn add_invocations(&mut self, chunk: &[Crossing], node_of: impl Fn(u32) -> u32) {
         let mut found = Vec::new();
         for crossing in chunk {
@@ -236,7 +238,7 @@ impl LinkJoin {
         self.add_found(found);
     }
 
-    /// The links after the last chunk. `node`: the name of a number that `node_of` returned.
+    /// The links after the last chunk. `node` returns the name for a number that `node_of` returned.
     pub fn finish<'n>(&mut self, node: impl Fn(u32) -> &'n Key) -> Vec<Link> {
         let waiting = [&self.waiting.young, &self.waiting.old];
         let waiting = waiting.into_iter().flat_map(|generation| generation.values());
@@ -265,17 +267,17 @@ impl LinkJoin {
             .collect()
     }
 
-    /// Whether some links have no intervals.
+    /// Whether there are more links than the maximum with intervals.
     pub fn has_more_than_intervals(&self) -> bool {
         self.links.len() > LINK_INTERVALS_MAX
     }
 
-    /// Arrivals that were too late to be sorted.
+    /// Number of arrivals that came too late to be sorted.
     pub fn arrivals_left_out(&self) -> u64 {
         self.arrivals.left_out
     }
 
-    /// The name of a node that calls.
+    /// The name of a calling node.
     pub fn caller_name(&self, caller: u32) -> String {
         let name = self.caller_names.get(caller as usize);
         name.and_then(|name| decoded(name))
@@ -360,7 +362,7 @@ impl LinkSeries {
     }
 }
 
-/// Whether the gaps of a link get an interval.
+/// Whether the times between arrivals of a link get an interval.
 fn has_intervals(_grouping: usize, link: usize) -> bool {
     link < LINK_INTERVALS_MAX
 }

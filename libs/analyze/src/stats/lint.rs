@@ -1,6 +1,6 @@
-//! [`lint`]: checks a run against laws that every correctly recorded run keeps.
+//! [`lint`]: checks whether a run obeys laws that hold for every correctly recorded run.
 //!
-//! None of the laws is true merely by definition: each compares figures that were recorded independently of each other.
+//! Each law compares figures that were recorded independently of each other, so none holds just by definition.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,19 @@ use super::hosts::{Host, Hosts};
 use super::links::LinkJoin;
 use super::sampled::{Sampled, StationSamples};
 
-/// Level of the intervals: of a thousand good stations, one disagrees by chance.
+/// Confidence level of the intervals. Of a thousand correct stations, one fails by chance.
 const LEVEL: f64 = 0.999;
-/// If all of n samples are equal, the value differed from them for less than 7/n of the time, at confidence LEVEL:
-/// e^-7 < 1 - LEVEL.
+/// If n samples are all equal, the value was different for less than 7/n of the time, at the confidence LEVEL, because e^-7 < 1
+/// - LEVEL.
 const EQUAL_SAMPLES_REACH: f64 = 7.0;
-/// A part of callers or callees may be missing at the borders of a run.
+/// Maximum share of missing callers or callees. Some may be missing at the beginning and end of a run.
 const MISSING_SHARE_MAX: f64 = 0.01;
-/// Up to this number may be missing whatever their share: callers or callees in progress when the run began or ended.
+/// This many may be missing, whatever their share: requests in progress when the run began or ended.
 const MISSING_MAX: u64 = 5;
-/// The CPU times of rows, of the process and of the host are sampled by different clocks.
+/// Tolerance for CPU times, as a share: those of rows, process and host are sampled by different clocks.
 const CPU_EXCESS_MAX: f64 = 0.05;
-/// Largest step of a CPU time, seconds: a tick of the kernel. Each counter can be wrong by one tick at its first sample
-/// and by one at its last.
+/// Largest step of a CPU time, seconds: a tick of the kernel. Each counter can be wrong by one tick at its first sample and by
+/// one at its last.
 const CPU_STEP_S: f64 = 0.01;
 /// Timestamps of different libraries can differ by this much on one machine, so such a difference
 /// does not show that clocks differ.
@@ -38,7 +38,7 @@ const NS_PER_MS: f64 = 1e6;
 /// A law of the lint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Law {
-    /// The number of requests in the system, as the samples of metrics have it, is arrival rate times response time.
+    /// The sampled number of requests in the system equals arrival rate times response time.
     Little,
     /// The CPU time of a process is at least that of its requests.
     Cpu,
@@ -46,9 +46,9 @@ pub enum Law {
     HostCpu,
     /// For each invocation that reports a caller, the run has the caller's row.
     Callers,
-    /// For each call that an instance of the run answered, the run has the row of the invocation.
+    /// For each call that an instance in the run answered, the run has the row of the invocation.
     Callees,
-    /// An invocation is within its call.
+    /// An invocation lies within its call.
     Clock,
 }
 
@@ -69,7 +69,7 @@ impl Law {
 pub enum Verdict {
     Agrees,
     Disagrees,
-    /// The data does not suffice.
+    /// There is not enough data.
     Undecided,
 }
 
@@ -87,14 +87,14 @@ impl Verdict {
     }
 }
 
-/// A law applied to one station, node, peer or link.
+/// The result of a law for one station, node, peer or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     pub law: Law,
-    /// The station, node, peer or link.
+    /// Name of the station, node, peer or link.
     pub of: String,
     pub verdict: Verdict,
-    /// Both figures.
+    /// The compared figures, as text.
     pub figures: String,
 }
 
@@ -153,7 +153,7 @@ fn stations(cells: &Cells) -> BTreeMap<(String, String), Rows> {
 fn little(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Check {
     let by_rows = rows.response_ns as f64 / (time_ns as f64).max(1.0);
     let (mut lows, mut highs, mut means) = (Vec::new(), Vec::new(), Vec::new());
-    // The instances of a station are not independent. So the interval of their sum goes from the sum of the lower ends to the
+    // The instances of a station are not independent. So the interval of the sum reaches from the sum of the lower ends to the
     // sum of the upper ends.
     for series in samples.in_flight() {
         match series.values.mean_interval(LEVEL, RunLength::Unknown) {
@@ -199,7 +199,7 @@ fn cpu(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Optio
     let bound_s = cpu_s * (1.0 + CPU_EXCESS_MAX);
     let verdict = match by_rows_s {
         cpu if cpu <= bound_s => Verdict::Agrees,
-        // The rest could have been used before the first sample or after the last one.
+        // The excess could have been used before the first sample or after the last one.
         cpu if cpu <= bound_s + not_sampled_s => Verdict::Undecided,
         _ => Verdict::Disagrees,
     };
@@ -215,7 +215,7 @@ fn cpu(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Optio
     })
 }
 
-/// Processes of the run on a node use at most what the whole host uses.
+/// Checks that the processes of the run on a node use at most as much CPU time as the whole host.
 fn host_cpu(node: &str, host: &Host) -> Check {
     let processes = host.processes;
     let sampled_ns = processes.end.abs_diff(processes.begin);
@@ -244,7 +244,7 @@ fn host_cpu(node: &str, host: &Host) -> Check {
     let not_sampled_s = seconds(sampled_ns.saturating_sub(host.covered_ns)) * cpus as f64;
     let verdict = match processes.seconds {
         cpu if cpu <= bound_s => Verdict::Agrees,
-        // The rest could have been used while the host was not sampled.
+        // The excess could have been used while the host was not sampled.
         cpu if cpu <= bound_s + not_sampled_s => Verdict::Undecided,
         _ => Verdict::Disagrees,
     };
@@ -273,7 +273,7 @@ fn callers(cells: &Cells, links: &LinkJoin) -> Vec<Check> {
     with_calls.map(check).collect()
 }
 
-/// `None` if no call to the peer has an invocation: the peer is then outside of the run, and there is nothing to check.
+/// `None` if no call to the peer has an invocation. The peer is then outside of the run, so there is nothing to check.
 fn callees(peer: String, flow: PeerFlow) -> Option<Check> {
     (flow.found > 0).then(|| Check {
         law: Law::Callees,

@@ -1,4 +1,4 @@
-//! [`Load`]: the figures of a group besides its times, with [`intervals`] from sums by time.
+//! [`Load`]: the figures of a group other than its times, with confidence [`intervals`] computed from sums in time intervals.
 
 use crate::intervals::{Batch, Interval, Linear, NoInterval, Part, RunLength, Sample, TimeBuckets};
 
@@ -7,7 +7,7 @@ use super::figures::{Bytes, LEVEL, Sums, Time};
 use super::row::InvocationRow;
 use super::window::Bounds;
 
-/// A rate, a share or a mean whose interval follows from sums by time.
+/// A rate, a share or a mean whose interval is computed from sums in time intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
     Rate,
@@ -32,7 +32,7 @@ impl Load {
         Self::BytesOut,
     ];
 
-    /// The name of its figure.
+    /// The name of the figure.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rate => "rate_per_s",
@@ -54,9 +54,9 @@ const CALLS: usize = 0;
 const ERRORS: usize = 1;
 const RESPONSE: usize = 2;
 const SERVICE: usize = 3;
-/// Waits in service times, in which a released slot is free.
+/// Column: waits within service times. A released slot is free during these.
 const WAITS: usize = 4;
-/// CPU and service times of invocations with both.
+/// Column: CPU and service times of invocations that have both.
 const CPU: usize = 5;
 const SERVICE_OF_CPU: usize = 6;
 const BYTES_IN_COUNT: usize = 7;
@@ -67,11 +67,11 @@ const COLUMNS: usize = 11;
 
 const NS_PER_S: f64 = 1e9;
 
-/// Sums of a group by `ts_start`: at most 3 KiB.
+/// Sums of a group in time intervals, by `ts_start`. They take at most 3 KiB.
 pub type LoadBuckets = TimeBuckets<COLUMNS>;
 
-/// Adds an invocation. Times count from `origin`, nanoseconds since the Unix epoch, so that a run whose times are shifted is
-/// divided at the same places.
+/// Adds an invocation. Times count from `origin` (nanoseconds since the Unix epoch). So a run whose times are shifted is
+/// divided at the same points.
 #[inline]
 pub fn add(buckets: &mut LoadBuckets, row: &InvocationRow<'_>, origin: i64) {
     let sums = buckets.at(row.ts_start.saturating_sub(origin));
@@ -105,12 +105,12 @@ pub struct Source<'s> {
     pub gaps: &'s Gaps,
     pub buckets: &'s LoadBuckets,
     pub bounds: Bounds,
-    /// That of the buckets.
+    /// The origin of the buckets.
     pub origin: i64,
     /// Length of the run for the group's queues.
     pub length: RunLength,
     pub busy_ns: u128,
-    /// Slots times time within bounds; `None` if unknown.
+    /// Total lifetime of slots within a period; `None` if unknown.
     pub slots: &'s dyn Fn(Bounds) -> Option<u128>,
 }
 
@@ -134,8 +134,8 @@ impl Source<'_> {
         })
     }
 
-    /// Independent gaps between arrivals give the smallest error. The effective sample size is the number of arrivals of a Poisson
-    /// process that would show the rate as well.
+    /// The error is at least that of independent times between arrivals. The effective sample size is the number of arrivals of
+    /// a Poisson process whose rate would be as certain.
     fn rate(&self, batches: &[Batch<COLUMNS>]) -> Result<Interval, NoInterval> {
         let per_time = |batch: &Batch<COLUMNS>| [batch.sums[CALLS], batch.length() / NS_PER_S];
         let calls = self.sums.calls;
@@ -176,11 +176,11 @@ impl Source<'_> {
         positive(batches, values, self.length, per_time, |_| 0.0)
     }
 
-    /// The busy time follows from services, which do not depend on waits: the memory of the queue does not count.
+    /// Services do not depend on waits. So the busy time does not depend on the memory of the queue.
     fn utilisation(&self, batches: &[Batch<COLUMNS>]) -> Found {
         let service = self.sums.of(Time::Service);
         let free = service.sum_ns.saturating_sub(self.busy_ns) as f64;
-        // Some modules of a node may give up their slots, so this part of all waits is free time of slots.
+        // Some modules of a node may release their slots. For these, this share of the waits is time in which slots are free.
         let share = match self.sums.waits_ns {
             0 => 0.0,
             waits => free / waits as f64,
@@ -207,7 +207,8 @@ impl Source<'_> {
     }
 }
 
-/// Minimum number of errors, and of successes: with 5, a share of 0.5% in 800 calls was covered in 85 of 100 runs only.
+/// Minimum number of errors, and of successes. With a minimum of 5, the interval for a share of 0.5% in 800 calls contained the
+/// true value in only 85 of 100 runs.
 const ERRORS_MIN: u64 = 10;
 
 /// A mean of values whose sum of squares is known.
@@ -224,8 +225,8 @@ fn bytes(batches: &[Batch<COLUMNS>], all: &Bytes, [sum, count]: [usize; 2]) -> F
     Some(found.interval(LEVEL, RunLength::Unknown, sample))
 }
 
-/// A positive figure. Its effective sample size is the number of independent values with a coefficient of variation of 1 that would
-/// show it as well.
+/// An interval for a positive figure. The effective sample size is the number of independent values, with a coefficient of
+/// variation of 1, that would give the same certainty.
 fn positive(
     batches: &[Batch<COLUMNS>],
     values: u64,

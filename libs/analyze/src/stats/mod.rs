@@ -1,13 +1,14 @@
 //! [`stats`]: figures of a recorded run by module, endpoint, node and link, in one pass over its rows.
 //!
 //! - [`opened`]: the files of a run; [`row`]: the fields of a line.
-//! - [`scan`]: lines of all files on all cores, in an order that no thread changes.
-//! - [`cells`], [`figures`]: sums by endpoint and node; [`links`]: by the nodes of caller and callee.
-//! - [`arrivals`]: gaps between arrivals; [`samples`], [`slots`] of [`instances`]: what the rows do not have.
-//! - [`series`], [`load`], [`stations`]: confidence intervals of times and of other figures; the length of the run in relaxation times.
+//! - [`scan`]: reads the lines of all files on all cores; the order of the results does not depend on the threads.
+//! - [`cells`], [`figures`]: sums by endpoint and node; [`links`]: sums by the nodes of caller and callee.
+//! - [`arrivals`]: times between arrivals. [`samples`], [`slots`] (with [`instances`]): figures that the rows do not contain.
+//! - [`series`], [`load`], [`stations`]: confidence intervals of times and of other figures; the length of the run in
+//!   relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
 //! - [`lint`]: operational laws, with [`sampled`], [`hosts`] and [`flow`].
-//! - [`notes`]: what the figures lack. [`window`]: a part of the run; [`ordered`]: threads.
+//! - [`notes`]: sentences about missing data. [`window`]: a period of the run; [`ordered`]: threads with ordered results.
 
 pub mod arrivals;
 pub mod cells;
@@ -51,19 +52,19 @@ use slots::Slots;
 use stations::Stations;
 use window::{Bounds, Window, first_start};
 
-/// What to compute.
+/// The figures to compute.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub by: Vec<By>,
     pub window: Window,
-    /// Whether to check the operational laws, on the whole run.
+    /// Whether to check the operational laws. This needs the whole run.
     pub lint: bool,
-    /// Number of threads. It does not change the result.
+    /// Number of threads. The result does not depend on it.
     pub threads: usize,
 }
 
 impl Options {
-    /// Whether figures of modules, endpoints or nodes are wanted.
+    /// Whether figures of modules, endpoints or nodes are requested.
     fn has_stations(&self) -> bool {
         self.by.iter().any(|by| *by != By::Link)
     }
@@ -74,7 +75,7 @@ impl Options {
     }
 }
 
-/// Bytes read so far, of all.
+/// Number of bytes read so far, and in total.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     pub done: u64,
@@ -87,24 +88,24 @@ pub struct Stats {
     pub run_id: String,
     /// Folder names of the parts.
     pub parts: Vec<String>,
-    /// Whether more rows may follow.
+    /// Whether the run has not ended, so that further rows may follow.
     pub is_open: bool,
-    /// Invocations of the run.
+    /// Number of invocations in the run.
     pub rows: u64,
     /// First `ts_start` of the run, nanoseconds since the Unix epoch; `None` without rows.
     pub first_ns: Option<i64>,
     /// Last `ts_end` of the run.
     pub last_ns: Option<i64>,
-    /// Invocations of the run that are more than a minute outside of the time in `run_meta.json`: their clock is wrong.
+    /// Number of invocations that are more than a minute outside of the period in `run_meta.json`. Their clock is wrong.
     pub outside: u64,
-    /// Length of the window within the run, nanoseconds.
+    /// Length of the window, as far as it is within the run, nanoseconds.
     pub time_ns: u64,
     pub damages: Damages,
-    /// What the figures lack.
+    /// Sentences about missing data.
     pub notes: Vec<String>,
     /// By grouping, as requested.
     pub groups: Vec<Group>,
-    /// The laws, if they were requested.
+    /// Results of the laws, if they were requested.
     pub checks: Vec<Check>,
 }
 

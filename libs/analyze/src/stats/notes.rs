@@ -1,4 +1,4 @@
-//! [`notes`]: what the figures of a run lack, as sentences.
+//! [`notes`]: sentences about data that is missing in the figures of a run.
 
 use crate::counted::counted;
 
@@ -9,7 +9,7 @@ use super::samples::InFlight;
 use super::scan::Scan;
 use super::series::GROUPS_MAX;
 
-/// Everything that a bound, a missing row or a wrong clock kept out of a figure.
+/// One sentence for each kind of data that is missing because of a bound, a missing row or a wrong clock.
 pub fn notes(by: &[By], scan: &Scan, in_flight: &InFlight, sampled: &Sampled) -> Vec<String> {
     let mut notes: Vec<String> = without_intervals(by, scan).collect();
     notes.extend(losses(scan, in_flight, sampled));
@@ -32,7 +32,7 @@ fn without_intervals(by: &[By], scan: &Scan) -> impl Iterator<Item = String> {
     exceeded.map(|(_, max, what)| format!("only the first {max} {what} in the files have intervals"))
 }
 
-/// A number of rows or samples, what it is of one and of more, and the rest of the sentence.
+/// A number of rows or samples, the texts for one and for several of them, and the rest of the sentence.
 type Loss = (u64, [&'static str; 2], &'static str);
 
 fn losses(scan: &Scan, in_flight: &InFlight, sampled: &Sampled) -> impl Iterator<Item = String> {

@@ -1,5 +1,5 @@
-//! [`Opened`]: the files of a run's invocations and calls with their current sizes. Several passes over a growing run then see
-//! the same lines.
+//! [`Opened`]: the files of invocations and calls of a run, with their sizes at the time of opening. If the run is in progress,
+//! several passes over it still read the same lines.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use rundir::{ReadError, RunFolder};
 use super::scan::{Input, Kind};
 use super::window::Bounds;
 
-/// Clocks of nodes may differ by this, nanoseconds. Rows further outside of the run have a wrong clock.
+/// Maximum difference between the clocks of nodes, nanoseconds. Rows that are further outside of the run have a wrong clock.
 const CLOCKS_NS: i64 = 60_000_000_000;
 
 /// A run whose files are open.
@@ -19,15 +19,16 @@ pub struct Opened {
     pub run: Run,
     pub parts: Vec<Part>,
     pub inputs: Vec<Input>,
-    /// Whether more rows may follow.
+    /// Whether the run has not ended, so that further rows may follow.
     pub is_open: bool,
-    /// From a minute before the start of the run to a minute after its end, by `run_meta.json`. Everything if one of them is unknown.
+    /// The period from a minute before the start of the run to a minute after its end, as `run_meta.json` states them.
+    /// Unlimited if either is unknown.
     pub clocks: Bounds,
-    /// The parts and files that are missing.
+    /// One sentence for each missing part or file.
     pub notes: Vec<String>,
 }
 
-/// A run without figures.
+/// The reason why a run has no figures.
 #[derive(Debug, thiserror::Error)]
 pub enum StatsError {
     #[error(transparent)]
@@ -37,7 +38,7 @@ pub enum StatsError {
 }
 
 impl Opened {
-    /// Opens the files of the parts from `first` on.
+    /// Opens the files of all parts, starting with `first`.
     ///
     /// # Errors
     /// If a file cannot be opened, or there are no invocations.

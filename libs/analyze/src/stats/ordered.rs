@@ -1,27 +1,28 @@
-//! [`in_order`]: work on all cores whose results are taken in order, so that the outcome does not depend on the threads.
+//! [`in_order`]: distributes work over all cores and processes the results in order, so that the outcome does not depend on the
+//! threads.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Results for each thread that may wait for an earlier one.
+/// Maximum number of results per thread that wait for an earlier result.
 const AHEAD_MAX: usize = 2;
 
 struct State<T, E, F> {
-    /// Number of pieces that threads have taken.
+    /// Number of pieces of work that threads have taken.
     taken: usize,
-    /// Number of results that were absorbed.
+    /// Number of results that were processed.
     absorbed: usize,
     waiting: BTreeMap<usize, T>,
     absorb: F,
     error: Option<E>,
 }
 
-/// Calls `work` for each number below `count` on `threads` threads, and `absorb` with the results in order. Each thread has a
-/// buffer of its own.
+/// Calls `work` for each number below `count`, on `threads` threads. Calls `absorb` with the results, in the order of the
+/// numbers. Each thread has its own buffer.
 ///
 /// # Errors
-/// An error of `work`, which ends all threads.
+/// The first error of `work`. It ends all threads.
 pub fn in_order<T: Send, E: Send>(
     count: usize,
     threads: usize,
@@ -59,7 +60,7 @@ pub fn in_order<T: Send, E: Send>(
     state.error.map_or(Ok(()), Err)
 }
 
-/// The next number, once not too many results wait for an earlier one; `None` at the end.
+/// The next number. Waits while too many results wait for an earlier one. `None` at the end.
 fn take<T, E, F>(
     state: &Mutex<State<T, E, F>>,
     advanced: &Condvar,

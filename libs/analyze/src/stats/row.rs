@@ -1,4 +1,4 @@
-//! [`InvocationRow`] and [`CallRow`]: the fields of a line that statistics need, read without decoding the rest.
+//! [`InvocationRow`] and [`CallRow`]: the fields of a line that statistics need. Other fields are not decoded.
 
 use cctf_proto::cctf::{Call, Invocation, Milliseconds, Row, field_index, is_error};
 use memchr::memmem;
@@ -6,7 +6,7 @@ use rundir::fields::{Fields, Name, NotAnObject, Order, names_of};
 
 use super::figures::Time;
 
-/// Why a line is damaged.
+/// The reason why a line is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
     #[error(transparent)]
@@ -21,12 +21,12 @@ pub enum RowError {
     Incomplete,
 }
 
-/// An invocation. Texts are as written, with their quotes, and empty if unknown.
+/// The fields of an invocation. Texts are JSON texts with their quotes, and empty if unknown.
 #[derive(Debug, Default)]
 pub struct InvocationRow<'a> {
     pub trace_id: &'a [u8],
     pub span_id: &'a [u8],
-    /// The invocation above.
+    /// The parent invocation.
     pub parent_id: &'a [u8],
     pub caller_span_id: &'a [u8],
     pub app: &'a [u8],
@@ -35,24 +35,24 @@ pub struct InvocationRow<'a> {
     pub method: &'a [u8],
     pub path: &'a [u8],
     pub route: &'a [u8],
-    /// Nanoseconds since the Unix epoch, as all timestamps.
+    /// Nanoseconds since the Unix epoch, like all timestamps.
     pub ts_enqueue: i64,
     pub ts_start: i64,
     pub ts_end: i64,
-    /// Nanoseconds, in the order of [`Time::ALL`].
+    /// In nanoseconds and in the order of [`Time::ALL`].
     pub times: [Option<u64>; Time::ALL.len()],
-    /// Parts of the service time in which a released slot was free, nanoseconds.
+    /// The parts of the service time during which a released slot is free, nanoseconds.
     pub waits: u64,
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,
     pub is_error: bool,
-    /// Whether it answers a request, and reports the span that sent it.
+    /// Whether the invocation answers a request and names the span that sent it.
     pub is_called: bool,
-    /// Whether its caller is missing.
+    /// Whether the recording lacks its caller.
     pub is_orphan: bool,
 }
 
-/// The call behind an invocation.
+/// The fields of a call.
 #[derive(Debug, Default)]
 pub struct CallRow<'a> {
     pub trace_id: &'a [u8],
@@ -67,7 +67,7 @@ pub struct CallRow<'a> {
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,
     pub is_error: bool,
-    /// Whether it is a request that was answered without an error.
+    /// Whether the call is a request that was answered without an error.
     pub is_answered: bool,
 }
 
@@ -113,7 +113,7 @@ indices! { INVOCATION:
 }
 
 impl<'a> InvocationRow<'a> {
-    /// The route of its endpoint: the path where no route is known.
+    /// The route of the endpoint, or its path if no route is known.
     #[inline]
     pub fn endpoint_route(&self) -> &'a [u8] {
         if self.route.is_empty() {
@@ -246,7 +246,7 @@ impl<'a> CallRow<'a> {
     }
 }
 
-/// A string as written; empty for null.
+/// A string as JSON text; empty for null.
 #[inline]
 pub fn text<'a>(value: &'a [u8], name: &'static str) -> Result<&'a [u8], RowError> {
     match value {
@@ -256,7 +256,8 @@ pub fn text<'a>(value: &'a [u8], name: &'static str) -> Result<&'a [u8], RowErro
     }
 }
 
-/// The same for a field on which no figure of `cctf stats` depends: anything but a string is unknown, and the line stays valid.
+/// Like [`text`], for fields that do not affect the figures of `cctf stats`. Anything but a string counts as unknown, and the
+/// line stays valid.
 #[inline]
 fn text_or_none(value: &[u8]) -> &[u8] {
     if value.first() == Some(&b'"') { value } else { &[] }
@@ -269,7 +270,7 @@ pub fn stamp(value: &[u8], name: &'static str) -> Result<i64, RowError> {
     Ok(parsed.as_ns())
 }
 
-/// Nanoseconds; `None` for null. A negative duration is null in the files.
+/// A duration in nanoseconds; `None` for null. The files contain null instead of a negative duration.
 #[inline]
 fn duration(value: &[u8], name: &'static str) -> Result<Option<u64>, RowError> {
     if value == b"null" {

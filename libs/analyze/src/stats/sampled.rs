@@ -1,4 +1,4 @@
-//! [`Sampled`]: what instances sampled about themselves, by module and node, for the lint.
+//! [`Sampled`]: samples that instances took of themselves, by module and node, for the lint.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::any_order::sum_in_any_order;
 use crate::intervals::Accumulator;
 use crate::system_stats::PROCESS_CPU;
 
-/// Maximum number of series, and so of stations. An instance has one of requests, of 50 KiB, and two of CPU time.
+/// Maximum number of series, and so also of stations. An instance has one series of requests, of 50 KiB, and two of CPU time.
 const SERIES_MAX: usize = 1024;
 
 /// Samples of one instance's requests.
@@ -18,7 +18,7 @@ pub struct InFlightSeries {
     pub sum: f64,
 }
 
-/// First and last value of a counter.
+/// The first and last value of a counter.
 #[derive(Debug, Clone, Copy)]
 struct Counter {
     first: (i64, f64),
@@ -38,7 +38,7 @@ impl StationSamples {
         self.in_flight.values()
     }
 
-    /// CPU time between the first and the last samples, seconds, and the time between them, nanoseconds.
+    /// CPU time between the first and the last sample, in seconds, and the time between them, in nanoseconds.
     pub fn process_cpu(&self) -> Option<(f64, u64)> {
         let increments = self.cpu.values().map(|counter| counter.last.1 - counter.first.1);
         let times = self
@@ -65,11 +65,11 @@ impl StationSamples {
 /// CPU time of all processes of a node.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeCpu {
-    /// Sum of the increases between the first and the last samples of each.
+    /// Sum over all counters of the increase from the first to the last sample.
     pub seconds: f64,
     /// Number of counters, one for each process and mode.
     pub series: u64,
-    /// First sample of all, and last one, nanoseconds.
+    /// Time of the first sample of any counter, and of the last one, nanoseconds.
     pub begin: i64,
     pub end: i64,
 }
@@ -79,7 +79,7 @@ pub struct NodeCpu {
 pub struct Sampled {
     stations: BTreeMap<(String, String), StationSamples>,
     series: usize,
-    /// Samples of series beyond the maximum.
+    /// Number of samples of series beyond the maximum.
     pub beyond: u64,
 }
 
@@ -89,7 +89,7 @@ impl Sampled {
         let mut nodes: BTreeMap<String, NodeCpu> = BTreeMap::new();
         let mut seconds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for ((_, node), samples) in &self.stations {
-            // One sample shows no increase.
+            // A single sample shows no increase.
             let counters = samples
                 .cpu
                 .values()

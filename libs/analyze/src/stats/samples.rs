@@ -1,4 +1,4 @@
-//! [`InFlight`]: requests in the system as the instances sampled them, from `system_stats.jsonl`.
+//! [`InFlight`]: the number of requests in the system, as instances sampled it in `system_stats.jsonl`.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,8 @@ impl Samples {
         self.last = self.last.max(ts);
     }
 
-    /// Integral over time, in nanoseconds: each sample stands for the mean interval between two. `None` below two samples.
+    /// Integral over time, in nanoseconds. Each sample stands for the mean time between two samples. `None` if there are fewer
+    /// than two samples.
     fn integral(&self) -> Option<f64> {
         let intervals = self.count.checked_sub(1).filter(|intervals| *intervals > 0)?;
         Some(self.sum * self.last.abs_diff(self.first) as f64 / intervals as f64)
@@ -61,12 +62,12 @@ impl InFlight {
         samples.add(stat.ts_ms.as_ns(), stat.value);
     }
 
-    /// Time average over `time_ns` of all instances of a module.
+    /// Time average over `time_ns`, summed over all instances of a module.
     pub fn of_module(&self, module_id: &str, time_ns: u64) -> Option<f64> {
         self.mean(time_ns, |(module, _, _)| module.as_deref() == Some(module_id))
     }
 
-    /// Time average over `time_ns` of all instances on a node.
+    /// Time average over `time_ns`, summed over all instances on a node.
     pub fn of_node(&self, node: &str, time_ns: u64) -> Option<f64> {
         self.mean(time_ns, |(_, of, _)| of == node)
     }

@@ -1,4 +1,4 @@
-//! [`Scan`]: reads invocations and calls chunk by chunk on all cores, and adds the results in order.
+//! [`Scan`]: reads invocations and calls in chunks on all cores, and adds up the results in order.
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +13,14 @@ use super::row::{CallRow, InvocationRow, RowError};
 use super::series::{Series, TimesNs, UNKNOWN};
 use super::window::Bounds;
 
-/// Damaged lines that are named; all are counted.
+/// Maximum number of damaged lines that are listed. All are counted.
 const DAMAGES_SHOWN_MAX: usize = 20;
 
 /// A damaged line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     pub path: PathBuf,
-    /// From 1.
+    /// Line number, from 1.
     pub line: u64,
     pub error: RowError,
 }
@@ -33,7 +33,7 @@ pub struct Damages {
 }
 
 impl Damages {
-    /// Adds a line that is not a row of its file.
+    /// Adds a line that is not a valid row of its file.
     pub fn add_row(&mut self, path: &Path, line: u64) {
         self.add(Damage {
             path: path.to_owned(),
@@ -54,7 +54,7 @@ impl Damages {
 pub struct Input {
     pub file: ChunkedFile,
     pub kind: Kind,
-    /// Whether its part is still written, so that its last line may be incomplete.
+    /// Whether the part is still being written, so that the last line may be incomplete.
     pub is_open: bool,
 }
 
@@ -64,23 +64,23 @@ pub enum Kind {
     Calls,
 }
 
-/// What decides how a row counts.
+/// The periods that decide how a row counts.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Rows that start outside of it do not count.
+    /// Rows that start outside of this period are ignored.
     pub window: Bounds,
-    /// Rows that are not within have a wrong clock.
+    /// Rows outside of this period have a wrong clock.
     pub clocks: Bounds,
 }
 
 impl Limits {
-    /// The time from which sums by time count: a fixed time before the recorded start of the run, or the Unix epoch.
+    /// The origin of time intervals: a fixed time before the recorded start of the run, or else the Unix epoch.
     fn origin(&self) -> i64 {
         origin_of(self.clocks)
     }
 }
 
-/// The origin of sums by time.
+/// The origin of time intervals.
 pub fn origin_of(clocks: Bounds) -> i64 {
     match clocks == Bounds::EVERYTHING {
         true => 0,
@@ -88,32 +88,32 @@ pub fn origin_of(clocks: Bounds) -> i64 {
     }
 }
 
-/// Everything that the rows add up to.
+/// The sums over all rows.
 #[derive(Default)]
 pub struct Scan {
     pub cells: Cells,
     pub arrivals: Option<Arrivals>,
     pub series: Series,
-    /// `None` if links are not wanted.
+    /// `None` if links were not requested.
     pub links: Option<LinkJoin>,
-    /// Invocations that are not damaged.
+    /// Number of invocations that are not damaged.
     pub rows: u64,
-    /// Invocations of the run whose clock is wrong.
+    /// Number of invocations whose clock is wrong.
     pub outside: u64,
     /// First `ts_start` and last `ts_end` of all invocations.
     pub first_start: Option<i64>,
     pub last_end: Option<i64>,
     pub damages: Damages,
-    /// Lines before the current chunk, by file.
+    /// For each file: number of lines before the current chunk.
     lines: Vec<u64>,
 }
 
-/// Content of a chunk.
+/// The sums over one chunk.
 struct Chunk {
     input: usize,
     lines: u64,
     damaged: u64,
-    /// Number of the line in the chunk.
+    /// Number of the line within the chunk.
     shown: Vec<(u64, RowError)>,
     rows: Rows,
 }
@@ -123,7 +123,7 @@ enum Rows {
     Calls(ChunkCalls),
 }
 
-/// An arrival with its times and the number of its cell in the chunk.
+/// An arrival, with its times and the number of its cell in the chunk.
 struct Arrival {
     ts_enqueue: i64,
     cell: u32,
@@ -142,7 +142,7 @@ struct Invocations {
 }
 
 impl Scan {
-    /// `groupings`: those whose groups get intervals.
+    /// `groupings` are those whose groups get intervals.
     pub fn new(groupings: Vec<usize>, with_links: bool) -> Self {
         Self {
             arrivals: Some(Arrivals::new(3)),
@@ -310,7 +310,8 @@ impl Invocations {
     }
 }
 
-/// All chunks of all files, such that the files advance side by side: by the part of the kind's bytes that was read.
+/// All chunks of all files. The files of a kind are read in parallel: the next chunk is from the file of which the smallest
+/// share has been read.
 fn side_by_side(inputs: &[Input]) -> Vec<(usize, u64)> {
     let total = |kind: Kind| {
         let of_kind = inputs.iter().filter(|input| input.kind == kind);

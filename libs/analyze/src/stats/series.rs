@@ -1,4 +1,4 @@
-//! [`Series`]: the times of each group in their order, for confidence intervals.
+//! [`Series`]: collects the times of each group in order, for confidence intervals.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,13 +9,13 @@ use super::cells::CellGroups;
 use super::figures::{LEVEL, QUANTILES, Time};
 use super::load::LoadBuckets;
 
-/// Maximum number of groups of a grouping that have intervals: the first in the files, and of those that appear within one block
-/// of a file, those with most calls. With five times of 50 KiB each, a grouping takes 16 MiB.
+/// Maximum number of groups with intervals in each grouping: those that appear first in the files. If several appear first in
+/// the same block of a file, those with the most calls are chosen. With five times of 50 KiB each, a grouping takes 16 MiB.
 pub const GROUPS_MAX: usize = 64;
-/// Stands for an unknown time, which no row can have: 64 bits of nanoseconds are 584 years.
+/// Stands for an unknown time. No row can have this value, because it means 584 years.
 pub const UNKNOWN: u64 = u64::MAX;
 
-/// Times of an invocation in the order of [`Time::ALL`], nanoseconds or [`UNKNOWN`].
+/// The times of an invocation in nanoseconds, in the order of [`Time::ALL`]; [`UNKNOWN`] if a time is unknown.
 pub type TimesNs = [u64; Time::ALL.len()];
 
 /// The intervals of one time of a group, nanoseconds.
@@ -29,7 +29,7 @@ pub struct TimeIntervals {
 /// The intervals of all times, in the order of [`Time::ALL`].
 pub type Intervals = [TimeIntervals; Time::ALL.len()];
 
-/// Accumulators of one group, and its sums by time.
+/// The accumulators of one group, and its sums in time intervals.
 #[derive(Default)]
 struct GroupSeries {
     times: [Accumulator; Time::ALL.len()],
@@ -39,11 +39,11 @@ struct GroupSeries {
 /// Accumulators of the groups of all groupings.
 #[derive(Default)]
 pub struct Series {
-    /// Groupings that are wanted.
+    /// The groupings that were requested.
     wanted: Vec<usize>,
-    /// By grouping, of the groups with intervals.
+    /// For each grouping: the groups with intervals.
     groups: [Vec<GroupSeries>; 3],
-    /// By grouping and group, its index in `groups`.
+    /// For each grouping and group: the index in `groups`.
     places: [Vec<Option<u32>>; 3],
 }
 
@@ -56,7 +56,8 @@ impl Series {
         }
     }
 
-    /// Chooses the groups with intervals among those that appear first in a chunk: `cells` has its cells with their calls.
+    /// Chooses groups with intervals among those that appear in a chunk for the first time. `cells` has the cells of the chunk
+    /// with their numbers of calls.
     pub fn admit(&mut self, cells: impl Iterator<Item = (CellGroups, u64)> + Clone) {
         for &grouping in &self.wanted {
             let (places, series) = (&mut self.places[grouping], &mut self.groups[grouping]);
@@ -85,7 +86,7 @@ impl Series {
         self.places[grouping].get(group).is_some_and(Option::is_some)
     }
 
-    /// Adds the sums by time of a cell, whose groups were admitted.
+    /// Adds the sums in time intervals of a cell to the groups that were admitted.
     pub fn add_load(&mut self, groups: CellGroups, load: &LoadBuckets) {
         for &grouping in &self.wanted {
             if let Some(place) = self.places[grouping][groups[grouping] as usize] {
@@ -94,13 +95,13 @@ impl Series {
         }
     }
 
-    /// Sums by time; `None` for a group beyond the maximum.
+    /// The sums in time intervals; `None` for a group beyond the maximum.
     pub fn load(&self, grouping: usize, group: usize) -> Option<&LoadBuckets> {
         let place = (*self.places[grouping].get(group)?)?;
         Some(&self.groups[grouping][place as usize].load)
     }
 
-    /// Adds an invocation of groups that were admitted. Invocations come nearly in the order of their arrival.
+    /// Adds an invocation to its groups that were admitted. Invocations come nearly in the order of their arrival.
     #[inline]
     pub fn push(&mut self, groups: CellGroups, times: &TimesNs) {
         for &grouping in &self.wanted {
@@ -127,14 +128,14 @@ fn push(series: &mut [Accumulator; Time::ALL.len()], times: &TimesNs) {
     }
 }
 
-/// The intervals of a link, which has network times only.
+/// The intervals of a link, which has only network times.
 pub fn of_network(network: &Accumulator) -> Box<Intervals> {
     let none = Accumulator::new();
     let of = |time| if time == Time::Network { network } else { &none };
     Box::new(Time::ALL.map(|time| all(of(time), RunLength::Unknown)))
 }
 
-/// The length of the run counts for times that contain waits; others depend on themselves alone.
+/// The intervals of one time. Only times that contain waits depend on the length of the run in relaxation times.
 fn of_time(series: &[Accumulator; Time::ALL.len()], time: Time, length: RunLength) -> TimeIntervals {
     let length = match time {
         Time::Queue | Time::Response => length,

@@ -7,10 +7,10 @@ use super::cells::Key;
 use super::instances::{Instance, Life};
 use super::window::Bounds;
 
-/// Slots times the time in which their instances lived, nanoseconds. `None` if the slots of an instance are unknown.
+/// Total lifetime of slots, nanoseconds. `None` if the number of slots of an instance is unknown.
 type SlotTime = Option<u128>;
 
-/// Slots and life of each instance. `None` if the slots of one are unknown.
+/// Slots and life of each instance. `None` if the number of slots of any instance is unknown.
 type Lives = Option<Vec<(u64, Life)>>;
 
 /// Application, module and node.
@@ -21,9 +21,10 @@ type Station = (Option<String>, String, String);
 pub struct Slots {
     by_module: BTreeMap<(Option<String>, String), Lives>,
     by_node: BTreeMap<String, Lives>,
-    /// By module and node, with the slots of its smallest instance. None if the slots of an instance are unknown.
+    /// By module and node: total lifetime of slots, and slots of the smallest instance. `None` if the number of slots of an
+    /// instance is unknown.
     by_station: BTreeMap<Station, Option<(u128, u32)>>,
-    /// Modules whose requests give up their slot during downstream calls.
+    /// Modules whose requests release their slot during downstream calls.
     released: BTreeSet<(Option<String>, String)>,
 }
 
@@ -57,7 +58,7 @@ impl Slots {
             .map(|((sum, least), (time, slots))| (sum.saturating_add(time), least.min(slots)));
     }
 
-    /// Slots times time within the bounds of a module or an endpoint's module.
+    /// Total lifetime of the slots of a module within the bounds. For an endpoint, this is the value of its module.
     pub fn of_module(&self, key: &Key, bounds: Bounds) -> SlotTime {
         let module = (key.app_id.clone(), key.module_id.clone()?);
         time_within(self.by_module.get(&module)?, bounds)
@@ -67,7 +68,7 @@ impl Slots {
         time_within(self.by_node.get(key.node.as_deref()?)?, bounds)
     }
 
-    /// Slots times time of a module on a node, and the slots of its smallest instance there.
+    /// Total lifetime of the slots of a module on a node, and the slots of the smallest instance there.
     pub fn of_station(&self, module: &Key, node: &Key) -> Option<(u128, u32)> {
         let station = (
             module.app_id.clone(),
@@ -94,6 +95,6 @@ fn add_life<K: Ord>(entry: Entry<'_, K, Lives>, instance: &Instance) {
 fn time_within(lives: &Lives, bounds: Bounds) -> SlotTime {
     let times = lives.as_ref()?.iter();
     let times = times.map(|(slots, life)| u128::from(*slots) * u128::from(life.within(bounds)));
-    // One product fits; the sum of two may not.
+    // Each product fits into 128 bits, but a sum of two may not.
     Some(times.fold(0, u128::saturating_add))
 }

@@ -1,4 +1,4 @@
-//! [`script`]: SQL for DuckDB that computes the same figures from the same files.
+//! [`script`]: SQL for DuckDB that computes the same figures from the files of a run.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,8 +10,9 @@ use super::group::By;
 use super::table::figures;
 use super::window::Window;
 
-/// The values of a line. They are taken from its text, because a JSON reader makes a double of a number, which has too few digits
-/// for a timestamp. A timestamp or a duration has exactly six decimals, so without the point it is a number of nanoseconds.
+/// Macros for the values of a line. They extract numbers from the text of the line, because a JSON reader would convert them to
+/// doubles, which have too few digits for a timestamp. Timestamps and durations have exactly six decimals, so the digits
+/// without the point are nanoseconds.
 const MACROS: &str = r#"CREATE OR REPLACE TEMP MACRO ns(line, field) AS
   CAST(replace(nullif(regexp_extract(line, '"' || field || '":(-?[0-9]+\.[0-9]{6})', 1), ''), '.', '') AS BIGINT);
 "#;
@@ -25,7 +26,7 @@ FROM invocations i CROSS JOIN bounds LEFT JOIN policies p
 WHERE ts_start >= begin_ns AND ts_start < stop_ns;
 ";
 
-/// Slots times the time in which an instance lived.
+/// Instances with the total lifetime of their slots.
 const INSTANCES: &str = "CREATE OR REPLACE TEMP TABLE instances AS
 SELECT m.app_id, m.module_id, m.i.node_id AS node, m.i.workers AS workers,
   coalesce(m.i.slot_policy = 'released', false) AS is_released,
@@ -38,14 +39,14 @@ CREATE OR REPLACE TEMP TABLE policies AS
 SELECT app_id, module_id, bool_or(is_released) AS is_released FROM instances GROUP BY ALL;
 ";
 
-/// Each sample stands for the mean interval between two samples of its instance.
+/// Samples. Each one stands for the mean time between two samples of its instance.
 const SAMPLES: &str = "CREATE OR REPLACE TEMP TABLE samples AS
 SELECT module_id, node, sum(value) * (max(ts) - min(ts)) / (count(*) - 1) / any_value(time_ns) AS in_flight
 FROM system_stats CROSS JOIN bounds WHERE ts >= begin_ns AND ts < end_ns
 GROUP BY module_id, node, instance_id HAVING count(*) > 1;
 ";
 
-/// SQL for these groupings of the run whose parts have these folders `cctf`. The result of each grouping is one SELECT.
+/// SQL for the requested groupings. `folders` are the folders `cctf` of the run's parts. Each grouping gives one SELECT.
 pub fn script(folders: &[&Path], by: &[By], window: Window) -> String {
     let mut sql = String::from(MACROS);
     sql += &views(folders);
@@ -70,7 +71,7 @@ pub fn script(folders: &[&Path], by: &[By], window: Window) -> String {
     sql
 }
 
-/// Tables of the files.
+/// Views of the files.
 fn views(folders: &[&Path]) -> String {
     let mut sql = String::new();
     let mut view = |name: &str, file: File, columns: &str, from: &str| {
@@ -80,7 +81,7 @@ fn views(folders: &[&Path]) -> String {
             .filter(|path| path.is_file())
             .map(|path| format!("'{}'", path.display().to_string().replace('\'', "''")))
             .collect();
-        // Without the file its table is empty.
+        // If the file is missing, its table is empty.
         let source = match paths.len() {
             0 => String::from("(SELECT NULL::JSON AS json WHERE false)"),
             _ => format!("read_ndjson_objects([{}])", paths.join(", ")),
@@ -112,7 +113,7 @@ fn views(folders: &[&Path]) -> String {
     sql + &inventory(folders)
 }
 
-/// The inventory of the last part has everything that the run had.
+/// Reads the inventory of the last part, which includes all earlier parts.
 fn inventory(folders: &[&Path]) -> String {
     let paths = folders
         .iter()
@@ -178,7 +179,7 @@ fn select(by: By) -> String {
         }
         _ => "selected",
     };
-    // Names of their own, so that the keys of the group stay unambiguous.
+    // The columns get unique names, so that the keys of the group stay unambiguous.
     let slots = |keys: &str| {
         format!(
             "(SELECT {keys}, CASE WHEN count(*) = count(workers) THEN sum(slot_ns) END AS slot_ns\n  \

@@ -1,4 +1,5 @@
-//! [`Stations`]: how long the run is for the queue of each module on each node, in relaxation times.
+//! [`Stations`]: the length of the run in relaxation times of each queue. All instances of a module on a node count as one
+//! queue.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use super::cells::{CellGroups, Cells, MODULE, NODE};
 use super::figures::Time;
 use super::slots::Slots;
 
-/// Run lengths by module and node, whose instances are one station.
+/// Run lengths by module and node.
 #[derive(Default)]
 pub struct Stations(BTreeMap<(u32, u32), RunLength>);
 
@@ -50,7 +51,7 @@ impl Stations {
         Self(lengths.collect())
     }
 
-    /// The shortest length for the stations of a group's cells; unknown if one of them is.
+    /// The shortest length over the stations of a group's cells; unknown if the length of any of them is unknown.
     pub fn shortest(&self, cells: impl Iterator<Item = CellGroups>) -> RunLength {
         let mut shortest: Option<f64> = None;
         for groups in cells {

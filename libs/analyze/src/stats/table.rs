@@ -1,5 +1,5 @@
-//! [`figures`]: the table of all figures. Each has its value here and, beside it, the SQL that gives the same value from the
-//! files, so that neither can change without the other.
+//! [`figures`]: the table of all figures. For each figure, it has the code for the value and, next to it, the SQL for the same
+//! value. So neither is changed without the other.
 
 use serde::{Serialize, Serializer};
 
@@ -11,7 +11,7 @@ use super::load::Load;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
     Unknown,
-    /// Exact.
+    /// An exact count.
     Count(u128),
     Number(f64),
 }
@@ -38,12 +38,12 @@ impl From<u64> for Value {
     }
 }
 
-/// How well a figure agrees with its SQL.
+/// The precision with which a figure and its SQL must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// Equal.
     Exact,
-    /// Equal but for the rounding of doubles.
+    /// Equal up to the rounding of doubles.
     Rounded,
     /// Within the sketch's relative error.
     Sketch,
@@ -54,16 +54,16 @@ pub struct Figure {
     pub name: String,
     pub unit: &'static str,
     pub meaning: String,
-    /// An aggregate over the invocations of the group.
+    /// SQL: an aggregate over the invocations of the group.
     pub sql: String,
     pub precision: Precision,
-    /// Groupings that have it.
+    /// The groupings that have this figure.
     pub on: &'static [By],
     value: Box<dyn Fn(&Group) -> Value + Send + Sync>,
 }
 
 impl Figure {
-    /// The value; unknown if its grouping does not have the figure.
+    /// The value; unknown if the grouping does not have the figure.
     pub fn value(&self, group: &Group) -> Value {
         if self.on.contains(&group.by) {
             (self.value)(group)
@@ -75,9 +75,9 @@ impl Figure {
 
 const NS_PER_MS: f64 = 1e6;
 const ALL: &[By] = &By::ALL;
-/// Groupings by where invocations run.
+/// Groupings by the place where invocations run.
 const PLACES: &[By] = &[By::Module, By::Endpoint, By::Node];
-/// Groupings whose instances sample their requests.
+/// Groupings whose instances sample their number of requests.
 const SAMPLED: &[By] = &[By::Module, By::Node];
 
 /// All figures, in the order of the results.

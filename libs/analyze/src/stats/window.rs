@@ -1,4 +1,4 @@
-//! [`Window`]: the part of a run that figures describe.
+//! [`Window`]: the period of a run that the figures describe.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use super::ordered::in_order;
 /// Offsets from the run's first `ts_start`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Window {
-    /// Rows that start earlier do not count.
+    /// Rows that start before this offset are ignored.
     pub from: Duration,
-    /// Rows that start at this offset or later do not count.
+    /// Rows that start at this offset or later are ignored.
     pub to: Option<Duration>,
 }
 
@@ -25,7 +25,7 @@ impl Window {
     }
 }
 
-/// The window as timestamps, nanoseconds: from the first up to, but excluding, the second.
+/// The window as timestamps in nanoseconds; the end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     pub begin: i64,
@@ -33,7 +33,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Before the run's first timestamp is known.
+    /// Used before the run's first timestamp is known.
     pub const EVERYTHING: Self = Self {
         begin: i64::MIN,
         end: i64::MAX,
@@ -70,7 +70,7 @@ pub fn first_start(
         .enumerate()
         .flat_map(|(file, chunked)| (0..chunked.chunks()).map(move |chunk| (file, chunk)))
         .collect();
-    // Text values cannot contain it, because their quotes are escaped.
+    // The name cannot occur within a text, because quotes in texts are escaped.
     const NAME: &[u8] = b"\"ts_start\":";
     let finder = Finder::new(NAME);
     let mut first = None;

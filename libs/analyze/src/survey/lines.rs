@@ -1,4 +1,4 @@
-//! [`pass`]: one more pass over the files whose lines `stats` has read and checked.
+//! [`pass`]: another pass over the files whose lines `stats` has already read and checked.
 
 use rundir::chunks::ChunkLines;
 use rundir::{Ending, ReadError};
@@ -7,7 +7,7 @@ use crate::stats::opened::Opened;
 use crate::stats::ordered::in_order;
 use crate::stats::scan::Kind;
 
-/// The complete lines of a chunk. Others were counted as damaged before.
+/// The complete lines of a chunk. `stats` has counted other lines as damaged.
 pub struct CompleteLines<'b>(ChunkLines<'b>);
 
 impl<'b> Iterator for CompleteLines<'b> {
@@ -24,7 +24,7 @@ impl<'b> Iterator for CompleteLines<'b> {
     }
 }
 
-/// Passes the lines of each chunk to `read` on all threads, and its results to `absorb` in the order of the files.
+/// Passes the lines of each chunk to `read`, on several threads, and the results to `absorb`, in the order of the files.
 ///
 /// # Errors
 /// If a file cannot be read.

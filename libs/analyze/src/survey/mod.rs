@@ -1,8 +1,8 @@
-//! What a report needs of the rows besides the figures of `stats`, in two more passes over the same lines.
+//! Data for a report that `stats` does not have. It needs two further passes over the same lines.
 //!
-//! - [`lines`]: a pass; [`picks`]: which traces are shown; [`traces`]: their rows.
-//! - [`Survey`]: the first pass, which needs the beginning, the end and the modules of the run. It gives the timeline, the
-//!   edges and the choice of traces.
+//! - [`lines`]: a pass; [`picks`]: selects the traces to show; [`traces`]: reads their rows.
+//! - [`Survey`]: the first pass. It needs the beginning, the end and the modules of the run, and gives the timeline, the edges
+//!   and the selected traces.
 //! - [`Survey::finish`]: the second pass, which reads the rows of these traces.
 
 pub mod lines;
@@ -39,11 +39,11 @@ use lines::{CompleteLines, pass};
 use picks::{Pick, Picks, Root};
 use traces::{ChunkRows, Rows, Wanted};
 
-/// The timeline leaves out the time outside of the run if at most one in so many invocations is there. With more, it may be
-/// `run_meta.json` that is wrong.
+/// The timeline leaves out the time outside of the run if at most one in this many invocations is outside. If there are more,
+/// `run_meta.json` may be wrong instead.
 const OUTSIDE_MAX: u64 = 10;
 
-/// The timeline of a run, and what the next pass looks for.
+/// The timeline of a run, and the traces that the next pass must read.
 pub struct Survey {
     timeline: Timeline,
     edges: Edges,
@@ -51,30 +51,30 @@ pub struct Survey {
     notes: Vec<String>,
 }
 
-/// What a report shows besides the figures of `stats`.
+/// The results of both passes.
 pub struct Surveyed {
     pub timeline: Timeline,
-    /// Those with the most time first.
+    /// Sorted by descending total time.
     pub edges: Vec<Edge>,
     pub traces: Vec<PickedTrace>,
-    /// What is missing or left out.
+    /// Sentences about missing data.
     pub notes: Vec<String>,
 }
 
-/// A trace that was chosen.
+/// A selected trace.
 #[derive(Debug)]
 pub struct PickedTrace {
     pub pick: Pick,
-    /// The invocation by which it was chosen; a trace can have several roots. `None` if its row is invalid.
+    /// The invocation by which the trace was selected; a trace can have several roots. `None` if its row is invalid.
     pub root: Option<Span>,
     pub trace: Trace,
-    /// Rows beyond the maximum, which are not in `trace`.
+    /// Number of rows beyond the maximum, which are not in `trace`.
     pub rows_left_out: u64,
-    /// Rows that failed, with those that are left out.
+    /// Number of failed rows, including those that are left out.
     pub failed: u64,
 }
 
-/// Everything that a chunk adds up to.
+/// The sums over one chunk.
 #[derive(Default)]
 struct Chunk {
     timeline: ChunkTimeline,
@@ -82,14 +82,14 @@ struct Chunk {
     picks: Picks,
 }
 
-/// What all chunks add up to.
+/// The sums over all chunks.
 struct Sums {
     timeline: Collector,
     edges: edges::collector::Collector,
     picks: Picks,
 }
 
-/// What all chunks need.
+/// Data that the processing of each chunk needs.
 struct Context {
     grid: Grid,
     ranks: Ranks,
@@ -97,7 +97,7 @@ struct Context {
 }
 
 impl Chunk {
-    /// Damaged lines are left out: `stats` has counted them.
+    /// Skips damaged lines, because `stats` has counted them.
     fn read(kind: Kind, lines: CompleteLines<'_>, context: &Context) -> Self {
         let mut chunk = Self::default();
         match kind {
@@ -141,8 +141,8 @@ impl Sums {
     }
 }
 
-/// Makes the timeline and the edges of a run with figures by module, and chooses traces. Without rows all of it is empty.
-/// One wrong clock must not stretch the timeline: if few rows are far outside of the run, it leaves out the time that only they have.
+/// Computes the timeline and the edges of a run, and selects traces. All are empty for a run without rows. One wrong clock must
+/// not stretch the timeline: if only a few rows are far outside of the run, the time that only they cover is left out.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -152,7 +152,7 @@ pub fn survey(
     threads: usize,
     on_bytes: impl FnMut(u64) + Send,
 ) -> Result<Survey, ReadError> {
-    // Damaged placement events were counted by `stats`.
+    // `stats` has already counted damaged placement events.
     let instances = instances::read(&opened.run, &opened.parts, &mut Damages::default())?;
     let instances = instances.unwrap_or_default();
     let [modules, endpoints] = [By::Module, By::Endpoint].map(|by| ranked(&stats.groups, by));
@@ -198,7 +198,7 @@ pub fn survey(
 }
 
 impl Survey {
-    /// Reads the rows of the chosen traces, and those that show who answered a call.
+    /// Reads the rows of the selected traces, and the rows that show who answered a call.
     ///
     /// # Errors
     /// If a file cannot be read.
@@ -240,16 +240,17 @@ impl Survey {
     }
 }
 
-/// The modules or endpoints with the most response time first. A group of further ones has no key by which its rows are found.
+/// Modules or endpoints, sorted by descending total response time. Groups of several are left out, because they have no key by
+/// which rows could be found.
 fn ranked(groups: &[Group], by: By) -> Vec<Key> {
     let is_it = |group: &&Group| group.by == by && !group.key.is_other;
     let mut ranked: Vec<&Group> = groups.iter().filter(is_it).collect();
-    // Stable: groups of equal sums stay in the order of their calls, then of their first rows.
+    // The sort is stable: groups with equal sums stay in the order of their calls, and then of their first rows.
     ranked.sort_by_key(|group| Reverse(group.sums.of(Time::Response).sum_ns));
     ranked.into_iter().map(|group| group.key.clone()).collect()
 }
 
-/// The modules, and whether their requests give up their slot during downstream calls.
+/// The modules, each with whether its requests release their slot during downstream calls.
 fn with_policy(modules: &[Key], instances: &[Instance]) -> Vec<(Key, bool)> {
     let is_released = |key: &Key| {
         instances.iter().any(|instance| {

@@ -1,4 +1,4 @@
-//! [`Picks`]: the traces that a report shows: the slowest, the median and failed ones.
+//! [`Picks`]: selects the traces that a report shows: the slowest ones, the median one, and failed ones.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 
@@ -11,12 +11,13 @@ use crate::stats::row::InvocationRow;
 const SLOWEST_MAX: usize = 3;
 /// Number of failed traces.
 const FAILED_MAX: usize = 3;
-/// Failed traces to choose from: some may be among the slowest, or the median.
+/// Number of failed traces that are kept to select from. Some of them may also be among the slowest, or be the median.
 const FAILED_KEPT_MAX: usize = FAILED_MAX + SLOWEST_MAX + 1;
-/// Roots of which the median one is taken: 4,096 of any number, so its rank is within 2.5% of the middle. 300 KiB.
+/// Size of the random sample of roots from which the median is taken. With 4,096 roots, its rank is within 2.5% of the middle.
+/// 300 KiB.
 const SAMPLE_MAX: usize = 4096;
 
-/// Why a trace was chosen.
+/// The reason for which a trace was selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pick {
     Slowest,
@@ -33,7 +34,7 @@ pub struct Root {
     start: i64,
 }
 
-/// A place in an order, which ids make unambiguous.
+/// A sort key. The ids make it unique.
 type Rank = (i128, TraceId, SpanId);
 
 impl Root {
@@ -50,7 +51,7 @@ impl Root {
     }
 }
 
-/// The first roots in an order, one of each trace.
+/// The first roots in an order, at most one for each trace.
 struct First {
     kept: Vec<Root>,
     max: usize,
@@ -85,11 +86,11 @@ impl First {
     }
 }
 
-/// Candidates of a chunk, or of a run.
+/// Candidates in a chunk or in a run.
 pub struct Picks {
     slowest: First,
     failed: First,
-    /// The roots with the smallest hashes, which are a random sample.
+    /// The roots with the smallest hashes. They are a random sample.
     sample: Vec<(u64, Root)>,
 }
 
@@ -136,7 +137,7 @@ impl Picks {
         self.thin_out(2 * SAMPLE_MAX);
     }
 
-    /// Keeps the sample if it has more than so many roots.
+    /// Reduces the sample to `max` roots.
     fn thin_out(&mut self, max: usize) {
         if self.sample.len() > max {
             let key = |(hash, root): &(u64, Root)| (*hash, root.by_response());
@@ -145,7 +146,7 @@ impl Picks {
         }
     }
 
-    /// The chosen traces, each once: by the first reason that applies.
+    /// The selected traces. A trace that qualifies several times is returned once, with the first reason.
     pub fn finish(mut self) -> Vec<(Pick, Root)> {
         self.thin_out(SAMPLE_MAX);
         self.sample.sort_unstable_by_key(|(_, root)| root.by_response());
@@ -192,7 +193,7 @@ mod tests {
                 ..InvocationRow::default()
             };
             row.times[Time::Response as usize] = Some(response);
-            // Each row comes from a chunk of its own.
+            // Each row is in a separate chunk.
             let mut chunk = Picks::default();
             chunk.add(&row);
             row.parent_id = b"\"00000000000000ff\"";
@@ -225,7 +226,7 @@ mod tests {
                 (Slowest, with(990)),
                 (Slowest, with(980)),
                 (Median, with(500)),
-                // Trace 30 failed, too, and is the slowest.
+                // Trace 30 failed, too, but it is already among the slowest.
                 (Failed, 20),
                 (Failed, 50),
                 (Failed, 71)

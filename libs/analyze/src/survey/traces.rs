@@ -1,4 +1,4 @@
-//! [`Rows`]: the rows of a few traces, found in one pass; and a trace cut to its upper rows.
+//! [`Rows`]: reads the rows of a few traces in one pass, and cuts large traces to the rows nearest to the root.
 
 use std::collections::BTreeMap;
 
@@ -16,15 +16,15 @@ use crate::trace::{Span, Trace};
 use super::lines::CompleteLines;
 use super::picks::Root;
 
-/// Maximum number of rows of a trace that are laid out, so that memory has a bound: 2 MiB each.
+/// Maximum number of rows of a trace that are held in memory: 2 MiB for each trace.
 const ROWS_READ_MAX: usize = 4096;
-/// Maximum number of rows of a trace that are shown: more are a wall.
+/// Maximum number of rows of a trace that are shown. Nobody reads more.
 pub const ROWS_SHOWN_MAX: usize = 200;
 
-/// What is wanted of a trace.
+/// What the pass needs of a trace.
 #[derive(Debug, Default, Clone, Copy)]
 struct Wish {
-    /// Number among the traces whose rows are wanted.
+    /// Number among the traces whose rows are needed.
     rows: Option<u32>,
     has_probes: bool,
 }
@@ -34,7 +34,7 @@ struct Wish {
 pub struct Wanted {
     traces: Map<TraceId, Wish>,
     roots: Vec<Root>,
-    /// Number of the edge by call.
+    /// For each call to look up: the number of its edge.
     probes: Map<u64, u32>,
 }
 
@@ -57,7 +57,7 @@ impl Wanted {
     }
 }
 
-/// What was found in a chunk.
+/// The rows that were found in a chunk.
 #[derive(Default)]
 pub struct ChunkRows {
     spans: Vec<(u32, Span)>,
@@ -73,7 +73,7 @@ impl ChunkRows {
             Kind::Calls => File::Calls,
         };
         for line in lines {
-            // A line that is not an object was counted as damaged before.
+            // `stats` has already counted lines that are not objects as damaged.
             let id = trace_lines::trace_id(file, line).ok().flatten();
             let wish = id
                 .and_then(TraceId::parse_bytes)
@@ -109,28 +109,28 @@ impl ChunkRows {
     }
 }
 
-/// A wanted trace.
+/// A trace that was found.
 pub struct Found {
     pub root: Option<Span>,
-    /// Its upper rows.
+    /// The rows nearest to the root.
     pub trace: Trace,
-    /// Rows that are not in `trace`.
+    /// Number of rows that are not in `trace`.
     pub left_out: u64,
-    /// Rows that failed, with those that are left out.
+    /// Number of failed rows, including those that are left out.
     pub failed: u64,
 }
 
-/// The rows of each wanted trace.
+/// The rows of all traces that are needed.
 pub struct Rows {
     roots: Vec<SpanId>,
     spans: Vec<Vec<Span>>,
-    /// Rows beyond the maximum.
+    /// For each trace: number of rows beyond the maximum.
     left_out: Vec<u64>,
-    /// Rows that failed, with those beyond the maximum.
+    /// For each trace: number of failed rows, including those beyond the maximum.
     failed: Vec<u64>,
-    /// The module that answered the probes of an edge, by the number of the edge; `None` if there are several.
+    /// For each edge: the module that answered the looked-up calls; `None` if there were several.
     pub answers: BTreeMap<u32, Option<Key>>,
-    /// Rows of the traces that are invalid.
+    /// Number of invalid rows of these traces.
     pub invalid: u64,
 }
 
@@ -167,7 +167,7 @@ impl Rows {
         self.invalid += chunk.invalid;
     }
 
-    /// Lays out the rows of each trace, and counts those that are left out.
+    /// Builds the trees of all traces, and counts the rows that are left out.
     pub fn finish(self, wanted: &Wanted) -> Vec<Found> {
         let rows = self.spans.into_iter().zip(self.left_out).zip(self.failed);
         let laid_out = rows
@@ -187,13 +187,13 @@ impl Rows {
     }
 }
 
-/// The rows of a trace that are nearest to the roots, and the number of the others.
+/// The rows of a trace that are nearest to the roots, and the number of the remaining rows.
 pub fn upper_rows(trace: Trace, max: usize) -> (Trace, u64) {
     let Some(left_out) = trace.nodes.len().checked_sub(max).filter(|count| *count > 0) else {
         return (trace, 0);
     };
     let mut shown: Vec<usize> = (0..trace.nodes.len()).collect();
-    // A row above comes before the rows below it.
+    // A parent comes before its children.
     shown.sort_by_key(|&index| trace.nodes[index].depth);
     shown.truncate(max);
     shown.sort_unstable();
@@ -248,7 +248,7 @@ mod tests {
         let roots = picks.finish().into_iter().map(|(_, root)| root).collect();
         let wanted = Wanted::new(roots, std::iter::empty());
         let mut rows = Rows::new(&wanted);
-        // Another root is earlier, and the rows below it failed.
+        // Another root is earlier, and its descendants failed.
         let mut spans = vec![span(&line(1, 0, 1)), span(&line(2, 0, 2))];
         let below = 2 * ROWS_READ_MAX as u64;
         spans.extend((0..below).map(|number| Span {

@@ -1,4 +1,4 @@
-//! [`Collector`]: adds up the invocations of each module, and of some endpoints, in each bucket.
+//! [`Collector`]: adds up the invocations of each module, and of some endpoints, for each time interval (bucket).
 
 use aggregate::maps::Map;
 
@@ -9,21 +9,21 @@ use crate::stats::cells::{Key, decoded};
 use crate::stats::figures::Time;
 use crate::stats::row::InvocationRow;
 
-/// Maximum number of modules with sketches. 120 buckets with five sketches of 600 bytes each are 360 KiB a module.
+/// Maximum number of modules with sketches. 120 buckets with five sketches of 600 bytes each take 360 KiB for each module.
 pub const SKETCHED_MAX: usize = 40;
-/// Maximum number of modules with counts and sums. 120 buckets of 200 bytes are 24 KiB a module.
+/// Maximum number of modules with counts and sums. 120 buckets of 200 bytes take 24 KiB for each module.
 pub const COUNTED_MAX: usize = 340;
 
-/// Maximum number of endpoints with a series. Only their response time has sketches: 96 KiB an endpoint.
+/// Maximum number of endpoints with a series. Only their response times have sketches: 96 KiB for each endpoint.
 pub const ENDPOINTS_MAX: usize = 40;
 
-/// Stands for all modules or endpoints without a series of their own.
+/// Stands for all modules or endpoints that have no series of their own.
 const REST: u32 = u32::MAX;
 
-/// The modules of a timeline by their rank: those with the most response time first.
+/// The modules of a timeline. The rank of a module is its position by descending total response time.
 pub struct Ranks {
     ranks: Map<Key, u32>,
-    /// Modules whose requests give up their slot during downstream calls.
+    /// For each module: whether its requests release their slot during downstream calls.
     released: Vec<bool>,
     endpoints: Map<Key, u32>,
 }
@@ -49,7 +49,7 @@ pub struct Cell {
     calls: u64,
     errors: u64,
     times: [CellTime; Time::ALL.len()],
-    /// Time in which slots were busy in the bucket, nanoseconds.
+    /// Busy time of slots in the bucket, nanoseconds.
     pub busy_ns: u128,
 }
 
@@ -60,20 +60,20 @@ struct Cells {
     cells: Vec<((u32, u32), Cell)>,
 }
 
-/// Sums of a chunk.
+/// Sums over a chunk.
 #[derive(Default)]
 pub struct ChunkTimeline {
-    /// By endpoint as written.
+    /// By endpoint, as JSON texts.
     places: Map<Box<[u8]>, Place>,
     of_modules: Cells,
     of_endpoints: Cells,
     scratch: Vec<u8>,
 }
 
-/// A series, and the busy time of its slots by bucket, nanoseconds.
+/// A series, and the busy time of its slots in each bucket, nanoseconds.
 pub type SeriesWithBusy = (Series, Vec<u128>);
 
-/// Sums of a run.
+/// Sums over a run.
 pub struct Collector {
     grid: Grid,
     run: Vec<Cell>,
@@ -82,7 +82,7 @@ pub struct Collector {
     endpoints: Vec<Vec<Cell>>,
 }
 
-/// The series of a run. Those of modules and endpoints are by rank.
+/// The series of a run. Modules and endpoints are in the order of their ranks.
 pub struct Collected {
     pub run: SeriesWithBusy,
     pub modules: Vec<SeriesWithBusy>,
@@ -90,7 +90,8 @@ pub struct Collected {
 }
 
 impl Ranks {
-    /// `modules`: keys in the order of their ranks, and whether they release their slots. `endpoints`: the same of endpoints.
+    /// `modules` are the keys in the order of their ranks, each with whether the module releases its slots. `endpoints` are
+    /// likewise the keys of endpoints.
     pub fn new(modules: &[(Key, bool)], endpoints: &[Key]) -> Self {
         let ranked = modules.iter().take(COUNTED_MAX).zip(0..);
         let ranked_endpoints = endpoints.iter().take(ENDPOINTS_MAX).zip(0..);
@@ -101,7 +102,7 @@ impl Ranks {
         }
     }
 
-    /// The keys of module and endpoint are those of `cctf stats`.
+    /// The ranks of a row's module and endpoint. Their keys are those of `cctf stats`.
     fn place(&self, row: &InvocationRow<'_>) -> Place {
         let module = Key {
             app_id: decoded(row.app),
@@ -197,7 +198,7 @@ impl ChunkTimeline {
         self.add_busy(place.module, grid, row, service.saturating_sub(free));
     }
 
-    /// Spreads busy time evenly over the buckets between start and end.
+    /// Spreads the busy time of a request evenly over the buckets between its start and end.
     fn add_busy(&mut self, rank: u32, grid: Grid, row: &InvocationRow<'_>, busy: u64) {
         let span = i128::from(row.ts_end) - i128::from(row.ts_start);
         let (Some(first), Some(last)) = (grid.bucket(row.ts_start), grid.bucket(row.ts_end)) else {
@@ -210,13 +211,13 @@ impl ChunkTimeline {
         for bucket in first..=last {
             let bounds = grid.bounds(bucket);
             let inside = i128::from(bounds.end.min(row.ts_end)) - i128::from(bounds.begin.max(row.ts_start));
-            // Both are positive: the buckets are between start and end.
+            // Both are positive, because the buckets are between start and end.
             let share = i128::from(busy) * inside / span.max(1);
             self.of_modules.of(rank, bucket).busy_ns += u128::try_from(share).unwrap_or(0);
         }
     }
 
-    /// One look-up a row: an endpoint determines its module.
+    /// The ranks for a row. One lookup is enough, because an endpoint determines its module.
     #[inline]
     fn place(&mut self, row: &InvocationRow<'_>, ranks: &Ranks) -> Place {
         self.scratch.clear();
@@ -269,7 +270,7 @@ impl Collector {
     }
 }
 
-/// The cells of a rank.
+/// The cells for a rank, which are created if they are missing.
 fn ranked(all: &mut Vec<Vec<Cell>>, rank: usize, grid: Grid) -> &mut Vec<Cell> {
     while all.len() <= rank {
         all.push(cells(grid));

@@ -1,15 +1,15 @@
-//! [`Grid`]: equal intervals of time that cover a run.
+//! [`Grid`]: divides the period of a run into equal time intervals (buckets).
 
 use super::series::BUCKETS_MAX;
 use crate::stats::window::Bounds;
 
 const NS_PER_S: u64 = 1_000_000_000;
-/// A run shorter than this has buckets below one second, so that it shows something.
+/// If a run is shorter than this, its buckets may be shorter than a second, so that it has several.
 const SHORT_NS: u64 = 20 * NS_PER_S;
-/// Width of the smallest bucket, and of the smallest one of a run that is not short.
+/// Minimum width of a bucket: for short runs, and for others.
 const WIDTHS_MIN_NS: [u64; 2] = [NS_PER_S / 10, NS_PER_S];
 
-/// Intervals of the same width, the first of which begins with the run.
+/// Equal buckets. The first one begins at the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     /// First `ts_start` and last `ts_end`, nanoseconds since the Unix epoch.
@@ -25,7 +25,7 @@ impl Grid {
         let length = end.abs_diff(begin);
         let is_short = length < SHORT_NS;
         let mut power = WIDTHS_MIN_NS[usize::from(!is_short)];
-        // 64 bits of nanoseconds end below 120 times 10^18.
+        // This ends, because 120 buckets of 10^18 ns are longer than 64 bits of nanoseconds.
         let width = loop {
             let fits = |width: &u64| length / width < BUCKETS_MAX as u64;
             if let Some(width) = [power, 2 * power, 5 * power].into_iter().find(fits) {
@@ -65,19 +65,19 @@ impl Grid {
         is_inside.then(|| (at.abs_diff(self.begin) / self.width) as usize)
     }
 
-    /// The bucket of an invocation by its `ts_start`. One that starts after the last `ts_end` contradicts its own timestamps,
-    /// and is in the last bucket, so that each invocation counts once.
+    /// The bucket of an invocation, by its `ts_start`. If this is after the last `ts_end`, the row contradicts itself. It then
+    /// counts in the last bucket, so that each invocation counts once.
     #[inline]
     pub fn bucket_of_start(&self, start: i64) -> usize {
         let inside = start.clamp(self.begin, self.end);
         (inside.abs_diff(self.begin) / self.width) as usize
     }
 
-    /// The beginning of a bucket and its end, which is at most that of the run.
+    /// Start and end of a bucket. The end is at most that of the run.
     pub fn bounds(&self, bucket: usize) -> Bounds {
         let at = |bucket: usize| {
             let after = i128::from(self.width) * bucket as i128;
-            // At most the end, so it fits.
+            // The value fits, because it is at most the end.
             (i128::from(self.begin) + after).min(i128::from(self.end)) as i64
         };
         Bounds {

@@ -1,8 +1,8 @@
-//! Figures of a run in equal intervals of time.
+//! Figures of a run in equal time intervals (buckets).
 //!
 //! - [`series`]: the figures of the whole run and of its modules; [`grid`]: the intervals.
-//! - [`collector`]: sums over invocations; [`sampled`], [`slot_times`]: what the rows do not have.
-//! - [`finish`]: all of it.
+//! - [`collector`]: sums over invocations; [`sampled`], [`slot_times`]: figures that the rows do not contain.
+//! - [`finish`]: combines these.
 
 pub mod collector;
 pub mod grid;
@@ -19,7 +19,7 @@ use slot_times::SlotTimes;
 use crate::stats::cells::Key;
 use crate::stats::group::utilisation;
 
-/// Adds samples and slots. `modules` and `endpoints`: the keys by rank.
+/// Adds samples and slots to the collected series. `modules` and `endpoints` are the keys in the order of their ranks.
 pub fn finish(
     grid: Grid,
     collector: Collector,
@@ -35,7 +35,7 @@ pub fn finish(
     for (key, (mut series, busy)) in modules.zip(collected.modules) {
         if let Some(slots) = slots.of(&key) {
             add_utilisation(&mut series, &busy, slots);
-            // The utilisation of the run is that of the modules whose slots are known.
+            // The utilisation of the whole run is that of the modules whose slots are known.
             for (bucket, (busy, slots)) in busy.iter().zip(slots).enumerate() {
                 busy_ns[bucket] += busy;
                 slot_ns[bucket] = slots.saturating_add(slot_ns[bucket]);

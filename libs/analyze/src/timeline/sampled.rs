@@ -1,4 +1,4 @@
-//! [`SampledBuckets`]: requests in the system by bucket, as the instances sampled them.
+//! [`SampledBuckets`]: the sampled number of requests in the system, for each time interval (bucket).
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct SampledBuckets {
 }
 
 impl SampledBuckets {
-    /// Reads all samples. Damaged lines are left out: `stats` names them.
+    /// Reads all samples. Damaged lines are skipped, because `stats` lists them.
     ///
     /// # Errors
     /// If a file cannot be read.
@@ -63,7 +63,7 @@ impl SampledBuckets {
         *count += 1;
     }
 
-    /// The sum of the instances of a module, or of all, by bucket. `None` where no instance has a value.
+    /// The sum over the instances of a module, or over all instances, for each bucket. `None` if no instance has a value there.
     pub fn by_bucket(&self, module_id: Option<&str>, grid: Grid) -> Vec<Option<f64>> {
         let mut sums = vec![None; grid.buckets()];
         let is_wanted = |module: &Option<String>| module_id.is_none() || module.as_deref() == module_id;
@@ -72,7 +72,7 @@ impl SampledBuckets {
             .iter()
             .filter(|((module, _, _), _)| is_wanted(module));
         let mut wanted: Vec<&Vec<Samples>> = instances.map(|(_, samples)| samples).collect();
-        // In an order that does not depend on names, so that the rounding of the sums does not, either.
+        // The order does not depend on names, so the rounding of the sums does not, either.
         wanted.sort_by_cached_key(|samples| {
             let exact = samples.iter().map(|(sum, count)| (sum.to_bits(), *count));
             exact.collect::<Vec<_>>()
@@ -84,7 +84,7 @@ impl SampledBuckets {
     }
 }
 
-/// Adds the mean of each bucket. A bucket between two others without a sample has the mean of the one before.
+/// Adds the mean of each bucket. A bucket without samples gets the mean of the previous one, if a later bucket has samples.
 fn add_means(sums: &mut [Option<f64>], samples: &[Samples]) {
     let last = samples.iter().rposition(|(_, count)| *count > 0);
     let mut mean = None;

@@ -1,4 +1,4 @@
-//! [`SlotTimes`]: slots times the time in which their instances lived, by module and bucket.
+//! [`SlotTimes`]: total lifetime of slots, by module and bucket.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::grid::Grid;
 use crate::stats::cells::Key;
 use crate::stats::instances::Instance;
 
-/// Slot time by bucket, nanoseconds; `None` if the slots of an instance are unknown.
+/// Total lifetime of slots in each bucket, nanoseconds. `None` if the number of slots of an instance is unknown.
 type ByBucket = Option<Vec<u128>>;
 
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl SlotTimes {
             };
             for (bucket, sum) in of_module.iter_mut().flatten().enumerate() {
                 let lived = instance.life.within(grid.bounds(bucket));
-                // One product fits; the sum of two may not.
+                // Each product fits into 128 bits, but a sum of two may not.
                 *sum = sum.saturating_add(u128::from(workers) * u128::from(lived));
             }
         }

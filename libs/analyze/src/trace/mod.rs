@@ -1,10 +1,11 @@
 //! One trace as trees of invocations and calls, with their times and the critical path.
 //!
-//! - [`Span`]: what a tree needs of a row.
-//! - [`Trace`]: the rows, each a [`Node`], in the order of their trees.
+//! - [`Span`]: the fields of a row that a tree needs.
+//! - [`Trace`]: the rows, each as a [`Node`], in the order of their trees.
 //!
-//! Times within a tree are relative to its root. Clocks are compared only within one node. An invocation on another node
-//! than its call is placed by durations: the network time of the call is split evenly before and after it.
+//! Times within a tree are relative to its root. Clocks are compared only within one node (machine). If an invocation is on
+//! another machine than its call, its position follows from durations: half of the network time comes before it, and half after
+//! it.
 
 mod node;
 mod own_time;

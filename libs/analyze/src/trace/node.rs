@@ -1,56 +1,56 @@
-//! [`Node`]: a row in its tree.
+//! [`Node`]: a row at its position in a tree.
 
 use super::span::Span;
 
-/// Why a row has no row above it.
+/// The reason why a row has no parent row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Root {
     /// It is the root of the trace.
     Root,
     /// It is flagged as an orphan: its caller did not arrive.
     Orphan,
-    /// It names an invocation above it that has no row in the files.
+    /// It names a parent invocation that has no row in the files.
     AncestorMissing,
-    /// It is below itself, which contradicts the contract. The tree is cut here.
+    /// It is its own ancestor, which contradicts CCTF. The cycle is cut here.
     Cycle,
 }
 
-/// How the start of a row within its tree was found.
+/// The method by which the start of a row within its tree was determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// From timestamps of one clock. A root is at 0.
+    /// From timestamps of the same clock. A root is at 0.
     Clock,
-    /// In the middle of its call, because they are on different nodes.
+    /// The invocation was put in the middle of its call, because the two are on different nodes.
     Centred,
-    /// The earliest possible start: it was caused by a message from another node, or by a call without a row.
+    /// The earliest possible start. The row was caused by a message from another node, or by a call without a row.
     Earliest,
 }
 
-/// A row in its tree. Times are nanoseconds.
+/// A row at its position in a tree. Times are nanoseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     pub span: Span,
-    /// Index of the row above.
+    /// Index of the parent row.
     pub parent: Option<usize>,
-    /// Why it is a root; `None` for any other row.
+    /// The reason why the row is a root; `None` for other rows.
     pub root: Option<Root>,
-    /// Number of rows above.
+    /// Number of ancestors.
     pub depth: usize,
-    /// Number of rows directly below.
+    /// Number of children.
     pub children: usize,
-    /// Start relative to the root of its tree.
+    /// Start, relative to the root of the tree.
     pub start: i64,
     pub placement: Placement,
-    /// Of an invocation, the service time in which none of its calls was in progress. Of a call, the time outside of the
-    /// invocation that it caused: network and set-up.
+    /// For an invocation: service time during which none of its calls was in progress. For a call: its time outside of the
+    /// invocation that it caused, which is network and set-up time.
     pub own: i64,
-    /// Contribution to the critical path of its tree; `None` if it is not on it. The contributions of a tree add up to the
-    /// duration of its root.
+    /// Contribution to the critical path of the tree; `None` if the row is not on it. All contributions add up to the duration
+    /// of the root.
     pub critical: Option<i64>,
 }
 
 impl Node {
-    /// Start and end within its tree.
+    /// Start and end, relative to the root of the tree.
     pub fn interval(&self) -> (i64, i64) {
         (self.start, self.start.saturating_add(self.span.duration()))
     }

@@ -1,9 +1,9 @@
-//! Own time: the part of a row's time in which nothing below it was in progress.
+//! Own time: the part of a row's time during which none of its children was in progress.
 
 use super::node::{Node, Placement};
 
-/// Whether the row above waits for this row. It does not wait for what a message causes. An invocation whose start is only
-/// the earliest possible one is left out, because its place within the row above is unknown.
+/// Whether the parent waits for this child. A parent does not wait for what a message causes. If only the earliest possible
+/// start of an invocation is known, its position within the parent is unknown, so it is left out.
 pub fn is_waited_for(parent: &Node, child: &Node) -> bool {
     match child.span.is_call() {
         true => true,
@@ -14,7 +14,7 @@ pub fn is_waited_for(parent: &Node, child: &Node) -> bool {
     }
 }
 
-/// Time of a row, from the start of its processing, in which it did not wait for any row below it.
+/// Time of a row, from the start of processing on, during which it did not wait for any child.
 pub fn own_time(nodes: &[Node], index: usize, children: &[usize]) -> i64 {
     let node = &nodes[index];
     let (start, end) = node.interval();

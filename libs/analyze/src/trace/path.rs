@@ -5,12 +5,12 @@ use std::cmp::Reverse;
 use super::node::Node;
 use super::own_time::is_waited_for;
 
-/// Sets the contribution of each row on the critical path of its tree. From the end of a row backwards, the path goes to the
-/// row below that ended last, and continues before the start of that row. Rows below that were in progress at the same time
-/// are not on it. What lies outside of the row above is cut off.
+/// Sets the contribution of each row on the critical path of its tree. The path starts at the end of a row and goes backwards
+/// in time. It enters the child that ended last, and continues in the row before the start of that child. Other children that
+/// were in progress at the same time are not on the path. The part of a child outside of its parent is cut off.
 pub fn critical_times(nodes: &mut [Node], children: &[Vec<usize>]) {
     let roots = (0..nodes.len()).filter(|&index| nodes[index].parent.is_none());
-    // A row on the path, and the interval in which the path is in it or below it.
+    // Rows on the path, each with the interval during which the path is in this row or in its descendants.
     let mut stack: Vec<(usize, i64, i64)> = roots
         .map(|index| {
             let (from, to) = nodes[index].interval();

@@ -1,8 +1,8 @@
-//! [`Span`]: what a tree needs of a row of `invocations.jsonl` or `calls.jsonl`, owned.
+//! [`Span`]: the fields of a row that a tree needs, in owned form.
 
 use cctf_proto::cctf::{Call, File, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind, Text, TraceId};
 
-/// A node that was not reported has this name.
+/// Name of a node that was not reported.
 const UNKNOWN_NODE: &str = "unknown";
 
 /// The file of a row.
@@ -19,7 +19,7 @@ pub struct Span {
     pub span_id: SpanId,
     /// As reported.
     pub parent_span_id: Option<SpanId>,
-    /// The invocation above.
+    /// The parent invocation.
     pub ancestor: Option<SpanId>,
     /// The call that caused the invocation.
     pub caller: Option<SpanId>,
@@ -28,10 +28,10 @@ pub struct Span {
     pub node: String,
     pub kind: Option<SpanKind>,
     pub method: Option<String>,
-    /// The route if there is one, else the path.
+    /// The route, or else the path.
     pub path: Option<String>,
     pub name: Option<String>,
-    /// Receiver of a call: its module if known, and the peer as reported.
+    /// Receiver of a call: its module if known, or else the peer as reported.
     pub peer_module: Option<String>,
     pub peer: Option<String>,
     pub status: Option<i64>,
@@ -40,7 +40,7 @@ pub struct Span {
     pub flags: Flags,
     /// Arrival of an invocation, start of a call.
     pub start: i64,
-    /// Start of processing; of a call, its start.
+    /// Start of processing. For a call, its start.
     pub work_start: i64,
     pub end: i64,
     pub queue: Option<i64>,
@@ -67,7 +67,7 @@ impl Span {
         })
     }
 
-    /// From arrival to end; 0 if the timestamps contradict each other.
+    /// Time from arrival to end; 0 if the timestamps contradict each other.
     pub fn duration(&self) -> i64 {
         self.end.saturating_sub(self.start).max(0)
     }
@@ -84,12 +84,12 @@ impl Span {
         self.flags.has(Flag::Orphan)
     }
 
-    /// Whether the sender does not wait for what this row causes.
+    /// Whether the sender does not wait for the result of this row.
     pub fn is_message(&self) -> bool {
         matches!(self.kind, Some(SpanKind::Producer | SpanKind::Consumer))
     }
 
-    /// Whether the timestamps of both rows are of one clock. Where a node is unknown, the instance decides.
+    /// Whether the timestamps of both rows come from the same clock. If a node is unknown, the instances are compared.
     pub fn has_clock_of(&self, other: &Self) -> bool {
         if self.node != UNKNOWN_NODE && other.node != UNKNOWN_NODE {
             return self.node == other.node;

@@ -1,4 +1,4 @@
-//! [`Trace`]: the rows of a trace in the order of their trees, children in the order of time.
+//! [`Trace`]: the rows of a trace in the order of their trees. Children are in the order of time.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,20 +10,21 @@ use super::own_time::own_time;
 use super::path::critical_times;
 use super::span::{RowKind, Span};
 
-/// One trace: each row is behind the row above it.
+/// One trace. Each row comes after its parent row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     pub trace_id: TraceId,
     pub nodes: Vec<Node>,
 }
 
-/// The row above a row, or why there is none.
+/// The parent row, or the reason why there is none.
 type Above = Result<usize, Root>;
 
 impl Trace {
-    /// Builds the trees from the rows of one trace, in any order. Contradictory rows never fail: they become roots.
+    /// Builds the trees from the rows of one trace, which may be in any order. This never fails: rows that contradict each
+    /// other become roots.
     pub fn new(trace_id: TraceId, mut spans: Vec<Span>) -> Self {
-        // Independent of the order of the files, and earlier rows first.
+        // Sorts the rows, so that the result does not depend on the order of the files.
         spans.sort_by_key(order);
         let mut above = rows_above(&spans);
         cut_cycles(&spans, &mut above);
@@ -58,7 +59,7 @@ fn rows_above(spans: &[Span]) -> Vec<Above> {
         } else {
             &mut invocations
         };
-        // Of rows with the same id, the first one is the parent.
+        // If several rows have the same id, the first one is the parent.
         rows.entry(span.span_id).or_insert(index);
     }
     let above = |span: &Span| -> Above {
@@ -76,9 +77,9 @@ fn rows_above(spans: &[Span]) -> Vec<Above> {
     spans.iter().map(above).collect()
 }
 
-/// The call that caused an invocation: the one that its row names, else the call that shares its id as in Zipkin, else the
-/// call that is its parent span. An orphan stays below a call only if nothing is above that call, because its place in a
-/// cycle was cut.
+/// The call that caused an invocation. This is the call that its row names. Otherwise, it is the call with the same id (Zipkin
+/// uses one id for both), or the call that is its parent span. An orphan becomes a child of such a call only if the call has no
+/// parent invocation: then the orphan was cut out of a cycle.
 fn call_of(span: &Span, spans: &[Span], calls: &HashMap<SpanId, usize>) -> Option<usize> {
     let with_id = |id: SpanId| calls.get(&id).copied();
     let is_twin = |call: &usize| spans[*call].parent_span_id == span.parent_span_id;
@@ -89,7 +90,7 @@ fn call_of(span: &Span, spans: &[Span], calls: &HashMap<SpanId, usize>) -> Optio
     (!span.is_orphan() || spans[found].ancestor.is_none()).then_some(found)
 }
 
-/// Cuts each cycle above its first row.
+/// Cuts each cycle before its first row.
 fn cut_cycles(spans: &[Span], above: &mut [Above]) {
     let mut walks = vec![usize::MAX; spans.len()];
     for walk in 0..spans.len() {
@@ -101,7 +102,7 @@ fn cut_cycles(spans: &[Span], above: &mut [Above]) {
                 Err(_) => break,
             }
         }
-        // A row of this walk that was reached again is in a cycle.
+        // This walk reached one of its own rows again, so the row is in a cycle.
         if walks[next] == walk && above[next].is_ok() {
             let (mut first, mut index) = (next, next);
             while let Ok(parent) = above[index]
@@ -115,7 +116,7 @@ fn cut_cycles(spans: &[Span], above: &mut [Above]) {
     }
 }
 
-/// The rows in the order of their trees. Trees of proper roots come first.
+/// The rows in the order of their trees. Trees of real roots come before those of orphans.
 fn in_order(spans: Vec<Span>, above: &[Above]) -> Vec<Node> {
     let mut below: Vec<Vec<usize>> = vec![Vec::new(); spans.len()];
     let mut roots = Vec::new();
@@ -128,7 +129,7 @@ fn in_order(spans: Vec<Span>, above: &[Above]) -> Vec<Node> {
     roots.sort_unstable();
     let mut spans: Vec<Option<Span>> = spans.into_iter().map(Some).collect();
     let mut nodes: Vec<Node> = Vec::with_capacity(spans.len());
-    // Rows to visit: index among the spans, and index of the row above among the nodes.
+    // Rows to visit: index of the row among the spans, and index of its parent among the nodes.
     let mut stack: Vec<(usize, Option<usize>)> =
         roots.into_iter().rev().map(|(_, index)| (index, None)).collect();
     while let Some((index, parent)) = stack.pop() {
@@ -151,7 +152,7 @@ fn in_order(spans: Vec<Span>, above: &[Above]) -> Vec<Node> {
     nodes
 }
 
-/// Places a row relative to the row above it, which has been placed.
+/// Sets the start of a row from its parent, whose start is already set.
 fn place(nodes: &mut [Node], index: usize) {
     let Some(parent) = nodes[index].parent else {
         return;
