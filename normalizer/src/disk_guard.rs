@@ -16,16 +16,17 @@ use crate::journal::{DiskFull, Journal};
 
 /// Interval between checks under low load.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// A check also follows when requests of a 16th of the space above the minimum have been accepted: fast clients fill much of a
-/// disk within a second, and rows may take several times the bytes of their requests.
+/// The disks are also checked when the accepted bytes reach a 16th of the space above the minimum. This is needed because fast
+/// clients can fill a disk within a second, and rows may take several times the bytes of their requests.
 const CHECK_PARTS: u64 = 16;
 /// Minimum accepted bytes between checks. The minimum free space is many times larger.
 const CHECK_BYTES_MIN: u64 = 64 * 1024;
-/// Default minimum of free bytes. Acknowledged rows that are not yet written fit into them.
+/// Default minimum of free bytes. Acknowledged rows that are not written yet fit into this space.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// On small disks, the default minimum is this fraction (a 50th) of the disk.
 const FREE_PARTS_MIN: u64 = 50;
-/// Requests are accepted again when a 16th of the minimum is free above it. This hysteresis avoids a change with every file.
+/// Requests are accepted again when the free space exceeds the minimum by a 16th. Without this hysteresis, the state could
+/// change with every file.
 const HYSTERESIS_PARTS: u64 = 16;
 
 /// Checks the disks and updates the journal's flag.
@@ -49,7 +50,7 @@ struct Space {
 }
 
 impl DiskGuard {
-    /// Guards the disks of these folders. The first check is done when this returns.
+    /// Guards the disks of these folders. The first check is done before this returns.
     pub fn new<'a>(
         journal: Journal,
         folders: impl Iterator<Item = &'a PathBuf>,
@@ -85,7 +86,7 @@ impl DiskGuard {
                 _ = interval.tick() => {}
                 () = self.journal.allowance_used_up() => {}
             }
-            // A network disk can answer slowly.
+            // A separate thread is used, because a network disk can answer slowly.
             let looked = tokio::task::spawn_blocking(move || {
                 self.check();
                 self
@@ -110,7 +111,7 @@ impl DiskGuard {
 }
 
 impl Disk {
-    /// Bytes above the minimum. A disk whose space is unknown sets no limit.
+    /// Returns the bytes above the minimum. A disk whose space is unknown sets no limit.
     fn check(&mut self, free_bytes_min: Option<u64>) -> u64 {
         let folder = self.folder.display();
         let space = match space_at(&self.folder) {

@@ -97,7 +97,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
     })
 }
 
-/// Resolves when standard input closes; never, unless it is watched.
+/// Resolves when standard input closes. If standard input is not watched, it never resolves.
 async fn end_of_stdin(is_watched: bool) {
     if !is_watched {
         return std::future::pending().await;
@@ -112,7 +112,7 @@ async fn end_of_stdin(is_watched: bool) {
     let _ = wait.await;
 }
 
-/// Prints one line of JSON, from which a script learns the ports.
+/// Prints one line of JSON with the ports, for scripts.
 fn print_addresses(addresses: Addresses) {
     let Addresses {
         grpc,
@@ -123,7 +123,7 @@ fn print_addresses(addresses: Addresses) {
     let scheme = if otlp_over_tls { "https" } else { "http" };
     let line =
         format!(r#"{{"grpc":"{scheme}://{grpc}","http":"{scheme}://{http}","admin":"http://{admin}"}}"#);
-    // The ports may be known from the flags, so the normalizer continues.
+    // This is not fatal, because the ports may be known from the flags.
     if let Err(error) = stdio::print_line(&line) {
         log_line!("warning: {error}");
     }

@@ -1,5 +1,5 @@
-//! Checks of the folder of all runs before the first write: whether it is writable, whether a file blocks a name that is needed,
-//! and whether its file system distinguishes upper and lower case.
+//! Checks the folder of all runs before the first write. It must be writable, no file may block a needed name, and the checks
+//! find out whether its file system distinguishes upper and lower case.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use cctf_proto::keys::LATEST_LINK;
 use cctf_proto::log_line;
 
-/// New name of a file or folder that blocks the link's name. If it is in use, a number is appended.
+/// New name of a file or folder that blocks the link's name. If this name is in use, a number is appended.
 const MOVED_TO: &str = "was-latest";
 
 /// A folder that is ready for runs.
@@ -18,7 +18,8 @@ pub struct OutDir {
     pub ignores_case: bool,
 }
 
-/// Creates the folder and checks that it is writable, so that a problem shows at the start and not with the first span.
+/// Creates the folder and checks that it is writable. So a problem is reported at the start, and not when the first span
+/// arrives.
 pub fn prepare(out_dir: &Path) -> io::Result<OutDir> {
     let probe = out_dir.join(format!(".tmp-probe-{}", std::process::id()));
     let in_capitals = out_dir.join(format!(".TMP-PROBE-{}", std::process::id()));
@@ -32,8 +33,8 @@ pub fn prepare(out_dir: &Path) -> io::Result<OutDir> {
     })
 }
 
-/// Renames a file or folder that has the name of the link to the newest run. The link replaces only links, so a run of that name
-/// would make every start fail.
+/// Renames a file or folder that has the name of the link to the newest run. The link replaces only links, so such a file or
+/// folder would make every start fail.
 fn free_the_link(out_dir: &Path) -> io::Result<()> {
     let latest = out_dir.join(LATEST_LINK);
     match fs::symlink_metadata(&latest) {
@@ -55,7 +56,7 @@ fn free_the_link(out_dir: &Path) -> io::Result<()> {
 fn free_name(out_dir: &Path) -> io::Result<PathBuf> {
     let mut candidate = out_dir.join(MOVED_TO);
     for number in 2_u64.. {
-        // A dangling link also occupies the name.
+        // A dangling link also blocks the name.
         match fs::symlink_metadata(&candidate) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! The normalizer's own run id, which stays the same across restarts in the same folder.
+//! The id of the normalizer's own run. It stays the same when the normalizer is restarted in the same folder.
 
 use std::collections::hash_map::RandomState;
 use std::fs;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 /// File with the id, in the folder of all runs.
 const RUN_ID_FILE: &str = ".normalizer-run-id";
 
-/// Why the own run id is unknown.
+/// The reason why the id of the own run is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum RunIdError {
     #[error("cannot read or write {}: {source}; set --run-id instead", path.display())]
@@ -52,7 +52,7 @@ fn write_whole(path: &Path, run_id: &str) -> io::Result<()> {
 fn utc_stamp(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    // A clock beyond the year 9999 counts as its end.
+    // A time beyond the year 9999 is replaced by the last valid time.
     let timestamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
     timestamp.strftime("%Y%m%d-%H%M%S").to_string()
 }

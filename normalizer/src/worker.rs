@@ -12,21 +12,21 @@ use crate::pipeline::{LiveFigures, Output, Pipeline, PipelineCounters};
 use crate::recovery::checkpoint::{self, CheckpointError};
 use crate::sink::{Sink, SinkError};
 
-/// Output of this size is written within a batch, so that a large batch needs no large buffers.
+/// Size at which output is written within a batch, so that a large batch does not need large buffers.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
-/// Pauses between attempts to write to a full disk. Each is twice the previous one, up to the maximum.
+/// Minimum pause between attempts to write to a full disk. Each pause is twice as long as the previous one, up to a maximum.
 const DISK_FULL_PAUSE_MIN: Duration = Duration::from_millis(50);
 const DISK_FULL_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Maximum time that a shutdown waits for free space.
 const DISK_FULL_AT_SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
-/// Minimum bytes of records between checkpoints, absolute and as a multiple of the last checkpoint's size. So checkpoints cost a
-/// small part of the journal's writes, however many rows are pending.
+/// Minimum bytes of records between checkpoints: an absolute number, and a multiple of the last checkpoint's size. So
+/// checkpoints cost only a small part of the journal's writes, however many rows are pending.
 const CHECKPOINT_BYTES_MIN: u64 = 256 * 1024 * 1024;
 const CHECKPOINT_RATIO: u64 = 8;
 
-/// Why the pipeline's thread had to stop.
+/// The reason why the pipeline's thread had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     #[error(transparent)]
@@ -35,7 +35,7 @@ pub enum WorkerError {
     Checkpoint(#[from] CheckpointError),
 }
 
-/// When and where checkpoints are written.
+/// The folder of checkpoints, and the state that decides when the next one is written.
 #[derive(Debug)]
 pub struct Checkpoints {
     /// The journal's folder.
@@ -76,12 +76,12 @@ impl Checkpoints {
 pub struct Published {
     pub figures: LiveFigures,
     pub at: Instant,
-    /// Whether the figures stay as they are until the next record.
+    /// Whether the figures stay valid until the next record arrives.
     pub is_idle: bool,
 }
 
 impl Published {
-    /// The time to which the figures refer, at `now`.
+    /// The time for which the figures are valid, as seen at `now`.
     pub fn holds_at(&self, now: Instant) -> Instant {
         if self.is_idle { now } else { self.at }
     }
@@ -107,18 +107,19 @@ impl Progress {
             .clone()
     }
 
-    /// The figures when the worker started: those of the records that were replayed.
+    /// The figures at the start of the worker. They are those of the replayed records.
     pub fn first_live(&self) -> Option<Arc<Published>> {
         self.first_live.get().cloned()
     }
 
-    /// The figures that were published last.
+    /// The figures that were published most recently.
     pub fn live(&self) -> Option<Arc<Published>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the worker publish the figures of modules, nodes and runs at its next tick. A copy of a dozen takes
-    /// microseconds, one of 400 takes 0.1 ms, and nobody needs ten a second.
+    /// Requests the figures of modules, nodes and runs; the worker publishes them at its next tick. Copying a dozen takes
+    /// microseconds, and copying 400 takes 0.1 ms. They are published only on request, because nobody needs ten copies a
+    /// second.
     pub fn request_live(&self) {
         self.is_live_wanted.store(true, Ordering::Relaxed);
     }
@@ -168,8 +169,8 @@ impl Worker {
         Arc::clone(&self.progress)
     }
 
-    /// Feeds records until the shutdown and writes all files. If the journal has no room for the shutdown, it stops after the
-    /// last record. It always closes the journal, because nobody would write later requests.
+    /// Feeds records until the shutdown, and writes all files. If the journal has no space for the shutdown record, it stops
+    /// after the last record. It always closes the journal, because later requests would not be written.
     pub fn run(mut self) -> Result<(), WorkerError> {
         let _close = CloseAtEnd(self.journal.clone());
         self.publish_live(true);
@@ -177,7 +178,7 @@ impl Worker {
         while self.reader.next_batch(&mut batch) {
             let mut is_progress_due = false;
             for record in batch.drain(..) {
-                // Publishing at every tick is frequent enough for readers and costs nothing.
+                // Publishing at every tick is frequent enough for readers, and its cost is negligible.
                 is_progress_due |= matches!(record.content, Content::Tick | Content::Shutdown);
                 self.pipeline.feed(&record, &mut self.output);
                 if let Some(checkpoints) = &mut self.checkpoints {
@@ -203,11 +204,11 @@ impl Worker {
                 self.write_checkpoint_if_there_is_room()?;
             }
         }
-        // The last checkpoint seals the journal: a later start needs no record before it.
+        // The last checkpoint completes the journal: a later start needs no record before it.
         self.write_checkpoint()
     }
 
-    /// Without free space the previous checkpoint stays valid, and the segments after it are kept.
+    /// Writes a checkpoint. If there is no free space, the previous one stays valid, and the segments after it are kept.
     fn write_checkpoint_if_there_is_room(&mut self) -> Result<(), WorkerError> {
         match self.write_checkpoint() {
             Err(WorkerError::Checkpoint(error)) if error.is_disk_full() => {
@@ -252,7 +253,7 @@ impl Worker {
         *self.progress.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(published);
     }
 
-    /// Writes all output. While the disk is full, the receiver refuses requests, and clients retry them.
+    /// Writes all output. While the disk is full, the receiver refuses requests, so clients retry them.
     fn write(&mut self) -> Result<(), SinkError> {
         let bytes = pending_bytes(&mut self.output) as u64;
         let mut pause = DISK_FULL_PAUSE_MIN;

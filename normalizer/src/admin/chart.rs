@@ -1,4 +1,4 @@
-//! [`Line`]: the chart of a rate in the last minute. The page's script moves its points.
+//! [`Line`]: the chart of a rate in the last minute. The script of the page moves its points.
 
 use page::html::{Html, element};
 use page::number::Unit;
@@ -8,7 +8,7 @@ use super::history::SECONDS;
 
 const WIDTH: f64 = 300.0;
 const HEIGHT: f64 = 72.0;
-/// Room above the highest and below the lowest point, so that the line is not cut.
+/// Free space above the highest and below the lowest point, so that the line is not cut off.
 const MARGIN: f64 = 2.0;
 
 #[derive(Debug, Serialize)]
@@ -79,7 +79,7 @@ impl Line {
         html
     }
 
-    /// Corners of the area below the line; the page's script computes the same.
+    /// Corners of the area below the line. The script of the page computes the same corners.
     fn area(&self) -> String {
         match self.points.split_once(',') {
             Some((first, _)) => format!("{first},{HEIGHT} {} {WIDTH},{HEIGHT}", self.points),

@@ -13,17 +13,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// Maximum number of viewers. Each costs a connection and a copy of 10 to 200 kB a second.
 pub const VIEWERS_MAX: usize = 16;
-/// States that wait for one viewer, beside those in the connection's buffers (`HTTP1_BUFFER_BYTES_MAX`). A viewer that reads
-/// slowly skips states.
+/// Number of states that can wait for one viewer, in addition to those in the connection's buffers (`HTTP1_BUFFER_BYTES_MAX`).
+/// A viewer that reads slowly misses states.
 const STATES_QUEUED_MAX: usize = 1;
-/// A viewer that takes no state for so long makes way for others.
+/// If a viewer reads nothing for this time, a new viewer can take its place.
 const STALLED_MAX: Duration = Duration::from_secs(60);
-/// Pause of a browser before it connects again, milliseconds.
+/// Time after which a browser connects again, milliseconds.
 const RETRY_MS: u64 = 2_000;
-/// Age at which a state is not given to a new viewer any more.
+/// Maximum age of a state that a new viewer gets.
 const STATE_AGE_MAX: Duration = Duration::from_secs(1);
 
-/// The last state, shared by all viewers.
+/// The last state, which all viewers share.
 #[derive(Clone)]
 struct Message {
     bytes: Bytes,
@@ -56,7 +56,7 @@ impl Events {
         self.places.available_permits() < VIEWERS_MAX
     }
 
-    /// Sends a state to all viewers. It is compact JSON, so it has no line break.
+    /// Sends a state to all viewers. It must be compact JSON, which contains no line break.
     pub fn publish(&self, state: &str) {
         let id = self.number.fetch_add(1, Ordering::Relaxed);
         self.last.send_replace(Message {
@@ -65,8 +65,8 @@ impl Events {
         });
     }
 
-    /// The body for a new viewer, which begins with a state; `None` if there are too many viewers. `state` is called unless
-    /// there is a recent one.
+    /// The body for a new viewer, which begins with a state; `None` if there are too many viewers. `state` is called only if
+    /// the last state is too old.
     pub fn subscribe(&self, state: impl FnOnce() -> String) -> Option<Stream> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let is_recent = |last: &Message| last.made.is_some_and(|made| made.elapsed() < STATE_AGE_MAX);
@@ -87,7 +87,7 @@ impl Events {
     }
 }
 
-/// Passes each state on, until the viewer leaves or stalls.
+/// Passes on each state until the viewer disconnects or stops reading.
 async fn forward(
     mut last: watch::Receiver<Message>,
     mut ended: watch::Receiver<bool>,
@@ -148,7 +148,7 @@ mod tests {
             assert!(next(&mut reading).await.contains(&format!("data: {number}\n")));
             assert!(silent.states.len() <= STATES_QUEUED_MAX);
         }
-        // What it had not read, and then the latest.
+        // The viewer first gets the state that it had not read, and then the latest one.
         assert!(next(&mut silent).await.contains("data: first\n"));
         assert!(next(&mut silent).await.contains("data: 999\n"));
         events.end();

@@ -7,7 +7,7 @@ use http::Uri;
 /// Maximum time for the whole check.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a normalizer does not count as ready.
+/// The reason why a normalizer does not count as ready.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthcheckError {
     #[error("invalid URL {0:?}: write the admin listener's URL, such as http://127.0.0.1:9464")]

@@ -1,4 +1,4 @@
-//! [`History`]: counts of the last minute, from which rates follow.
+//! [`History`]: counts of the last minute, from which the page's rates are computed.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use super::sources::Totals;
 use crate::pipeline::{Figure, LiveFigures, Sums};
 
-/// The time that the live page shows.
+/// The period that the live page shows.
 pub const WINDOW: Duration = Duration::from_secs(60);
 /// Interval between two samples of the totals.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 /// Number of rates: one for each interval of the window.
 pub const SECONDS: usize = 60;
-/// Interval between two marks. One figure takes 856 bytes, so a mark takes at most 1 MB, and 20 kB for a dozen modules and nodes.
+/// Interval between two marks (samples of all figures). One figure takes 856 bytes. So a mark takes at most 1 MB, and 20 kB for
+/// a dozen modules and nodes.
 const MARK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Growth of the totals per second.
+/// Increase of the totals per second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rates {
     pub spans: f64,
@@ -24,7 +25,7 @@ pub struct Rates {
     pub bytes: f64,
 }
 
-/// The figures of modules and nodes at one time, by number.
+/// The figures of all modules and nodes at one time. The index is their number.
 #[derive(Debug)]
 pub struct Mark {
     pub at: Instant,
@@ -32,7 +33,7 @@ pub struct Mark {
     pub nodes: Vec<Sums>,
 }
 
-/// One sample of the totals a second, and a mark every ten seconds.
+/// One sample of the totals for each second, and a mark for every ten seconds.
 #[derive(Debug, Default)]
 pub struct History {
     samples: VecDeque<(Instant, Totals)>,
@@ -40,7 +41,7 @@ pub struct History {
 }
 
 impl History {
-    /// Takes the totals. The oldest sample makes room.
+    /// Adds a sample of the totals. If the history is full, the oldest sample is dropped.
     pub fn sample(&mut self, now: Instant, totals: Totals) {
         if self.samples.len() > SECONDS {
             self.samples.pop_front();
@@ -48,7 +49,7 @@ impl History {
         self.samples.push_back((now, totals));
     }
 
-    /// Marks the figures unless the last mark is recent.
+    /// Adds a mark, unless the last one is recent.
     pub fn mark(&mut self, at: Instant, figures: &LiveFigures) {
         let last = self.marks.back();
         if last.is_some_and(|last| at.saturating_duration_since(last.at) < MARK_INTERVAL) {
@@ -60,7 +61,7 @@ impl History {
             modules: sums(&figures.modules),
             nodes: sums(&figures.nodes),
         });
-        // The first mark that stays is the last one that is old enough.
+        // Of the marks that are old enough, only the last one is kept.
         let is_old = |mark: &Mark| at.saturating_duration_since(mark.at) >= WINDOW;
         while self.marks.get(1).is_some_and(is_old) {
             self.marks.pop_front();
@@ -73,7 +74,7 @@ impl History {
         pairs.map(|(from, to)| rates(from, to)).collect()
     }
 
-    /// The figures at the begin of the window. `None` before the pipeline's thread has started.
+    /// The figures at the beginning of the window. `None` before the pipeline's thread has started.
     pub fn window_start(&self) -> Option<&Mark> {
         self.marks.front()
     }

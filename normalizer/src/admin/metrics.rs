@@ -149,7 +149,7 @@ fn pipeline(counters: &PipelineCounters, page: &mut Page) {
     }
 }
 
-/// The page's text. Writing to a String cannot fail, and all label values are constants that need no escaping.
+/// The text of the page. Writing to a String cannot fail. Label values need no escaping, because all of them are constants.
 #[derive(Default)]
 struct Page {
     text: String,

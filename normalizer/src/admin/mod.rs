@@ -66,7 +66,7 @@ struct Event<'a> {
 type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 impl Admin {
-    /// `out_dir`: the folder of all runs.
+    /// `out_dir` is the folder of all runs.
     pub fn new(counters: Arc<Counters>, journal: Journal, progress: Arc<Progress>, out_dir: PathBuf) -> Self {
         let sources = Sources {
             counters,
@@ -84,7 +84,7 @@ impl Admin {
         }
     }
 
-    /// Samples the counts once a second, and sends the state to the viewers, until `stop` is true.
+    /// Samples the counts once a second and sends the state to the viewers, until `stop` becomes true.
     pub async fn watch(self, mut stop: watch::Receiver<bool>) {
         let mut seconds = tokio::time::interval(INTERVAL);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -123,7 +123,8 @@ impl Admin {
             },
             "/metrics" => respond(StatusCode::OK, METRICS, metrics::render(sources)),
             "/" => page_answer(&View::new(&self.shared.state(Instant::now()))),
-            // A stream's body would begin, and a viewer would be counted, without anyone to read it.
+            // A HEAD request gets no body: otherwise a stream would start, and a viewer would be counted, although nobody reads
+            // it.
             "/events" if method == Method::HEAD => respond(StatusCode::OK, EVENT_STREAM, ""),
             "/events" => self.stream(),
             _ => respond(
@@ -162,7 +163,7 @@ impl Shared {
         if let Some(first) = first {
             history.mark(first.at, &first.figures);
         }
-        // While the pipeline is idle, it publishes nothing, and its last figures stay the present ones.
+        // While the pipeline is idle, it publishes nothing. Its last figures are then still valid.
         if let Some(last) = last {
             history.mark(last.holds_at(now), &last.figures);
         }
@@ -177,7 +178,7 @@ impl Shared {
         let state = self.state(Instant::now());
         let page = View::new(&state);
         let event = Event { state: &state, page };
-        // Numbers and texts always have a form in JSON.
+        // Serializing numbers and texts cannot fail.
         serde_json::to_string(&event).unwrap_or_default()
     }
 }
@@ -192,7 +193,7 @@ impl<B> Service<Request<B>> for Admin {
     }
 }
 
-/// The page's own policy is in its head, except what has no effect there.
+/// The page itself contains its policy, except the parts that have no effect there.
 fn page_answer(view: &View) -> Answer {
     let mut response = respond(StatusCode::OK, HTML, page::page(view));
     let headers = response.headers_mut();

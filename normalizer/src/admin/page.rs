@@ -8,7 +8,7 @@ use ::page::table::{Row, Table};
 
 use super::view::{Cells, View};
 
-/// The page of a state.
+/// Renders the page for a state.
 pub fn page(view: &View) -> String {
     let document = Document {
         title: "CCTF normalizer".to_owned(),
@@ -121,7 +121,7 @@ fn table(cells: &Cells) -> Table {
     for row in &cells.rows {
         table.row(Row::new(row));
     }
-    // An empty sentence keeps its place for the script.
+    // An empty sentence is rendered, too, because the script fills it later.
     table.more = Some(cells.more.clone());
     table
 }

@@ -1,10 +1,11 @@
-//! [`report_command`]: the command that makes the report of a run. The normalizer does not link the report.
+//! [`report_command`]: the command that makes the report of a run. The page shows it, because the normalizer does not contain
+//! the report's code.
 
 use std::path::Path;
 
 use cli::shell::quoted;
 
-/// The command, ready to be pasted into a POSIX shell. Without a run, the name is to be filled in.
+/// The command for a POSIX shell. Without a run, the user must insert the name.
 pub fn report_command(out_dir: &Path, run_id: Option<&str>) -> String {
     // An absolute path works from any folder.
     let out_dir = std::path::absolute(out_dir).unwrap_or_else(|_| out_dir.to_owned());

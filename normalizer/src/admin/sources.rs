@@ -1,4 +1,4 @@
-//! [`Sources`]: where the numbers of the admin listener's pages come from.
+//! [`Sources`]: the sources of the numbers on the admin listener's pages.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Sources {
     pub started: Instant,
 }
 
-/// Counts since the start whose growth is shown as a rate.
+/// Counts since the start. Their increase is shown as a rate.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Totals {
     pub spans: u64,
@@ -38,7 +38,7 @@ pub struct Totals {
 }
 
 impl Sources {
-    /// Why requests are refused at the moment; `None` if they are accepted.
+    /// The reason why requests are refused at the moment; `None` if they are accepted.
     pub fn refusal_reason(&self) -> Option<&'static str> {
         if self.journal.is_closed() {
             return Some("shutting down\n");

@@ -1,4 +1,4 @@
-//! [`State`]: what the live page shows, as numbers. It is the event's field `state`.
+//! [`State`]: the content of the live page as numbers. It is the field `state` of an event.
 
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use super::report_command::report_command;
 use super::sources::{SIGNALS, Sources};
 use crate::pipeline::{Figure, LiveFigures, PipelineCounters, RunFigure, Sums};
 
-/// Maximum number of modules shown, and of nodes. The others are counted.
+/// Maximum number of modules, and of nodes, that are shown. The number of the others is shown.
 const SHOWN_MAX: usize = 200;
 
 #[derive(Debug, Serialize)]
@@ -20,7 +20,7 @@ pub struct State {
     pub at_unix_ms: u64,
     /// Seconds since the normalizer started.
     pub up_s: u64,
-    /// `ready`, or why requests are refused.
+    /// `ready`, or the reason why requests are refused.
     pub status: &'static str,
     pub is_ready: bool,
     pub rates: Series,
@@ -29,7 +29,7 @@ pub struct State {
     pub queue: QueueState,
     pub memory: MemoryState,
     pub rejects: Vec<Reject>,
-    /// Length of the time to which the figures of modules and nodes refer.
+    /// Length of the period that the figures of modules and nodes cover.
     pub window_s: f64,
     pub modules: Shown,
     pub nodes: Shown,
@@ -47,7 +47,7 @@ pub struct Series {
     pub bytes: Vec<f64>,
 }
 
-/// What was received since the start.
+/// Counts of one signal since the start.
 #[derive(Debug, Serialize)]
 pub struct SignalState {
     pub signal: &'static str,
@@ -82,10 +82,10 @@ pub struct MemoryState {
     pub tables: Vec<(&'static str, u64)>,
 }
 
-/// What was not taken.
+/// A number of rejected or refused items.
 #[derive(Debug, Serialize)]
 pub struct Reject {
-    /// The signal, `requests` or `pipeline`.
+    /// The kind of items: the signal, `requests` or `pipeline`.
     pub of: &'static str,
     pub reason: String,
     pub count: u64,
@@ -94,14 +94,14 @@ pub struct Reject {
 #[derive(Debug, Serialize)]
 pub struct Shown {
     pub shown: Vec<Shares>,
-    /// Number of those with the fewest calls, which are not shown.
+    /// Number of entries that are not shown. They have the fewest calls.
     pub more: usize,
 }
 
-/// A module or a node in the window.
+/// Figures of a module or a node in the window.
 #[derive(Debug, Serialize)]
 pub struct Shares {
-    /// `None`: all that the pipeline counts as one.
+    /// `None` for the entry that stands for all modules or nodes beyond the pipeline's maximum.
     pub name: Option<String>,
     /// Invocations since the start.
     pub calls_total: u64,
@@ -122,7 +122,7 @@ pub struct RunState {
     /// `open`, `ending` or `closed`.
     pub state: &'static str,
     pub part: u64,
-    /// Seconds since its start, or until its end.
+    /// Seconds since the start of the run. For a closed run, its duration.
     pub age_s: u64,
     pub rows: u64,
     pub bytes: u64,
@@ -144,7 +144,7 @@ impl State {
             .zip(start)
             .map(|(end, start)| end.saturating_duration_since(start.at));
         let window_s = window.unwrap_or_default().as_secs_f64();
-        // In an idle pipeline the journal time stands still, so its samples do not age there.
+        // In an idle pipeline, journal time stands still, so samples do not get older there.
         let has_samples = live
             .as_ref()
             .is_some_and(|live| now.saturating_duration_since(live.at) <= WINDOW);
@@ -221,7 +221,7 @@ impl PipelineState {
     }
 }
 
-/// The most frequent first. Reasons are names from the source code, so their number is bounded.
+/// Sorted by descending number. Reasons are names from the source code, so their number is bounded.
 fn rejects(sources: &Sources, counters: &PipelineCounters) -> Vec<Reject> {
     let mut rejects = Vec::new();
     let mut push = |of, reason: &str, count| {
@@ -246,7 +246,7 @@ fn rejects(sources: &Sources, counters: &PipelineCounters) -> Vec<Reject> {
 }
 
 impl Shown {
-    /// `has_samples`: whether the sampled values are recent enough to be shown.
+    /// `has_samples` states whether the sampled values are recent enough to be shown.
     fn new(figures: &[Figure], at_start: &[Sums], window_s: f64, has_samples: bool) -> Self {
         let none = Sums::default();
         let shares = figures.iter().enumerate().map(|(number, figure)| {
@@ -307,7 +307,7 @@ impl RunState {
     }
 }
 
-/// Three decimals: more would only make the message longer.
+/// Rounds to three decimals. More would only make the message longer.
 fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

@@ -1,4 +1,5 @@
-//! [`View`]: what the live page shows, as texts. It is the event's field `page`, so the page's script formats nothing.
+//! [`View`]: the content of the live page as texts. It is the field `page` of an event, so the script of the page formats
+//! nothing.
 
 use jiff::Timestamp;
 use page::number::{NONE, Unit, bytes, count, duration, exact, optional, rate};
@@ -18,7 +19,7 @@ pub struct View {
     pub at: String,
     pub status: &'static str,
     pub is_ready: bool,
-    /// Length of the time to which the figures of modules and nodes refer.
+    /// Length of the period that the figures of modules and nodes cover.
     pub window: String,
     pub command: String,
     pub lines: Vec<Line>,
@@ -28,7 +29,7 @@ pub struct View {
 
 #[derive(Debug, Serialize)]
 pub struct Tables {
-    /// Behind the charts.
+    /// The table for the charts.
     pub rates: Cells,
     pub runs: Cells,
     pub modules: Cells,
@@ -47,7 +48,7 @@ pub struct Figure {
     pub value: String,
 }
 
-/// A table's cells as texts, which are not escaped.
+/// The cells of a table as unescaped texts.
 #[derive(Debug, Serialize)]
 pub struct Cells {
     pub id: &'static str,
@@ -56,7 +57,7 @@ pub struct Cells {
     #[serde(serialize_with = "keys")]
     pub columns: Vec<Column>,
     pub rows: Vec<Vec<String>>,
-    /// Below the table: what it does not show, or why it is empty.
+    /// The sentence below the table. It states what the table does not show, or why it is empty.
     pub more: String,
 }
 
@@ -135,7 +136,7 @@ fn tiles(state: &State) -> Vec<Figure> {
     figures.into_iter().map(figure).collect()
 }
 
-/// The table behind the charts of the rates, the latest second first.
+/// The table for the charts of the rates, with the latest second first.
 fn rates_table(state: &State) -> Cells {
     let series = &state.rates;
     let rows = (0..series.spans.len()).rev().enumerate().map(|(ago, index)| {
@@ -274,7 +275,8 @@ fn received_table(state: &State) -> Cells {
     }
 }
 
-/// One row for each reason: the pipeline meets rows again that the receiver has rejected, since the journal has whole requests.
+/// One row for each reason. Rows that the receiver rejected are counted again in the pipeline, because the journal contains
+/// whole requests.
 fn rejects_table(state: &State) -> Cells {
     let mut reasons: Vec<(String, [u64; 2])> = Vec::new();
     for reject in &state.rejects {

@@ -1,4 +1,4 @@
-//! [`ExplicitFlags`]: which settings the operator set explicitly; they override those stored in a journal.
+//! [`ExplicitFlags`]: the settings that the operator set explicitly. They override the settings stored in a journal.
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -6,7 +6,7 @@ use clap::parser::ValueSource;
 use super::Config;
 use crate::pipeline::Settings;
 
-/// The flags that were set on the command line or by their variable, as opposed to those with their default.
+/// The flags that were set on the command line or by an environment variable.
 #[derive(Debug, Default)]
 pub struct ExplicitFlags(Vec<String>);
 
@@ -36,7 +36,7 @@ impl ExplicitFlags {
 }
 
 impl Config {
-    /// Overrides `settings` with those of this configuration that were set explicitly.
+    /// Overrides `settings` with the explicitly set values of this configuration.
     pub fn override_settings(&self, explicit: &ExplicitFlags, settings: &mut Settings) {
         let mine = self.pipeline_settings(settings.run_id.clone());
         macro_rules! override_explicit {

@@ -43,7 +43,7 @@ pub struct CommandLine {
     pub config: Config,
 }
 
-/// Commands besides receiving telemetry.
+/// Commands other than receiving telemetry.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check whether a running normalizer is ready. Exit code 0 means ready, 1 not ready.

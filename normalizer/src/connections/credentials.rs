@@ -10,7 +10,7 @@ use super::tls::{Tls, TlsError};
 use crate::config::Config;
 use crate::receiver::{Tokens, TokensError};
 
-/// Why certificates or tokens cannot be used.
+/// The reason why certificates or tokens cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     #[error(transparent)]
@@ -23,9 +23,9 @@ pub enum CredentialsError {
 
 /// The credentials that OTLP clients must present.
 pub struct Credentials {
-    /// `None`: the listeners use no TLS.
+    /// `None` if the listeners do not use TLS.
     pub tls: Option<Arc<Tls>>,
-    /// `None`: requests need no token.
+    /// `None` if requests need no token.
     pub tokens: Option<Arc<Tokens>>,
 }
 
@@ -44,7 +44,7 @@ impl Credentials {
         self.tls.is_some() || self.tokens.is_some()
     }
 
-    /// SIGHUP, if there are files to reload. Otherwise the signal keeps its default effect.
+    /// A stream of SIGHUP signals, if there are files to reload. Otherwise the signal keeps its default effect.
     pub fn hangups(&self) -> Result<Option<Signal>, CredentialsError> {
         self.are_needed()
             .then(|| signal(SignalKind::hangup()))
@@ -60,7 +60,7 @@ impl Credentials {
         }
     }
 
-    /// A file that cannot be used is logged, and its previous content stays in force.
+    /// Reloads the files. If a file cannot be used, this is logged, and its previous content stays in force.
     fn reload(&self) {
         if let Some(tls) = &self.tls {
             log_reload("certificates", tls.reload().map_err(|error| error.to_string()));

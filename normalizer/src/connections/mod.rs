@@ -43,7 +43,7 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum time for a client to answer a ping.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Pause after a failed accept, for example without free file descriptors, so that the loop does not spin.
+/// Pause after a failed accept. It prevents a busy loop, for example when there are no free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Maximum number of concurrent requests on one HTTP/2 connection.
@@ -54,10 +54,10 @@ const HEADER_BYTES_MAX: u32 = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 /// Maximum size of an HTTP/1 connection's read buffer, which holds the header.
 const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// Bytes that a client may send on one stream before they are read. A typical request fits, so no round trip is spent on window
-/// updates.
+/// Bytes that a client may send on one stream before the receiver reads them. A typical request fits, so the client need not
+/// wait for a window update.
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// The same bound for all streams of a connection.
+/// Like [`STREAM_WINDOW_BYTES`], for all streams of a connection together.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 /// Maximum size of a DATA frame. A message in one frame is not copied.
 const FRAME_BYTES_MAX: u32 = 1024 * 1024;
@@ -137,7 +137,7 @@ async fn serve_client<S, B>(
     S::Future: Send + 'static,
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
-    // A client waits for each small answer. If this fails, answers are merely late.
+    // Disables Nagle's algorithm, because a client waits for each small answer. If this fails, answers are only late.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         return serve_connection(stream, service, stop).await;
@@ -248,7 +248,7 @@ where
     }
 }
 
-/// Ignores how a connection ends: each request was answered, or its client knows that it was not.
+/// Ignores errors at the end of a connection: either a request was answered, or its client knows that it was not.
 async fn until_ended<C: Connection>(connection: C, mut stop: watch::Receiver<bool>) {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {

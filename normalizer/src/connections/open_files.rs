@@ -6,7 +6,7 @@ pub fn raise_open_files_limit() -> u64 {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: both calls get a valid pointer to a limit that outlives them, and keep none.
+    // SAFETY: both calls get a valid pointer to a limit that lives longer than the call, and they do not store it.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 {
             return 0;

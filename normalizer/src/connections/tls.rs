@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ServerConfig, VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore};
 
-/// Protocols offered in the handshake (ALPN), the preferred one first.
+/// Protocols offered in the handshake (ALPN). The preferred one comes first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// Paths to PEM files.
@@ -27,7 +27,7 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
-/// Why the files cannot be used.
+/// The reason why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read {} for {flag}: {source}; provide a readable PEM file", path.display())]
@@ -82,7 +82,8 @@ impl Tls {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
 
-    /// Logs the first failure since the last reload, which is enough to find a mistake. Clients must not be able to fill the log.
+    /// Logs the first failure since the last reload. One log line is enough to find a mistake, and clients must not be able to
+    /// fill the log.
     pub(super) fn log_failure(&self, client: SocketAddr, error: &io::Error) {
         if !self.is_failure_logged.swap(true, Ordering::Relaxed) {
             log_line!(

@@ -1,4 +1,4 @@
-//! [`Entries`]: the spans in the table by number and by id, and the list of waiters of each span.
+//! [`Entries`]: the spans in the table, found by number or by id. Each span has a list of the spans that wait on it.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
@@ -12,12 +12,13 @@ use super::ids::EntryId;
 use super::index::Index;
 use super::memory::{prefetch, use_large_pages};
 
-/// Binary logarithm of the entries in a block. A block has 14 MiB, most of which can be in large pages. A table in one
-/// piece would be moved when it grows, which splits the large pages.
+/// Binary logarithm of the number of entries in a block. A block has 14 MiB, most of which can be in large pages. A table in
+/// one piece would have to be moved when it grows, and this would split the large pages.
 const BLOCK_LOG2: u32 = 17;
 const BLOCK_MASK: usize = (1 << BLOCK_LOG2) - 1;
 
-/// Number of entries between the one that leaves and the one that is prefetched. It covers the latency of memory.
+/// Distance between the entry that is removed and the entry that is prefetched at the same time. It covers the latency of
+/// memory.
 const EXPIRING_AHEAD: usize = 8;
 
 /// Entries by number.
@@ -98,7 +99,7 @@ impl Entries {
         self.index.prefetch(hash(&self.hasher, trace_id, span_id));
     }
 
-    /// Prefetches the entries that leave next, and their places in the index.
+    /// Prefetches the entries that will be removed next, and their slots in the index.
     #[inline]
     pub fn prefetch_expiring(&self, deadlines: &VecDeque<(u64, EntryId)>) {
         if let Some(&(_, entry)) = deadlines.get(2 * EXPIRING_AHEAD) {

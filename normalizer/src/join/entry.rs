@@ -1,4 +1,4 @@
-//! [`Entry`]: what the join keeps of a span, and what a span and its parent decide about each other.
+//! [`Entry`]: the facts about a span that the join keeps, and the rules by which a span and its parent decide about each other.
 
 use aggregate::ids::{InstanceId, NameId, RunId};
 use cctf_proto::cctf::SpanId;
@@ -16,7 +16,7 @@ pub(super) struct Entry {
     pub trace_id: [u8; 16],
     pub span_id: [u8; 8],
     pub parent_span_id: [u8; 8],
-    /// Nearest invocation at or above the span, once known.
+    /// The span itself if it is an invocation, or else its nearest ancestor that is one. Set once known.
     pub ancestor: [u8; 8],
     /// Journal time at which the entry is examined next.
     pub deadline: u64,
@@ -43,13 +43,13 @@ pub(super) struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 112, "JoinTable's documentation states it");
 
-/// A bit in the facts of an entry. With one byte per fact, every entry would be eight bytes longer.
+/// A bit in the facts of an entry. One byte for each fact would make every entry eight bytes longer.
 #[derive(Clone, Copy)]
 #[repr(u16)]
 pub(super) enum Fact {
     /// `ancestor` is known.
     Known = 1,
-    /// The span is a SERVER invocation, or is below one of its own instance without a call between. The join needs this to
+    /// The span is a SERVER invocation, or its path to a SERVER span of the same instance has no call. The join needs this to
     /// recognise second instrumentations.
     WithinServer = 1 << 1,
     /// The telemetry says that the parent is in another process.
@@ -59,18 +59,18 @@ pub(super) enum Fact {
     ParentIsLocal = 1 << 4,
     /// The span may share its id with a span of another process.
     MayShareId = 1 << 5,
-    /// The span waits on the best parent that has arrived. A better one may still arrive within the window.
+    /// The span waits on the best parent that has arrived, but a better one may still arrive within the window.
     Tentative = 1 << 6,
-    /// The path above the span certainly ends, at a root or at a cut. The span is on no cycle.
+    /// The path to the root is complete: it ends at a root, or where a cycle was cut. So the span is on no cycle.
     Rooted = 1 << 7,
     /// The outcome has been reported.
     Resolved = 1 << 8,
-    /// The row waits in a second window for a decision about a span above.
+    /// The row waits in a second window, because an ancestor is still undecided.
     SecondWindow = 1 << 9,
-    /// The span is a call whose run is known. `ancestor` holds the run until the call itself is known, later
+    /// The span is a call whose run is known. The run is stored in `ancestor` until the call itself is known, and then in
     /// `next_waiter_or_run`.
     HasRun = 1 << 10,
-    /// The entry stays for a second window, because a cycle through it may still close.
+    /// The entry stays for a second window, because a cycle that contains it may still be closed.
     Kept = 1 << 11,
 }
 
@@ -138,7 +138,7 @@ impl Entry {
         self.next_waiter_or_run = waiter.map_or(0, EntryId::raw);
     }
 
-    /// Notes that the entry waits on nothing.
+    /// Records that the entry waits on nothing.
     pub(super) fn clear_waiting(&mut self) {
         (self.waits_on, self.previous_waiter_or_parent) = (None, None);
         self.set_next_waiter(None);
@@ -155,8 +155,8 @@ impl Entry {
         self.is(Fact::HasRun).then(|| RunId::new(run as usize))
     }
 
-    /// Moves the run of a call that becomes known. From then on, `ancestor` holds the ancestor, and a known call needs no place in
-    /// a list of waiters.
+    /// Moves the run of a call that has become known. From then on, `ancestor` contains the ancestor. The field of the waiters'
+    /// list is free, because a known call waits on nothing.
     pub(super) fn keep_run(&mut self) {
         if let Some(run) = self.run() {
             self.next_waiter_or_run = run.index() as u32;
@@ -176,12 +176,13 @@ impl Entry {
         self.instance.is_some() && other.instance.is_some() && self.instance != other.instance
     }
 
-    /// Whether the span is known to be an invocation.
+    /// Whether the span is certainly an invocation.
     pub(super) fn is_known_invocation(&self) -> bool {
         self.is(Fact::Known) && self.ancestor == self.span_id && !self.role.is_call()
     }
 
-    /// Whether the span is an invocation whatever its parent is, because a remote parent is a caller.
+    /// Whether the span is an invocation whatever its parent is. This is so if its parent is remote, because the parent is then
+    /// its caller.
     pub(super) fn is_invocation_by_itself(&self) -> bool {
         (self.role.is_callee() || self.role == Role::Internal) && self.is(Fact::ParentIsRemote)
     }
@@ -207,7 +208,7 @@ impl Entry {
         }
     }
 
-    /// Whether this parent, which has arrived, makes the receipt a mere poll.
+    /// Whether this parent, which has arrived, shows that the receipt is only a poll.
     pub(super) fn is_poll_below(&self, parent: &Self) -> bool {
         self.role == Role::Receipt
             && parent.role != Role::Missing
@@ -215,7 +216,7 @@ impl Entry {
             && !self.is_invocation_below(parent)
     }
 
-    /// Whether a second instrumentation reports the request or message that the parent has already seen.
+    /// Whether the span is a second instrumentation: it reports a request or message that the parent has already reported.
     pub(super) fn is_seen_by(&self, parent: &Self) -> bool {
         if self.is(Fact::ParentIsRemote) {
             return false;
@@ -227,7 +228,7 @@ impl Entry {
         }
     }
 
-    /// Whether the span begins before its parent ends. One instance made both, so one clock decides.
+    /// Whether the span begins before its parent ends. Both come from one instance, so their timestamps are from one clock.
     fn is_within(&self, parent: &Self) -> bool {
         let start = self.end_unix_ns.wrapping_sub(self.duration_ns as u64);
         parent.is_of_instance(self) && start < parent.end_unix_ns

@@ -1,10 +1,10 @@
-//! Numbers of entries, and of the rows that wait for an entry's outcome.
+//! Ids of entries, and of the rows that wait for an entry's outcome.
 
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-/// An entry of the table. It keeps its number as long as it lives; the number is reused.
+/// Id of an entry in the table. The entry keeps its id until it is removed; then the id is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EntryId(NonZeroU32);
 
@@ -29,7 +29,7 @@ impl EntryId {
     }
 }
 
-/// A row that waits beyond its request, by its place in the table of such rows.
+/// Id of a row that waits beyond its request: its index in the table of such rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingId(u32);
 
@@ -44,19 +44,19 @@ impl PendingId {
     }
 }
 
-/// A row that waits for the outcome of its span, by the table that holds it.
+/// A row that waits for the outcome of its span. The variant names the table that holds the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowRef {
     /// A row that waits beyond its request.
     Pending(PendingId),
     /// A row of the current request.
     OfRequest(u32),
-    /// Inner work of the current request. It has a row only if it turns out to be an invocation.
+    /// Inner work of the current request. It gets a row only if it turns out to be an invocation.
     Inner(u32),
 }
 
-/// An optional [`RowRef`] in four bytes, so that an entry stays at 112: two bits for the table, 30 for the place in it. The
-/// memory limit and the size limit of a request keep the tables far smaller.
+/// An optional [`RowRef`] in four bytes, so that an entry has 112 bytes. Two bits select the table, and 30 bits are the index.
+/// The memory limit and the size limit of a request keep the tables far below this range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RowSlot(u32);
 

@@ -1,17 +1,18 @@
-//! [`Index`]: entries by the hash of their ids, at one cache line per lookup.
+//! [`Index`]: finds entries by the hash of their ids. A lookup reads one cache line.
 
 use super::ids::EntryId;
 use super::memory::{large_vec, prefetch};
 
-/// Slots at first.
+/// Binary logarithm of the initial number of slots.
 const SLOTS_MIN_LOG2: u32 = 10;
-/// The home of a slot follows from its 32-bit hash, which distinguishes no more slots than this.
+/// Binary logarithm of the maximum number of slots. A 32-bit hash cannot distinguish more.
 const SLOTS_MAX_LOG2: u32 = 31;
 
-/// A hash table with open addressing that holds numbers of entries, not the entries.
+/// A hash table with open addressing. It contains the ids of entries, not the entries.
 ///
-/// A slot has a hash in its upper half and an entry's number, which is never zero, in its lower; zero is empty. So neither a
-/// lookup of a missing id nor a removal reads an entry: a new span costs one cache line here instead of three.
+/// A slot has a hash in its upper half, and an entry's id, which is never zero, in its lower half. Zero is an empty slot. So no
+/// entry has to be read to find that an id is missing, or to remove an id. A new span costs one cache line here instead of
+/// three.
 #[derive(Debug)]
 pub(super) struct Index {
     slots: Vec<u64>,
@@ -38,7 +39,7 @@ impl Index {
         }
     }
 
-    /// The wanted entry among those with this hash.
+    /// Among the entries with this hash, the first one for which `is_wanted` returns true.
     #[inline]
     pub fn find(&self, hash: u32, is_wanted: impl Fn(EntryId) -> bool) -> Option<EntryId> {
         let mut place = self.home(hash);
@@ -53,7 +54,7 @@ impl Index {
     }
 
     pub fn insert(&mut self, hash: u32, entry: EntryId) {
-        // At five eighths a lookup reads 2 slots on average, of the 8 in a line.
+        // When five eighths of the slots are used, a lookup reads 2 slots on average. A cache line has 8.
         if self.len * 8 >= self.slots.len() * 5 && self.slots_log2 < SLOTS_MAX_LOG2 {
             self.grow();
         }
@@ -61,7 +62,7 @@ impl Index {
         self.len += 1;
     }
 
-    /// Puts an entry in the place of another one of the same hash; false if that is not there.
+    /// Replaces an entry by another one with the same hash. Returns false if the entry is not there.
     pub fn replace(&mut self, hash: u32, entry: EntryId, by: EntryId) -> bool {
         let place = self.place_of(hash, entry);
         if let Some(place) = place {
@@ -70,7 +71,7 @@ impl Index {
         place.is_some()
     }
 
-    /// Removes an entry; false if it is not there. Later slots move up, so that no tombstones are left.
+    /// Removes an entry. Returns false if it is not there. Later slots are moved up, so no tombstones are needed.
     pub fn remove(&mut self, hash: u32, entry: EntryId) -> bool {
         let Some(mut hole) = self.place_of(hash, entry) else {
             return false;
@@ -144,12 +145,12 @@ mod tests {
 
     use super::*;
 
-    /// Checking all entries after every step takes most of a minute.
+    /// Checks all entries only after this many steps. After every step, it would take most of a minute.
     const ALL_EVERY: usize = 16;
 
     proptest! {
-        /// Few homes, so that entries are far from them, also across the table's end. Without the step that moves later
-        /// slots up after a removal, lookups would miss them.
+        /// Uses few home slots, so that entries are far from them, also across the end of the table. Without moving later slots
+        /// up after a removal, lookups would miss entries.
         #[test]
         fn it_holds_what_a_map_holds(
             steps in proptest::collection::vec((0_u32..5, 0_usize..400, prop::bool::weighted(0.6)), 1..3000),

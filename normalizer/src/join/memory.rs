@@ -1,11 +1,12 @@
-//! How large tables ask for memory: [`prefetch`] before it is needed, [`large_vec`] in large pages.
+//! Hints to the processor and kernel for large tables: [`prefetch`] loads memory before it is needed, and [`large_vec`] uses
+//! large pages.
 //!
-//! Tables that hold minutes of spans are larger than any cache, and the place of a lookup is random. Without prefetching,
-//! half the cost of a span was waiting for memory.
+//! Tables that hold minutes of spans are larger than any cache, and lookups read random positions. Without prefetching, half
+//! the cost of a span was the wait for memory.
 
 use std::mem::MaybeUninit;
 
-/// Requests the cache line of this item ahead of its use.
+/// Loads the cache line of this item before it is used.
 #[inline]
 pub fn prefetch<T>(item: &T) {
     #[cfg(target_arch = "x86_64")]
@@ -14,12 +15,12 @@ pub fn prefetch<T>(item: &T) {
         // SAFETY: SSE is part of every x86-64, and a prefetch has no effect that the program can observe.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast()) };
     }
-    // On other architectures the lookup itself loads it.
+    // On other architectures, the line is loaded when it is used.
     #[cfg(not(target_arch = "x86_64"))]
     let _ = item;
 }
 
-/// `len` times this item, in large pages if they are many.
+/// A vector of `len` copies of this item. It uses large pages if it is large.
 pub fn large_vec<T: Clone>(item: T, len: usize) -> Vec<T> {
     let mut items = Vec::with_capacity(len);
     use_large_pages(items.spare_capacity_mut());
@@ -27,8 +28,9 @@ pub fn large_vec<T: Clone>(item: T, len: usize) -> Vec<T> {
     items
 }
 
-/// Requests large pages for memory that nothing has been written to. With pages of 4 KiB, each lookup in a large table first
-/// waits for the address of its page. It gains nothing in a virtual machine whose host backs its memory with small pages.
+/// Requests large pages for memory to which nothing has been written. With pages of 4 KiB, each lookup in a large table would
+/// first wait for the address of its page. In a virtual machine this has no effect if the host uses small pages for the
+/// machine's memory.
 pub fn use_large_pages<T>(unused: &mut [MaybeUninit<T>]) {
     #[cfg(target_os = "linux")]
     {

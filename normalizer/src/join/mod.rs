@@ -1,8 +1,9 @@
-//! The join: which invocation caused a span, and which call reached it. Pure: spans and time go in, outcomes come out.
+//! The join: finds the invocation that caused a span, and the call that reached it. It does no I/O: its inputs are spans and
+//! times, and its outputs are outcomes.
 //!
-//! Every span enters the table once. It waits on its parent until the parent's own nearest invocation is known; then the
-//! span and all that wait on it are resolved. The depth of a trace does not change the work per span, and a chain is walked
-//! by a list, never by recursion.
+//! Every span enters the table once. It waits on its parent until the nearest invocation of the parent is known. Then the span,
+//! and all spans that wait on it, are resolved. The work for a span does not depend on the depth of the trace, and a chain of
+//! spans is processed with a list instead of recursion.
 
 mod entries;
 mod entry;

@@ -1,4 +1,4 @@
-//! The types in which the join takes spans and returns outcomes.
+//! The input and output types of the join.
 
 use aggregate::ids::{InstanceId, NameId, RunId};
 use cctf_proto::cctf::SpanId;
@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{EntryId, RowRef};
 
-/// What a span is to the join.
+/// The role of a span in the join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// SERVER.
     Server,
-    /// CONSUMER that handles a message.
+    /// A CONSUMER span that handles a message.
     Consumer,
-    /// CONSUMER whose telemetry says that it receives. Below the message's sender it handles that message; below a span of
-    /// its own process it is a poll.
+    /// A CONSUMER span whose telemetry says that it receives. If its parent is the message's sender, it handles that message.
+    /// If its parent is a span of its own process, it is a poll.
     Receipt,
-    /// Neither work nor a call: CONSUMER that asks for or settles messages, CLIENT that looks up a name.
+    /// Neither work nor a call: a CONSUMER span that polls for messages or acknowledges them, or a CLIENT span that looks up a
+    /// name.
     Poll,
     /// INTERNAL.
     Internal,
@@ -24,12 +25,12 @@ pub enum Role {
     Client,
     /// PRODUCER.
     Producer,
-    /// Not arrived yet: some child names it.
+    /// A placeholder: the span has not arrived yet, but a child names it as its parent.
     Missing,
 }
 
 impl Role {
-    /// Whether it sends to others.
+    /// Whether the span sends something to others.
     pub fn is_call(self) -> bool {
         matches!(self, Self::Client | Self::Producer)
     }
@@ -39,27 +40,27 @@ impl Role {
     }
 }
 
-/// A span that arrives.
+/// The facts about a span that arrives.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     pub trace_id: [u8; 16],
     pub span_id: [u8; 8],
     pub parent_span_id: Option<SpanId>,
     pub role: Role,
-    /// Whether the parent is in another process, if the telemetry says so. For a CONSUMER that handles a message: true if
-    /// the parent does not decide what the span is.
+    /// Whether the parent is in another process, if the telemetry says so. For a CONSUMER that handles a message, true means
+    /// that the parent does not affect what the span is.
     pub parent_is_remote: Option<bool>,
-    /// Whether it may share its id with a span of another process, as a call and its answer do in Zipkin.
+    /// Whether the span may share its id with a span of another process. In Zipkin, a call and its answer do.
     pub may_share_id: bool,
-    /// The instance that made it.
+    /// The instance that reported it.
     pub instance: Option<InstanceId>,
-    /// End less start, nanoseconds.
+    /// End minus start, nanoseconds.
     pub duration_ns: i64,
     /// End, nanoseconds since the Unix epoch.
     pub end_unix_ns: u64,
     /// The receiver of a call.
     pub peer: Option<NameId>,
-    /// The run of a call's row, as far as it is known when the call arrives.
+    /// The run of a call's row, if it is known when the call arrives.
     pub run: Option<RunId>,
 }
 
@@ -74,11 +75,11 @@ pub struct Caller {
     pub duration_ns: i64,
     /// The call's end, nanoseconds since the Unix epoch.
     pub end_unix_ns: u64,
-    /// Number of spans so far that name it as their caller, at most 255.
+    /// Number of spans so far that name this span as their caller; at most 255.
     pub callees: u8,
 }
 
-/// What a span turned out to be.
+/// The result for a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// An invocation.
@@ -99,11 +100,11 @@ pub enum Outcome {
         /// Whether the window passed before the ancestor was found.
         orphan: bool,
     },
-    /// No row: inner work, a poll, or one request seen by a second instrumentation.
+    /// The span has no row: it is inner work, a poll, or a second instrumentation.
     Nothing,
 }
 
-/// The join's answer to a span that arrives.
+/// The join's result for a span that has just arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joined {
     /// Its outcome is known.
@@ -119,7 +120,7 @@ pub struct Resolved {
     pub outcome: Outcome,
 }
 
-/// A call that has left the table. Nothing more can become known of it.
+/// A call that has left the table. No further facts about it can become known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evicted {
     /// The instance that called.
@@ -128,9 +129,9 @@ pub struct Evicted {
     pub callee: Option<InstanceId>,
     /// The receiver.
     pub peer: Option<NameId>,
-    /// Whether it sent a message: its peer is a broker that serves many receivers.
+    /// Whether the call is a message. Its peer is then a broker, which serves many receivers.
     pub is_message: bool,
-    /// The trace, from which the run follows if it was not known.
+    /// The trace. It determines the run if that was not known at the arrival.
     pub trace_id: [u8; 16],
     /// The run of its row, if that was known when it arrived.
     pub run: Option<RunId>,

@@ -113,7 +113,7 @@ impl JoinTable {
         deadline
     }
 
-    /// Returns the span's entry: a new one, or the placeholder that was added when a child named the span.
+    /// The entry for a span: a new one, or the placeholder that was added when a child named the span.
     fn place(&mut self, arrival: &Arrival, now: u64) -> EntryId {
         let first = self.entries.find(&arrival.trace_id, &arrival.span_id);
         let awaited = self.entries.among(first, |_, other| other.role == Role::Missing);
@@ -137,7 +137,7 @@ impl JoinTable {
         entry
     }
 
-    /// Notes a span's nearest invocation at or above it. The span then counts as known.
+    /// Records the nearest invocation of a span, which may be the span itself. The span then counts as known.
     fn know(&mut self, entry: EntryId, ancestor: [u8; 8], within_server: bool) {
         let span = self.entries.get_mut(entry);
         span.keep_run();
@@ -160,7 +160,7 @@ impl JoinTable {
         }
         let (parent, is_final) = self.parent_of(entry, now);
         if parent == entry {
-            // A span that names itself as its parent waits in vain, like a span whose parent never arrives.
+            // A span that names itself as its parent is treated like a span whose parent never arrives.
             if span.is_invocation_by_itself() {
                 self.know_as_invocation(entry);
             }
@@ -191,7 +191,7 @@ impl JoinTable {
         if !self.entries.get(entry).is(Fact::Known) && (span.is_invocation_by_itself() || is_judged) {
             self.know_as_invocation(entry);
         }
-        // A poll has no row that could wait.
+        // A poll has no row that would have to wait.
         (span.role == Role::Poll).then_some(Outcome::Nothing)
     }
 

@@ -1,4 +1,4 @@
-//! [`Accepted`]: the future that resolves when a request is safe, and [`AppendError`]: why one was refused.
+//! [`Accepted`]: the future that resolves when a request is safe. [`AppendError`]: the reason why a request was refused.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 use super::record::Record;
 
-/// Why a request was refused. Each cause is temporary, so the client should retry.
+/// The reason why a request was refused. All reasons are temporary, so the client should retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The pipeline does not keep up.
+    /// The queue is full, because the pipeline is too slow.
     #[error("the queue is full; retry later")]
     Full,
     #[error("the disk is full; retry later")]

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Returns nanoseconds since the Unix epoch.
 pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
-/// The wall clock, but never before `floor`. If the wall clock is set back, or is behind the last timestamp before a restart, time
-/// continues from the latest timestamp at the pace of the monotonic clock. It must not stop, because windows close by it.
+/// The wall clock, but never before `floor`. The wall clock may be set back, or be behind the last timestamp before a restart.
+/// Time then continues from the latest timestamp, at the rate of the monotonic clock. It must not stand still, because windows
+/// are closed by it.
 pub fn wall_clock(floor: u64) -> Clock {
     let begin = Instant::now();
     steady(floor, unix_ns, move || begin.elapsed())
@@ -53,7 +54,7 @@ mod tests {
             move || Duration::from_nanos(running.load(Relaxed)),
         );
         let mut timestamps = Vec::new();
-        // Before a restart's floor; after it; set back far; caught up.
+        // Below the floor after a restart; above the floor; set back by far; ahead again.
         for (wall, running) in [(500, 0), (510, 10), (2_000, 20), (30, 30), (35, 45), (2_030, 50)] {
             set_wall.store(wall, Relaxed);
             run.store(running, Relaxed);

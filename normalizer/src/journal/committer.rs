@@ -1,4 +1,5 @@
-//! [`Committer`]: the thread that makes records durable. Each batch has the records that arrived during the previous one.
+//! [`Committer`]: the thread that makes records durable. Each batch contains the records that arrived while the previous batch
+//! was written.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,8 @@ use super::queue::CommitEnd;
 use super::record::{Content, Record};
 use super::store::{Store, StoreError};
 
-/// Minimum time between the starts of two batches. Each batch costs about 50 us of CPU time, as much as 50 spans, however small it
-/// is. A client that sends less often does not wait.
+/// Minimum time between the starts of two batches. A batch of any size costs about 50 us of CPU time, as much as 50 spans. A
+/// client that sends less often never waits for this time.
 const COMMIT_INTERVAL_MIN: Duration = Duration::from_millis(1);
 
 /// Passes records from the receiver to the pipeline after they are in the journal.
@@ -20,7 +21,7 @@ pub struct Committer {
     store: Store,
     deleted_before: u64,
     is_full: bool,
-    /// Restart and settings for which there was no room. They must enter the journal before all later records.
+    /// Restart and settings records for which there was no space. They must be written to the journal before all later records.
     owed: Vec<Uncommitted>,
 }
 
@@ -35,8 +36,8 @@ impl Committer {
         }
     }
 
-    /// Commits records until the shutdown. After an error it is unknown what is on the disk. Nothing may be acknowledged then, so
-    /// the process must end.
+    /// Commits records until the shutdown. After an error, the content of the disk is unknown. Nothing may be acknowledged
+    /// then, so the process must end.
     pub fn run(mut self) -> Result<(), StoreError> {
         let mut batch: Vec<Uncommitted> = Vec::new();
         let mut not_before = Instant::now();
@@ -57,7 +58,7 @@ impl Committer {
             let committed = match self.store.append(&records) {
                 Ok(()) => records.len(),
                 Err(StoreError::DiskFull { folder, written }) => {
-                    // Logged once, not for every tick until space is free.
+                    // Log this once, not at every tick until space is free.
                     if !self.is_full {
                         log_line!("warning: {}", StoreError::DiskFull { folder, written });
                     }
@@ -84,8 +85,9 @@ impl Committer {
         }
     }
 
-    /// Passes committed records on. Others are never fed: the files would be ahead of the journal, and the next start would write
-    /// the same rows again. Without a committed shutdown the pipeline stops as in a crash.
+    /// Passes committed records on to the pipeline. Uncommitted records are never passed on: the files would be ahead of the
+    /// journal, and the next start would write the same rows again. If the shutdown record is not committed, the pipeline stops
+    /// as in a crash.
     fn pass_on(&mut self, mut records: Vec<Record>, committed: usize) {
         let given_up = records.split_off(committed);
         let is_request = |record: &&Record| matches!(record.content, Content::Request { .. });

@@ -20,7 +20,7 @@ pub const ALIGNMENT: usize = 8;
 pub const BODY_LEN_MAX: usize = 256 * 1024 * 1024;
 
 const CHECKED_FROM: usize = 4;
-/// Maximum gap between the numbers of two records: more than a segment can hold.
+/// Maximum difference between the numbers of two records. It is more than a segment can contain.
 const FRAMES_BEHIND_MAX: u64 = 1 << 40;
 
 /// A decoded header.
@@ -44,7 +44,7 @@ pub enum Found<'a> {
         /// Offset of the next frame from the start of this one.
         next: usize,
     },
-    /// Unused space: zeros, or the end.
+    /// Unused space: zeros, or the end of the segment.
     Nothing,
     /// Neither a complete frame nor unused space.
     Damaged,
@@ -136,8 +136,8 @@ pub fn decode(bytes: &[u8]) -> Found<'_> {
     }
 }
 
-/// Whether a frame of record number `expected` or later can start with these bytes. It does not read the body: a search may cover
-/// megabytes of arbitrary bytes, and a checksum at each offset would take hours.
+/// Whether a frame with record number `expected` or a later one can start with these bytes. The body is not checked: a search
+/// may cover megabytes of arbitrary bytes, and computing a checksum at each offset would take hours.
 pub fn may_begin(bytes: &[u8], expected: u64) -> bool {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
         return false;
@@ -150,7 +150,7 @@ pub fn may_begin(bytes: &[u8], expected: u64) -> bool {
     ends_in_zeros && header[32] != 0 && sequence >= expected && sequence - expected <= FRAMES_BEHIND_MAX
 }
 
-/// The record of a frame; `None` if this version does not know its content.
+/// The record of a frame; `None` if this version does not know the kind of content.
 pub fn record(header: &Header, body: &[u8]) -> Option<Record> {
     let body = || bytes::Bytes::copy_from_slice(body);
     let request = |signal| Content::Request { signal, body: body() };

@@ -1,6 +1,6 @@
 //! [`QueueLimits`]: the bounds of the queue, and [`QueueUsage`]: its current content.
 
-/// Bounds of the data between receiver and pipeline, including the pipeline's current batch.
+/// Bounds of the queue between receiver and pipeline. They include the pipeline's current batch.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
     pub requests_max: usize,
@@ -11,7 +11,7 @@ pub struct QueueLimits {
 /// Current content of the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueUsage {
-    /// Including the pipeline's current batch.
+    /// Number of requests, including the pipeline's current batch.
     pub requests: usize,
     pub bytes: usize,
 }

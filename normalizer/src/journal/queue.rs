@@ -41,7 +41,8 @@ pub struct Reader {
     ended: bool,
 }
 
-/// The committer's handle on the queue. The committer makes records durable between the two ends.
+/// The committer's handle on the queue. The committer takes records from the writing end, and releases them to the reading end
+/// when they are durable.
 pub struct CommitEnd {
     shared: Arc<Shared>,
 }
@@ -58,9 +59,9 @@ struct Shared {
     is_durable: bool,
     /// Bits of [`DiskFull`].
     disk_full: AtomicU8,
-    /// Signals that the allowance of [`Journal::allow_bytes`] is used up.
+    /// Signals that the bytes of [`Journal::allow_bytes`] have been accepted.
     used_up: Notify,
-    /// Whether the pipeline waits for time to pass.
+    /// Whether the pipeline must be informed that time passes.
     needs_ticks: AtomicBool,
 }
 
@@ -133,11 +134,11 @@ impl Journal {
         Ok(accepted)
     }
 
-    /// Appends a tick if the pipeline waits for time to pass, or the committer for free space. It replaces a tick at the end of the
-    /// queue, so that ticks never accumulate.
+    /// Appends a tick if the pipeline waits for time to pass, or the committer waits for free space. It replaces a tick at the
+    /// end of the queue, so ticks do not accumulate.
     pub fn tick(&self) {
         let mut state = self.shared.lock();
-        // While a disk is full no request is appended, so only ticks make the committer try again.
+        // While a disk is full, no request is appended. So only ticks can make the committer try again.
         let tries_for_room = self.shared.disk_full.load(Ordering::Relaxed) & DiskFull::Segments as u8 != 0;
         if state.closed || !(self.shared.needs_ticks.load(Ordering::Relaxed) || tries_for_room) {
             return;
@@ -166,17 +167,17 @@ impl Journal {
         }
     }
 
-    /// Refuses requests because of a full disk, or accepts them again.
+    /// Makes the journal refuse requests because of a full disk, or accept them again.
     pub fn set_disk_full(&self, by: DiskFull, is_full: bool) {
         self.shared.set_disk_full(by, is_full);
     }
 
-    /// Sets the number of bytes after which [`Journal::allowance_used_up`] resolves. It does not refuse further requests.
+    /// Sets the number of bytes after which [`Journal::allowance_used_up`] resolves. Further requests are still accepted.
     pub fn allow_bytes(&self, bytes: u64) {
         self.shared.lock().allowed_bytes = bytes;
     }
 
-    /// Resolves when the allowance has been accepted.
+    /// Resolves when the bytes of [`Journal::allow_bytes`] have been accepted.
     pub async fn allowance_used_up(&self) {
         self.shared.used_up.notified().await;
     }
@@ -195,7 +196,7 @@ impl Journal {
         self.shared.lock().held
     }
 
-    /// Sets whether the pipeline waits for time to pass.
+    /// Sets whether the pipeline must be informed that time passes.
     pub fn set_needs_ticks(&self, needs_ticks: bool) {
         self.shared.needs_ticks.store(needs_ticks, Ordering::Relaxed);
     }
@@ -249,7 +250,7 @@ impl CommitEnd {
         }
     }
 
-    /// Refuses requests because there is no room for segments, or accepts them again.
+    /// Makes the journal refuse requests because there is no space for segments, or accept them again.
     pub fn set_disk_full(&self, is_full: bool) {
         self.shared.set_disk_full(DiskFull::Segments, is_full);
     }
@@ -269,8 +270,8 @@ impl Reader {
         }
     }
 
-    /// Waits for records and swaps them into the empty `batch`. The previous batch then counts as processed. Returns false after the
-    /// shutdown has been read, or if it will never come.
+    /// Waits for records and swaps them into the empty `batch`. The previous batch then counts as processed. Returns false if
+    /// the shutdown was read before, or if it will never come.
     pub fn next_batch(&mut self, batch: &mut Vec<Record>) -> bool {
         debug_assert!(batch.is_empty(), "the previous batch has been fed");
         if self.ended {

@@ -18,7 +18,7 @@ pub enum Signal {
 pub enum Content {
     /// A request's protobuf bytes, decompressed and checked for structure.
     Request { signal: Signal, body: Bytes },
-    /// Time has passed. Without requests, ticks close windows and runs and make instances stale.
+    /// Time has passed. If no requests arrive, ticks make windows and runs close and instances become stale.
     Tick,
     /// The normalizer has started. It was not running since the previous record.
     Restart,

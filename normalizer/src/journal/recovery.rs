@@ -1,4 +1,5 @@
-//! [`recover`]: reads the journal from its start or a checkpoint, truncates a torn tail, and reports damage before the tail.
+//! [`recover`]: reads the journal from its start or from a checkpoint. It truncates a torn tail and reports damage before the
+//! tail. A torn tail is an incomplete record at the end.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,7 +15,7 @@ pub struct Recovered {
     /// Number of the next record.
     pub next_sequence: u64,
     pub segments: Vec<SegmentFile>,
-    /// Segment and offset of the next record; `None`: a new segment.
+    /// Segment and offset for the next record; `None` means a new segment.
     pub tail: Option<(PathBuf, u64)>,
     /// Bytes of incomplete records, which were never acknowledged.
     pub torn_bytes: u64,
@@ -22,7 +23,7 @@ pub struct Recovered {
     pub records_lost: u64,
     /// Whether `--repair` skipped damage.
     pub repaired: bool,
-    /// Whether the last segment has another mapping version.
+    /// Whether the last segment was written with another mapping version.
     pub remapped: bool,
 }
 
@@ -79,8 +80,8 @@ pub struct Recovery {
     pub remap: bool,
 }
 
-/// Reads the journal in `folder` and passes its records to `feed`. It zeroes a torn tail, which could otherwise be taken for a
-/// record after new records precede it.
+/// Reads the journal in `folder` and passes its records to `feed`. It overwrites a torn tail with zeros. Otherwise, the tail
+/// could later be mistaken for a record that follows new records.
 pub fn recover(
     folder: &Path,
     how: Recovery,
@@ -89,7 +90,7 @@ pub fn recover(
     read(folder, how, true, feed)
 }
 
-/// Passes all records of the journal in `folder` to `feed` and changes nothing.
+/// Passes all records of the journal in `folder` to `feed`, without changing the journal.
 pub fn read_kept(
     folder: &Path,
     repair: bool,
@@ -147,8 +148,8 @@ fn read(
         reading.read(feed)?;
     }
     recovered.segments = segment::list(folder).map_err(io_error("list", folder))?;
-    // New records go to a new segment after skipped damage or a gap, because a later start reads a segment as a whole. A segment
-    // also has only one mapping version.
+    // After skipped damage or a gap, new records go to a new segment, because a later start reads a segment as a whole. A
+    // segment also has only one mapping version.
     if recovered.repaired || recovered.remapped || recovered.next_sequence < from {
         recovered.tail = None;
     }
@@ -177,7 +178,7 @@ impl Reading<'_> {
         let decoded = SegmentHeader::decode(&bytes);
         let version = decoded.ok().map(|header| header.mapping_version);
         self.other_mapping = version.filter(|&version| version != self.how.mapping_version);
-        // Also for a segment without records: records of two mapping versions must not share a segment.
+        // This also applies to a segment without records, because records of two mapping versions must not share a segment.
         if decoded.is_ok() {
             self.recovered.remapped = self.other_mapping.is_some();
         }
@@ -189,7 +190,8 @@ impl Reading<'_> {
                     format!("the segment starts with record {found} instead of {expected}")
                 })?;
             }
-            // The header is durable before the first frame is written. Without a frame, no record was acknowledged.
+            // The header is durable before the first frame is written. So a segment without a frame contains no acknowledged
+            // record.
             Err(_) if self.next_first.is_none() && self.has_no_frame(&bytes) => return self.drop_segment(),
             Err(what) => self.lose(0, self.recovered.next_sequence, || what.to_owned())?,
         }
@@ -219,7 +221,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Whether this segment's records may be fed. Another mapping version may have computed different rows.
+    /// Whether the segment's records may be fed. Another mapping version may have computed different rows from them.
     fn check_mapping(&self) -> Result<(), RecoveryError> {
         match self.other_mapping {
             Some(found) if !self.how.remap => Err(RecoveryError::OtherMapping {
@@ -231,7 +233,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Handles bytes that are not the next record. They are a torn tail, unless a later frame shows that a durable record is missing.
+    /// Handles bytes that are not the next record. They are a torn tail, unless a later frame shows that a durable record is
+    /// missing.
     fn skip_damage(&mut self, bytes: &[u8], offset: usize) -> Result<Option<usize>, RecoveryError> {
         let expected = self.recovered.next_sequence;
         let behind = next_frame(bytes, offset + ALIGNMENT, expected);
@@ -246,7 +249,7 @@ impl Reading<'_> {
             None => (self.next_first.unwrap_or(expected), None),
         };
         if self.next_first == Some(expected) && next.is_none() {
-            // The segment is complete; these bytes are an incomplete record after it.
+            // The segment is complete. These bytes are an incomplete record after its end.
             return Ok(None);
         }
         self.lose(offset as u64, sequence, || {
@@ -255,7 +258,7 @@ impl Reading<'_> {
         Ok(next)
     }
 
-    /// Continues with record number `found`. An error, unless no needed record is missing or `--repair` is set.
+    /// Continues with record number `found`. Returns an error, unless no needed record is missing or `--repair` is set.
     fn lose(&mut self, offset: u64, found: u64, what: impl FnOnce() -> String) -> Result<(), RecoveryError> {
         let expected = self.recovered.next_sequence;
         if found > self.from || found <= expected {

@@ -1,4 +1,5 @@
-//! Segments: the journal's files. Each is named by the number of its first record, preallocated, written once, and deleted.
+//! Segments: the files of the journal. Each is named by the number of its first record, preallocated, written once, and finally
+//! deleted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -35,7 +36,7 @@ impl SegmentHeader {
         bytes
     }
 
-    /// Decodes a header; the error is the reason why that is impossible.
+    /// Decodes a header. The error is the reason why the header is invalid.
     pub fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         let header = bytes
             .first_chunk::<{ SEGMENT_HEADER_LEN as usize }>()
@@ -120,8 +121,8 @@ pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64) -> io::Result<F
     Ok(file)
 }
 
-/// Reserves the space, so that a full disk fails here and not within a record, and so that fdatasync need not write a new file
-/// size.
+/// Reserves the space of a segment. So a full disk fails here and not in the middle of a record, and fdatasync need not write a
+/// new file size.
 fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
     let len = libc::off_t::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     loop {
@@ -130,9 +131,9 @@ fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
             return Ok(());
         }
         match io::Error::last_os_error() {
-            // Any thread can be interrupted by a signal.
+            // A signal can interrupt the call in any thread.
             error if error.kind() == io::ErrorKind::Interrupted => {}
-            // Without reservation the file is sparse: writes are slower, and a full disk fails later.
+            // The file system cannot reserve space, so the file is sparse: writes are slower, and a full disk is noticed later.
             error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return file.set_len(bytes),
             error => return Err(error),
         }

@@ -10,7 +10,7 @@ use super::frame::{HEADER_LEN, body, encode_header, frame_len};
 use super::record::Record;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};
 
-/// Point at which a record counts as safe, and a request is acknowledged.
+/// The point at which a record counts as safe and a request is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Durability {
     /// The request is on the disk. It survives a power loss.
@@ -25,7 +25,7 @@ pub enum Durability {
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
     pub folder: PathBuf,
-    /// When a record counts as safe, and a request is acknowledged.
+    /// The point at which a record counts as safe and a request is acknowledged.
     pub durability: Durability,
     pub segment_bytes: u64,
     /// Whether to keep segments that are no longer needed.
@@ -34,17 +34,18 @@ pub struct StoreSettings {
     pub mapping_version: u32,
 }
 
-/// Why the journal cannot be written.
+/// The reason why the journal cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room for another segment, or within one if the file system could not reserve it. A later attempt can succeed.
+    /// There is no space for another segment, or within a segment if the file system could not reserve it. A later attempt can
+    /// succeed.
     #[error("cannot create a journal segment in {}: the disk is full; free some space or use a larger disk", folder.display())]
     DiskFull {
         folder: PathBuf,
         /// Number of the batch's records that are durable in earlier segments.
         written: usize,
     },
-    /// It is unknown what is on the disk, so the process must end.
+    /// The content of the disk is unknown, so the process must end.
     #[error("cannot {operation} {}: {source}", path.display())]
     Fatal {
         operation: &'static str,
@@ -176,7 +177,7 @@ impl Store {
 
     fn sync(&mut self) -> Result<(), StoreError> {
         if let Some(segment) = self.current.as_ref().filter(|segment| segment.direct.is_none()) {
-            // After a failed sync the kernel may have dropped the pages, so the success of a second attempt would prove nothing.
+            // After a failed sync, the kernel may have dropped the pages. So a successful second attempt would prove nothing.
             segment.file.sync_data().map_err(fatal("sync", &segment.path))?;
         }
         self.durable_before = self.next_sequence;
@@ -184,7 +185,7 @@ impl Store {
     }
 
     fn begin_segment(&mut self, frame_bytes: u64, written: usize) -> Result<(), StoreError> {
-        // Earlier records must be durable before later ones can be.
+        // Earlier records must become durable before later ones.
         if self.settings.durability == Durability::Fsync {
             self.sync()?;
         }
@@ -198,7 +199,7 @@ impl Store {
         let file = match segment::create(folder, &header, len) {
             Ok(file) => file,
             Err(error) if is_disk_full(&error) => {
-                // It may occupy the last free space. Failing to remove it does no further harm.
+                // The file may occupy the last free space. If removing it fails, this does no further harm.
                 let _ = fs::remove_file(&path);
                 return Err(StoreError::DiskFull {
                     folder: folder.clone(),
@@ -263,7 +264,8 @@ impl Segment {
                 self.position += slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
                 Ok(())
             }
-            // Some file systems open a file for direct writes and then refuse them. Nothing has been written then.
+            // Some file systems allow opening a file for direct writes and then refuse the writes. Nothing has been written in
+            // this case.
             Err(error) if is_unsupported(&error) => {
                 self.direct = None;
                 self.file
@@ -291,10 +293,10 @@ impl Segment {
         Ok(())
     }
 
-    /// Erases the bytes from `begin` to `end`, so that no refused record is found there later.
+    /// Erases the bytes from `begin` to `end`, so that a later recovery does not find a refused record there.
     fn take_back(&mut self, begin: u64, end: u64) -> Result<(), StoreError> {
         let end = if self.direct.is_some() { end } else { self.position };
-        // Without a reservation there is no room for zeros either, but the file can be truncated.
+        // Without a reservation, there may be no space for zeros either. But the file can be truncated.
         let zeroed = segment::write_zeros(&self.file, begin, end).or_else(|error| {
             if !is_disk_full(&error) {
                 return Err(error);
@@ -303,7 +305,7 @@ impl Segment {
             self.file.set_len(self.len)
         });
         zeroed.map_err(fatal("write to", &self.path))?;
-        // Direct writes are followed by no sync that would make the zeros durable.
+        // After direct writes, no sync follows that would make the zeros durable.
         if self.direct.is_some() {
             self.file.sync_data().map_err(fatal("sync", &self.path))?;
         }

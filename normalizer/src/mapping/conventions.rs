@@ -1,10 +1,10 @@
 //! The table of span attributes: the key, its slot, and its rank among the generations of the semantic conventions.
 //!
-//! A key of a lower rank wins over one of a higher rank, in any order on the span. So if an SDK sends both generations
-//! (`OTEL_SEMCONV_STABILITY_OPT_IN=http/dup`), the current one is used.
-//! Source of the names: OpenTelemetry semantic conventions 1.38 (current), 1.20 and 1.4 (older). `request_size`, `error` and
-//! `grpc.*` are the names of Envoy, grpc-dotnet and go-grpc-middleware, `http.path` and `http.*.size` those of Zipkin.
-//! An empty text counts as absent, so it never hides a value under a name of a higher rank.
+//! If a span has several keys for one slot, the key with the lowest rank is used, whatever their order. So if an SDK sends both
+//! generations (`OTEL_SEMCONV_STABILITY_OPT_IN=http/dup`), the current one is used.
+//! Sources of the names: OpenTelemetry semantic conventions 1.38 (current), 1.20 and 1.4 (older). `request_size`, `error` and
+//! `grpc.*` are names of Envoy, grpc-dotnet and go-grpc-middleware; `http.path` and `http.*.size` are names of Zipkin.
+//! An empty text counts as missing, so it never hides a value of another key.
 
 use std::sync::LazyLock;
 
@@ -230,7 +230,7 @@ pub(super) fn find(buckets: &[u8; BUCKETS], key: &[u8]) -> Option<Convention> {
     }
 }
 
-/// Compares two keys without a function call. Nearly all that get this far are equal.
+/// Compares two keys without a function call. Nearly all keys that reach this point are equal.
 #[inline]
 fn is_same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {

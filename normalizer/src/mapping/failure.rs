@@ -9,8 +9,8 @@ use super::slots::AttributeSlots;
 /// The conventions' value for an error of unknown class.
 const OTHER: &str = "_OTHER";
 
-/// The error class of a span without `error.type`: the type of its last exception, or `_OTHER`. `None` for a span that has not
-/// failed. A status of OK overrides all other attributes, because the application set it explicitly.
+/// The error class of a span without `error.type`: the type of its last exception, or else `_OTHER`. `None` if the span has not
+/// failed. The status OK overrides all other attributes, because the application sets it explicitly.
 pub fn failure<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> Option<&'a str> {
     if span.status.code == StatusCode::Ok {
         return None;
@@ -38,7 +38,7 @@ fn is_error(slots: &AttributeSlots<'_>) -> bool {
 #[derive(Default)]
 struct Exception<'a> {
     class: Option<&'a str>,
-    /// Whether it did not leave the span.
+    /// Whether the exception was handled within the span.
     is_handled: bool,
 }
 

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::slots::integer;
 
-/// The node of telemetry that names none.
+/// Node name for telemetry that does not name a node.
 pub const UNKNOWN_NODE: &str = "unknown";
-/// service.name of a resource without one (OpenTelemetry, "Resource SDK": the default is `unknown_service`).
+/// Module name for a resource without service.name. OpenTelemetry's default is `unknown_service`.
 pub const UNKNOWN_MODULE: &str = "unknown_service";
 
-/// Stages by node, region or service, for telemetry that names none.
+/// Stages by node, region or service, for telemetry that does not state its stage.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageTable {
     /// Stage by the name of a node, region or service.
@@ -69,13 +69,13 @@ pub struct Identity {
     pub ips: Vec<String>,
     pub power_idle_w: Option<f64>,
     pub power_max_w: Option<f64>,
-    /// Whether the source wants the queries of its URLs to be kept.
+    /// Whether the source asks to keep the queries of its URLs.
     pub keep_query: bool,
-    /// Whether a part is missing: the SDK dropped attributes, or a text was cut or invalid.
+    /// Whether a part of the resource is missing: the SDK dropped attributes, or a text was cut or invalid.
     pub is_truncated: bool,
 }
 
-/// Attributes that determine node and instance once all of them are known.
+/// Attributes from which node and instance are chosen when all of them have been read.
 #[derive(Default)]
 struct Candidates<'a> {
     node_id: Option<&'a str>,
@@ -87,7 +87,7 @@ struct Candidates<'a> {
     container_id: Option<&'a str>,
     service_name: Option<&'a str>,
     stage: Option<&'a str>,
-    /// Whether the resource has an attribute of Kubernetes.
+    /// Whether the resource has any Kubernetes attribute.
     is_on_kubernetes: bool,
 }
 
@@ -108,7 +108,7 @@ impl Identity {
         Ok(identity)
     }
 
-    /// A node of which only the name is known.
+    /// A node that is known only by its name.
     pub fn from_node_name(node: &str, stages: &StageTable) -> Self {
         Self {
             node: node.to_owned(),
@@ -125,7 +125,7 @@ impl Identity {
             text.map(|text| bounded(text).to_owned())
         };
         match key {
-            // Rows with an invalid run id are rejected. Other resources of the instance must not fall back to such a run.
+            // Rows with an invalid run id are rejected. So other resources of this instance must not use that run either.
             keys::RUN_ID => self.run_id = text().filter(|run_id| keys::is_valid_run_id(run_id)),
             "service.namespace" => self.app_id = text(),
             "service.version" => self.version = text(),
@@ -204,7 +204,7 @@ impl Identity {
         );
     }
 
-    /// Id of an instance without a reported id.
+    /// The id of an instance that did not report one.
     fn placeholder_instance_id(&self) -> String {
         format!("{}@{}", self.module_id, self.node)
     }
@@ -238,8 +238,9 @@ impl<'a> Candidates<'a> {
         true
     }
 
-    /// Whether a host name is the name of a machine. In a pod it is the pod's name, unless the pod shares the node's name, which only
-    /// k8s.node.name shows. A container's default name is its id; in Docker, the id's first 12 digits.
+    /// Whether a host name is the name of a machine. In a pod, it is the name of the pod, unless the pod has the node's name;
+    /// only k8s.node.name shows this. In a container, the default host name is the container's id; in Docker, the first 12
+    /// digits of the id.
     fn is_machine(&self, host: &str) -> bool {
         const ID_LENS: [usize; 2] = [12, 64];
         let is_pod = self.pod_name == Some(host) || (self.is_on_kubernetes && self.k8s_node.is_none());
@@ -253,7 +254,7 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// OTEL_RESOURCE_ATTRIBUTES can only give it as text.
+/// OTEL_RESOURCE_ATTRIBUTES can contain the value only as text.
 fn is_true(value: AnyValue<'_>) -> bool {
     match value {
         AnyValue::Bool(value) => value,

@@ -1,4 +1,4 @@
-//! [`links`]: the spans that caused a span besides its parent.
+//! [`links`]: the links of a span. They name spans that caused it, in addition to its parent.
 
 use cctf_proto::cctf::{LINKS_MAX, SpanId, SpanLink, TraceId};
 use cctf_proto::otlp::trace::Span;
@@ -25,7 +25,7 @@ mod tests {
 
     use super::*;
 
-    /// Number of links kept of a span with `count` links, and whether some are missing.
+    /// Number of links that are kept of `count` links, and whether some are missing.
     fn kept(count: usize, dropped_links_count: u32) -> (usize, bool) {
         let link = Link {
             trace_id: vec![1; 16],

@@ -12,9 +12,9 @@ mod span;
 mod status;
 mod url;
 
-/// Version of everything that determines the rows of given records: this mapping, the join and the pipeline. Raise it with every change
-/// that gives other rows for some records. A journal that ends in a crash is then refused, because its recomputed rows would differ.
-/// `tests/all/golden_rows.rs` fails if this was forgotten.
+/// Version of all code that determines the rows for given records: this mapping, the join and the pipeline. Raise it with every
+/// change that gives different rows for some records. Then a journal that ended with a crash is refused, because its recomputed
+/// rows would differ. `tests/all/golden_rows.rs` fails if raising it was forgotten.
 pub const MAPPING_VERSION: u32 = 8;
 
 pub use failure::failure;

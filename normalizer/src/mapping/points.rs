@@ -1,6 +1,6 @@
-//! [`role_of_metric`]: the use of a metric's points, and the devices whose points count.
+//! [`role_of_metric`]: the meaning of a metric for CCTF, and the devices whose points count.
 
-/// The use of a metric. Names of both generations of the semantic conventions are known.
+/// The meaning of a metric. Names of both generations of the semantic conventions are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricRole {
     /// Fraction of time by CPU and mode (gauge, 0 to 1); without a mode, the busy fraction.
@@ -31,12 +31,12 @@ pub enum MetricRole {
     Energy,
     /// Requests in flight.
     ActiveRequests,
-    /// CPU seconds of a process (sum); also a kept metric.
+    /// CPU seconds of a process (sum). They are also written as a kept metric.
     ProcessCpuTime,
 }
 
 impl MetricRole {
-    /// Whether its points are part of a node's samples.
+    /// Whether the points of this metric are part of a node's samples.
     pub fn is_sampled(self) -> bool {
         !matches!(
             self,
@@ -45,12 +45,13 @@ impl MetricRole {
     }
 }
 
-/// Names, followed only by digits, of interfaces inside the machine or stacked on others.
+/// Names of interfaces that are inside the machine or stacked on others. The name is followed only by digits.
 const INNER_NUMBERED: &[&str] = &[
     "ap", "br", "bridge", "cbr", "cni", "erspan", "gif", "gre", "gretap", "ifb", "lo", "sit", "stf", "team",
     "vmbr", "vrf",
 ];
-/// Prefixes of such names: loopback; the host's side of containers and virtual machines, and their bridges; bonds; tunnels.
+/// Prefixes of such names: loopback, interfaces of containers and virtual machines on the host's side, their bridges, bonds,
+/// and tunnels.
 const INNER_PREFIXES: &[&str] = &[
     "Loopback",
     "antrea",
@@ -107,8 +108,8 @@ const INNER_PREFIXES: &[&str] = &[
     "zt",
 ];
 
-/// Whether an interface is at the machine's edge. The bytes of all others (loopback, bridges and their ports, VLANs, bonds, tunnels) are
-/// also counted there, or never leave the machine.
+/// Whether an interface is at the machine's edge. The bytes of all other interfaces (loopback, bridges and their ports, VLANs,
+/// bonds, tunnels) are also counted at the edge, or never leave the machine.
 pub fn is_counted_interface(device: &str) -> bool {
     // Linux names VLANs and legacy aliases after the underlying interface.
     let is_stacked = device.contains(['.', ':', '@']);
@@ -118,8 +119,8 @@ pub fn is_counted_interface(device: &str) -> bool {
     !(is_stacked || is_inner)
 }
 
-/// Whether a device is a whole disk. Partitions, loop devices, and devices of device mapper, software RAID and multipath would be counted
-/// twice, because an underlying disk counts their bytes. RAM disks are not disks.
+/// Whether a device is a whole disk. Partitions, loop devices, and devices of device mapper, software RAID and multipath are
+/// left out, because an underlying disk also counts their bytes. RAM disks are left out, too.
 pub fn is_counted_disk(device: &str) -> bool {
     let name = device.strip_prefix("/dev/").unwrap_or(device);
     // The name without the number at its end.
@@ -140,7 +141,7 @@ pub fn is_counted_disk(device: &str) -> bool {
     !(is_partition || is_path || is_stacked)
 }
 
-/// The role of a metric; `None` for one that only the list of kept metrics can select.
+/// The role of a metric; `None` if the metric can only be selected by the list of kept metrics.
 pub fn role_of_metric(name: &str) -> Option<MetricRole> {
     Some(match name {
         "system.cpu.utilization" => MetricRole::CpuUtilization,

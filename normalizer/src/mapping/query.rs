@@ -1,4 +1,4 @@
-//! [`query`]: the query of a span's URL, for sources whose queries are kept.
+//! [`query`]: the query of a span's URL. It is used only for sources whose queries are kept.
 
 use super::conventions::Slot;
 use super::slots::AttributeSlots;

@@ -19,7 +19,7 @@ pub fn weight(trace_state: &str) -> Option<f64> {
         return None;
     }
     let threshold = u64::from_str_radix(digits, 16).ok()? << (4 * (THRESHOLD_DIGITS - digits.len()));
-    // Integers, because a threshold close to the range would be rounded to the range as a double.
+    // Computed with integers, because a double would round a threshold close to the range to the range itself.
     Some(THRESHOLD_RANGE as f64 / (THRESHOLD_RANGE - threshold) as f64)
 }
 

@@ -1,4 +1,4 @@
-//! [`AttributeSlots`]: the attributes of one span, sorted into slots by the table of conventions.
+//! [`AttributeSlots`]: the attributes of one span, in the slots that the table of conventions assigns to them.
 
 use std::cell::Cell;
 
@@ -29,7 +29,7 @@ impl<'a> AttributeSlots<'a> {
         }
     }
 
-    /// Replaces the attributes by those of another span.
+    /// Replaces the attributes with those of another span.
     #[inline]
     pub fn fill(&mut self, attributes: Attributes<'a>) -> Result<(), WireError> {
         self.ranks = [UNSET; SLOTS];
@@ -47,7 +47,7 @@ impl<'a> AttributeSlots<'a> {
         )
     }
 
-    /// Replaces the attributes by the attribute `key` of another span, which fills `slot`.
+    /// Replaces the attributes with a single attribute `key` of another span, which fills `slot`.
     #[inline]
     pub fn fill_one(&mut self, slot: Slot, key: &str, attributes: Attributes<'a>) -> Result<(), WireError> {
         self.ranks = [UNSET; SLOTS];
@@ -88,7 +88,7 @@ impl<'a> AttributeSlots<'a> {
         }
     }
 
-    /// A text of this span, cut to the maximum length of a field.
+    /// The text, cut to the maximum length of a field.
     #[inline]
     pub fn bounded(&self, text: &'a str) -> &'a str {
         if text.len() > TEXT_BYTES_MAX {
@@ -118,7 +118,8 @@ impl<'a> AttributeSlots<'a> {
     }
 }
 
-/// Whether a value counts as absent and must not hide a value under another name. An empty run id is invalid instead.
+/// Whether a value counts as missing, so that it does not hide a value of another key. An empty run id is an exception: it is
+/// invalid instead.
 #[inline]
 fn is_blank(slot: Slot, value: &AnyValue<'_>) -> bool {
     let is_empty = match value {

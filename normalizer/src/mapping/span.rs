@@ -8,8 +8,8 @@ use super::conventions::Slot;
 use super::slots::AttributeSlots;
 use super::{sampling, status, url};
 
-/// The fields that come from a span's attributes. `bytes_in` and `bytes_out` are from the server's view for SERVER and CONSUMER spans,
-/// and from the client's view for all others.
+/// The fields that are computed from a span's attributes. `bytes_in` and `bytes_out` are seen from the server for SERVER and
+/// CONSUMER spans, and from the client for all others.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MappedSpan<'a> {
     pub method: Option<&'a str>,
@@ -26,16 +26,17 @@ pub struct MappedSpan<'a> {
     pub cold_start: Option<bool>,
     pub resend_count: Option<u64>,
     pub sample_weight: Option<f64>,
-    /// Whether this span is neither work nor a call: a CONSUMER that settles messages, a CLIENT that looks up a name.
+    /// Whether the span is neither work nor a call, such as a CONSUMER that acknowledges messages, or a CLIENT that looks up a
+    /// name.
     pub is_aside: bool,
-    /// Whether this is a CONSUMER with the operation `receive`: it polls for messages, or handles one.
+    /// Whether the span is a CONSUMER with the operation `receive`. It either polls for messages, or handles one.
     pub is_receiving: bool,
 }
 
 /// Name of the CLIENT spans of Node's instrumentation for `dns`. A lookup is part of the operation that needs the address.
 const NAME_LOOKUP: &str = "dns.lookup";
-/// Names of the INTERNAL spans of Node's instrumentation for `net`. A connection opened outside a request gives a span without a
-/// parent, which is not a batch job.
+/// Names of the INTERNAL spans of Node's instrumentation for `net`. If a connection is opened outside of a request, its span
+/// has no parent. It must not count as a batch job.
 const CONNECTS: [&str; 3] = ["tcp.connect", "tls.connect", "ipc.connect"];
 
 /// Name of the CONSUMER spans that Python's instrumentation for `confluent_kafka` creates for each poll. They have no attributes, and
@@ -126,8 +127,8 @@ fn http_path<'a>(slots: &AttributeSlots<'a>) -> Option<&'a str> {
         .or_else(|| slots.text(Slot::UrlFull).and_then(url::path))
 }
 
-/// The HTTP status of a call whose protocol reports no status. If that protocol has one, success over HTTP does not mean that the call
-/// succeeded: gRPC always answers 200, and a failed span has not succeeded.
+/// Sets the HTTP status of a call whose protocol reports no status. If that protocol has a status, success over HTTP does not
+/// mean that the call succeeded. For example, gRPC always answers 200, and a span with an error has not succeeded.
 fn http_status<'a>(mapped: &mut MappedSpan<'a>, span: &Span<'a>, slots: &AttributeSlots<'a>) {
     set_status(mapped, slots, Slot::HttpStatus, |_| None);
     let is_inner_protocol = mapped.protocol.is_some_and(|protocol| protocol != "http");
@@ -141,7 +142,7 @@ fn is_rpc(slots: &AttributeSlots<'_>) -> bool {
     slots.has(Slot::RpcSystem) || slots.has(Slot::RpcMethod) || has_grpc(slots)
 }
 
-/// Whether the span has attributes of gRPC, which a proxy for HTTP also reports.
+/// Whether the span has gRPC attributes. An HTTP proxy can report them, too.
 fn has_grpc(slots: &AttributeSlots<'_>) -> bool {
     slots.has(Slot::GrpcStatus)
         || slots
@@ -158,7 +159,7 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     let service = slots.text(Slot::RpcService);
     let path = || http_path(slots).filter(|_| is_grpc(slots));
     let method = slots.text(Slot::RpcMethod).or_else(path);
-    // Since 1.38 rpc.method is the complete `package.Service/Method`, as the path of a gRPC request always was.
+    // Since version 1.38, rpc.method is the complete `package.Service/Method`, like the path of a gRPC request.
     let whole = method.and_then(|method| method.trim_start_matches('/').rsplit_once('/'));
     let whole = whole.filter(|(of_whole, _)| service.is_none_or(|service| service == *of_whole));
     match whole {
@@ -184,7 +185,8 @@ fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     mapped.route = slots.text(Slot::TaskName);
 }
 
-/// Classifies a CONSUMER by its operation, even if it has another protocol: Node's AWS SDK reports an RPC.
+/// Classifies a CONSUMER by its operation, even if it has attributes of another protocol. Node's AWS SDK, for example, reports
+/// an RPC.
 fn consume(mapped: &mut MappedSpan<'_>, name: &str, slots: &AttributeSlots<'_>) {
     match slots.text(Slot::MessagingOperation) {
         Some("receive") => mapped.is_receiving = true,
@@ -227,8 +229,8 @@ fn sizes(mapped: &mut MappedSpan<'_>, kind: SpanKind, slots: &AttributeSlots<'_>
     }
 }
 
-/// The receiver of a CLIENT or PRODUCER span: address and port, which older HTTP clients report only in the URL, or else the database
-/// system or the destination. `scratch` is a buffer for the text.
+/// The receiver of a CLIENT or PRODUCER span: address and port if known (older HTTP clients report them only in the URL), or
+/// else the database system or the destination. `scratch` is a buffer for the text.
 pub fn peer<'s, 'a: 's>(slots: &AttributeSlots<'a>, scratch: &'s mut String) -> Option<&'s str> {
     if let Some(address) = slots.text(Slot::PeerAddress) {
         let Some(port) = slots.unsigned(Slot::PeerPort) else {

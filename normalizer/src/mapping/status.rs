@@ -1,4 +1,4 @@
-//! Status codes: the numbers of gRPC's names, and the range of HTTP's.
+//! Status codes: converts the names of gRPC codes to numbers, and checks HTTP statuses.
 
 use cctf_proto::cctf::GRPC_CODES;
 
@@ -18,7 +18,7 @@ fn is_same_name(known: &str, name: &str) -> bool {
     known.eq_ignore_ascii_case(name) || known_letters.eq(letters)
 }
 
-/// Whether a number can be the status of an HTTP answer. Proxies report 0 without an answer.
+/// Whether a number can be the status of an HTTP answer. Proxies report 0 if there was no answer.
 pub fn is_http_status(status: i64) -> bool {
     (100..1000).contains(&status)
 }

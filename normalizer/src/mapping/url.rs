@@ -4,7 +4,7 @@ use core::net::Ipv6Addr;
 
 use memchr::{memchr, memchr2, memchr3};
 
-/// The path of a URL, or of a reference that starts with its path or query; `None` for other texts.
+/// The path of a URL, or of a relative reference that starts with its path or query; `None` for other texts.
 pub fn path(url: &str) -> Option<&str> {
     match split(url) {
         Some((_, rest)) => Some(path_or_root(rest)),
@@ -12,7 +12,7 @@ pub fn path(url: &str) -> Option<&str> {
     }
 }
 
-/// The path of a request's target, which is normally a path, and a complete URL in a request to a proxy.
+/// The path of a request's target. The target is normally a path; in a request to a proxy, it is a complete URL.
 pub fn path_of_target(target: &str) -> &str {
     path_or_root(split(target).map_or(target, |(_, rest)| rest))
 }
@@ -26,7 +26,7 @@ pub fn authority(url: &str) -> Option<&str> {
     (!address.is_empty()).then_some(address)
 }
 
-/// Appends address and port in the form of a URL: IPv6 in brackets, and the port only once if the address already has it.
+/// Appends address and port as in a URL: with brackets around IPv6, and without repeating a port that the address already has.
 pub fn push_authority(address: &str, port: u64, out: &mut String) {
     let mut digits = itoa::Buffer::new();
     let port = digits.format(port);
@@ -46,15 +46,15 @@ pub fn push_authority(address: &str, port: u64, out: &mut String) {
     out.extend([address, ":", port]);
 }
 
-/// Ignores a zone, as in `fe80::1%eth0`.
+/// Whether an address is IPv6. A zone, as in `fe80::1%eth0`, is ignored.
 fn is_v6(address: &str) -> bool {
     let without_zone = address.split('%').next().unwrap_or(address);
     without_zone.parse::<Ipv6Addr>().is_ok()
 }
 
-/// Authority and rest of a URL. The scheme is the text before `://`, unless that is part of a query.
+/// The authority and the rest of a URL. The scheme is the text before `://`, unless this is in a query.
 fn split(url: &str) -> Option<(&str, &str)> {
-    // The hot path has a call here for each span. A search for bytes takes half the instructions of one for characters.
+    // This is called for each span. A search for bytes takes half the instructions of a search for characters.
     if !url.as_bytes().first()?.is_ascii_alphabetic() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Control spans, by which a service reports its placement, and the load driver its run.
+//! Control spans: a service reports its placement with them, and the load driver reports its run.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ use super::shared::source::Source;
 use crate::mapping::AttributeSlots;
 use crate::mapping::conventions::Slot;
 
-/// The run that counts a control span, or why the span could not be followed.
+/// The run that counts a control span, or the reason why the span was rejected.
 type Followed = Result<Option<RunId>, &'static str>;
 
 const WITHOUT_RUN_ID: &str = "control_span_without_run_id";
 
 impl Pipeline {
-    /// Takes a span of the control scope.
+    /// Processes a span of the control scope.
     pub(super) fn take_control(
         &mut self,
         span: &Span<'_>,
@@ -76,7 +76,7 @@ impl Pipeline {
         let id = self.shared.runs.find(run_id).ok_or("end_of_unknown_run")?;
         let run = &mut self.shared.runs[id];
         run.ended_unix_ns = Some(span.end_time_unix_nano);
-        // An interrupt cut the replay.
+        // The driver was interrupted, so the replay ended early.
         if let Some(to_ns) = reported_by(span).replay_to_ns {
             run.reported.replay_to_ns = Some(to_ns);
         }
@@ -126,7 +126,7 @@ impl Pipeline {
         Ok(run)
     }
 
-    /// The run that counts data that belongs to every open run: the normalizer's own, else the first.
+    /// The run that counts data that belongs to every open run: the normalizer's own run, or else the first open one.
     fn open_run_for_all(&self) -> Option<RunId> {
         let runs = &self.shared.runs;
         let own = runs.find_own().filter(|&own| runs[own].is_live());

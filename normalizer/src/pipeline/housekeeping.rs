@@ -1,4 +1,4 @@
-//! Work that depends on time: runs and parts are closed, snapshots are written, and old state is forgotten.
+//! Work that depends on time: it closes runs and parts, writes snapshots, and removes old state.
 
 use aggregate::ids::RunId;
 
@@ -11,7 +11,7 @@ use super::snapshots;
 
 /// Interval at which the tables that change slowly are counted.
 const INVENTORY_INTERVAL_NS: u64 = 1_000_000_000;
-/// Number of join windows after which a closed and silent run can have no row on its way.
+/// Number of join windows after which a closed and silent run can have no waiting rows.
 const RESOLVED_WINDOWS: u64 = 4 * TRACE_RUN_WINDOWS;
 
 impl Pipeline {
@@ -24,7 +24,7 @@ impl Pipeline {
             .expire_samples(before_window, &mut self.shared, output);
         self.announce_opened(output);
         self.write_seconds(before_window, output);
-        // A row may wait for a decision above it for a second window.
+        // A row may wait for a second window, for an undecided ancestor.
         let windows = if self.requests.has_extended_rows() { 2 } else { 1 };
         for run in self.shared.runs.due_to_close(now, windows * window_ns, idle_ns) {
             self.close_run(run, output);
@@ -39,14 +39,14 @@ impl Pipeline {
         snapshots::write_due(&mut self.shared, output);
     }
 
-    /// Writes the seconds of all runs' links that were opened before `opened_before`.
+    /// Writes all seconds of links, of all runs, that were opened before `opened_before`.
     fn write_seconds(&mut self, opened_before: u64, output: &mut Output) {
         for run in self.shared.runs.with_seconds() {
             snapshots::write_seconds(run, opened_before, &mut self.shared, output);
         }
     }
 
-    /// Closes a run, after writing what it still lacks.
+    /// Closes a run, after writing everything that is still missing in its files.
     fn close_run(&mut self, run: RunId, output: &mut Output) {
         self.placement.infer_starts_of(run, &mut self.shared, output);
         snapshots::write_seconds(run, u64::MAX, &mut self.shared, output);
@@ -76,7 +76,7 @@ impl Pipeline {
 
         let is_newest = shared.runs.newest == run;
         let of = &mut shared.runs[run];
-        // A part for rows after a run's end starts with that end.
+        // If a part is opened for rows after the run's end, it starts at that end.
         let ended = of.ended_unix_ns.unwrap_or(u64::MAX);
         let started = shared.clock.last_unix_ns.min(ended);
         output.run(run, &of.part.of).rolled_to = Some(next.clone());
@@ -96,7 +96,7 @@ impl Pipeline {
         }
     }
 
-    /// Writes all rows that wait with what is known of them, and closes all runs.
+    /// Writes all waiting rows with the facts known so far, and closes all runs.
     pub(super) fn shut_down(&mut self, output: &mut Output) {
         self.requests.expire_rows(u64::MAX, &mut self.shared, output);
         self.announce_opened(output);
@@ -113,8 +113,8 @@ impl Pipeline {
         snapshots::write_all(&mut self.shared, output);
     }
 
-    /// Opens and closes the normalizer's own run if spans came that belong to no other. It has no rows, so `latest` keeps
-    /// naming another run, if there is one.
+    /// Opens and closes the normalizer's own run if there were spans that belong to no other run. It has no rows. So `latest`
+    /// still links to another run, if there is one.
     fn close_accounts(&mut self, output: &mut Output) {
         let shared = &mut self.shared;
         if !shared.has_unplaced() {

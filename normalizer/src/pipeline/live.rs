@@ -1,4 +1,4 @@
-//! [`LiveFigures`]: what the live page shows of modules, nodes and runs.
+//! [`LiveFigures`]: the figures of modules, nodes and runs that the live page shows.
 
 use aggregate::ids::{ModuleId, NodeId};
 
@@ -10,15 +10,15 @@ pub use super::shared::figures::Sums;
 
 /// Maximum number of runs shown.
 pub const RUNS_MAX: usize = 50;
-/// Maximum size of a name shown, bytes, so that a page of hostile names stays small.
+/// Maximum size of a name on the page, bytes. It keeps a page with hostile names small.
 const NAME_BYTES_MAX: usize = 160;
 
 /// Cumulative figures since the process started, and the runs.
 #[derive(Debug, Clone, Default)]
 pub struct LiveFigures {
-    /// By number of the module.
+    /// Indexed by the number of the module.
     pub modules: Vec<Figure>,
-    /// By number of the node.
+    /// Indexed by the number of the node.
     pub nodes: Vec<Figure>,
     /// Open runs, then closed ones; the newest first.
     pub runs: Vec<RunFigure>,
@@ -29,7 +29,7 @@ pub struct LiveFigures {
 /// A module or a node.
 #[derive(Debug, Clone)]
 pub struct Figure {
-    /// `None`: all that are past the maximum number.
+    /// `None` for the entry that stands for all modules or nodes beyond the maximum.
     pub name: Option<String>,
     pub sums: Sums,
     /// Requests in progress, if sampled.
@@ -43,13 +43,13 @@ pub struct RunFigure {
     pub id: String,
     /// `open`, `ending` or `closed`.
     pub phase: &'static str,
-    /// Number of the part that is being written.
+    /// Number of the current part.
     pub part: u64,
     /// Nanoseconds since the Unix epoch.
     pub started_unix_ns: u64,
     /// End, if it is closed.
     pub ended_unix_ns: Option<u64>,
-    /// Rows of that part.
+    /// Number of rows in the current part.
     pub rows: u64,
     /// Bytes of these rows.
     pub bytes: u64,

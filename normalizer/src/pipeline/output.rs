@@ -7,7 +7,7 @@ use cctf_proto::cctf::{File, Part};
 #[derive(Debug, Default)]
 pub struct Output {
     runs: Vec<RunOutput>,
-    /// Output of runs and parts whose slot was reused before it was written.
+    /// Output of runs and parts that was not yet written when their slot was given to another run or part.
     left: Vec<RunOutput>,
 }
 
@@ -16,11 +16,11 @@ pub struct Output {
 pub struct RunOutput {
     /// The part of the run.
     pub part: Part,
-    /// Whether the run has been closed. Nothing follows unless the run is opened again.
+    /// Whether the run has been closed. No more output follows, unless the run is opened again.
     pub closed: bool,
-    /// The part in which the run goes on. Nothing follows for this one.
+    /// The next part, if the run continues there. No more output follows for this part.
     pub rolled_to: Option<Part>,
-    /// Whether `latest` is to point to the run.
+    /// Whether the link `latest` must point to this run.
     pub latest: bool,
     appended: [Vec<u8>; File::ALL.len()],
     replaced: [Option<Vec<u8>>; File::ALL.len()],
@@ -38,17 +38,17 @@ impl RunOutput {
         }
     }
 
-    /// The buffer of whole lines to append to `file`.
+    /// The buffer for lines that are appended to `file`. It contains only whole lines.
     pub fn lines(&mut self, file: File) -> &mut Vec<u8> {
         &mut self.appended[file as usize]
     }
 
-    /// Sets the whole new content of `file`.
+    /// Sets the new content of `file`, which is replaced as a whole.
     pub fn replace(&mut self, file: File, content: Vec<u8>) {
         self.replaced[file as usize] = Some(content);
     }
 
-    /// Lines to append, file by file; empty where there are none.
+    /// The lines to append, for each file.
     pub fn appended(&self) -> impl Iterator<Item = (File, &[u8])> {
         File::ALL
             .iter()
@@ -71,7 +71,7 @@ impl RunOutput {
             && self.replaced.iter().all(Option::is_none)
     }
 
-    /// Forgets the content and keeps the buffers.
+    /// Clears the content, but keeps the buffers.
     pub fn clear(&mut self) {
         self.closed = false;
         self.rolled_to = None;
@@ -98,7 +98,7 @@ impl Output {
         run
     }
 
-    /// All runs that have something to write.
+    /// The runs for which there is something to write.
     pub fn drain(&mut self) -> impl Iterator<Item = &mut RunOutput> {
         self.left.retain(|run| !run.is_empty());
         let all = self.left.iter_mut().chain(&mut self.runs);

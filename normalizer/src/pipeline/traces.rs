@@ -1,4 +1,4 @@
-//! A request's spans on their way in. Some are read ahead, so that the tables can be prefetched for all of them at once.
+//! Reads the spans of a request. Several spans are read ahead, so that the memory for all of them can be prefetched at once.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::shared::source::Source;
 use crate::mapping::AttributeSlots;
 use crate::mapping::conventions::Slot;
 
-/// Spans that are read before the first of them is taken: enough to hide the latency of memory, and few enough for the
-/// first-level cache to hold the prefetched lines.
+/// Number of spans that are read before the first of them is processed. They are enough to hide the latency of memory, and few
+/// enough for the first-level cache to hold the prefetched lines.
 const SPANS_AHEAD: usize = 48;
 
 /// A span that has been read.
@@ -27,18 +27,18 @@ struct Waiting<'a> {
     is_control: bool,
 }
 
-/// The spans of a request that have been read.
+/// The spans of a request that were read ahead.
 struct Ahead<'a> {
     spans: Vec<Waiting<'a>>,
-    /// Inner work of the request that may turn out to be an invocation.
+    /// Inner work of the request that may turn out to be invocations.
     inner: Vec<Waiting<'a>>,
-    /// Sources in the order of the request, and whether each names a valid run or none.
+    /// Sources in the order of the request, each with whether it names a valid run or none.
     sources: Vec<(Arc<Source>, bool)>,
     slots: AttributeSlots<'a>,
 }
 
 impl Pipeline {
-    /// Takes a request's spans.
+    /// Processes the spans of a request.
     pub(super) fn take_traces(&mut self, message: &[u8], output: &mut Output) -> Result<(), WireError> {
         let mut ahead = Ahead {
             spans: Vec::with_capacity(SPANS_AHEAD),
@@ -103,7 +103,7 @@ impl Pipeline {
         taken
     }
 
-    /// Takes the inner work again that may still be an invocation.
+    /// Processes inner work again, if it may still be an invocation.
     fn take_inner(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) {
         let sources = &ahead.sources;
         let inner = ahead.inner.iter();
@@ -114,8 +114,7 @@ impl Pipeline {
         ahead.inner.clear();
     }
 
-    /// Takes a span. True if it is inner work, which is processed again at
-    /// the end of the OTLP request.
+    /// Processes a span. Returns true if it is inner work, which is processed again at the end of the OTLP request.
     fn take_in_turn<'a>(
         &mut self,
         waiting: &Waiting<'a>,
@@ -127,7 +126,7 @@ impl Pipeline {
         let span = &waiting.span;
         self.shared.begin_item();
         self.shared.totals.spans += 1;
-        // Inner work has no row, so only the run of its attributes counts.
+        // Inner work has no row, so only the run in its attributes matters.
         if !waiting.is_control && is_inner_work(span) {
             slots.fill_one(Slot::RunId, keys::RUN_ID, span.attributes())?;
         } else {
@@ -152,14 +151,14 @@ impl Pipeline {
     }
 }
 
-/// Whether it is neither a root nor a span that sends or receives, and its parent may be in the same process.
+/// Whether the span is inner work: it has a parent that may be in the same process, and it neither sends nor receives.
 fn is_inner_work(span: &Span<'_>) -> bool {
     matches!(span.kind, SpanKind::Internal | SpanKind::Unspecified)
         && span.parent_span_id.iter().any(|&byte| byte != 0)
         && span.parent_is_remote() != Some(true)
 }
 
-/// Whether a span names no run, or one whose id can be a folder's name.
+/// Whether the span names no run, or a run with a valid id.
 fn is_named_run_ok(slots: &AttributeSlots<'_>) -> bool {
     let is_valid = |id: AnyValue<'_>| id.as_str().is_some_and(keys::is_valid_run_id);
     slots.get(Slot::RunId).is_none_or(is_valid)

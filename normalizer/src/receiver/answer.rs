@@ -1,4 +1,4 @@
-//! The answer to a client: its body, the export response, and the protection against a panic.
+//! The answer to a client: its body, the export response, and protection against panics.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -69,7 +69,7 @@ pub(super) struct PartialSuccess {
 }
 
 impl ExportResponse {
-    /// Has a partial success only if a row was rejected.
+    /// The response has a partial success only if rows were rejected.
     pub(super) fn new(admission: &Admission) -> Self {
         let partial_success = admission.message().map(|error_message| PartialSuccess {
             rejected: i64::try_from(admission.rejected_total()).unwrap_or(i64::MAX),
@@ -98,11 +98,11 @@ impl ExportResponse {
     }
 }
 
-/// Resolves to the future's output, or to `None` if it panics, so that one request cannot end its connection.
+/// Resolves to the output of the future, or to `None` if it panics. So a single request cannot end its connection.
 pub(super) async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|context| {
-        // After a panic the future is never polled again, so nobody sees a partial state.
+        // After a panic, the future is never polled again, so nobody sees a partial state.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),

@@ -1,4 +1,4 @@
-//! [`collect`]: reads a request's body within limits, without a copy if it arrives in one frame.
+//! [`collect`]: reads the body of a request within limits. A body that arrives in one frame is not copied.
 
 use std::fmt::Display;
 use std::pin::{Pin, pin};
@@ -13,10 +13,11 @@ use super::refusal::Refusal;
 
 /// Maximum time for a request's body to arrive.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Maximum time to read on in a body that is too large. A client reads the answer only after it has sent the body.
+/// Maximum time for reading the rest of a body that is too large. A client reads the answer only after it has sent the whole
+/// body.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Maximum bytes to read of a body that is refused without regard to its content. A client without a token must not cause more
-/// work.
+/// Maximum number of bytes to read from a body that is refused whatever its content is. A client without a token must not cause
+/// more work.
 const DISCARDED_UNREAD_BYTES_MAX: usize = 64 * 1024;
 /// Maximum memory to allocate for a declared length before the bytes have arrived.
 const TRUSTED_BYTES: usize = 1024 * 1024;
@@ -44,7 +45,7 @@ where
         ))),
     };
     if matches!(collected, Err(Refusal::TooLarge { .. })) {
-        // The answer does not depend on whether the client stops sending.
+        // The result is ignored, because the answer is the same whether or not the client stops sending.
         let _ = tokio::time::timeout(DISCARD_TIMEOUT, discard(body, limit)).await;
     }
     collected

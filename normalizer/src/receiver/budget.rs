@@ -1,4 +1,4 @@
-//! [`Budget`]: a bound on the bytes of all requests in progress, independent of the number of clients.
+//! [`Budget`]: a bound on the bytes of all requests in progress, whatever the number of clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ pub(super) struct Budget {
     free: Arc<AtomicUsize>,
 }
 
-/// One request's share of the budget, returned on drop.
+/// The bytes that one request has reserved. They are returned on drop.
 #[derive(Debug)]
 pub(super) struct Reservation {
     free: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! [`Compression`]: decompresses requests in pieces up to a maximum size, so that a bomb costs no memory.
+//! [`Compression`]: decompresses requests in pieces, up to a maximum size. So a compression bomb does not exhaust memory.
 
 use std::io::{self, Read};
 
@@ -69,7 +69,7 @@ fn read_bounded(
     let mut whole = Vec::with_capacity(first_guess.min(PIECE_BYTES * 16));
     loop {
         let before = whole.len();
-        // One byte beyond the limit distinguishes a message of exactly the limit from a longer one.
+        // One byte more than the limit shows whether a message is longer than the limit.
         let room = (limit - before).saturating_add(1).min(PIECE_BYTES);
         let mut piece = Read::take(&mut pieces, room as u64);
         piece.read_to_end(&mut whole).map_err(|error| malformed(&error))?;

@@ -16,10 +16,10 @@ const ANY: &str = "*";
 /// Time that a browser may cache a preflight: Chromium's maximum.
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
-/// The permitted origins. They do not concern gRPC, which browsers do not use.
+/// The permitted origins. They do not apply to gRPC, because browsers do not use it.
 #[derive(Debug, Clone, Default)]
 pub struct Cors {
-    /// `None`: answers have no CORS headers, so no page may send.
+    /// `None` means that answers have no CORS headers, so no page may send.
     origins: Option<Arc<[String]>>,
 }
 
@@ -59,8 +59,8 @@ impl Cors {
 }
 
 impl Permission {
-    /// The answer to a preflight, which a browser sends without a token before a page's request. `None` if the request is not a
-    /// preflight, or the origin is not permitted.
+    /// The answer to a preflight request, which a browser sends without a token before a page's request. `None` if the request
+    /// is not a preflight, or its origin is not permitted.
     pub(super) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<AnswerBody>> {
         let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -72,7 +72,7 @@ impl Permission {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
-        // All headers are permitted: a token is checked in the request itself, and other headers are ignored.
+        // All headers are permitted, because the token is checked in the request itself, and other headers are ignored.
         if let Some(asked) = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS) {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
         }
@@ -84,7 +84,7 @@ impl Permission {
         Some(response)
     }
 
-    /// Adds the headers to an answer. Refusals need them as well, or the page cannot read them.
+    /// Adds the headers to an answer. A refusal needs them, too, or the page could not read it.
     pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
         if !self.is_on {
             return;
@@ -102,7 +102,8 @@ impl Permission {
     fn allow(&self, headers: &mut HeaderMap) {
         let Some(origin) = &self.origin else { return };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        // `navigator.sendBeacon`, which exporters use, always sends with credentials; a browser refuses that with "*".
+        // Exporters use `navigator.sendBeacon`, which always sends credentials. For these, browsers do not accept the value
+        // "*".
         if origin != ANY {
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }

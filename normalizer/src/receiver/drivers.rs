@@ -1,7 +1,8 @@
-//! [`Drivers`]: the load driver of each run, so that a second one with the same run id learns of the first before it sends anything.
+//! [`Drivers`]: remembers the load driver of each run. A second driver with the same run id gets an error before it sends any
+//! load.
 //!
-//! Only a message with a single control span is looked at: a driver sends its start and end so. A Collector between driver and
-//! normalizer answers by itself, so that its batches are accepted as they are.
+//! Only messages with a single control span are examined, because a driver reports its start and end in this form. If a
+//! Collector is between driver and normalizer, the Collector answers the driver itself. So its batches are accepted unchecked.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,9 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cctf_proto::keys;
 use cctf_proto::otlp::trace::{Span, TraceRequest};
 
-/// Maximum number of runs whose driver is known. The run that started first is forgotten first.
+/// Maximum number of runs whose driver is remembered. Beyond it, the run that started first is forgotten.
 const RUNS_MAX: usize = 1_024;
-/// Maximum size of a message that is looked at. A start has about 1 KiB, or some more if the run has many targets.
+/// Maximum size of a message that is examined. A start has about 1 KiB, or somewhat more if the run has many targets.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
 /// Trace id and span id.
@@ -21,14 +22,14 @@ type SpanIds = ([u8; 16], [u8; 8]);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Control {
     run_id: String,
-    /// `None`: it is the end.
+    /// `None` if this is the end.
     start: Option<SpanIds>,
 }
 
 impl Control {
-    /// The control span, if the message has one and nothing else. The message is valid.
+    /// The control span, if the message contains exactly one span and it is a control span. The message must be valid.
     pub(super) fn of(message: &[u8]) -> Option<Self> {
-        // Other messages cost a search.
+        // For other messages, the only cost is this search.
         if message.len() > MESSAGE_BYTES_MAX || memchr::memmem::find(message, b"cctf.run.").is_none() {
             return None;
         }
@@ -89,7 +90,7 @@ impl Known {
             .is_some_and(|start| known.is_some_and(|(known, _)| *known != start))
     }
 
-    /// Remembers a start, or forgets the run that ended.
+    /// Remembers a start. For an end, forgets the run.
     pub(super) fn note(&mut self, control: Control) {
         let Some(start) = control.start else {
             self.started.remove(&control.run_id);

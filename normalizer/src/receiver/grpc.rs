@@ -1,4 +1,5 @@
-//! OTLP/gRPC: unary calls. The framing is handwritten, so that messages stay bytes and the receiver chooses every status code.
+//! OTLP/gRPC: unary calls. The framing is implemented here, so that messages stay bytes, and the receiver chooses every status
+//! code.
 
 use std::fmt::Display;
 
@@ -17,7 +18,7 @@ use super::refusal::{self, Refusal};
 use super::status::Status;
 use crate::journal::Signal;
 
-/// One byte for the compression flag, four for the message's length.
+/// Length of the prefix: one byte for the compression flag, and four bytes for the length of the message.
 const PREFIX_LEN: usize = 5;
 
 const CONTENT_TYPE_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");

@@ -66,7 +66,7 @@ where
     let mut reservation = intake.reservation();
     let limit = intake.message_bytes_max;
     if request.headers().contains_key(EXPECT) && content_length.is_some_and(|len| len > limit) {
-        // The client waits for permission to send the body. Reading from it would grant the permission.
+        // The client waits for permission to send the body. Reading the body would grant it.
         return Err(Refusal::TooLarge { limit });
     }
     let body = collect(request.into_body(), limit, |_| content_length, &mut reservation).await?;

@@ -1,4 +1,5 @@
-//! [`Intake`]: the part that both transports share. It checks a message's structure, finds its valid rows, and appends it.
+//! [`Intake`]: the part that both transports share. It checks the structure of a message, finds its valid rows, and appends the
+//! message to the journal.
 
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ use super::drivers::{Control, Drivers};
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
 
-/// Messages of at least this size take so long that they would delay the thread's other requests. So the runtime first moves
-/// the other requests to another thread.
+/// Messages of at least this size would delay the thread's other requests. So the runtime first moves the other requests to
+/// another thread.
 const LONG_WORK_BYTES: usize = 1024 * 1024;
 
 #[derive(Clone)]
@@ -50,7 +51,8 @@ impl Intake {
         Ok(admission)
     }
 
-    /// Appends a message whose only span starts or ends a run. If another driver has started the run, the span is rejected instead.
+    /// Appends a message whose only span starts or ends a run. If another driver has already started the run, the span is
+    /// rejected instead.
     async fn take_control(
         &self,
         control: Control,
@@ -58,7 +60,7 @@ impl Intake {
         admission: &mut Admission,
     ) -> Result<(), Refusal> {
         let accepted = {
-            // Starts are appended in the order in which they are checked.
+            // The lock is held, so that starts are appended in the order in which they are checked.
             let mut known = self.drivers.lock();
             if known.is_taken(&control) {
                 admission.reject_first(Rejection::RunHasDriver);
@@ -99,7 +101,7 @@ impl Intake {
     }
 }
 
-/// Does work whose time is proportional to `bytes` without delaying other requests.
+/// Does work that takes time in proportion to `bytes`, without delaying other requests.
 pub(super) fn off_the_loop<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     if bytes < LONG_WORK_BYTES || Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
         return work();
@@ -111,7 +113,7 @@ fn malformed(error: WireError) -> Refusal {
     Refusal::Malformed(error.to_string())
 }
 
-/// The message with U+FFFD in place of bytes that are not UTF-8.
+/// The message, with U+FFFD in place of bytes that are not valid UTF-8.
 pub(super) fn readable(signal: Signal, message: &[u8]) -> Result<Vec<u8>, WireError> {
     let request = match signal {
         Signal::Traces => repair::Request::Traces,

@@ -1,4 +1,4 @@
-//! [`Receiver`]: receives OTLP over gRPC and HTTP. Turns each request into a journal record, and answers it.
+//! [`Receiver`]: receives OTLP over gRPC and HTTP. It turns each request into a journal record, and answers it.
 //!
 //! ```text
 //! body ─▶ compression ─▶ (json) ─▶ intake: check, admission, journal ─▶ answer
@@ -168,7 +168,7 @@ impl Protocol {
 
     fn refuse(self, refusal: &Refusal) -> Response<AnswerBody> {
         match self {
-            // A client that uses HTTP/1 cannot read a gRPC status.
+            // An HTTP/1 client cannot read a gRPC status.
             Self::Grpc if *refusal == Refusal::NeedsHttp2 => http::refuse(None, refusal),
             Self::Grpc => grpc::refuse(refusal),
             Self::Http(encoding) => http::refuse(encoding, refusal),

@@ -1,4 +1,4 @@
-//! [`Refusal`]: why a request is refused, with the status code that makes the client react correctly.
+//! [`Refusal`]: the reason why a request is refused, with the status code that makes the client react correctly.
 //!
 //! Internal failures are answered with UNAVAILABLE, because clients permanently drop a request on INTERNAL and UNKNOWN. Messages
 //! that are too large are answered with RESOURCE_EXHAUSTED without a retry delay, because clients retry OUT_OF_RANGE forever.
@@ -9,13 +9,13 @@ use http::StatusCode;
 
 use crate::journal::AppendError;
 
-/// Compressions that are accepted, as the headers name them.
+/// Accepted compressions, as named in headers.
 pub(super) const COMPRESSIONS: &str = "identity,gzip,zstd";
 
 /// Time that a client should wait before it retries a refused request.
 pub const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It violates the OTLP specification.
@@ -44,7 +44,7 @@ pub enum Refusal {
     /// All requests in progress together exceed the memory for them.
     #[error("too many bytes of requests in progress; retry later")]
     TooMuchInFlight,
-    /// It did not arrive in time, or the client disconnected.
+    /// The request did not arrive in time, or the client disconnected.
     #[error("incomplete request: {0}")]
     Incomplete(String),
     #[error("internal error; retry later")]

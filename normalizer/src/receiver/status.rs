@@ -46,7 +46,7 @@ struct BadRequest {
     field_violations: Vec<FieldViolation>,
 }
 
-/// google.rpc.BadRequest.FieldViolation. Its field stays empty, because the description has the position.
+/// google.rpc.BadRequest.FieldViolation. Its field name stays empty, because the description contains the position.
 #[derive(Clone, PartialEq, Message)]
 struct FieldViolation {
     #[prost(string, tag = "2")]
@@ -90,7 +90,7 @@ impl Status {
         status.to_string().into_bytes()
     }
 
-    /// The grpc-status-details-bin header; `None` if there is nothing besides code and message.
+    /// The grpc-status-details-bin header; `None` if there are no details.
     pub(super) fn to_details_header(&self, refusal: &Refusal) -> Option<String> {
         refusal
             .retry_delay()

@@ -10,12 +10,12 @@ use http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// Maximum number of tokens. Every request is compared with each.
+/// Maximum number of tokens. Every request is compared with all of them.
 const TOKENS_MAX: usize = 1024;
 /// Prefix of an Authorization header with a token, in upper or lower case (RFC 6750, section 2.1).
 const SCHEME: &str = "bearer ";
 
-/// Why the file cannot be used. The error never contains the file's content.
+/// The reason why the file cannot be used. The error never contains the content of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     #[error("cannot read {}: {source}; make it readable or choose another --token-file", path.display())]
@@ -23,14 +23,14 @@ pub enum TokensError {
     #[error("invalid token in line {line} of {}: use A-Z a-z 0-9 - . _ ~ + / and = at the end only", path.display())]
     Invalid {
         path: PathBuf,
-        /// Counted from 1.
+        /// Line number, from 1.
         line: usize,
     },
     #[error("cannot use the {count} tokens in {}: write 1 to {TOKENS_MAX} tokens, one per line", path.display())]
     Count { path: PathBuf, count: usize },
 }
 
-/// Digests of the tokens. Their equal length hides a token's length from clients that measure the time of the comparison.
+/// Digests of the tokens. All have the same length, so the time of a comparison does not reveal the length of a token.
 pub struct Tokens {
     path: PathBuf,
     digests: RwLock<Arc<[[u8; 32]]>>,
@@ -57,7 +57,7 @@ impl Tokens {
         };
         let shown = digest(token);
         let digests = Arc::clone(&self.digests.read().unwrap_or_else(PoisonError::into_inner));
-        // All digests are compared, so that the time does not depend on which one matches.
+        // All digests are compared, so the time does not depend on which one matches.
         let found = digests
             .iter()
             .fold(Choice::from(0), |found, digest| found | digest.ct_eq(&shown));

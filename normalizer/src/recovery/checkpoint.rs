@@ -1,7 +1,7 @@
-//! Checkpoints: a position in the journal, the lengths of the files, and the pipeline's whole state, in one file.
+//! Checkpoints: one file with a position in the journal, the lengths of all files, and the complete state of the pipeline.
 //!
-//! The file is replaced by a rename, after the files of the runs are durable up to these lengths. After a crash, the state is
-//! read, the later records are fed again, and the files are completed with the same bytes.
+//! When the files of the runs are durable up to these lengths, the checkpoint file is replaced by a rename. After a crash, the
+//! state is read, the later records are fed again, and the files are completed with the same bytes.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -34,7 +34,7 @@ pub struct Checkpoint {
     pub pipeline: Pipeline,
 }
 
-/// Why a checkpoint could not be read or written.
+/// The reason why a checkpoint could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     #[error("cannot {operation} {}: {source}", path.display())]
@@ -58,13 +58,13 @@ pub enum CheckpointError {
     State(#[from] postcard::Error),
 }
 
-/// The operation that must not be retried.
+/// The name of the operation that must not be retried.
 const SYNC: &str = "sync";
 
 impl CheckpointError {
-    /// Whether a later attempt can succeed. Until then the previous checkpoint and all later records stay on the disk.
+    /// Whether a later attempt can succeed. Until then, the previous checkpoint and all later records stay on the disk.
     pub fn is_disk_full(&self) -> bool {
-        // After a failed sync of the folder, either checkpoint may be on the disk after a power loss.
+        // After a failed sync of the folder, a power loss can leave either checkpoint on the disk.
         matches!(self, Self::Io { operation, source, .. } if *operation != SYNC && matches!(
             source.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
@@ -79,12 +79,12 @@ pub struct Written {
     pub bytes: u64,
 }
 
-/// A random number that no other checkpoint of any journal has.
+/// A random number, different for each checkpoint of any journal.
 pub fn new_epoch() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Writes a checkpoint into the journal's folder. It survives a power loss, because segments before it are then deleted.
+/// Writes a checkpoint to the journal's folder. It must survive a power loss, because earlier segments are deleted afterwards.
 pub fn write(
     folder: &Path,
     sequence: u64,
@@ -96,7 +96,7 @@ pub fn write(
     let bytes = match write_to(&temporary, &(sequence, epoch, lengths, pipeline)) {
         Ok(bytes) => bytes,
         Err(error) => {
-            // It may occupy the last free space. Failing to remove it does no further harm.
+            // The file may occupy the last free space. If removing it fails, this does no further harm.
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }
@@ -106,7 +106,7 @@ pub fn write(
     Ok(Written { epoch, bytes })
 }
 
-/// Serializes the state directly into a new file. A buffer for the whole would double the memory.
+/// Serializes the state directly into a new file. A buffer for the whole state would double the memory.
 fn write_to(path: &Path, state: &impl Serialize) -> Result<u64, CheckpointError> {
     let failed = || io_error("write", path);
     let file = File::create(path).map_err(failed())?;
@@ -141,7 +141,7 @@ struct Body {
     file: File,
     checksum: u32,
     bytes: u64,
-    /// The I/O error, which the serializer does not return.
+    /// The I/O error. It is stored here, because the serializer does not return it.
     fault: Option<io::Error>,
 }
 
@@ -176,14 +176,14 @@ pub fn read(folder: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
     })
 }
 
-/// Why a checkpoint cannot be decoded.
+/// The reason why a checkpoint cannot be decoded.
 #[derive(Debug)]
 enum Fault {
     Version(u32),
     Damaged(String),
 }
 
-/// Decodes a checkpoint's bytes; the error is the reason why that is impossible.
+/// Decodes the bytes of a checkpoint. The error is the reason why this is impossible.
 pub fn check(bytes: &[u8]) -> Result<Checkpoint, String> {
     decode(bytes).map_err(|fault| match fault {
         Fault::Version(found) => format!("it has state version {found}"),

@@ -1,10 +1,10 @@
-//! [`Feeding`]: feeds stored records through the pipeline to the files, on one thread.
+//! [`Feeding`]: feeds stored records to the pipeline and writes the output to the files, on one thread.
 
 use crate::journal::Record;
 use crate::pipeline::{Output, Pipeline};
 use crate::sink::{Sink, SinkError};
 
-/// Output is written after this many records.
+/// Number of records after which output is written.
 const RECORDS_A_WRITE: u64 = 64;
 
 /// A sink that writes the rows of stored records.
@@ -25,7 +25,7 @@ impl Feeding {
         }
     }
 
-    /// Feeds a record. After an error it feeds no more; [`Self::finish`] returns the error.
+    /// Feeds a record. After an error, it does nothing; [`Self::finish`] returns the error.
     pub(super) fn feed(&mut self, pipeline: &mut Pipeline, record: &Record) {
         if self.failed.is_some() {
             return;

@@ -1,4 +1,4 @@
-//! Recovery: the pipeline's state on disk, the restart from it, and the replay of a kept journal.
+//! Recovery: the pipeline's state on disk, the restart from this state, and the replay of a kept journal.
 
 pub mod checkpoint;
 mod feeding;

@@ -14,7 +14,7 @@ use crate::journal::{Content, Record, RecoveryError, read_kept};
 use crate::pipeline::{Pipeline, Settings};
 use crate::sink::{Sink, SinkError};
 
-/// Why a journal could not be replayed.
+/// The reason why a journal could not be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     #[error(
@@ -43,7 +43,8 @@ pub enum ReplayError {
 pub fn replay(folder: &Path, config: &Config, explicit: &ExplicitFlags) -> Result<u64, ReplayError> {
     let _lock = lock(folder)?;
     make_empty(&config.out_dir)?;
-    // Settings until the first record with settings. The normalizer appends one when it creates a journal and at every start.
+    // These settings apply until the first record with settings. The normalizer appends such a record when it creates a
+    // journal, and at every start.
     let mut pipeline = Pipeline::new(config.pipeline_settings(run_id(folder, config)));
     let mut feeding = Feeding::new(Sink::new(&config.out_dir));
     let mut last = None;
@@ -63,7 +64,7 @@ pub fn replay(folder: &Path, config: &Config, explicit: &ExplicitFlags) -> Resul
         return Err(ReplayError::Nothing { path });
     };
     if !is_shutdown {
-        // The journal ends with a crash: pending rows are written as at a shutdown.
+        // The journal ended with a crash, so pending rows are written as at a shutdown.
         let content = Content::Shutdown;
         let record = Record {
             received_unix_ns,
@@ -74,7 +75,7 @@ pub fn replay(folder: &Path, config: &Config, explicit: &ExplicitFlags) -> Resul
     Ok(feeding.finish()?.1)
 }
 
-/// The record. If it has settings, those that the operator set explicitly override them.
+/// The record. If it contains settings, explicitly set values override them.
 fn with_overrides(mut record: Record, config: &Config, explicit: &ExplicitFlags) -> Record {
     if let Content::Settings { body } = &mut record.content
         && let Some(mut settings) = Settings::from_json(body)
@@ -85,7 +86,7 @@ fn with_overrides(mut record: Record, config: &Config, explicit: &ExplicitFlags)
     record
 }
 
-/// The own run's id: by default the name of the journal's folder.
+/// The id of the normalizer's own run. The default is the name of the journal's folder.
 fn run_id(folder: &Path, config: &Config) -> String {
     if let Some(run_id) = &config.run_id {
         return run_id.clone();
@@ -114,7 +115,8 @@ fn make_empty(out_dir: &Path) -> Result<(), ReplayError> {
     }
 }
 
-/// Locks the journal, unless it has no lock file: a copy on a read-only file system has no writer.
+/// Locks the journal. A journal without a lock file, such as a copy on a read-only file system, has no writer and is not
+/// locked.
 fn lock(folder: &Path) -> Result<Option<File>, ReplayError> {
     let path = folder.to_owned();
     let unusable = |source| ReplayError::Folder {

@@ -1,4 +1,4 @@
-//! [`resume`]: the start with a journal. It reads the checkpoint, feeds the later records again, and completes the files.
+//! [`resume`]: starts from a journal. It reads the checkpoint, feeds the later records again, and completes the files.
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -14,10 +14,10 @@ use crate::journal::{Recovered, Recovery, RecoveryError, Store, StoreError, Stor
 use crate::pipeline::{Pipeline, Settings};
 use crate::sink::{Sink, SinkError};
 
-/// Locked as long as a normalizer writes to the journal.
+/// This file is locked while a normalizer writes to the journal.
 pub(super) const LOCK_FILE: &str = "lock";
 
-/// Why the normalizer cannot continue from its journal.
+/// The reason why the normalizer cannot continue from its journal.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
     #[error("cannot use the journal folder {}: {source}; make it writable or choose another --journal-dir", path.display())]
@@ -34,7 +34,7 @@ pub enum ResumeError {
     Sink(#[from] SinkError),
 }
 
-/// The parts of a normalizer that can continue.
+/// The restored parts of a normalizer.
 pub struct Resumed {
     /// The pipeline's state after the last record.
     pub pipeline: Pipeline,
@@ -47,7 +47,8 @@ pub struct Resumed {
     pub records: u64,
 }
 
-/// Restores the state at the journal's end. The settings are those in the journal; the caller appends its own afterwards.
+/// Restores the state at the end of the journal. The settings are those in the journal; the caller appends its own settings
+/// afterwards.
 pub fn resume(store: StoreSettings, repair: bool, remap: bool, sink: Sink) -> Result<Resumed, ResumeError> {
     let folder = store.folder.clone();
     let lock = lock(&folder)?;

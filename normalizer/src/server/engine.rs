@@ -31,7 +31,7 @@ pub(super) struct KeptJournal {
 }
 
 impl KeptJournal {
-    /// Deletes the segments after the last checkpoint, which needs none of their records.
+    /// Deletes the segments after the last checkpoint, because no later start needs their records.
     pub(super) fn seal(&self) {
         if self.keep_raw {
             return;
@@ -104,7 +104,8 @@ impl Engine {
         DiskGuard::new(self.journal.clone(), folders, config.disk_free_min)
     }
 
-    /// Starts the threads. Returns a future that resolves when they have ended, and the journal that is sealed afterwards.
+    /// Starts the threads. Returns a future that resolves when they have ended, and the journal, which must be sealed
+    /// afterwards.
     pub(super) fn start_threads(
         self,
     ) -> Result<(impl Future<Output = Result<(), RunError>>, Option<KeptJournal>), RunError> {

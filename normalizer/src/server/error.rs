@@ -1,4 +1,4 @@
-//! [`StartError`] and [`RunError`]: why the normalizer cannot start, and why it had to stop.
+//! [`StartError`] and [`RunError`]: the reasons why the normalizer cannot start, or had to stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use crate::recovery::ResumeError;
 use crate::run_id::RunIdError;
 use crate::worker::WorkerError;
 
-/// Why the normalizer cannot start.
+/// The reason why the normalizer cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port is in use, or the process may not bind it.
@@ -34,7 +34,7 @@ pub enum StartError {
     Resume(#[from] ResumeError),
 }
 
-/// Why the normalizer had to stop.
+/// The reason why the normalizer had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("cannot start a thread: {0}")]

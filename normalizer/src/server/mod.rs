@@ -29,11 +29,11 @@ use engine::Engine;
 
 pub use error::{RunError, StartError};
 
-/// OTLP/gRPC, OTLP/HTTP and admin.
+/// Number of listeners: OTLP/gRPC, OTLP/HTTP and admin.
 const LISTENERS: u64 = 3;
-/// File descriptors for everything except connections, the sink's files and one lock per run.
+/// Number of file descriptors for everything other than connections, the sink's files and one lock per run.
 const OTHER_OPEN_FILES: usize = 64;
-/// Maximum time that a shutdown waits for requests in progress.
+/// Maximum time for which a shutdown waits for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Addresses of the listeners, with port 0 replaced by the port in use.
@@ -112,8 +112,8 @@ impl Server {
         self.engine.worker.progress()
     }
 
-    /// Serves until `shutdown` resolves or files cannot be written. Then it accepts no more requests, answers those in progress,
-    /// feeds the queued records to the pipeline, and writes all pending rows.
+    /// Serves until `shutdown` resolves or files cannot be written. Then it accepts no more requests and answers those in
+    /// progress. It feeds the queued records to the pipeline, and writes all pending rows.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let connections_max = connections_max(&self.config);
         let (journal, progress) = (self.engine.journal.clone(), self.engine.worker.progress());
@@ -158,7 +158,7 @@ impl Server {
     }
 }
 
-/// Waits until all requests in progress are answered, within a bound.
+/// Waits until all requests in progress are answered, for a limited time.
 async fn drain(receivers: &mut JoinSet<()>) {
     let drained = async { while receivers.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
@@ -169,7 +169,7 @@ async fn drain(receivers: &mut JoinSet<()>) {
     }
 }
 
-/// Connections must leave enough file descriptors for the files of the runs.
+/// Maximum number of connections. It leaves enough file descriptors for the files of the runs.
 fn connections_max(config: &Config) -> usize {
     let reserved = OPEN_FILES_MAX + config.open_runs_max + OTHER_OPEN_FILES;
     let limit = raise_open_files_limit();

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::error::RunError;
 
-/// Receives a thread's result. A panic drops the sender, which the receiver notices.
+/// Receives the result of a thread. If the thread panics, the sender is dropped, and the receiver gets an error.
 pub(super) type Ended = oneshot::Receiver<Result<(), RunError>>;
 
 pub(super) fn spawn(
@@ -15,13 +15,14 @@ pub(super) fn spawn(
 ) -> io::Result<Ended> {
     let (sender, ended) = oneshot::channel();
     std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // Without a receiver, nobody needs the result.
+        // If the receiver is gone, nobody needs the result.
         let _ = sender.send(work());
     })?;
     Ok(ended)
 }
 
-/// Resolves when both threads have ended, or as soon as one has failed: the other may wait for it forever.
+/// Resolves when both threads have ended, or as soon as one has failed. It does not wait longer, because the other thread may
+/// wait for the failed one forever.
 pub(super) async fn ended(pipeline: Ended, committer: Option<Ended>) -> Result<(), RunError> {
     let pipeline = async { pipeline.await.unwrap_or(Err(RunError::Panicked)) };
     let committer = async {

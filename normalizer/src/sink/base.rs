@@ -1,8 +1,8 @@
-//! [`Base`]: the lengths of a run's files before the journal first wrote to them, stored in the run's own folder.
+//! [`Base`]: the lengths of a run's files before the journal first wrote to them. It is stored in the run's own folder.
 //!
-//! A checkpoint does not include runs that are opened after it. After a crash, their rows are recomputed. The base has the offsets
-//! at which they start, because the folder may already contain lines of another journal. It is durable before the first append, and
-//! is valid only together with the checkpoint after which it was written.
+//! A checkpoint does not include runs that are opened after it. After a crash, the rows of such a run are recomputed. The base
+//! states the offsets at which they start, because the folder may already contain lines from another journal. The base is
+//! durable before the first append. It is valid only together with the checkpoint after which it was written.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,9 +17,9 @@ const FILE_NAME: &str = ".base";
 const TEMPORARY_NAME: &str = ".tmp-base";
 const FIRST_WORDS: &str = "cctf-base 1";
 
-/// Content of a run's folder before the journal wrote to it.
+/// The content of a run's folder before the journal wrote to it.
 pub struct Base {
-    /// Number of the run's part. The folder's name alone is ambiguous, because a run's id can look like a part's name.
+    /// Number of the part. It is stored because the folder's name is ambiguous: a run id can look like the name of a part.
     pub number: u64,
     pub lengths: Lengths,
 }

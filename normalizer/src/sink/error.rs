@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a run cannot be written. Nothing is lost yet, because the same output can be written again.
+/// The reason why a run cannot be written. Nothing is lost yet, because the same output can be written again.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     #[error(
@@ -27,12 +27,12 @@ pub enum SinkError {
     },
 }
 
-/// The operation that must not be retried.
+/// The name of the operation that must not be retried.
 pub(super) const SYNC: &str = "sync";
 
 impl SinkError {
-    /// Whether the disk or the user's quota is full, so that a later attempt can succeed. A sync is excluded: the kernel may have
-    /// dropped the bytes, so the success of a second attempt would prove nothing.
+    /// Whether the disk or the user's quota is full, so that a later attempt can succeed. A sync is excluded: the kernel may
+    /// have dropped the bytes, so a successful second attempt would prove nothing.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Io {

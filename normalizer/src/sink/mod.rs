@@ -1,4 +1,4 @@
-//! [`Sink`]: writes the pipeline's output to files, as whole lines and whole snapshots, with one locked folder per run.
+//! [`Sink`]: writes the pipeline's output to files, in whole lines and whole snapshots. It locks the folder of each run.
 
 mod base;
 mod error;
@@ -20,7 +20,8 @@ use error::SYNC;
 pub use error::SinkError;
 pub use storage::{Disk, Storage};
 
-/// Maximum number of open files, besides one lock per run. Above it, the least recently written run has its files closed.
+/// Maximum number of open files, not counting one lock per run. Beyond it, the files of the least recently written run are
+/// closed.
 pub const OPEN_FILES_MAX: usize = 512;
 
 pub struct Sink {
@@ -29,11 +30,11 @@ pub struct Sink {
     runs: HashMap<String, OpenRun>,
     open_files_max: usize,
     writes: u64,
-    /// Lengths of all files that the journal knows; `None` without a journal.
+    /// Lengths of all files that the journal has written; `None` without a journal.
     known: Option<HashMap<String, Lengths>>,
     /// Epoch of the checkpoint on the disk.
     epoch: u64,
-    /// Set while the journal is being replayed, when files can have later lines.
+    /// Set while the journal is being replayed. During this time, files can already contain later lines.
     recovering: Option<Recovering>,
 }
 
@@ -42,9 +43,9 @@ pub struct Sink {
 struct Recovering {
     /// Folders opened during the replay.
     opened: HashSet<String>,
-    /// The last part of each run since the checkpoint, once it has been searched.
+    /// The last part of each run since the checkpoint. Set when the folders have been searched for it.
     last_parts: Option<HashMap<String, u64>>,
-    /// Whether to truncate files instead of completing them, because another mapping gives other rows.
+    /// Whether to truncate files instead of completing them, because another mapping gives different rows.
     remaps: bool,
 }
 
@@ -71,8 +72,8 @@ impl Sink {
         }
     }
 
-    /// Continues after the checkpoint of this epoch. All output up to [`Self::end_recovery`] went to an earlier sink, which may have
-    /// written a part of it.
+    /// Continues after the checkpoint of this epoch. An earlier sink has already got all output up to [`Self::end_recovery`],
+    /// and may have written a part of it.
     #[must_use]
     pub fn resume(mut self, known: HashMap<String, Lengths>, epoch: u64) -> Self {
         self.known = Some(known);
@@ -81,7 +82,7 @@ impl Sink {
         self
     }
 
-    /// Truncates the files to their lengths at the checkpoint, because another mapping recomputes the rows.
+    /// Truncates the files to their lengths at the checkpoint, because another mapping will recompute the later rows.
     #[must_use]
     pub fn remap(mut self) -> Self {
         if let Some(recovering) = &mut self.recovering {
@@ -90,16 +91,16 @@ impl Sink {
         self
     }
 
-    /// Ends the replay: later output is new.
+    /// Ends the replay. All later output is new.
     pub fn end_recovery(&mut self) -> Result<(), SinkError> {
         for folder in self.runs_ahead()? {
-            // These folders are known, so no base is written.
+            // These folders are already known, so no base is written for them.
             let number = Part::parse(&folder).map_or(1, |(_, number)| number);
             self.open_folder(&folder, number, false)?;
         }
         self.recovering = None;
-        // The journal has lost the record with which the run left this part (a power loss without `fsync`). With later output the
-        // folder is taken as it is, or created again.
+        // The journal has lost the record with which the run left this part (a power loss without `fsync`). Later output treats
+        // the folder as it is, or creates it again.
         for (superseded, _) in self.runs.extract_if(|_, run| run.folder.is_superseded()) {
             if let Some(known) = &mut self.known {
                 known.remove(&superseded);
@@ -111,7 +112,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Runs in the checkpoint whose files are longer, although the replay had no record for them.
+    /// Runs in the checkpoint whose files are longer than recorded, although the replay had no record for them.
     fn runs_ahead(&mut self) -> Result<Vec<String>, SinkError> {
         let mut ahead = Vec::new();
         let known = self.known.iter().flatten();
@@ -131,7 +132,7 @@ impl Sink {
             .as_ref()
             .is_some_and(|recovering| recovering.remaps)
         {
-            // Folders that the other mapping has opened and this one has not.
+            // Folders that the other mapping opened and this one did not.
             ahead.extend(self.opened_since_checkpoint()?.into_iter().map(|(name, _)| name));
             ahead.sort();
             ahead.dedup();
@@ -141,7 +142,7 @@ impl Sink {
         Ok(ahead)
     }
 
-    /// Makes all files durable and returns their lengths, without those of folders that get no more output (`is_needed`).
+    /// Makes all files durable. Returns their lengths, except for folders that get no more output (`is_needed` returns false).
     pub fn sync(&mut self, is_needed: impl Fn(&str) -> bool) -> Result<HashMap<String, Lengths>, SinkError> {
         for run in self.runs.values_mut() {
             run.folder.sync(self.storage.as_mut())?;
@@ -156,15 +157,15 @@ impl Sink {
         Ok(known)
     }
 
-    /// Call this after the checkpoint with this epoch and these lengths is on the disk. Until then the sink keeps the previous
-    /// checkpoint's lengths.
+    /// Call this when the checkpoint with this epoch and these lengths is on the disk. Until then, the sink keeps the lengths
+    /// of the previous checkpoint.
     pub fn checkpointed(&mut self, lengths: HashMap<String, Lengths>, epoch: u64) {
         self.known = Some(lengths);
         self.epoch = epoch;
     }
 
-    /// Writes all output and clears it. After an error, output that is not cleared is not completely written. The next call
-    /// continues where this one stopped, and the output may have grown.
+    /// Writes all output and clears it. After an error, output that was not cleared may be written in part. The next call
+    /// continues at this point, even if the output has grown.
     pub fn write(&mut self, output: &mut Output) -> Result<(), SinkError> {
         for run in output.drain() {
             self.write_run(run)?;
@@ -184,13 +185,13 @@ impl Sink {
         }
         self.writes += 1;
         let is_durable = self.known.is_some();
-        // The run stays open until this succeeds, because it knows the position in its output.
+        // The run stays open until this succeeds, because it stores the position in its output.
         if let Some(run) = self.runs.get_mut(output.part.folder()) {
             run.last_write = self.writes;
             run.folder.write(self.storage.as_mut(), output, is_durable)?;
         }
-        // A reader that sees the end of a part can then find the next one. After a crash, the existence of the next part shows that
-        // only the end of the previous part can be missing.
+        // A reader that sees the end of a part can then find the next part. After a crash, the existence of the next part shows
+        // that at most the end of the previous part is missing.
         if let Some(next) = &output.rolled_to {
             self.open_part(next)?;
             if is_durable {
@@ -262,7 +263,7 @@ impl Sink {
             match base::read(self.storage.as_mut(), &folder, self.epoch) {
                 Ok(Some(base)) => opened.push((name, base.number)),
                 Ok(None) => {}
-                // Another user's folder, such as `lost+found`.
+                // A folder of another user, such as `lost+found`.
                 Err(error) if error.is_permission_denied() => {}
                 Err(error) => return Err(error),
             }
@@ -299,13 +300,13 @@ impl Sink {
         Ok(())
     }
 
-    /// The run was synced with its last snapshot.
+    /// Closes a run. Its files are already durable since the last snapshot.
     fn close_run(&mut self, folder: &str) {
         let (Some(run), Some(known)) = (self.runs.remove(folder), &mut self.known) else {
             return;
         };
         if run.folder.is_superseded() {
-            // It may be deleted at any time, so its files are not read again.
+            // The folder may be deleted at any time, so its files are never read again.
             known.remove(folder);
         } else {
             known.insert(folder.to_owned(), run.folder.lengths());

@@ -14,8 +14,8 @@ use crate::pipeline::RunOutput;
 
 /// The subfolder for readers.
 const CCTF_FOLDER: &str = "cctf";
-/// Bytes of a file after which the kernel is asked to write it back. Otherwise a gigabyte accumulates between two checkpoints, and
-/// the next checkpoint and the journal have to wait for it.
+/// Number of bytes after which the kernel is asked to write a file back. Otherwise, a gigabyte can accumulate between two
+/// checkpoints, and then the next checkpoint and the journal have to wait for it.
 const WRITEBACK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The files of one run.
@@ -23,17 +23,17 @@ pub(super) struct RunFolder {
     path: PathBuf,
     /// Keeps the run locked until it is dropped.
     _lock: Option<Box<dyn Send>>,
-    /// Whether the run had continued in a later part before a crash. This part is complete then and may be deleted at any time, so
-    /// recomputed rows are discarded.
+    /// Whether the run had continued in a later part before a crash. This part is then complete and may be deleted at any time,
+    /// so its recomputed rows are discarded.
     is_superseded: bool,
-    /// Whether the last `run_meta.json` is written under its temporary name.
+    /// Whether the last `run_meta.json` was written under its temporary name.
     end_is_prepared: bool,
     appended_to: [Option<Box<dyn Write + Send>>; File::ALL.len()],
-    /// Written bytes of the current output, for each file.
+    /// For each file: bytes of the current output that are already written.
     written: [usize; File::ALL.len()],
-    /// Bytes of each file that the pipeline has produced.
+    /// For each file: bytes that the pipeline has produced.
     produced: Lengths,
-    /// Further bytes of each file, written before a crash. They are recomputed and must not be written twice.
+    /// For each file: further bytes that were written before a crash. They are recomputed and must not be written twice.
     ahead: Lengths,
     /// Whether a file has bytes that may not be durable.
     dirty: [bool; File::ALL.len()],
@@ -44,27 +44,27 @@ pub(super) struct RunFolder {
 /// Lengths of a run's files.
 pub type Lengths = [u64; File::ALL.len()];
 
-/// The journal's knowledge of a run that is opened.
+/// Facts that the journal has about a run that is being opened.
 pub(super) struct Journaled {
-    /// Bytes that it has produced of each file.
+    /// For each file: bytes that the journal has produced.
     pub known: Option<Lengths>,
     /// Epoch of the checkpoint on the disk.
     pub epoch: u64,
     /// The part's number.
     pub number: u64,
-    /// Whether the journal is being replayed, so that the files can have later lines.
+    /// Whether the journal is being replayed, so that the files can contain later lines.
     pub is_recovering: bool,
-    /// Whether the base in the run's folder overrides `known`.
+    /// Whether the base in the run's folder takes precedence over `known`.
     pub is_base_needed: bool,
     /// Whether the run has continued in a later part.
     pub is_superseded: bool,
-    /// Whether to truncate the files to these lengths.
+    /// Whether the files must be truncated to these lengths.
     pub is_remapped: bool,
 }
 
 impl RunFolder {
-    /// Writes the rest of this output; [`Self::end`] must follow the last one. After an error, call it again with the same output,
-    /// which may have grown. It continues where it stopped, so that no line is torn or duplicated.
+    /// Writes the rest of this output; [`Self::end`] must follow the last one. After an error, call it again with the same
+    /// output, which may have grown. It continues where it stopped, so that no line is incomplete or duplicated.
     pub(super) fn write(
         &mut self,
         storage: &mut dyn Storage,
@@ -91,8 +91,8 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Makes everything durable and writes the last `run_meta.json` under its temporary name, so that only a rename is left. The
-    /// existence of a later part implies this: see [`Self::open`].
+    /// Makes everything durable and writes the last `run_meta.json` under its temporary name. Only a rename is left to do. If a
+    /// later part exists, this step is done: see [`Self::open`].
     fn prepare_end(
         &mut self,
         storage: &mut dyn Storage,
@@ -101,7 +101,7 @@ impl RunFolder {
     ) -> Result<(), SinkError> {
         let mut replaced = output.replaced();
         let last = replaced.find(|(file, _)| *file == File::RunMeta);
-        // After the later part may exist, this file must not be torn.
+        // From the moment at which a later part may exist, this file must always be complete.
         if let Some((file, content)) = last.filter(|_| !self.end_is_prepared) {
             self.prepare(storage, file, content, is_durable)?;
             self.names_are_durable = false;
@@ -110,7 +110,7 @@ impl RunFolder {
         if is_durable { self.sync(storage) } else { Ok(()) }
     }
 
-    /// The last change. A reader that sees the run's end may delete the folder at once.
+    /// Makes the last change. A reader that sees the end of the run may delete the folder at once.
     pub(super) fn end(&mut self, storage: &mut dyn Storage, is_durable: bool) -> Result<(), SinkError> {
         if self.end_is_prepared {
             end(storage, &self.path, is_durable)?;
@@ -123,7 +123,7 @@ impl RunFolder {
         self.is_superseded
     }
 
-    /// Ends the current output; the next write starts another one.
+    /// Ends the current output. The next write starts a new one.
     pub(super) fn finish_output(&mut self) {
         self.written = [0; File::ALL.len()];
     }
@@ -154,13 +154,13 @@ impl RunFolder {
             self.produced[index] += len as u64;
         }
         if self.produced[index] / WRITEBACK_BYTES > pieces_before {
-            // If this fails, the kernel writes the file back at the checkpoint at the latest.
+            // If this fails, the kernel writes the file back at the next checkpoint at the latest.
             let _ = storage.begin_writeback(&self.file_path(file), pieces_before * WRITEBACK_BYTES);
         }
         Ok(())
     }
 
-    /// Skips bytes that the file already has; an error if it has others.
+    /// Skips bytes that the file already contains. It is an error if the file contains other bytes.
     fn skip_present(
         &mut self,
         storage: &mut dyn Storage,
@@ -230,7 +230,7 @@ impl RunFolder {
     }
 
     /// Ends the recovery. If a file has more bytes than the journal gives, the journal has lost records (a power loss without
-    /// `fsync`). Complete lines stay, and a torn line is removed.
+    /// `fsync`). Complete lines are kept, and an incomplete line is removed.
     pub(super) fn end_recovery(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
         let ahead = std::mem::take(&mut self.ahead);
         let is_ahead = |file: &&File| ahead[**file as usize] > 0;
@@ -286,7 +286,7 @@ impl RunFolder {
     }
 }
 
-/// A path outside the readers' subfolder, on the same file system.
+/// A path outside of the subfolder for readers, on the same file system.
 fn temporary_path(folder: &Path, file: File) -> PathBuf {
     folder.join(format!(".tmp-{}", file.name()))
 }
@@ -306,7 +306,7 @@ fn end(storage: &mut dyn Storage, folder: &Path, is_durable: bool) -> Result<(),
     }
     let cctf = folder.join(CCTF_FOLDER);
     match storage.sync_folder(&cctf) {
-        // A reader may have seen the end and deleted the folder.
+        // A reader may already have seen the end and deleted the folder.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SinkError::io(SYNC, &cctf)(error)),
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! [`Storage`]: all operations of the sink on the file system, so that a test can make each of them fail.
+//! [`Storage`]: all file system operations of the sink. Tests can make each of them fail.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -6,10 +6,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// Files are readable by everybody, because results are often read by other users than the normalizer's.
+/// Permissions of files. They are readable by everybody, because users other than the normalizer's often read the results.
 const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
-/// Bytes per read in the search for a file's last line end.
+/// Bytes that are read at once when searching for the last line end of a file.
 const TAIL_PIECE_BYTES: usize = 64 * 1024;
 
 /// The operations that the sink needs.

@@ -1,9 +1,9 @@
-//! Cycles: spans that are each other's ancestors. Only broken telemetry has them. The table cuts each cycle at one span. The
-//! choice depends on the cycle's spans, but not on their order of arrival.
+//! Cycles: spans that are each other's ancestors, which only faulty telemetry contains. The table cuts each cycle at one span.
+//! The choice depends on the spans in the cycle, but not on their order of arrival.
 //!
-//! Candidates are the invocations that lasted at least as long as the next invocation above them. Each cycle has at least one.
-//! A candidate whose parent span has a row has priority. Among several, the smallest span id wins. While a cycle can still
-//! close, only the rows of candidates wait.
+//! A candidate is an invocation that lasted at least as long as its next ancestor that is an invocation. Each cycle has at
+//! least one candidate. A candidate whose parent span has a row has priority; among several, the smallest span id wins. While a
+//! cycle can still be closed, only the rows of candidates wait.
 
 use super::super::entries::Entries;
 use super::super::entry::{Entry, Fact, NO_SPAN};
@@ -11,11 +11,12 @@ use super::super::ids::EntryId;
 use super::super::outcome::{Outcome, Role};
 use super::JoinTable;
 
-/// Maximum number of spans above a span that are searched for a cycle. A longer path is cut as if it were a cycle.
+/// Maximum number of ancestors that are searched for a cycle. A longer path is cut as if it were a cycle.
 const CYCLE_SPANS_MAX: usize = 1000;
 
 impl JoinTable {
-    /// Whether an invocation must wait although its parent is known, because a cycle may still close and be cut at this span.
+    /// Whether an invocation must wait although its parent is known. This is so if a cycle may still be closed and cut at this
+    /// span.
     pub(super) fn may_be_cut(&self, span: &Entry, parent: &Entry) -> bool {
         if parent.is(Fact::Rooted) || parent.ancestor == span.span_id {
             return false;
@@ -30,8 +31,8 @@ impl JoinTable {
         lasted.is_some_and(|lasted| lasted <= span.duration_ns)
     }
 
-    /// Looks for a cycle through the span and its parent. Returns true if this function's caller must cut the cycle at this span. If the cycle
-    /// is to be cut at another span, cuts it there and returns false.
+    /// Searches for a cycle that contains the span and its parent. Returns true if the cycle must be cut at this span; the
+    /// caller then does so. If the cycle must be cut at another span, cuts it there and returns false.
     pub(super) fn is_cut(&mut self, entry: EntryId, parent: EntryId) -> bool {
         if self.entries.get(parent).is(Fact::Rooted) {
             return false;
@@ -53,7 +54,7 @@ impl JoinTable {
 
     /// Cuts a cycle at this span, whose parent on the cycle is `parent`, and resolves its row.
     pub(super) fn cut(&mut self, entry: EntryId, parent: EntryId) {
-        // This must come first: a call that becomes known stores its run in the field that links the list of waiters.
+        // This must be done first: a call that becomes known stores its run in the field that links the list of waiters.
         self.entries.stop_waiting(entry);
         let outcome = self.outcome_of_cut(entry, parent);
         self.report(entry, outcome);
@@ -89,7 +90,8 @@ impl JoinTable {
         }
     }
 
-    /// Notes that the path above the span ends, so the span is on no cycle. Spans that wait on it need not wait for a cycle.
+    /// Records that the path to the root is complete, so the span is on no cycle. Spans that wait on it need not wait for a
+    /// cycle.
     pub(super) fn root(&mut self, entry: EntryId) {
         let span = self.entries.get_mut(entry);
         span.set(Fact::Rooted, true);
@@ -110,7 +112,7 @@ fn place_of_cut(
     members.push(entry);
     let (mut at, mut mark) = (parent, entry);
     while at != entry {
-        // The path leads into another cycle, which does not contain `entry`.
+        // The path leads into another cycle that does not contain `entry`.
         if at == mark {
             return None;
         }
@@ -135,7 +137,8 @@ fn place_of_cut(
         .collect();
     let span_of = |place: usize| entries.get(members[place]);
     if invocations.is_empty() {
-        // Either each SERVER span is a second instrumentation of the next one, or there are only calls and inner spans.
+        // There are two cases: each SERVER span is a second instrumentation of the next one, or the cycle has only calls and
+        // inner spans.
         let servers = (0..members.len()).filter(|&place| span_of(place).role == Role::Server);
         return servers.min_by_key(|&place| span_of(place).span_id);
     }
@@ -158,7 +161,7 @@ fn place_of_cut(
     Some(invocations[cut])
 }
 
-/// Whether spans on the path have left the table before its end was known. Such a path may lead back to its start.
+/// Whether spans on the path left the table before the end of the path was known. Such a path may lead back to its start.
 fn is_way_lost(entries: &Entries, members: &[EntryId]) -> bool {
     let last = members.last().map(|&last| entries.get(last));
     let has_left =

@@ -1,16 +1,17 @@
-//! Expiry: at the end of a span's window, the spans that have arrived decide its outcome.
+//! Expiry: at the end of a span's window, the outcome is decided with the spans that have arrived.
 
 use super::super::entry::Fact;
 use super::super::ids::EntryId;
 use super::super::outcome::{Outcome, Role};
 use super::JoinTable;
 
-/// Maximum number of spans above a row that are searched for an undecided span. Spans further up are ignored.
+/// Maximum number of ancestors of a row that are searched for an undecided span. More distant ancestors are ignored.
 const SPANS_ABOVE_MAX: usize = 1000;
 
 impl JoinTable {
     /// Removes all spans whose window has passed. If the table has too many spans, also removes the oldest ones. Rows without a
-    /// known parent become orphans. A row below a span that is still undecided within its own window waits for a second window.
+    /// known parent become orphans. If an ancestor of a row is still undecided within its own window, the row waits for a
+    /// second window.
     pub fn expire(&mut self, now: u64) {
         while let Some(&(deadline, entry)) = self.deadlines.front() {
             let current = self.entries.get(entry);
@@ -29,7 +30,7 @@ impl JoinTable {
                 let needed_until = self.entries.needed_until(entry);
                 let span = self.entries.get_mut(entry);
                 let is_needed = needed_until >= deadline && span.first_waiter.is_some();
-                // The span may be on a cycle that is found only later, when a span with a shared id gets its final parent.
+                // The span may be on a cycle that is found only later: when a span with a shared id gets its final parent.
                 let is_kept = deadline <= self.tentative_until && !span.is(Fact::Kept);
                 if is_crowded || !is_needed && !is_kept {
                     self.remove(entry);
@@ -37,7 +38,7 @@ impl JoinTable {
                     span.set(Fact::Kept, true);
                     self.set_deadline(entry, now);
                 } else {
-                    // Spans that arrived later still wait on this entry, each within its own window.
+                    // Later spans still wait on this entry, each within its own window.
                     self.entries.get_mut(entry).needed_until = needed_until;
                     self.set_deadline(entry, now);
                 }
@@ -45,7 +46,7 @@ impl JoinTable {
         }
     }
 
-    /// Number of rows that wait in a second window for a decision above them.
+    /// Number of rows that wait in a second window for an undecided ancestor.
     pub fn extended(&self) -> usize {
         self.extended
     }
@@ -53,13 +54,14 @@ impl JoinTable {
     fn begin_second_window(&mut self, entry: EntryId, now: u64) {
         let deadline = self.set_deadline(entry, now);
         let span = self.entries.get_mut(entry);
-        // At shutdown, all deadlines are `u64::MAX`. With that value here, spans that wait on each other would stay forever.
+        // At shutdown, all deadlines are `u64::MAX`. With this value here, spans that wait on each other would never be
+        // removed.
         span.needed_until = deadline.min(u64::MAX - 1);
         span.set(Fact::SecondWindow, true);
         self.extended += 1;
     }
 
-    /// Decides what a span is at the end of its window. Returns true if its row must wait for an undecided span above it.
+    /// Decides the outcome of a span at the end of its window. Returns true if its row must wait for an undecided ancestor.
     fn decide(&mut self, entry: EntryId, is_crowded: bool) -> bool {
         if self.entries.get(entry).is(Fact::Tentative) || self.waits_on_known(entry) {
             self.fix_parents_above(entry);
@@ -122,7 +124,7 @@ impl JoinTable {
         }
     }
 
-    /// Makes the parents of a span and of the spans above it final, because better parents have had time to arrive.
+    /// Makes the parents of a span and of its ancestors final. Better parents have had enough time to arrive.
     fn fix_parents_above(&mut self, entry: EntryId) {
         let mut at = entry;
         for _ in 0..SPANS_ABOVE_MAX {
@@ -146,8 +148,8 @@ impl JoinTable {
         parent.is_some_and(|parent| self.entries.get(parent).is(Fact::Known))
     }
 
-    /// Whether a SERVER span is a second instrumentation: another SERVER span of its instance is above it, with only inner spans
-    /// or polls between.
+    /// Whether a SERVER span is a second instrumentation: it has an ancestor that is a SERVER span of its instance, with only
+    /// inner spans and polls between them.
     fn is_below_server(&mut self, entry: EntryId) -> bool {
         let mut at = entry;
         for _ in 0..SPANS_ABOVE_MAX {
@@ -168,8 +170,8 @@ impl JoinTable {
         false
     }
 
-    /// Whether a span above a row is still undecided within its own window. Either it is a SERVER or CONSUMER span that may turn
-    /// out to be an invocation, or its parent is not final.
+    /// Whether the outcome of a row depends on an ancestor that is still undecided within its own window. Undecided are SERVER
+    /// and CONSUMER spans that may turn out to be invocations, and spans whose parent is not final.
     fn is_decided_above(&self, entry: EntryId) -> bool {
         let mut next = self.entries.get(entry).waits_on;
         for _ in 0..SPANS_ABOVE_MAX {

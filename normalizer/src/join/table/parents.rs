@@ -1,5 +1,6 @@
-//! Chooses a span's parent among the spans that have arrived. Usually only one span has the parent's id. In Zipkin's model, a
-//! call and its answer share one id. Then the choice depends on all spans with that id, but not on their order of arrival.
+//! Chooses the parent of a span among the spans that have arrived. Usually only one span has the parent's id. In Zipkin's
+//! model, a call and its answer have the same id. Then the choice depends on all spans with that id, but not on their order of
+//! arrival.
 
 use aggregate::ids::InstanceId;
 
@@ -9,7 +10,7 @@ use super::super::ids::EntryId;
 use super::super::outcome::Role;
 use super::JoinTable;
 
-/// How well a span with the parent's id fits as the parent. The smallest rank wins.
+/// How well a span with the parent's id fits as the parent. The span with the smallest rank is chosen.
 type Rank = (u8, u8);
 
 impl Entries {
@@ -78,8 +79,8 @@ impl Entries {
 }
 
 impl JoinTable {
-    /// Moves a waiting span to the best parent that has arrived. If no better parent can arrive, this also decides
-    /// whether the span is an invocation, a call or neither.
+    /// Makes a waiting span wait on the best parent that has arrived. If no better parent can arrive, also decides whether the
+    /// span is an invocation, a call or neither.
     pub(super) fn relink(&mut self, entry: EntryId, is_last_time: bool) {
         let (best, is_final) = self.entries.best_parent(entry);
         let is_final = is_final || is_last_time;
@@ -110,14 +111,14 @@ impl JoinTable {
         self.notify_waiters();
     }
 
-    /// Notes that a better parent may arrive within the span's window.
+    /// Records that a better parent may arrive within the span's window.
     pub(super) fn set_tentative(&mut self, entry: EntryId) {
         let span = self.entries.get_mut(entry);
         span.set(Fact::Tentative, true);
         self.tentative_until = self.tentative_until.max(span.deadline);
     }
 
-    /// Decides what a waiting span is, after its parent has arrived.
+    /// Decides the outcome of a waiting span after its parent has arrived.
     fn judge(&mut self, entry: EntryId, parent: EntryId) {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         if !span.is(Fact::Known) && span.is_invocation_below(&parent_span) {
@@ -129,7 +130,8 @@ impl JoinTable {
         }
     }
 
-    /// Decides what the waiters of a newly arrived span are, as far as the role and instance of that span decide this.
+    /// Decides the outcomes of the spans that wait on a new span, as far as the role and instance of the new span determine
+    /// them.
     pub(super) fn judge_waiters(&mut self, parent: EntryId) {
         let parent_span = *self.entries.get(parent);
         let mut sharing = Vec::new();
@@ -149,8 +151,8 @@ impl JoinTable {
         self.relink_all(&sharing);
     }
 
-    /// Handles a new span that has the same id as earlier spans. If the new span is a call, one of these may be its answer. Spans
-    /// that wait on an earlier span may fit the new one better.
+    /// Handles a new span with the same id as earlier spans. If the new span is a call, an earlier span may be its answer.
+    /// Spans that wait on an earlier span may have the new one as a better parent.
     pub(super) fn meet_twins(&mut self, entry: EntryId, first: EntryId) {
         let span = *self.entries.get(entry);
         let mut moving = Vec::new();
@@ -185,7 +187,7 @@ impl JoinTable {
         }
     }
 
-    /// Counts a callee of a call, and notes the instance of the first one.
+    /// Counts a callee of a call, and stores the instance of the first one.
     pub(super) fn note_callee(&mut self, call: EntryId, instance: Option<InstanceId>) {
         let call = self.entries.get_mut(call);
         call.callees = call.callees.saturating_add(1);
@@ -195,8 +197,8 @@ impl JoinTable {
     }
 }
 
-/// Ranks a candidate for the parent of a span. If the span is a callee, a candidate that is a callee has priority over one that is
-/// a call. For any other span, candidates of its own instance come first; among these, callees come before calls.
+/// Ranks a candidate for the parent of a span. For a callee, a candidate that is itself a callee has priority over a call. For
+/// any other span, candidates of its own instance have priority; among these, callees have priority over calls.
 fn rank(span: &Entry, parent: &Entry) -> Rank {
     let is_foreign = !span.role.is_callee() && span.instance.is_some() && !parent.is_of_instance(span);
     (

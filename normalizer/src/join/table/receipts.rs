@@ -6,8 +6,8 @@ use super::super::outcome::{Outcome, Role};
 use super::JoinTable;
 
 impl JoinTable {
-    /// Decides whether a receipt handles the message of its sender or is only a poll. Returns the receipt's role. If the parent
-    /// has not arrived, decides nothing. The receipt and its parent may arrive in either order.
+    /// Decides whether a receipt handles its sender's message or is only a poll. Returns the receipt's role. If the parent has
+    /// not arrived, nothing is decided. The receipt and its parent may arrive in either order.
     pub(super) fn judge_receipt(&mut self, receipt: EntryId, parent: EntryId) -> Role {
         let role = self.entries.get(receipt).role;
         if role != Role::Receipt || self.entries.get(parent).role == Role::Missing {
@@ -24,7 +24,7 @@ impl JoinTable {
         Role::Poll
     }
 
-    /// Marks the message-handling spans below a poll as invocations, whatever the parent of the poll is.
+    /// Marks the children of a poll that handle messages as invocations, whatever the parent of the poll is.
     fn know_consumers_below(&mut self, poll: EntryId) {
         let parent = *self.entries.get(poll);
         let mut next = parent.first_waiter;

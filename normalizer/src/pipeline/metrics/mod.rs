@@ -1,4 +1,5 @@
-//! The stage of metrics: each point is taken once and in the order of its time, then used for host metrics, system stats and
+//! The stage for metrics. It processes each point once, in the order of its time, for host metrics, system stats and
+//! inventories.
 //! inventories.
 
 mod points;
@@ -31,10 +32,10 @@ use super::shared::memory::{COUNTER_BYTES, SERIES_BYTES};
 use super::shared::source::Source;
 use crate::mapping::{MetricRole, role_of_metric};
 
-/// Maximum number of series remembered. Past it all are forgotten, and each starts over with its next point.
+/// Maximum number of series that are remembered. Beyond it, all are forgotten, and each starts again with its next point.
 const SERIES_MAX: usize = 262_144;
 
-/// Points on their way to rows and inventories.
+/// The state for turning points into rows and inventories.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Metrics {
     /// Times of each series' latest points.
@@ -45,11 +46,11 @@ pub struct Metrics {
     samplers: Samplers,
 }
 
-/// A resource whose points are being taken.
+/// A resource whose points are being processed.
 struct Taking<'a> {
     source: Arc<Source>,
     run_id_ok: bool,
-    /// Points for the samples of the node, with their roles.
+    /// Points for samples of the node, each with its role.
     sampled: Vec<(MetricRole, Point<'a>)>,
     activity: Option<Activity>,
 }
@@ -61,7 +62,7 @@ impl Metrics {
         self.series.len() as u64 * SERIES_BYTES + counters as u64 * COUNTER_BYTES
     }
 
-    /// Takes a resource's metrics. Returns the activity of its instance, as far as the metrics were readable.
+    /// Processes the metrics of a resource. Returns the activity of its instance, as far as the metrics were readable.
     pub fn take(
         &mut self,
         metrics: &ResourceMetrics<'_>,
@@ -100,8 +101,9 @@ impl Metrics {
         Ok(())
     }
 
-    /// Adds the points of a resource to samples of its node. All of them are known by then. A collection with a later point of
-    /// a series that the open sample has begins the next sample with all its points, including those of new series.
+    /// Adds the points of a resource to samples of its node; all points are known by now. If a collection has a later point for
+    /// a series that the open sample already contains, all points of the collection go to the next sample, including those of
+    /// new series.
     fn sample_in_order(&mut self, taking: &mut Taking<'_>, shared: &mut Shared, output: &mut Output) {
         let source = &taking.source;
         taking.sampled.sort_by_key(|(_, point)| point.time);
@@ -145,7 +147,7 @@ impl Metrics {
             MetricData::Sum {
                 points, temporality, ..
             } => (points, temporality == Temporality::Delta),
-            // No file of the contract holds a distribution, so its points are only counted.
+            // No file of CCTF contains distributions, so the points are only counted.
             MetricData::Histogram { points, .. } => return count_points(points.iter(), shared),
             MetricData::ExponentialHistogram { points, .. } => return count_points(points.iter(), shared),
             MetricData::Summary(points) => return count_points(points.iter(), shared),
@@ -216,7 +218,8 @@ impl Metrics {
                 continue;
             }
             let is_sampled = role.is_some_and(|role| role != MetricRole::ActiveRequests);
-            // A late value can still be a row of its own. But the sample of its time is closed, and counters have gone on.
+            // A late value can still be a separate row. But the sample of its time is closed, and counters have already
+            // advanced.
             if order == Order::TooLate || (order == Order::Late && is_sampled && !is_kept) {
                 shared.totals.reject("out_of_order", 1);
                 continue;

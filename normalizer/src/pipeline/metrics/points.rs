@@ -1,4 +1,4 @@
-//! [`Point`]: a value of a metric with its time; and the identity of its series.
+//! [`Point`]: a value of a metric with its time and the identity of its series.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -14,7 +14,7 @@ pub struct Point<'a> {
     pub value: f64,
     /// Nanoseconds since the Unix epoch.
     pub time: u64,
-    /// Start of the sum, nanoseconds since the Unix epoch; zero if not stated.
+    /// Start of the sum, nanoseconds since the Unix epoch; zero if it was not reported.
     pub start: u64,
     /// Fingerprint of resource, metric and attributes.
     pub series: u64,
@@ -23,7 +23,7 @@ pub struct Point<'a> {
     pub is_delta: bool,
 }
 
-/// Fingerprints series. The seed is fixed, since checkpoints store fingerprints.
+/// Computes fingerprints of series. The seed is fixed, because checkpoints contain fingerprints.
 #[derive(Debug, Default)]
 pub struct SeriesHasher(foldhash::quality::FixedState);
 
@@ -32,7 +32,7 @@ impl SeriesHasher {
         let mut hasher = self.0.build_hasher();
         source.number.hash(&mut hasher);
         metric.hash(&mut hasher);
-        // Attribute order is not part of a series' identity.
+        // The order of attributes does not matter for the identity of a series.
         let mut of_attributes = 0_u64;
         for attribute in attributes.iter().map_while(Result::ok) {
             let mut one = self.0.build_hasher();
@@ -52,16 +52,16 @@ fn hash_value(value: AnyValue<'_>, hasher: &mut impl Hasher) {
         AnyValue::Int(number) => number.hash(hasher),
         AnyValue::Double(number) => number.to_bits().hash(hasher),
         AnyValue::Bytes(bytes) => bytes.hash(hasher),
-        // Attributes of points are scalars in every SDK. Of a nested one only its presence counts.
+        // SDKs send only scalars as attributes of points. For a nested attribute, only its presence is hashed.
         AnyValue::Empty | AnyValue::Array(_) | AnyValue::KeyValueList(_) => 0_u8.hash(hasher),
     }
 }
 
-/// A point's scalar attributes as a JSON object with sorted keys, as many as a row may hold; `None` if there are none.
+/// The scalar attributes of a point as a JSON object with sorted keys, as many as fit into a row; `None` without attributes.
 pub fn attributes_json(attributes: Attributes<'_>) -> Option<String> {
-    /// Maximum number of bytes of a scalar, or of quotes and separators.
+    /// Maximum size of a scalar that is not text, or of quotes and separators.
     const BESIDES_TEXT: usize = 32;
-    /// Maximum number of bytes in JSON of one byte of text.
+    /// Maximum size of one byte of text as JSON.
     const ESCAPED: usize = 6;
 
     let mut object = BTreeMap::new();

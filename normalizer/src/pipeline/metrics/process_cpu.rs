@@ -1,4 +1,4 @@
-//! [`ProcessCpu`]: CPU time of processes, for the mean per invocation of modules whose spans report none.
+//! [`ProcessCpu`]: CPU time of processes. It gives the mean CPU time of an invocation for modules whose spans do not report it.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ impl ProcessCpu {
         self.0.len()
     }
 
-    /// Adds the growth since the last point to the source's module in all open runs.
+    /// Adds the increase since the last point to the statistics of the source's module, in all open runs.
     pub fn take(&mut self, point: &Point<'_>, source: &Source, shared: &mut Shared) {
         let Some(instance) = source.instance else { return };
         let ns = (point.value * 1e9).max(0.0) as u64;

@@ -1,4 +1,4 @@
-//! [`Sample`]: the values of one node and interval, and the attributes that say what a point measures.
+//! [`Sample`]: the values of one node in one interval, and the attributes that state what a point measures.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use super::points::Point;
 
-/// A sample of a node that is still open.
+/// A sample of a node to which points are still added.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Sample {
     pub ts: u64,
     pub opened_at: u64,
     pub taken: HashSet<u64>,
     pub interval_ns: u64,
-    /// Sums over CPUs of the idle fractions and of those of all modes, from the gauge.
+    /// For gauges: sum over all CPUs of the idle fraction, and of the fractions of all modes.
     pub fraction_idle: f64,
     pub fraction_all: f64,
-    /// Busy fractions of a gauge without modes.
+    /// For gauges without modes: the busy fractions.
     pub busy: Vec<f64>,
-    /// Sums over CPUs of the idle seconds and of those of all modes, from the counter.
+    /// For counters: sum over all CPUs of the idle seconds, and of the seconds of all modes.
     pub seconds_idle: f64,
     pub seconds_all: f64,
     pub memory_available: Option<f64>,
@@ -39,7 +39,7 @@ pub struct Sample {
     pub interfaces: BTreeSet<String>,
 }
 
-/// Attribute keys, current and older.
+/// Attribute keys, current ones first.
 pub const CPU_MODES: &[&str] = &["cpu.mode", "system.cpu.state", "state"];
 pub const MEMORY_STATES: &[&str] = &["system.memory.state", "state"];
 pub const DIRECTIONS: &[&str] = &[
@@ -50,7 +50,7 @@ pub const DIRECTIONS: &[&str] = &[
     "direction",
 ];
 pub const DEVICES: &[&str] = &["network.interface.name", "system.device", "device"];
-/// Time spent waiting for a disk does not count as use of a CPU.
+/// Modes that do not count as CPU use. Waiting for a disk is one of them.
 pub const IDLE_MODES: &[&str] = &["idle", "iowait", "wait"];
 
 impl Sample {
@@ -76,7 +76,7 @@ impl Sample {
         } else {
             return None;
         };
-        // Sums of numbers from the wire may overflow.
+        // Sums of received numbers may overflow.
         let percent = (busy * 100.0).clamp(0.0, 100.0);
         (!percent.is_nan()).then_some(percent)
     }
@@ -109,7 +109,7 @@ pub fn is_one_of(attributes: &Attributes<'_>, keys: &[&str], values: &[&str]) ->
     text_of(attributes, keys).is_some_and(|text| values.contains(&text))
 }
 
-/// Whether the sender marks the interface as one at the machine's edge.
+/// Whether the sender marks the interface as being at the machine's edge.
 pub fn is_at_edge(attributes: &Attributes<'_>) -> bool {
     attributes.iter().map_while(Result::ok).any(|attribute| {
         attribute.key == keys::NETWORK_EDGE && matches!(attribute.value, AnyValue::Bool(true))

@@ -1,4 +1,4 @@
-//! [`Sampler`]: takes the points of one node into its open sample, and the changes of its counters.
+//! [`Sampler`]: adds the points of one node to its open sample. For counters, it adds the change since the previous point.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use super::sample::{
 use crate::mapping::{MetricRole, is_counted_disk, is_counted_interface};
 use crate::pipeline::shared::source::Source;
 
-/// Maximum number of counters remembered for a node, and for all processes. Past it new counters of a node are not sampled,
-/// and those of all processes are forgotten.
+/// Maximum number of counters that are remembered for a node, and for all processes. Beyond it, new counters of a node are not
+/// sampled, and those of all processes are forgotten.
 pub const COUNTERS_MAX: usize = 16_384;
 
 /// A counter's last point.
@@ -27,9 +27,9 @@ struct Counted {
 /// The sampling of a node.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sampler {
-    /// The source that reports for the node.
+    /// The source whose host metrics are used for the node.
     pub source: Arc<Source>,
-    /// Journal time of its latest point.
+    /// Journal time of the latest point from this source.
     pub last_heard: u64,
     counters: HashMap<u64, Counted>,
     pub sample: Option<Sample>,
@@ -77,7 +77,8 @@ impl Sampler {
         }
     }
 
-    /// The change of a counter since its previous point, and the nanoseconds between them. A first point and a reset give none.
+    /// The change of a counter since its previous point, and the nanoseconds between them. `None` for a first point, and after
+    /// a reset.
     fn growth(&mut self, point: &Point<'_>) -> Option<(f64, u64)> {
         if !self.counters.contains_key(&point.series) && self.counters.len() >= COUNTERS_MAX {
             return None;

@@ -1,4 +1,4 @@
-//! [`Samplers`]: the points of one node and interval become one row of host_metrics.jsonl and one of link_metrics.jsonl.
+//! [`Samplers`]: turns the points of one node and interval into one row of host_metrics.jsonl and rows of link_metrics.jsonl.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Samplers {
         self.0.values().map(Sampler::counters).sum()
     }
 
-    /// Takes a point of a host metric.
+    /// Processes a point of a host metric.
     pub fn take(
         &mut self,
         role: MetricRole,
@@ -36,7 +36,7 @@ impl Samplers {
         shared: &mut Shared,
         output: &mut Output,
     ) {
-        // No quantity of a node is negative.
+        // None of these quantities can be negative.
         if point.value < 0.0 {
             return shared.totals.reject("negative", 1);
         }
@@ -46,9 +46,11 @@ impl Samplers {
             .0
             .entry(node)
             .or_insert_with(|| Sampler::new(source.clone(), now));
-        // One source reports for a node at a time, so that a Collector and a service beside it give no double rows.
+        // Only one source at a time is used for a node, so that a Collector and a service on the same node do not cause
+        // duplicate rows.
         if sampler.source.number != source.number {
-            // A source that reported its stop makes way at once: a restarted service has its node's rows without a gap.
+            // A source that reported its stop is replaced at once. So there is no gap in the rows of a node whose service
+            // restarts.
             let is_gone = sampler
                 .source
                 .instance
@@ -79,7 +81,7 @@ impl Samplers {
         }
     }
 
-    /// Whether the open sample of a source's node comes from this source and has a point of a series.
+    /// Whether the open sample of the source's node comes from this source, and contains a point of the series.
     pub fn has_sampled(&self, source: &Source, series: u64) -> bool {
         let sampler = source.node.and_then(|node| self.0.get(&node));
         sampler
@@ -88,7 +90,7 @@ impl Samplers {
             .is_some_and(|sample| sample.taken.contains(&series))
     }
 
-    /// Writes the open sample of a source's node.
+    /// Writes the open sample of the source's node.
     pub fn close_sample_of(&mut self, source: &Source, shared: &mut Shared, output: &mut Output) {
         if let Some(node) = source.node
             && let Some(sampler) = self.0.get_mut(&node)
@@ -173,12 +175,12 @@ fn link_row<'a>(
     }
 }
 
-/// A sum of numbers from the wire, unless it overflowed: JSON has no form for infinity.
+/// The number, unless a sum has overflowed. JSON cannot represent infinity.
 fn finite(number: Option<f64>) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// A count, at most the largest that a file can hold.
+/// The number as a count. It is at most the largest number that a file can contain.
 fn count(number: f64) -> u64 {
     (number as u64).min(i64::MAX as u64)
 }

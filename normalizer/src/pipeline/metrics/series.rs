@@ -1,32 +1,32 @@
-//! Points of one series in the order of their times: [`Recent`] distinguishes duplicates from points out of order, [`rounds`]
-//! splits a batch into collections.
+//! [`Recent`]: distinguishes duplicate points of a series from points that are out of order. [`rounds`]: splits a batch of
+//! points into collections.
 
 use serde::{Deserialize, Serialize};
 
 use aggregate::maps::Set;
 
-/// Number of times kept for each series: an exporter that retries a request sends at most a few later ones meanwhile.
+/// Number of times that are kept for each series. While an exporter retries a request, it sends at most a few later ones.
 const TIMES: usize = 4;
 
-/// The latest times of a series, latest first; zero where there are fewer.
+/// The latest times of a series, latest first. Unused entries are zero.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Recent([u64; TIMES]);
 
-/// A point's place among the earlier received points of its series.
+/// Relation of a point to the earlier points of its series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Later than all.
+    /// Later than all others.
     Next,
-    /// Earlier than another one, and not received before.
+    /// Earlier than another point, but not received before.
     Late,
-    /// Earlier than all that are remembered: whether it came before is unknown.
+    /// Earlier than all remembered points, so it is unknown whether it was received before.
     TooLate,
-    /// Received before.
+    /// It was received before.
     Duplicate,
 }
 
 impl Recent {
-    /// Finds a point's place and remembers its time.
+    /// Determines the relation of a point to earlier ones, and remembers its time.
     pub fn insert(&mut self, time: u64) -> Order {
         if self.0.contains(&time) {
             return Order::Duplicate;
@@ -41,8 +41,8 @@ impl Recent {
     }
 }
 
-/// Splits points, sorted by time, into groups in which no series has two. Points of one time stay together, so that a new
-/// series joins the known ones of its collection.
+/// Splits points, which must be sorted by time, into groups without two points of one series. Points of the same time stay
+/// together, so that a new series is in the same collection as the known ones.
 pub fn rounds<T>(points: &[T], time_and_series: impl Fn(&T) -> (u64, u64)) -> Vec<&[T]> {
     let (mut rounds, mut seen) = (Vec::new(), Set::default());
     let (mut begin, mut end) = (0, 0);

@@ -1,4 +1,4 @@
-//! Rows of system_stats.jsonl: the points of the metrics that are kept.
+//! Writes rows of system_stats.jsonl: the points of the metrics that are kept.
 
 use cctf_proto::cctf::{File, JsonObject, Milliseconds, SystemStat, bounded};
 use cctf_proto::otlp::metrics::Metric;
@@ -45,7 +45,7 @@ impl<'a> Stat<'a> {
         self.value
     }
 
-    /// Writes the row to the runs that are open at its time.
+    /// Writes the row to the runs that were open at its time.
     pub fn write(self, source: &Source, shared: &mut Shared, output: &mut Output) {
         if !self.value.is_finite() {
             return shared.totals.reject("not_finite", 1);

@@ -10,7 +10,7 @@ use crate::pipeline::shared::Shared;
 /// A placement event.
 pub struct Event<'a> {
     pub instance: InstanceId,
-    /// Whether it concerns the instance itself. Otherwise it concerns the instance's module as a whole.
+    /// Whether the event concerns the instance itself. Otherwise it concerns the whole module of the instance.
     pub of_instance: bool,
     /// Nanoseconds since the Unix epoch.
     pub ts_unix_ns: u64,
@@ -46,7 +46,7 @@ pub fn write_event(event: &Event<'_>, runs: &[RunId], shared: &mut Shared, outpu
     let sources = &shared.sources;
     let instance = sources.instance(event.instance);
     let module = sources.module(instance.module);
-    // A source that reports an event of a module may not know the stage of its node.
+    // A source that reports an event about a module may not know the stage of the module's node.
     let of_node = || instance.node.map(|node| sources.node(node).stage());
     let stage = match (instance.stage, event.kind) {
         (Stage::Unknown, PlacementKind::Scale | PlacementKind::Migrate) if !event.inferred => {

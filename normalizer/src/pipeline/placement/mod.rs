@@ -1,4 +1,4 @@
-//! The stage of placement: which instances live, as reported or as inferred from their telemetry.
+//! The stage for placement: it tracks which instances are alive, as reported or as inferred from their telemetry.
 
 mod events;
 mod moves;
@@ -23,9 +23,9 @@ pub use self::events::Event;
 struct Life {
     started_unix_ns: u64,
     last_unix_ns: u64,
-    /// Journal time of its latest telemetry.
+    /// Journal time of the latest telemetry from the instance.
     last_heard: u64,
-    /// When its start is inferred, unless it is reported before. `None` once the start has been written.
+    /// Journal time at which the start is inferred, unless it is reported before. `None` once the start has been written.
     infer_at: Option<u64>,
     /// Whether its start was reported.
     is_reported: bool,
@@ -42,16 +42,16 @@ impl Life {
 pub struct Placement {
     lives: BTreeMap<InstanceId, Life>,
     moves: Moves,
-    /// Number of announced live instances of each module. Counted from `lives` on first use.
+    /// Number of live instances of each module whose start was written. Counted from `lives` at first use.
     #[serde(skip)]
     replicas: Option<HashMap<ModuleId, u64>>,
 }
 
 impl Placement {
-    /// Notes that an instance lives.
+    /// Records that an instance is alive.
     pub fn touch(&mut self, activity: Activity, shared: &Shared) {
         let instance = activity.instance;
-        // What an instance still sends after it reported its stop does not begin a new life.
+        // Telemetry that arrives after the instance has reported its stop does not begin a new life.
         if shared.sources.instance(instance).has_reported_stop {
             return;
         }
@@ -70,7 +70,7 @@ impl Placement {
         }
     }
 
-    /// Takes a start that an instance reports.
+    /// Processes a start that an instance reports.
     pub fn start_reported(
         &mut self,
         instance: InstanceId,
@@ -97,7 +97,7 @@ impl Placement {
         }
     }
 
-    /// Takes a stop that an instance reports.
+    /// Processes a stop that an instance reports.
     pub fn stop_reported(
         &mut self,
         instance: InstanceId,
@@ -109,7 +109,7 @@ impl Placement {
         self.stop(instance, ts, false, reason, shared, output);
     }
 
-    /// Writes a start event for each living instance into each run that was opened since the last call.
+    /// Writes a start event for each live instance to each run that was opened since the last call.
     #[inline]
     pub fn announce_opened(&self, shared: &mut Shared, output: &mut Output) {
         while let Some(opened) = shared.take_opened() {
@@ -117,7 +117,7 @@ impl Placement {
         }
     }
 
-    /// Writes a start event for each living instance into a newly opened run, or a newly opened part of a run.
+    /// Writes a start event for each live instance to a run or part that was just opened.
     pub fn announce_living(&self, opened: OpenedRun, shared: &mut Shared, output: &mut Output) {
         let living = self.lives.iter().filter(|(_, life)| life.is_announced());
         for (&instance, life) in living {
@@ -155,12 +155,12 @@ impl Placement {
         }
     }
 
-    /// Infers all starts that have not been reported: the normalizer shuts down.
+    /// Infers all starts that were not reported, because the normalizer shuts down.
     pub fn infer_starts(&mut self, shared: &mut Shared, output: &mut Output) {
         self.infer_starts_where(|_| true, shared, output);
     }
 
-    /// Infers the starts of a run's instances that have not been reported: the run is closed.
+    /// Infers the starts of a run's instances that were not reported, because the run is being closed.
     pub fn infer_starts_of(&mut self, run: RunId, shared: &mut Shared, output: &mut Output) {
         let modules = shared.runs[run].modules.values();
         let instances: BTreeSet<InstanceId> = modules
@@ -220,7 +220,7 @@ impl Placement {
         self.note_move(begun, shared, output);
     }
 
-    /// Ends an instance's life. If nothing was known of the instance before, it began at the same time.
+    /// Ends the life of an instance. If the instance was unknown, its life began at the same time.
     fn stop(
         &mut self,
         instance: InstanceId,
@@ -266,7 +266,7 @@ impl Placement {
         self.note_move(ended, shared, output);
     }
 
-    /// Writes a migration if the move is the second half of one.
+    /// Writes a migration if this start or stop completes one.
     fn note_move(&mut self, this: Move, shared: &mut Shared, output: &mut Output) {
         let Some((start, stop)) = self.moves.pair(this, shared) else {
             return;
@@ -279,7 +279,7 @@ impl Placement {
         write_to_live_runs(&event, shared, output);
     }
 
-    /// Writes a scale event if a module's number of live instances has changed from one above zero to another.
+    /// Writes a scale event if the number of a module's live instances has changed and was above zero before and after.
     fn note_replicas(&mut self, instance: InstanceId, ts: u64, shared: &mut Shared, output: &mut Output) {
         let module = shared.sources.instance(instance).module;
         let is_live = self.lives.contains_key(&instance);
@@ -299,7 +299,7 @@ impl Placement {
         write_to_live_runs(&event, shared, output);
     }
 
-    /// Number of announced live instances of a module.
+    /// Number of live instances of a module whose start was written.
     fn replicas_of(&mut self, module: ModuleId, shared: &Shared) -> u64 {
         let lives = &self.lives;
         let replicas = self.replicas.get_or_insert_with(|| {

@@ -1,4 +1,4 @@
-//! [`Moves`]: starts and stops of a module, paired into migrations.
+//! [`Moves`]: pairs starts and stops of a module into migrations.
 
 use aggregate::ids::InstanceId;
 use aggregate::migrations::is_migration;
@@ -9,29 +9,29 @@ use crate::pipeline::shared::Shared;
 /// Maximum number of starts and stops kept.
 const MOVES_MAX: usize = 1024;
 
-/// A start or stop that may be half of a migration.
+/// A start or stop of an instance that may be half of a migration.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Move {
     pub instance: InstanceId,
     /// Nanoseconds since the Unix epoch.
     pub ts_unix_ns: u64,
-    /// Start of the life that the move begins or ends.
+    /// Start of the instance's life, which this start or stop begins or ends.
     pub began_unix_ns: u64,
     pub is_start: bool,
     /// Journal time at which it became known.
     pub noted_at: u64,
 }
 
-/// The moves that have not been paired.
+/// Starts and stops that are not paired yet.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Moves(Vec<Move>);
 
 impl Moves {
-    /// Pairs a start on one node with a stop on another, within the stale time of each other. Returns start and stop. A move
-    /// without a counterpart is remembered.
+    /// Pairs a start on one node with a stop on another, if they are within the stale time of each other. Returns the start and
+    /// the stop. If there is no counterpart, `this` is remembered.
     pub fn pair(&mut self, this: Move, shared: &Shared) -> Option<(Move, Move)> {
         let stale = shared.windows.stale_ns;
-        // An inferred stop becomes known a stale time after it happened.
+        // An inferred stop becomes known only a stale time after it happened.
         let remembered = 2 * stale + shared.windows.join_ns;
         self.0
             .retain(|other| other.noted_at.saturating_add(remembered) >= this.noted_at);

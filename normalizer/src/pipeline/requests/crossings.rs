@@ -1,26 +1,26 @@
-//! [`Crossings`]: which run a row went to, while rows of more than one run are on their way.
+//! [`Crossings`]: the run of each recent row, while rows of more than one run are arriving.
 //!
-//! The spans of a trace can name different runs. A reference from one run's folder into another's would dangle, so it is
-//! left out. A merge of both folders, which has both rows, resolves it.
+//! The spans of a trace can belong to different runs. A reference from one run's folder to a row in another would lead nowhere,
+//! so it is left out. A merge of both folders has both rows and restores the reference.
 
 use aggregate::ids::RunId;
 use aggregate::maps::Map;
 use serde::{Deserialize, Serialize};
 
-/// Minimum number of join windows for which a row is remembered. A span stays in the join for three windows at most, and one
-/// that arrives late refers to the ancestor of its parent. With four windows, a call and its answer that were both late referred
-/// to a forgotten row.
+/// Minimum number of join windows for which a row is remembered. A span stays in the join for at most three windows, and a late
+/// span refers to the ancestor of its parent. Four windows were not enough: if a call and its answer were both late, their row
+/// was already forgotten.
 const WINDOWS_REMEMBERED: u64 = 8;
 /// One join window in the time of [`Crossings`].
 const WINDOW: u64 = 1 << 32;
 
-/// Run of a row, as far as it is known.
+/// The run of a row, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RowRun {
     Known(RunId),
-    /// It waits for its trace's run.
+    /// The row waits until the run of its trace is known.
     Awaited,
-    /// No run takes it.
+    /// No run accepts the row.
     Refused,
 }
 
@@ -30,32 +30,32 @@ impl RowRun {
     }
 }
 
-/// Runs of the rows that arrived since rows of a second run began to arrive.
+/// The runs of recent rows. They are recorded from the arrival of the first row of a second run on.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Crossings {
     /// The run of the latest row.
     latest: Option<RowRun>,
-    /// The run of all rows before the oldest that is remembered; [`RowRun::Awaited`] if they waited for their traces' runs.
-    /// Each of those that has been decided since is remembered.
+    /// The run of all rows that are older than the oldest remembered row; [`RowRun::Awaited`] if they waited for the runs of
+    /// their traces. Rows whose run was decided since then are remembered individually.
     before: Option<RowRun>,
-    /// Time in which records came, in [`WINDOW`]ths of a join window, whose length may change. A silence counts as one window,
-    /// since waiting rows are examined only when a record comes.
+    /// Time during which records arrived, in [`WINDOW`]ths of a join window; the length of a join window may change. A silence
+    /// counts as one window at most, because waiting rows are examined only when a record arrives.
     passed: u64,
-    /// Journal time up to which `passed` is counted.
+    /// Journal time up to which `passed` has been counted.
     counted_to: u64,
-    /// Until when rows are remembered, in the time of `passed`; 0: they are not.
+    /// Time until which rows are remembered, in the units of `passed`; 0 if they are not.
     until: u64,
     young: Map<u64, RowRun>,
     old: Map<u64, RowRun>,
-    /// When the older generation is forgotten next, in the time of `passed`.
+    /// Time at which the older generation will be forgotten, in the units of `passed`.
     rotate_at: u64,
-    /// Whether rows have been forgotten. A row that is not remembered then counts as one of the referring run: far more
-    /// references stay within their run than leave it.
+    /// Whether rows have been forgotten. A row that is not remembered then counts as belonging to the referring run, because
+    /// most references stay within a run.
     has_forgotten: bool,
 }
 
 impl Crossings {
-    /// Whether rows of more than one run are on their way.
+    /// Whether rows of more than one run are arriving.
     #[inline]
     pub fn are_possible(&self) -> bool {
         self.until > 0
@@ -66,7 +66,7 @@ impl Crossings {
         self.young.len() + self.old.len()
     }
 
-    /// Notes the run of a row; true if the row is to be remembered with it.
+    /// Records the run of a row. Returns true if the row must be remembered with its run.
     #[inline]
     pub fn note(&mut self, run: RowRun) -> bool {
         if self.latest != Some(run) {
@@ -87,14 +87,14 @@ impl Crossings {
         self.latest = Some(run);
     }
 
-    /// Remembers a row by its fingerprint. `max`: maximum number of rows of a generation. `is_ambiguous`: whether an earlier
-    /// row, which may not be remembered, has the same id.
+    /// Remembers a row by its fingerprint. `max` is the maximum number of rows in a generation. `is_ambiguous` returns whether
+    /// an earlier row has the same id; such a row may not be remembered.
     pub fn remember(&mut self, row: u64, run: RowRun, max: usize, is_ambiguous: impl FnOnce() -> bool) {
         if self.young.len() >= max {
             self.rotate_generations();
         }
         let known = self.young.get(&row).or_else(|| self.old.get(&row)).copied();
-        // An id that is used twice refers to no row with certainty.
+        // If an id is used twice, it does not identify a row.
         let is_certain = match known {
             Some(known) => known == run,
             None => self.before == Some(run) || !is_ambiguous(),
@@ -103,7 +103,7 @@ impl Crossings {
             .insert(row, if is_certain { run } else { RowRun::Refused });
     }
 
-    /// Remembers the run of a row that may be remembered as one that waits for its trace's run.
+    /// Records the run of a row that was waiting for the run of its trace.
     pub fn decide(&mut self, row: u64, run: RowRun, max: usize, is_ambiguous: impl FnOnce() -> bool) {
         let known = self.young.get_mut(&row).into_iter();
         let mut is_remembered = false;
@@ -125,13 +125,13 @@ impl Crossings {
         self.old = std::mem::take(&mut self.young);
     }
 
-    /// The run of a row by its fingerprint.
+    /// The run of a row, by its fingerprint.
     pub fn run_of(&self, row: u64) -> Option<RowRun> {
         let known = self.young.get(&row).or_else(|| self.old.get(&row));
         known.copied().or(self.before.filter(|_| !self.has_forgotten))
     }
 
-    /// Forgets old rows, and all rows once only rows of a single run have come for long enough.
+    /// Forgets old rows. If only rows of a single run have arrived for long enough, forgets all rows.
     pub fn expire(&mut self, now: u64, window_ns: u64) {
         let elapsed = now.saturating_sub(self.counted_to);
         self.counted_to = now;

@@ -1,4 +1,4 @@
-//! [`RecentSet`]: whether a span has been seen within the dedup window, at one cache line per lookup.
+//! [`RecentSet`]: remembers which spans were received within the dedup window. A lookup reads one cache line.
 
 use std::cmp::Reverse;
 
@@ -8,42 +8,43 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::join::{large_vec, prefetch};
 
-/// Generations of the window. The oldest leaves as a whole, so a span is remembered for the window and at most a twelfth
-/// more. Together with the one being filled they are fewer than the 15 tags that four bits can hold.
+/// Number of generations in the window. The oldest is dropped as a whole, so a span is remembered for the window and at most a
+/// twelfth more. Including the one that is being filled, there are fewer generations than the 15 tags of four bits.
 const GENERATIONS: u64 = 12;
 const TAGS: u8 = 15;
-/// Slots of a bucket: one cache line.
+/// Number of slots in a bucket, which is one cache line.
 const SLOTS: usize = 8;
-/// Initial number of buckets. A slot does not store the fingerprint's top bits, which follow from the bucket.
+/// Binary logarithm of the initial number of buckets. A slot does not store the top bits of a fingerprint, because the bucket
+/// determines them.
 const BUCKETS_MIN_LOG2: u32 = DISPLACEMENT_BITS + TAG_BITS;
-/// Bits of a slot for the tag of its generation, and for the distance from home.
+/// Bits of a slot for the tag of its generation, and bits for the distance from the home bucket.
 const TAG_BITS: u32 = 4;
 const DISPLACEMENT_BITS: u32 = 6;
-/// Maximum distance of a fingerprint from its home. With 15 instead of 63 a table was too full at 70%.
+/// Maximum distance of a fingerprint from its home bucket. With 15 instead of 63, a table was already too full at 70%.
 const DISPLACEMENT_MAX: usize = (1 << DISPLACEMENT_BITS) - 1;
-/// Bit at which the fingerprint begins in a slot.
+/// Position of the fingerprint in a slot.
 const FINGERPRINT_SHIFT: u32 = TAG_BITS + DISPLACEMENT_BITS;
 /// Fill level at which the table grows, percent.
 const FULL_PERCENT: usize = 80;
 const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
-/// A table does not grow if less than one in this many slots is taken. Span ids can be chosen to share a home in a table of
-/// any size, and such ids must not exhaust the memory.
+/// A table does not grow if less than one in this many slots is used. Span ids can be chosen so that they share a home bucket
+/// in a table of any size; such ids must not exhaust the memory.
 const SPARSE_RATIO: usize = 8;
 
-/// A cache line of slots. A slot holds the low 54 bits of a fingerprint, its distance from home (6 bits) and the tag of
-/// its generation (4 bits, 0 for none); the top bits follow from the home.
+/// A cache line of slots. A slot contains the low 54 bits of a fingerprint, its distance from the home bucket (6 bits), and the
+/// tag of its generation (4 bits, 0 for an empty slot). The top bits of the fingerprint follow from the home bucket.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Bucket([u64; SLOTS]);
 
-/// Fingerprints of the spans seen in the window.
+/// Fingerprints of the spans that were received within the window.
 ///
-/// A span takes 8 bytes in a table that is 40 to 80% full: 10 to 20 bytes. All 64 bits of a fingerprint are compared. With
-/// six million spans in the window, a new span counts as a duplicate by mistake with a probability of 3 in 10^13.
+/// A span takes 8 bytes in a table that is 40 to 80% full, so 10 to 20 bytes. All 64 bits of a fingerprint are compared. With
+/// six million spans in the window, the probability that a new span is mistaken for a duplicate is 3 in 10^13.
 #[derive(Debug)]
 pub struct RecentSet {
     buckets: Vec<Bucket>,
-    /// Tag of the generation in which a fingerprint last had to pass a bucket because it was full.
+    /// For each bucket: tag of the last generation in which a fingerprint was stored further on, because this bucket was full.
     passed: Vec<u8>,
     buckets_log2: u32,
     /// Bit n: the generation with tag n is within the window.
@@ -56,7 +57,7 @@ pub struct RecentSet {
 }
 
 impl RecentSet {
-    /// Remembers each span for at least `window_ns`. Past `entries_max` spans the oldest leave early.
+    /// A set that remembers each span for at least `window_ns`. Beyond `entries_max` spans, the oldest are forgotten early.
     pub fn new(window_ns: u64, entries_max: usize) -> Self {
         let mut set = Self {
             buckets: Vec::new(),
@@ -98,15 +99,15 @@ impl RecentSet {
         (self.buckets.len() * (size_of::<Bucket>() + 1)) as u64
     }
 
-    /// Whether the table has room for the maximum number of spans. It does not grow further; a span without a place replaces
-    /// another one.
+    /// Whether the table has room for the maximum number of spans. Then it does not grow; a span for which there is no slot
+    /// replaces another one.
     fn is_largest(&self) -> bool {
         let generations = GENERATIONS as usize;
         let most = self.entries_max.saturating_add(self.entries_max / generations);
         self.buckets.len().saturating_mul(SLOTS * FULL_PERCENT) / 100 >= most
     }
 
-    /// Remembers a fingerprint; false if it was there already.
+    /// Remembers a fingerprint. Returns false if it was already there.
     #[inline]
     pub fn insert(&mut self, fingerprint: u64, now: u64) -> bool {
         let generation_full =
@@ -153,7 +154,7 @@ impl RecentSet {
         self.live_tags >> tag & 1 != 0
     }
 
-    /// Puts the fingerprint in its place, and returns whether it is new; `None` if there is no place for it.
+    /// Stores a fingerprint in a free slot. Returns whether it is new; `None` if there is no slot for it.
     #[inline]
     fn place(&mut self, fingerprint: u64) -> Option<bool> {
         let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
@@ -189,7 +190,8 @@ impl RecentSet {
     fn begin_generation(&mut self, now: u64) {
         self.generation_ends = now.saturating_add(self.generation_ns);
         self.tag = self.tag % TAGS + 1;
-        // Slots with this tag are from its previous use and left the window long ago; they must not become live again.
+        // Removes slots with this tag. They are from its previous use, left the window long ago, and must not become valid
+        // again.
         self.forget(self.tag);
         let live = (0..=GENERATIONS as u8).map(|age| (self.tag + TAGS - 1 - age) % TAGS + 1);
         self.live_tags = live.fold(0, |tags, tag| tags | 1 << tag);
@@ -200,7 +202,7 @@ impl RecentSet {
         } else if live * 800 < self.buckets.len() * SLOTS * FULL_PERCENT
             && self.buckets_log2 > BUCKETS_MIN_LOG2
         {
-            // Memory that a burst needed is released.
+            // Releases memory that was needed for a burst.
             self.rebuild(self.buckets_log2 - 1);
         }
     }
@@ -217,12 +219,12 @@ impl RecentSet {
             .for_each(|passed| *passed = 0);
     }
 
-    /// Whether a larger table would not help, since the fingerprints were chosen to share one home.
+    /// Whether a larger table would not help, because the fingerprints were chosen to share one home bucket.
     fn is_sparse(&self) -> bool {
         self.len() * SPARSE_RATIO < self.buckets.len() * SLOTS
     }
 
-    /// Remembers a fingerprint in place of another one with the same home.
+    /// Stores a fingerprint in place of another one with the same home bucket.
     #[cold]
     fn displace(&mut self, fingerprint: u64) {
         let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
@@ -244,7 +246,7 @@ impl RecentSet {
         self.buckets_log2 = buckets_log2;
     }
 
-    /// Moves all fingerprints to a table of another size, one generation after the other. A list of them all would take as
+    /// Moves all fingerprints to a table of another size, one generation after the other. A list of all of them would take as
     /// much memory as the table.
     fn rebuild(&mut self, buckets_log2: u32) {
         let buckets = std::mem::take(&mut self.buckets);
@@ -255,8 +257,8 @@ impl RecentSet {
         });
     }
 
-    /// Starts a table with these fingerprints and their tags, the oldest first, so that the last one to pass a bucket is the
-    /// youngest that did.
+    /// Starts a table with these fingerprints and their tags. The oldest come first, so that `passed` gets the tag of the
+    /// youngest.
     fn refill<I: Iterator<Item = (u64, u8)>>(&mut self, mut buckets_log2: u32, by_age: impl Fn() -> I) {
         let tag = self.tag;
         loop {
@@ -280,7 +282,7 @@ impl RecentSet {
     }
 }
 
-/// The fingerprints in a table, with the tags of their generations; that of an empty slot is 0.
+/// The fingerprints in a table, with the tags of their generations. The tag of an empty slot is 0.
 fn fingerprints(buckets: &[Bucket], buckets_log2: u32) -> impl Iterator<Item = (u64, u8)> {
     let mask = buckets.len() - 1;
     buckets.iter().enumerate().flat_map(move |(place, bucket)| {
@@ -294,14 +296,14 @@ fn fingerprints(buckets: &[Bucket], buckets_log2: u32) -> impl Iterator<Item = (
     })
 }
 
-/// All tags, the oldest first, where `youngest` is being filled.
+/// All tags, the oldest first. `youngest` is the generation that is being filled.
 fn tags_by_age(youngest: u8) -> impl Iterator<Item = u8> {
     (0..TAGS)
         .rev()
         .map(move |age| (youngest + TAGS - 1 - age) % TAGS + 1)
 }
 
-/// A set without its table, as a checkpoint stores it.
+/// A set without its table, as stored in a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Saved<T> {
     remembered: T,
@@ -312,12 +314,12 @@ struct Saved<T> {
     entries_max: usize,
 }
 
-/// The fingerprints on their way into a checkpoint, as pieces of bytes, so that there is never a second copy of all of them.
+/// Serializes the fingerprints in pieces of bytes, so that a checkpoint never needs a second copy of all of them.
 struct Pieces<'a>(&'a RecentSet);
 
 /// Size of a fingerprint and its tag, bytes.
 const SAVED_BYTES: usize = 9;
-/// Number of fingerprints of a piece.
+/// Number of fingerprints in a piece.
 const PIECE_LEN: usize = 4096;
 
 impl Serialize for Pieces<'_> {
@@ -375,7 +377,7 @@ impl<'de> Deserialize<'de> for RecentSet {
         let of_bytes = |[f @ .., tag]: &[u8; SAVED_BYTES]| (u64::from_le_bytes(*f), *tag);
         let mut remembered: Vec<(u64, u8)> = fingerprints.into_iter().flatten().map(of_bytes).collect();
         let tags = remembered.iter().map(|(_, tag)| *tag).chain([saved.tag]);
-        // Tag 0 marks an empty slot and is never within the window.
+        // Tag 0 marks an empty slot. It must not be within the window.
         let is_empty_live = saved.live_tags & 1 != 0;
         if is_empty_live || tags.into_iter().any(|tag| !(1..=TAGS).contains(&tag)) {
             return Err(D::Error::custom(
@@ -406,7 +408,7 @@ mod tests {
 
     const WINDOW: u64 = 1200;
     const GAP_MAX: u64 = 30;
-    /// A generation begins with the first span after the last one's end.
+    /// A generation begins with the first span after the end of the last generation.
     const REMEMBERED_MAX: u64 = (GENERATIONS + 1) * (WINDOW / GENERATIONS + GAP_MAX);
 
     #[test]
@@ -434,7 +436,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_remembers_for_the_window_and_forgets_soon_after(
-            // Few homes and few low bits, so that buckets overflow and distances differ.
+            // Few home buckets and few low bits, so that buckets overflow and distances vary.
             steps in proptest::collection::vec((0_u64..4, 0_u64..300, 0_u64..GAP_MAX, prop::bool::weighted(0.002)), 1..3000),
         ) {
             let mut seen = RecentSet::new(WINDOW, usize::MAX);

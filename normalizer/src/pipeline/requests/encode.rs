@@ -1,4 +1,4 @@
-//! Encodes rows as far as they follow from their span alone. The derived fields are added when the row is written.
+//! Encodes the fields of a row that depend only on its span. The derived fields are added when the row is written.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ const _: () = assert!(
         && field_index(Call::FIELDS, "node") == ANCESTOR_ID + 3
 );
 
-/// A span on its way to a row.
+/// A span that is being turned into a row.
 pub struct RowSpan<'s, 'a> {
     pub span: &'s Span<'a>,
     pub slots: &'s AttributeSlots<'a>,
@@ -50,12 +50,12 @@ pub struct RowSpan<'s, 'a> {
 }
 
 impl<'a> RowSpan<'_, 'a> {
-    /// Called only for spans that have a row: it reads the span's events.
+    /// Call this only for spans that have a row, because it reads the span's events.
     fn error_type(&self) -> Option<&'a str> {
         self.mapped.error_type.or_else(|| failure(self.span, self.slots))
     }
 
-    /// Whether some of the span or its resource was lost: dropped by the SDK, too long, or unreadable.
+    /// Whether a part of the span or its resource is missing: dropped by the SDK, too long, or unreadable.
     fn is_truncated(&self) -> bool {
         self.span.dropped_attributes_count > 0 || self.slots.is_cut() || self.source.identity.is_truncated
     }
@@ -64,7 +64,7 @@ impl<'a> RowSpan<'_, 'a> {
         self.slots.unsigned(slot).and_then(Milliseconds::from_unsigned_ns)
     }
 
-    /// The recorded request that this call replays. An original needs both ids, so one that is missing or invalid drops the other.
+    /// The recorded request that this call replays. Both ids are needed, so if one is missing or invalid, the other is ignored.
     fn original(&self) -> Option<(TraceId, SpanId)> {
         let trace_id = self.slots.text(Slot::ReplayOfTrace).and_then(TraceId::parse)?;
         let span_id = self.slots.text(Slot::ReplayOfSpan).and_then(SpanId::parse)?;
@@ -81,13 +81,13 @@ struct Times {
     enqueued: Milliseconds,
     started: Milliseconds,
     ended: Milliseconds,
-    /// `None` if the telemetry states no start, or one before the span's.
+    /// `None` if the telemetry does not state when processing started, or states a time before the span's start.
     queue: Option<Milliseconds>,
     /// `None` if negative.
     service: Option<Milliseconds>,
     /// `None` if negative.
     residence: Option<Milliseconds>,
-    /// Whether the telemetry states a start apart from the span's.
+    /// Whether the telemetry states a start of processing that differs from the span's start.
     is_start_explicit: bool,
 }
 
@@ -118,7 +118,7 @@ impl Times {
     }
 }
 
-/// Encodes the invocation at the end of `lines`. `scratch` is overwritten.
+/// Encodes the invocation and appends it to `lines`. `scratch` is overwritten.
 pub fn encode_invocation(
     row: &RowSpan<'_, '_>,
     keep_query: bool,
@@ -132,7 +132,7 @@ pub fn encode_invocation(
     if times.is_any_negative() {
         flags = flags.with(Flag::Negative);
     }
-    // Before the flag is decided: reading a query cuts it if it is too long.
+    // This must be decided before the flag: reading a query cuts it if it is too long.
     let is_query_kept = row.source.identity.keep_query || keep_query;
     let query = is_query_kept.then(|| query(slots)).flatten();
     let error_type = row.error_type();
@@ -227,7 +227,7 @@ fn push_invocation(invocation: &Invocation<'_>, source: &Source, lines: &mut Vec
     DerivedFieldOffsets { first, second }
 }
 
-/// Encodes the call at the end of `lines`.
+/// Encodes the call and appends it to `lines`.
 pub fn encode_call(
     row: &RowSpan<'_, '_>,
     peer: Option<&str>,

@@ -1,4 +1,4 @@
-//! [`span_fingerprint`]: the identity of a span in 64 bits.
+//! [`span_fingerprint`]: identifies a span by 64 bits.
 
 /// Mixes a span's identity into 64 bits (the finalizer of MurmurHash3 by A. Appleby, on xor-folded words).
 pub fn span_fingerprint(trace_id: &[u8; 16], span_id: &[u8; 8], kind: u8) -> u64 {
@@ -8,7 +8,7 @@ pub fn span_fingerprint(trace_id: &[u8; 16], span_id: &[u8; 8], kind: u8) -> u64
     mix(mixed ^ u64::from_le_bytes(*span_id))
 }
 
-/// The finalizer alone.
+/// Only the finalizer.
 pub fn mix(mut word: u64) -> u64 {
     word ^= word >> 33;
     word = word.wrapping_mul(0xff51_afd7_ed55_8ccd);

@@ -1,4 +1,4 @@
-//! Statistics of a run's modules and links, recorded as its rows are written.
+//! Updates the statistics of a run's modules and links when its rows are written.
 
 use aggregate::ids::{InstanceId, RunId};
 use aggregate::links::{LinkCall, LinkStats};
@@ -9,7 +9,7 @@ use super::row_runs::RowRuns;
 use crate::join::{Caller, Evicted};
 use crate::pipeline::shared::Shared;
 
-/// Records an invocation. `call`: the call that reached it, and its network time.
+/// Records an invocation. `call` is the call that reached it, with its network time.
 pub fn record_invocation(
     shared: &mut Shared,
     run: RunId,
@@ -38,7 +38,7 @@ pub fn record_call(shared: &mut Shared, run: RunId, facts: &RowFacts) {
     }
 }
 
-/// The run's statistics of the instance's module, which then contain the instance.
+/// The run's statistics of the instance's module. The instance is added to them.
 fn stats_of(shared: &mut Shared, run: RunId, instance: InstanceId) -> &mut ModuleStats {
     let module = shared.sources.instance(instance).module;
     let stats = shared.runs[run].modules.entry(module).or_default();
@@ -71,14 +71,14 @@ fn record_link(shared: &mut Shared, run: RunId, facts: &RowFacts, caller: &Calle
         end_unix_ns: caller.end_unix_ns,
     };
     let link = run.links.entry((u, v)).or_insert_with(|| {
-        // The caller's own rows may be another run's.
+        // The rows of the caller itself may belong to another run.
         run.nodes.extend([u, v]);
         LinkStats::default()
     });
     link.add(&call, shared.clock.now);
 }
 
-/// Counts the module or peer that a call reached, once no answer can arrive any more.
+/// Counts the module or peer that a call reached. Called when no answer can arrive any more.
 pub fn record_call_edge(shared: &mut Shared, row_runs: &RowRuns, evicted: &Evicted) {
     let Some(instance) = evicted.instance else { return };
     let caller = shared.sources.instance(instance);
@@ -105,12 +105,12 @@ pub fn record_call_edge(shared: &mut Shared, row_runs: &RowRuns, evicted: &Evict
             let calls = run.modules.entry(from).or_default().calls.entry(to).or_default();
             *calls += 1;
             if *calls == 1 {
-                // Its own rows may be another run's.
+                // The rows of this module may belong to another run.
                 run.modules.entry(to).or_default();
             }
         }
         (None, Some(peer)) => *run.external_calls.entry((from, peer)).or_default() += 1,
-        // No inventory can name the receiver.
+        // The receiver is unknown, so no inventory can name it.
         (None, None) => {}
     }
 }

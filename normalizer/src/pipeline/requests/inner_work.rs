@@ -1,6 +1,6 @@
-//! Inner work on its way to a row: it is an invocation if its parent is of another instance, as for spans without a kind in
-//! old Jaeger data. Hardly any is, and most parents arrive in the same request. So its attributes are read at the end of the
-//! request, if it may still be one then.
+//! Inner work that may become a row. It is an invocation if its parent belongs to another instance, for example in old Jaeger
+//! data, where spans have no kind. This is rare, and most parents arrive in the same request. So the attributes are read only
+//! at the end of the request, if the span may still be an invocation.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ use crate::pipeline::shared::accounts::Fate;
 use crate::pipeline::shared::source::Source;
 
 impl Requests {
-    /// Remembers inner work that is an invocation if its parent is of another instance; false if it is known not to be one.
+    /// Remembers inner work that is an invocation if its parent belongs to another instance. Returns false if it is certainly
+    /// not an invocation.
     pub fn await_inner_work(&mut self, joined: Joined, row: &RowSpan<'_, '_>, run: Option<RunId>) -> bool {
         match joined {
             Joined::Resolved(Outcome::Nothing) => return false,
@@ -40,7 +41,7 @@ impl Requests {
         true
     }
 
-    /// Sets the run of a trace for its inner work that waits for it.
+    /// Sets the run of a trace for the trace's inner work that waits for it.
     pub fn know_run_of_inner_work(&mut self, trace_id: &[u8; 16], run: RunId, shared: &Shared) {
         let inner = self.request_rows.inner.iter_mut();
         for inner in inner.filter(|inner| inner.run.is_none() && inner.trace_id == *trace_id) {
@@ -51,8 +52,8 @@ impl Requests {
         }
     }
 
-    /// Takes the request's inner work again, as far as it may still be an invocation. `spans`: the spans that
-    /// [`Self::take_span`] asked to process again, in their order.
+    /// Processes the request's inner work again, as far as it may still be an invocation. `spans` are the spans for which
+    /// [`Self::take_span`] requested this, in the same order.
     pub fn take_inner_work<'a: 's, 's>(
         &mut self,
         spans: impl Iterator<Item = (&'s Span<'a>, &'s Arc<Source>)>,
@@ -65,8 +66,8 @@ impl Requests {
             if inner.joined == Joined::Resolved(Outcome::Nothing) {
                 self.account_span(span, source, inner.run, Fate::Inner, shared, output);
             } else {
-                // The receiver admits no unreadable attributes. Of others, the row has those before the error: other rows may
-                // refer to it already.
+                // The receiver refuses unreadable attributes. If there are some nevertheless, the row gets the attributes
+                // before the error, because other rows may already refer to this row.
                 let _ = slots.fill(span.attributes());
                 self.take_possible_invocation(span, slots, source, inner, shared, output);
             }
@@ -99,7 +100,7 @@ impl Requests {
             span_id,
             parent_span_id: SpanId::from_bytes(span.parent_span_id),
         };
-        // The run known at the span's arrival stays: rows that refer to this one were written according to it.
+        // The run that was known when the span arrived stays: rows that refer to this one were written accordingly.
         let run = self.run_of_row(&row, inner.run, shared, output);
         let ids = (&trace_id.0, &span_id.0);
         self.row_runs

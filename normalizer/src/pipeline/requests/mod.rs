@@ -1,4 +1,4 @@
-//! The stage of requests: spans become rows of invocations and calls.
+//! The stage for requests: it turns spans into rows of invocations and calls.
 
 mod crossings;
 mod dedup;
@@ -33,13 +33,13 @@ use super::shared::memory::{JOIN_SPAN_BYTES, TRACE_BYTES};
 use super::shared::source::Source;
 use crate::join::JoinTable;
 
-/// Number of join windows for which a trace's run is known at least; at most twice as many.
+/// Minimum number of join windows for which the run of a trace is remembered. The maximum is twice this number.
 pub const TRACE_RUN_WINDOWS: u64 = 2;
 
-/// Spans on their way to rows.
+/// The state for turning spans into rows.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Requests {
-    /// Spans seen lately, to recognise duplicates.
+    /// Spans that were received recently, to recognise duplicates.
     recent: RecentSet,
     join: JoinTable,
     pending: PendingRows,
@@ -54,11 +54,11 @@ pub struct Requests {
     peer_text: String,
 }
 
-/// What a span means to the other stages, and to the rest of its request.
+/// The result for a span that other stages, and the rest of its request, need.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SpanFacts {
     pub activity: Option<Activity>,
-    /// Whether it is inner work, which is processed again at the end of the OTLP request.
+    /// Whether the span is inner work, which is processed again at the end of the OTLP request.
     pub is_taken_again: bool,
 }
 
@@ -84,7 +84,7 @@ impl Requests {
         }
     }
 
-    /// Follows changed settings. Rows that wait keep their deadline.
+    /// Applies changed settings. Rows that wait keep their deadline.
     pub fn apply_settings(&mut self, shared: &Shared) {
         let shares = &shared.shares;
         self.join.set_limits(shared.windows.join_ns, shares.join_spans);
@@ -93,7 +93,7 @@ impl Requests {
         self.row_runs.traces.set_max(shares.traces);
     }
 
-    /// Prefetches what the tables hold of a span and of its parent.
+    /// Prefetches the memory that the tables will read for a span and its parent.
     #[inline]
     pub fn prefetch(&self, span: &Span<'_>) {
         let (Ok(trace_id), Ok(span_id)) = (span.trace_id.try_into(), span.span_id.try_into()) else {
@@ -107,7 +107,7 @@ impl Requests {
         }
     }
 
-    /// Whether a span is new; remembers it. A duplicate is counted.
+    /// Whether a span is new. Remembers it. A duplicate is counted.
     #[inline]
     pub fn is_new(
         &mut self,
@@ -125,7 +125,7 @@ impl Requests {
         is_new
     }
 
-    /// Counts a duplicate. It opens no run, and waits for none.
+    /// Counts a duplicate. A duplicate neither opens a run nor waits for one.
     fn account_duplicate(
         &mut self,
         named_run: Option<&str>,
@@ -156,7 +156,7 @@ impl Requests {
         self.row_runs.crossings.expire(now, window_ns);
     }
 
-    /// Whether a row waits in a second window for a decision above it.
+    /// Whether a row waits in a second window for an undecided ancestor.
     pub fn has_extended_rows(&self) -> bool {
         self.join.extended() > 0
     }

@@ -1,6 +1,6 @@
-//! [`RequestRows`]: rows of the current request that wait for their outcome. Most wait for a span of the same request, since a
-//! span ends, and is sent, before its parent. So they share one buffer, and only the rows left at the end of the request
-//! become pending rows.
+//! [`RequestRows`]: rows of the current request that wait for their outcome. Most wait for another span of the same request,
+//! because a span ends, and is sent, before its parent. So these rows share one buffer. Rows that still wait at the end of the
+//! request become pending rows.
 
 use aggregate::ids::RunId;
 
@@ -10,11 +10,11 @@ use crate::join::{EntryId, Joined};
 /// A row of the current request.
 #[derive(Debug, Clone)]
 pub struct RequestRow {
-    /// Begin of its line in the buffer.
+    /// Offset of the start of its line in the buffer.
     pub begin: usize,
-    /// End of its line.
+    /// Offset of the end of its line.
     pub end: usize,
-    /// Offsets from the line's begin.
+    /// Offsets of the derived fields, relative to the start of the line.
     pub offsets: DerivedFieldOffsets,
     pub facts: RowFacts,
     pub run: RunId,
@@ -24,8 +24,8 @@ pub struct RequestRow {
     pub is_resolved: bool,
 }
 
-/// Inner work whose parent may be of another instance, which would make it an invocation. Hardly any is, so its row is
-/// encoded at the end of the request, if it may still be one then.
+/// Inner work whose parent may belong to another instance, so that it would be an invocation. This is rare, so its row is
+/// encoded only at the end of the request, if it may still be an invocation.
 #[derive(Debug, Clone, Copy)]
 pub struct InnerWork {
     pub joined: Joined,
@@ -40,6 +40,6 @@ pub struct InnerWork {
 pub struct RequestRows {
     pub rows: Vec<RequestRow>,
     pub inner: Vec<InnerWork>,
-    /// Lines of the rows, and last the line of the row that is being encoded.
+    /// Lines of the rows. The last one may be the line of a row that is being encoded.
     pub lines: Vec<u8>,
 }

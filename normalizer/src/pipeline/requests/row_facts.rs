@@ -1,4 +1,5 @@
-//! [`RowFacts`]: what is kept of a row besides its encoded fields; [`DerivedFieldOffsets`]: where its derived fields go.
+//! [`RowFacts`]: facts about a row that are kept in addition to its encoded fields. [`DerivedFieldOffsets`]: the positions of
+//! its derived fields.
 
 use aggregate::ids::{InstanceId, NodeId};
 use aggregate::modules::InvocationFacts;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::shared::accounts::Fate;
 use crate::pipeline::shared::source::Source;
 
-/// The file of a span's row. A call and its answer may share one span id, as in Zipkin.
+/// The file of a span's row. It is needed to identify a row, because a call and its answer can have the same span id (Zipkin).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RowType {
     Invocation,
@@ -27,7 +28,7 @@ impl RowType {
     }
 }
 
-/// What is kept of a row besides its encoded fields.
+/// Facts about a row that are kept in addition to its encoded fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RowFacts {
     pub row_type: RowType,
@@ -38,19 +39,19 @@ pub struct RowFacts {
     /// Flags that do not depend on other rows.
     pub flags: Flags,
     pub trace_id: [u8; 16],
-    /// The instance that sent it.
+    /// The instance that reported the span.
     pub instance: Option<InstanceId>,
     pub node: Option<NodeId>,
-    /// End less start, nanoseconds.
+    /// End minus start, nanoseconds.
     pub duration_ns: i64,
     /// Start, nanoseconds since the Unix epoch.
     pub start_unix_ns: u64,
     /// End, nanoseconds since the Unix epoch.
     pub end_unix_ns: u64,
-    /// Whether its span starts when the body has been read.
+    /// Whether the span starts when the body has been read.
     pub starts_after_body: bool,
-    /// Whether it has failed, for the live page only. It is not part of the serialized state, so a row that waits during a
-    /// restart counts as one without an error.
+    /// Whether the request failed; used only by the live page. This is not part of the serialized state, so a row that waits
+    /// during a restart counts as successful.
     #[serde(skip)]
     pub is_error: bool,
     /// For the statistics of its module.
@@ -76,14 +77,14 @@ impl RowFacts {
         }
     }
 
-    /// The span's outcome if it has no row after all: a receipt of messages was a poll, and a request had been seen before.
+    /// The outcome of the span if it has no row after all: a receipt was only a poll, or the request was already reported.
     pub fn fate_without_row(&self) -> Fate {
         if self.is_message { Fate::Aside } else { Fate::Inner }
     }
 }
 
-/// Where the derived fields go into a row's encoding: `[..first]`, the ancestor's field, `[first..second]`, the other fields of
-/// the join, `[second..]`, flags, and the closing brace.
+/// Positions of the derived fields in an encoded row: `[..first]`, the ancestor's field, `[first..second]`, the other fields
+/// from the join, `[second..]`, the flags, and the closing brace.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct DerivedFieldOffsets {
     pub first: usize,

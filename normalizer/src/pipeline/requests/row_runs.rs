@@ -1,4 +1,4 @@
-//! [`RowRuns`]: the runs of traces and rows, and which rows of one run may refer to each other.
+//! [`RowRuns`]: the runs of traces and rows. It decides which rows of a run may refer to each other.
 
 use aggregate::ids::RunId;
 use cctf_proto::cctf::{SpanId, SpanKind};
@@ -20,7 +20,7 @@ pub struct RowRuns {
 }
 
 impl RowRuns {
-    /// `traces_max`: maximum number of traces of one generation.
+    /// `traces_max` is the maximum number of traces in one generation.
     pub fn new(traces_max: usize) -> Self {
         Self {
             traces: TraceRuns::new(traces_max),
@@ -33,7 +33,7 @@ impl RowRuns {
         self.traces.len() + self.crossings.len()
     }
 
-    /// Notes the run of a span's row. `recent`: the spans seen lately.
+    /// Records the run of a span's row. `recent` has the spans that were received recently.
     #[inline]
     pub fn note_run(
         &mut self,
@@ -51,7 +51,7 @@ impl RowRuns {
         }
     }
 
-    /// Notes the run of inner work's row, which may have been noted when its span arrived.
+    /// Records the run of inner work's row. It may have been recorded before, when the span arrived.
     pub fn note_run_of_inner_work(
         &mut self,
         (trace_id, span_id): (&[u8; 16], &[u8; 8]),
@@ -67,25 +67,27 @@ impl RowRuns {
         }
     }
 
-    /// Notes the run of a row that waited for its trace's.
+    /// Records the run of a row that waited for the run of its trace.
     pub fn note_decided(&mut self, row: &PendingRow, run: RowRun, shared: &Shared) {
         if let Some(span_id) = span_id_of(&row.line)
             && self.crossings.note(run)
         {
             let row = row_fingerprint(&row.facts.trace_id, &span_id.0, row.facts.row_type);
-            // All rows with that id waited for the same trace's run.
+            // All rows with that id waited for the run of the same trace.
             self.crossings.decide(row, run, shared.shares.traces, || false);
         }
     }
 
-    /// Whether a row of this run may refer to an invocation or a call: its row is in the folder of the same run, or will be.
+    /// Whether a row of this run may refer to an invocation or call: the other row is, or will be, in the folder of the same
+    /// run.
     #[inline]
     pub fn is_in_run(&self, run: RunId, trace_id: &[u8; 16], span_id: &[u8; 8], row_type: RowType) -> bool {
         !self.crossings.are_possible()
             || self.is_remembered_in_run(run, row_fingerprint(trace_id, span_id, row_type))
     }
 
-    /// A row that still waits is not of a run that its trace has named: with that it would have been remembered.
+    /// Whether a row is remembered with this run. A row that still waits does not belong to a run that its trace has named,
+    /// because it would then have been remembered.
     #[cold]
     fn is_remembered_in_run(&self, run: RunId, row: u64) -> bool {
         let known = self.crossings.run_of(row);
@@ -93,7 +95,7 @@ impl RowRuns {
     }
 }
 
-/// The kinds of spans whose rows are invocations, and those whose rows are calls.
+/// Kinds of spans whose rows are invocations, and kinds whose rows are calls.
 const INVOCATIONS: &[SpanKind] = &[SpanKind::Server, SpanKind::Consumer, SpanKind::Internal];
 const CALLS: &[SpanKind] = &[SpanKind::Client, SpanKind::Producer];
 
@@ -105,12 +107,12 @@ fn row_type(kind: SpanKind) -> RowType {
     }
 }
 
-/// Identifies a row by what refers to it: the ids alone may be those of a call and of its answer.
+/// The fingerprint of a row. It includes the row type, because a call and its answer can have the same ids.
 fn row_fingerprint(trace_id: &[u8; 16], span_id: &[u8; 8], row_type: RowType) -> u64 {
     span_fingerprint(trace_id, span_id, row_type as u8)
 }
 
-/// Whether a span of another kind has been seen to whose row the same references would lead.
+/// Whether a span of another kind with the same ids was received, so that a reference could mean either row.
 #[cold]
 fn is_id_shared(recent: &RecentSet, trace_id: &[u8; 16], span_id: &[u8; 8], kind: SpanKind) -> bool {
     let kinds = match row_type(kind) {
@@ -121,7 +123,7 @@ fn is_id_shared(recent: &RecentSet, trace_id: &[u8; 16], span_id: &[u8; 8], kind
     others.any(|&other| recent.contains(span_fingerprint(trace_id, span_id, other as u8)))
 }
 
-/// The span of a row's line, which begins with `trace_id` and `span_id`.
+/// The span id in a row's line. A line begins with `trace_id` and `span_id`.
 fn span_id_of(line: &[u8]) -> Option<SpanId> {
     const BEGIN: usize = r#"{"trace_id":"","span_id":""#.len() + 2 * size_of::<[u8; 16]>();
     let digits = line.get(BEGIN..BEGIN + 2 * size_of::<[u8; 8]>())?;

@@ -1,4 +1,4 @@
-//! Rows on their way from the encoder to their run: which run it is, what they wait for, and when they leave.
+//! The way of a row from the encoder to its run: determines the run, keeps rows that must wait, and writes them.
 
 use aggregate::ids::RunId;
 use cctf_proto::otlp::trace::Span;
@@ -18,7 +18,7 @@ use crate::pipeline::shared::accounts::Fate;
 use crate::pipeline::shared::memory::{JOIN_SPAN_BYTES, TRACE_BYTES};
 use crate::pipeline::shared::source::Source;
 
-/// A row that has just been encoded at the end of the request's lines.
+/// A row that was just encoded. Its line is the last one in the request's lines.
 pub struct NewRow {
     /// Begin of its line.
     pub begin: usize,
@@ -29,7 +29,7 @@ pub struct NewRow {
 }
 
 impl Requests {
-    /// The run of a span's row, as far as it can be known now: the run that the span names, else its trace's.
+    /// The run of a span's row, as far as it is known now: the run that the span names, or else the run of its trace.
     #[inline]
     pub fn run_of_row(
         &mut self,
@@ -43,7 +43,7 @@ impl Requests {
         named.or_else(|| self.run_of_nameless(&row.trace_id.0, resource_run, start, shared, output))
     }
 
-    /// The run of a span that names none, as far as it can be known now. `None`: the row has to wait for its trace.
+    /// The run of a span that names none, as far as it is known now. `None` means that the row must wait for its trace.
     fn run_of_nameless(
         &self,
         trace_id: &[u8; 16],
@@ -61,7 +61,7 @@ impl Requests {
         fallback_run(resource_run, start_unix_ns, shared, output).ok()
     }
 
-    /// Counts a span without a row in the run that it names, else in its trace's.
+    /// Counts a span without a row, in the run that it names or else in the run of its trace.
     pub fn account_span(
         &mut self,
         span: &Span<'_>,
@@ -79,7 +79,7 @@ impl Requests {
         self.account_rowless(run, fate, RowFacts::new(span, trace_id, source), shared);
     }
 
-    /// Counts a span without a row in its run, or keeps the count until the run is known.
+    /// Counts a span without a row in its run. If the run is unknown, keeps the count until it is known.
     pub fn account_rowless(&mut self, run: Option<RunId>, fate: Fate, facts: RowFacts, shared: &mut Shared) {
         match run {
             Some(_) => shared.account(run, fate, 1),
@@ -140,7 +140,7 @@ impl Requests {
         self.request_rows.lines.truncate(begin);
     }
 
-    /// Keeps the request's rows that still wait, now that the request is at its end.
+    /// Called at the end of a request: keeps the rows that still wait.
     pub fn end_request(&mut self, shared: &Shared) {
         let deadline = deadline(shared);
         for row in self.request_rows.rows.drain(..).filter(|row| !row.is_resolved) {
@@ -154,7 +154,7 @@ impl Requests {
         self.request_rows.lines.clear();
     }
 
-    /// Writes the rows that the join has resolved, and counts the calls that have left it.
+    /// Writes the rows that the join has resolved, and counts the calls that have left the join.
     pub fn write_resolved(&mut self, shared: &mut Shared, output: &mut Output) {
         while let Some(Resolved { row, outcome }) = self.join.take_resolved() {
             match row {
@@ -189,7 +189,7 @@ impl Requests {
         }
     }
 
-    /// Writes or drops the rows whose time has passed at `now`.
+    /// Writes or drops the rows whose deadline has passed at `now`.
     pub fn expire_rows(&mut self, now: u64, shared: &mut Shared, output: &mut Output) {
         self.join.expire(now);
         self.write_resolved(shared, output);
@@ -198,7 +198,7 @@ impl Requests {
         }
     }
 
-    /// Lets the oldest rows leave early, with what is known of them, while the pool of memory is exceeded.
+    /// While too much memory is used, writes the oldest rows early, with the facts known so far.
     #[inline]
     pub fn evict_over_limit(&mut self, shared: &mut Shared, output: &mut Output) {
         while self.pool_used(shared) > shared.shares.pool {
@@ -223,7 +223,7 @@ impl Requests {
             + shared.inventory_bytes
     }
 
-    /// Gives a row whose trace named no run the run that it falls back to.
+    /// Assigns a fallback run to a row whose trace named none.
     fn write_by_fallback(&mut self, row: PendingId, shared: &mut Shared, output: &mut Output) {
         let Some(facts) = self.pending.get(row).map(|pending| &pending.facts) else {
             return;
@@ -236,7 +236,7 @@ impl Requests {
             Ok(run) => run,
             Err(reason) => return self.refuse(row, reason, shared),
         };
-        // The whole trace falls back to the same run, so that its rows can refer to each other.
+        // The whole trace gets the same fallback run, so that its rows can refer to each other.
         if is_row {
             self.row_runs.traces.set(&trace_id, run);
         }
@@ -252,7 +252,7 @@ impl Requests {
         }
     }
 
-    /// Drops a row that no run takes, and counts its spans.
+    /// Drops a row that no run accepts, and counts its spans.
     fn refuse(&mut self, row: PendingId, reason: &'static str, shared: &mut Shared) {
         if self.pending.has_line(row)
             && let Some(pending) = self.pending.get(row)
@@ -306,7 +306,8 @@ fn deadline(shared: &Shared) -> u64 {
     shared.clock.now + shared.windows.join_ns
 }
 
-/// The run of a row whose trace named none: the only driven run, the resource's, the normalizer's own.
+/// The run of a row whose trace named none: the only driven run if there is exactly one, or else the run of the resource, or
+/// else the normalizer's own run.
 fn fallback_run(
     resource_run: Option<&str>,
     start_unix_ns: u64,
@@ -317,7 +318,7 @@ fn fallback_run(
         return Ok(run);
     }
     if let Some(run_id) = resource_run {
-        // No span names it, so no row needs to wait for its trace to do so.
+        // No span names a run here, so no row has to wait for its trace.
         return shared.open_run(run_id, false, start_unix_ns, output);
     }
     match shared.runs.find_own() {

@@ -1,4 +1,4 @@
-//! Spans: each is entered into the join, and encoded as the row that it may become.
+//! Processes spans: passes each to the join, and encodes the row that it may become.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::pipeline::shared::source::Source;
 type NamedRun = Option<Result<RunId, &'static str>>;
 
 impl Requests {
-    /// Takes a valid span.
+    /// Processes a valid span.
     pub fn take_span<'a>(
         &mut self,
         span: &Span<'a>,
@@ -71,8 +71,8 @@ impl Requests {
         }
     }
 
-    /// Enters a span into the join, and encodes its row if it may have one. Returns true if the span is inner work: it has no
-    /// row of its own, and is processed again at the end of the OTLP request.
+    /// Passes a span to the join, and encodes its row if it may have one. Returns true if the span is inner work: it has no
+    /// row, but is processed again at the end of the OTLP request.
     #[inline]
     fn join_span(
         &mut self,
@@ -131,10 +131,10 @@ impl Requests {
         false
     }
 
-    /// Notes and returns the run of a span's row, if it is known now. Spans without a row get a note, too, because a row's parent
-    /// can be one of them. The note of inner work names its run. The note of a span whose run cannot be opened says that the span
-    /// is refused. Inner work may become an invocation later. A refused span can be chosen as a parent because the join does not
-    /// look at runs.
+    /// Records the run of a span's row, and returns it if it is known now. It is also recorded for spans without a row, because
+    /// such a span can be the parent of a row. For inner work, the run is recorded because it may become an invocation later.
+    /// For a span whose run cannot be opened, the record states that it is refused. The join may still choose a refused span as
+    /// a parent, because it does not consider runs.
     #[inline]
     fn run_on_arrival(
         &mut self,
@@ -160,7 +160,7 @@ impl Requests {
     }
 }
 
-/// The join's view of a span, from its own fields alone.
+/// The span as the join sees it, from its own fields only.
 #[inline]
 fn arrival_of(row: &RowSpan<'_, '_>) -> Arrival {
     let span = row.span;
@@ -173,7 +173,7 @@ fn arrival_of(row: &RowSpan<'_, '_>) -> Arrival {
         parent_is_remote: is_caused_from_outside(span, row.role)
             .then_some(true)
             .or(parent_is_remote),
-        // Spans of an SDK never share an id, and SDKs report `telemetry.sdk.language`.
+        // Spans of an SDK never share an id. All SDKs report `telemetry.sdk.language`.
         may_share_id: parent_is_remote.is_none() && row.source.identity.language.is_none(),
         instance: row.source.instance,
         duration_ns: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
@@ -197,8 +197,8 @@ fn role_of(span: &Span<'_>, mapped: &MappedSpan<'_>) -> Role {
     }
 }
 
-/// Whether the cause of a span is outside of its process, so that it is an invocation whatever its parent is. The cause of a
-/// CONSUMER that handles messages is outside if the span has links, or if its parent is not known to be in the same process.
+/// Whether the cause of a span is outside of its process, so that it is an invocation whatever its parent is. For a CONSUMER
+/// that handles messages, this is so if the span has links, or if its parent is not known to be in the same process.
 fn is_caused_from_outside(span: &Span<'_>, role: Role) -> bool {
     let is_remote = span.parent_is_remote();
     match role {

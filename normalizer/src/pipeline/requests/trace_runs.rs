@@ -1,17 +1,17 @@
-//! [`TraceRuns`]: which run a trace belongs to.
+//! [`TraceRuns`]: remembers the run of each trace.
 
 use serde::{Deserialize, Serialize};
 
 use aggregate::ids::RunId;
 use aggregate::maps::Map;
 
-/// Which run a trace belongs to, kept for one to two generations.
+/// The run of each trace, remembered for one to two generations.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct TraceRuns {
     young: Map<[u8; 16], RunId>,
     old: Map<[u8; 16], RunId>,
     last: Option<([u8; 16], RunId)>,
-    /// Maximum number of traces of one generation. Past it the older generation is forgotten early.
+    /// Maximum number of traces in one generation. Beyond it, the older generation is forgotten early.
     max: usize,
 }
 
@@ -45,7 +45,7 @@ impl TraceRuns {
             .copied()
     }
 
-    /// Sets the run of a trace, unless it is known; true if it was unknown.
+    /// Sets the run of a trace if it is unknown. Returns true if it was unknown.
     pub fn set(&mut self, trace_id: &[u8; 16], run: RunId) -> bool {
         if self.last.is_some_and(|(last, _)| last == *trace_id) {
             return false;

@@ -1,4 +1,4 @@
-//! Rows on their way out: the derived fields are added, and the row is counted.
+//! The last step of a row: the derived fields are added, and the row is counted.
 
 use aggregate::ids::RunId;
 use cctf_proto::cctf::{
@@ -57,7 +57,7 @@ pub fn write_row(
             let (ancestor, orphan) = row.within_run(row_runs, ancestor, orphan);
             let flags = row.count(File::Calls, orphan, row.facts.flags, shared);
             if let Some(callee) = callee {
-                // Its own rows may be another run's, or in a later part.
+                // The rows of the callee may belong to another run, or to a later part.
                 let module = shared.sources.instance(callee).module;
                 shared.runs[row.run].modules.entry(module).or_default();
             }
@@ -80,11 +80,12 @@ pub fn write_row(
     }
 }
 
-/// The call that reached an invocation, and what the row says of it.
+/// The call that reached an invocation, and what the row states about it.
 struct Callers {
-    /// Whether a call reached it at all.
+    /// Whether any call reached the invocation.
     is_known: bool,
-    /// The call, if it is the row's caller: the only answer to it, not longer than it, and in the same run.
+    /// The call, if the row may name it as its caller. It must have only this answer, last at least as long as it, and belong
+    /// to the same run.
     of_row: Option<Caller>,
     /// Whether the invocation lasted longer than the call.
     is_outlived: bool,
@@ -118,7 +119,7 @@ fn write_invocation(
 ) {
     let facts = row.facts;
     let mut flags = facts.flags;
-    // A message's consumer runs after its producer is done, so only an answer can outlive its caller.
+    // A message's consumer starts after its producer has ended, so only an answer can last longer than its caller.
     if facts.is_server && caller.is_outlived {
         flags = flags.with(Flag::ChildOutlivesCaller);
     }
@@ -162,7 +163,7 @@ impl<'r> EncodedRow<'r> {
     }
 
     /// The invocation that the row may name as its parent or ancestor, and whether the row is an orphan. A reference to a row
-    /// that is not in the run's folder would dangle.
+    /// that is not in the run's folder would lead nowhere.
     #[inline]
     fn within_run(&self, row_runs: &RowRuns, parent: Option<SpanId>, orphan: bool) -> (Option<SpanId>, bool) {
         let is_in_run =

@@ -1,4 +1,4 @@
-//! [`Accounts`]: every span counts once, in one part of one run, by its outcome.
+//! [`Accounts`]: counts each span once, in one part of one run, by its outcome.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use cctf_proto::cctf::SpanOutcomes;
 use serde::{Deserialize, Serialize};
 
-/// Outcome of a span without a row. In contrast, `join::Outcome` is what the join returns: parent and caller, or no row.
+/// Outcome of a span without a row. (`join::Outcome` is another type: the result of the join, with parent and caller, or no
+/// row.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// Work inside an invocation, or a second report of a request whose invocation has a row.
     Inner,
     /// Neither work nor a call: a poll, a lookup of a name.
     Aside,
-    /// A control span that was followed.
+    /// A control span that was processed.
     Control,
     Duplicate,
 }
@@ -50,7 +51,7 @@ impl Accounts {
         }
     }
 
-    /// The counts together with `rows`, the number of spans that became rows.
+    /// These counts, together with `rows`, the number of spans that became rows.
     pub fn outcomes(&self, rows: u64) -> SpanOutcomes {
         SpanOutcomes {
             rows,

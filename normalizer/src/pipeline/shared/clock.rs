@@ -1,4 +1,4 @@
-//! [`Clock`]: journal time, which only records advance; [`Windows`]: how long the pipeline waits.
+//! [`Clock`]: journal time, which advances only with records; [`Windows`]: the timeouts of the pipeline.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 
-/// Journal time. It stands still while the normalizer is down: downtime is not silence of the senders.
+/// Journal time. It stands still while the normalizer is not running, because senders are not silent during this downtime.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Clock {
-    /// Timestamp of the last record, less the downtime before it, nanoseconds.
+    /// Timestamp of the last record, minus all downtime before it, nanoseconds.
     pub now: u64,
     /// Total downtime, nanoseconds.
     down_ns: u64,
@@ -18,7 +18,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Advances to a record. Time before a restart record is downtime. Records never move the clock back.
+    /// Advances the clock to a record. The time before a restart record is downtime. A record never moves the clock back.
     pub fn advance(&mut self, received_unix_ns: u64, is_restart: bool) {
         let received = received_unix_ns.max(self.last_unix_ns);
         if is_restart && self.last_unix_ns > 0 {
@@ -34,7 +34,7 @@ impl Clock {
 pub struct Windows {
     pub join_ns: u64,
     pub stale_ns: u64,
-    /// Silence after which a run without an end is closed.
+    /// Time of silence after which a run without an end is closed.
     pub idle_ns: u64,
 }
 
@@ -48,7 +48,7 @@ impl Windows {
     }
 }
 
-/// A duration in nanoseconds. One too long for that is cut to a quarter of `u64::MAX`, so that sums do not overflow.
+/// A duration in nanoseconds. It saturates at a quarter of `u64::MAX`, so that sums do not overflow.
 pub fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
 }

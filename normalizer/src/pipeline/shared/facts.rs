@@ -1,10 +1,10 @@
-//! Facts that one stage returns and the pipeline passes to another.
+//! Facts that one stage returns, and that the pipeline passes to another stage.
 
 use aggregate::ids::{InstanceId, RunId};
 
 use super::source::Source;
 
-/// A sign of life of an instance: it has sent telemetry about this time, nanoseconds since the Unix epoch.
+/// A sign that an instance is alive: the time of its telemetry, nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy)]
 pub struct Activity {
     pub instance: InstanceId,
@@ -13,7 +13,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Telemetry of a source; `None` if that has no instance.
+    /// The activity of a source; `None` if the source has no instance.
     pub fn from_source(source: &Source, first_unix_ns: u64, last_unix_ns: u64) -> Option<Self> {
         source.instance.map(|instance| Self {
             instance,
@@ -22,7 +22,7 @@ impl Activity {
         })
     }
 
-    /// Both together; they are of the same instance.
+    /// Combines two activities of the same instance.
     pub fn and(self, other: Option<Self>) -> Self {
         other.map_or(self, |other| Self {
             first_unix_ns: self.first_unix_ns.min(other.first_unix_ns),
@@ -32,7 +32,7 @@ impl Activity {
     }
 }
 
-/// A run that was opened, whose file of placement events does not list the running instances yet.
+/// A run that was opened. Its file of placement events does not list the running instances yet.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenedRun {
     pub run: RunId,

@@ -1,21 +1,21 @@
 //! [`Figures`]: cumulative figures of modules and nodes, for the live page. They are not part of the serialized state, so they
-//! start at zero with the process. An invocation costs four additions each for its module and for its node.
+//! start at zero when the process starts. An invocation costs four additions for its module, and four for its node.
 
 use aggregate::ids::{InstanceId, ModuleId, NodeId};
 
-/// Maximum number of modules, and of nodes, with figures of their own; further ones are counted as one. At 856 bytes each, both
-/// tables stay below 1 MB.
+/// Maximum number of modules, and of nodes, with separate figures. All further ones are counted together. With 856 bytes each,
+/// both tables stay below 1 MB.
 pub const TRACKED_MAX: usize = 512;
-/// Maximum number of instances whose requests in progress are known.
+/// Maximum number of instances whose number of requests in progress is stored.
 const INSTANCES_MAX: usize = 4096;
 /// Age at which a sampled value is no longer shown, in journal time.
 const SAMPLE_AGE_MAX_NS: u64 = 60_000_000_000;
 
-/// Buckets of equal width in each doubling of the time: at most 12.5% wide, so their middle is within 6.25%. Below 8 us, a bucket
-/// is 1 us wide.
+/// Number of buckets of equal width for each power of two of the time. A bucket is at most 12.5% wide, so its middle is exact
+/// to 6.25%. Below 8 us, a bucket is 1 us wide.
 const BUCKETS_A_DOUBLING: usize = 8;
 const SHIFT: u32 = BUCKETS_A_DOUBLING.ilog2();
-/// Up to 268 s in microseconds; the last bucket holds all longer times, too.
+/// Number of buckets: up to 268 s, in microseconds. The last bucket also contains all longer times.
 const BUCKETS: usize = 208;
 
 /// Cumulative figures of a module or a node.
@@ -27,7 +27,7 @@ pub struct Sums {
     pub errors: u64,
     /// Sum of the response times, nanoseconds.
     time_ns: u64,
-    /// Number of invocations by response time.
+    /// Number of invocations in each bucket of response times.
     buckets: [u32; BUCKETS],
 }
 
@@ -47,13 +47,13 @@ impl Sums {
     fn add(&mut self, response_ns: u64, is_error: bool) {
         self.calls += 1;
         self.errors += u64::from(is_error);
-        // Sums and counts may wrap: only differences of them are shown.
+        // Sums and counts may wrap, because only their differences are shown.
         self.time_ns = self.time_ns.wrapping_add(response_ns);
         let bucket = &mut self.buckets[bucket_of(response_ns / 1000)];
         *bucket = bucket.wrapping_add(1);
     }
 
-    /// What came after `earlier`.
+    /// The figures since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl Sampled {
     }
 }
 
-/// The figures by number of the module, node or instance. The place after the last holds those past the maximum.
+/// Figures by the number of the module, node or instance. The entry after the last stands for all beyond the maximum.
 #[derive(Debug, Default)]
 pub struct Figures {
     modules: Vec<Sums>,
@@ -131,12 +131,12 @@ impl Figures {
         }
     }
 
-    /// Takes the number of requests that an instance is processing.
+    /// Stores the number of requests that an instance is processing.
     pub fn sample_in_flight(&mut self, instance: InstanceId, value: f64, now: u64) {
         sample(&mut self.in_flight, instance.index(), INSTANCES_MAX, value, now);
     }
 
-    /// Takes the CPU utilisation of a node, percent.
+    /// Stores the CPU utilisation of a node, percent.
     pub fn sample_cpu(&mut self, node: NodeId, value: f64, now: u64) {
         // The node is shown even if it has no invocations.
         place(&mut self.nodes, node.index());
@@ -151,13 +151,13 @@ impl Figures {
         &self.nodes
     }
 
-    /// The requests in progress of all instances with a recent sample.
+    /// The number of requests in progress, for each instance with a recent sample.
     pub fn in_flight(&self, now: u64) -> impl Iterator<Item = (InstanceId, f64)> {
         let recent = move |(index, of): (usize, &Sampled)| Some((InstanceId::new(index), of.if_recent(now)?));
         self.in_flight.iter().enumerate().filter_map(recent)
     }
 
-    /// The CPU utilisation of a node, percent, if its sample is recent.
+    /// The CPU utilisation of a node in percent; `None` if its sample is too old.
     pub fn cpu_util(&self, node: NodeId, now: u64) -> Option<f64> {
         self.cpu_util.get(node.index())?.if_recent(now)
     }

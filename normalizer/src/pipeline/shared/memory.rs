@@ -1,40 +1,40 @@
-//! The memory limit: how it is divided among the tables.
+//! The memory limit, and how it is divided among the tables.
 //!
-//! All use is counted by entries and by the bytes that they hold, never by the allocator's figures. So the same rows are
-//! evicted whenever the journal is read again.
+//! Memory is measured by numbers of entries and the bytes that they contain, never by the allocator. So the same rows are
+//! evicted (written early) when the journal is read again.
 
 use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 
-/// Shares of the limit, in 32nds. The rest is the pool for the tables that are counted together: the join, the waiting rows,
-/// traces' runs, series and inventories.
+/// Number of parts into which the limit is divided. Some tables have fixed shares. The rest is a pool for the tables that are
+/// counted together: the join, the waiting rows, runs of traces, series and inventories.
 const PARTS: u64 = 32;
 const QUEUE_PARTS: u64 = 4;
 const DEDUP_PARTS: u64 = 9;
-/// Maximum fractions of the pool: for the join alone, and for one of the two generations of traces' runs.
+/// Maximum fractions of the pool: for the join, and for one of the two generations of the runs of traces.
 const JOIN_OF_POOL: (u64, u64) = (7, 8);
 const TRACES_OF_POOL: (u64, u64) = (1, 16);
 
-/// Bytes of a span in the join: its entry, its place in the index, and one or two deadlines.
+/// Bytes of a span in the join: its entry, its slot in the index, and one or two deadlines.
 pub const JOIN_SPAN_BYTES: u64 = 160;
-/// Bytes of a bucket of eight spans in the table of duplicates, with its mark. It is filled to four fifths before it grows.
+/// Bytes of a bucket of eight spans in the table of duplicates, with its mark. The table grows when it is four fifths full.
 const DEDUP_BUCKET_BYTES: u64 = 65;
 const DEDUP_SPANS_A_BUCKET: f64 = 8.0 * 0.8;
-/// Bytes of a trace's run: id and run in a hash map that is 44 to 88% full.
+/// Bytes for the run of a trace: id and run, in a hash map that is 44 to 88% full.
 pub const TRACE_BYTES: u64 = 56;
-/// Bytes of a series' latest points in a hash map that is 44 to 88% full, and of a counter likewise.
+/// Bytes for the latest points of a series, in a hash map that is 44 to 88% full; also for a counter.
 pub const SERIES_BYTES: u64 = 80;
 pub const COUNTER_BYTES: u64 = 48;
 
 /// Shares of the memory limit.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct MemoryShares {
-    /// Maximum number of spans remembered to recognise duplicates.
+    /// Maximum number of spans that are remembered to recognise duplicates.
     pub dedup_spans: usize,
     /// Maximum number of spans in the join.
     pub join_spans: usize,
-    /// Maximum number of traces of one generation whose runs are known.
+    /// Maximum number of traces in one generation whose runs are remembered.
     pub traces: usize,
     /// Size of the pool, bytes.
     pub pool: u64,
@@ -45,7 +45,7 @@ impl MemoryShares {
         let limit = settings.memory_limit;
         let pool = limit / PARTS * (PARTS - QUEUE_PARTS - DEDUP_PARTS);
         let of_pool = |(part, parts): (u64, u64)| pool / parts * part;
-        // The number of buckets is a power of two, and there is one generation more than the window has.
+        // The number of buckets is a power of two, and there is one more generation than the window has.
         let buckets = (limit / PARTS * DEDUP_PARTS / DEDUP_BUCKET_BYTES).max(1);
         let buckets = 1_u64 << buckets.ilog2();
         let spans = buckets as f64 * DEDUP_SPANS_A_BUCKET * 12.0 / 13.0;
@@ -58,7 +58,7 @@ impl MemoryShares {
     }
 }
 
-/// Maximum size of the queue in front of the pipeline, bytes.
+/// Maximum size of the pipeline's input queue, bytes.
 pub fn queue_share(memory_limit: u64) -> u64 {
     memory_limit / PARTS * QUEUE_PARTS
 }

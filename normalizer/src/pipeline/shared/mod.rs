@@ -1,4 +1,4 @@
-//! [`Shared`]: the state that every stage reads or changes: clock, settings, sources, runs, names, totals.
+//! [`Shared`]: the state that all stages use: clock, settings, sources, runs, names, totals.
 
 pub mod accounts;
 pub mod clock;
@@ -35,29 +35,29 @@ use self::totals::Totals;
 use super::output::Output;
 use crate::mapping::StageTable;
 
-/// The state that every stage reads or changes.
+/// The state that all stages use.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Shared {
     pub settings: Settings,
     pub windows: Windows,
     pub roll: RollLimits,
     pub shares: MemoryShares,
-    /// Size of the tables that change slowly, bytes, counted now and then.
+    /// Size of the tables that change slowly, bytes. It is computed from time to time.
     pub inventory_bytes: u64,
     pub clock: Clock,
     pub totals: Totals,
     pub sources: Sources,
     pub runs: Runs,
-    /// Endpoints of all modules.
+    /// Names of the endpoints of all modules.
     pub endpoints: Names,
-    /// Receivers of all calls.
+    /// Names of the receivers of all calls.
     pub peers: Names,
     /// For the live page.
     #[serde(skip)]
     pub figures: Figures,
-    /// Spans counted for the normalizer's own run before it was opened.
+    /// Counts of spans that belong to the normalizer's own run and arrived before it was opened.
     unplaced: Accounts,
-    /// Numbers of spans and points before the item that is being taken.
+    /// Numbers of spans and points before the current item.
     counted_before: (u64, u64),
     /// Empty between two records.
     #[serde(skip)]
@@ -95,17 +95,17 @@ impl Shared {
         self.settings = settings;
     }
 
-    /// Size of sources, names and runs, bytes.
+    /// Size of sources, names and runs in memory, bytes.
     pub fn bytes(&self) -> u64 {
         self.sources.bytes() + self.endpoints.bytes() + self.peers.bytes() + self.runs.bytes()
     }
 
-    /// Notes the totals before an item: the run that the item opens counts it.
+    /// Records the totals before an item, because the run that the item opens must count the item.
     pub fn begin_item(&mut self) {
         self.counted_before = (self.totals.spans, self.totals.points);
     }
 
-    /// Opens a run, unless it is known. `Err` is the reason for which the item that names it is rejected.
+    /// Opens a run if it is unknown. `Err` contains the reason for which the item that names the run is rejected.
     pub fn open_run(
         &mut self,
         id: &str,
@@ -149,20 +149,20 @@ impl Shared {
         self.open_run(&own, false, started_unix_ns, output)
     }
 
-    /// Opens the normalizer's own run if no run is open, for data that belongs to every open run.
+    /// Opens the normalizer's own run if no run is open. It then gets the data that belongs to every open run.
     pub fn open_own_if_none(&mut self, output: &mut Output) {
         if self.runs.live().next().is_none() {
             self.open_own(self.clock.now, output).ok();
         }
     }
 
-    /// Removes and returns a run that was opened and has not been announced.
+    /// Removes and returns a run that was opened and whose running instances have not been written yet.
     #[inline]
     pub fn take_opened(&mut self) -> Option<OpenedRun> {
         self.opened.pop()
     }
 
-    /// The runs that are open at the time of a sample; if there is none, the normalizer's own.
+    /// The runs that were open at the time of a sample, or else the normalizer's own run.
     pub fn runs_at(&mut self, unix_ns: u64, output: &mut Output) -> Vec<RunId> {
         let runs = &self.runs;
         let mut open: Vec<RunId> = runs.live().filter(|&run| runs[run].covers(unix_ns)).collect();
@@ -174,7 +174,7 @@ impl Shared {
         open
     }
 
-    /// The open run that a source's data belongs to if no span names a run.
+    /// The open run for data of a source whose spans name no run.
     pub fn open_run_of(&self, source: &Source) -> Option<RunId> {
         let of_resource = || {
             let run = self.runs.find(source.identity.run_id.as_deref()?)?;
@@ -183,7 +183,7 @@ impl Shared {
         self.runs.only_driven().or_else(of_resource)
     }
 
-    /// Counts spans without a row in a run, or in the normalizer's own run if none is known.
+    /// Counts spans without a row in a run. Without a known run, the normalizer's own run counts them.
     pub fn account(&mut self, run: Option<RunId>, fate: Fate, spans: u64) {
         self.accounts_of(run).count(fate, spans);
     }
@@ -211,7 +211,7 @@ impl Shared {
         !self.unplaced.is_empty()
     }
 
-    /// Moves the spans counted before to the normalizer's own run, which has just been opened.
+    /// Moves the counts of earlier spans to the normalizer's own run, which was just opened.
     pub fn place_accounts(&mut self, own: RunId) {
         let unplaced = std::mem::take(&mut self.unplaced);
         self.runs[own].part.accounts.add(unplaced);

@@ -1,5 +1,5 @@
-//! Parts: a run that goes on for very long is split. Each part is complete by itself once it is closed. The join, the
-//! inventories and the waiting rows do not depend on parts.
+//! Parts: a very long run is divided into parts. When a part is closed, it is complete by itself. The join, the inventories and
+//! the waiting rows do not depend on parts.
 
 use cctf_proto::cctf::{File, Part};
 use serde::{Deserialize, Serialize};
@@ -25,22 +25,23 @@ impl RollLimits {
     }
 }
 
-/// The part of a run that is being written.
+/// The current part of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OpenPart {
     /// Its number and folder.
     pub of: Part,
-    /// Start of a later part, nanoseconds since the Unix epoch; the first starts with its run.
+    /// Start of the part, nanoseconds since the Unix epoch; `None` for the first part, which starts with its run.
     pub started_unix_ns: Option<u64>,
-    /// End, once the part is closed and the run goes on in the next one.
+    /// End of the part, if it is closed and the run continues in the next one.
     pub ended_unix_ns: Option<u64>,
     /// Journal time at which it was opened.
     opened_at: u64,
     /// End of the latest row.
     pub last_row_unix_ns: u64,
-    /// The totals before it was opened.
+    /// The totals before the part was opened.
     pub totals_at_open: Totals,
-    /// Bytes of its lines, except those with which a later part begins: these alone never lead to another part.
+    /// Bytes of its lines, except those that are written at the start of every later part. These alone never cause another
+    /// part.
     pub bytes: u64,
     /// Lines written, by file.
     pub rows: [u64; File::ALL.len()],
@@ -68,7 +69,7 @@ impl OpenPart {
         }
     }
 
-    /// Whether it is to be closed. Age alone closes no empty part.
+    /// Whether the part must be closed. An empty part is not closed because of its age.
     pub fn is_due(&self, now: u64, limits: RollLimits) -> bool {
         let is_old = now >= self.opened_at.saturating_add(limits.age_ns);
         self.bytes > 0 && (self.bytes >= limits.bytes || is_old)

@@ -1,13 +1,13 @@
-//! [`Registry`]: a bounded table of named things by number; and what it holds of modules and instances.
+//! [`Registry`]: a bounded table of named items, each with a number. Also the types for modules and instances in such tables.
 
 use aggregate::ids::{ModuleId, NodeId};
 use aggregate::maps::Map;
 use cctf_proto::cctf::Stage;
 use serde::{Deserialize, Serialize};
 
-/// Maximum number of nodes, modules and instances each. Rows of a further one are written, but no inventory contains it.
+/// Maximum number of nodes, of modules and of instances. Rows of further ones are written, but no inventory contains them.
 const NAMED_MAX: usize = 100_000;
-/// Maximum size of the keys of nodes, modules and instances each, bytes; past it the same holds.
+/// Maximum total size of the keys of nodes, of modules and of instances, bytes. It has the same effect.
 const KEY_BYTES_MAX: u64 = 8 << 20;
 
 /// An instance of a module.
@@ -17,17 +17,17 @@ pub struct InstanceName {
     /// `None` if it is unknown.
     pub node: Option<NodeId>,
     pub instance_id: String,
-    /// The run that its resource names.
+    /// The run that the resource of the instance names.
     pub run_id: Option<String>,
     pub node_id: String,
     pub stage: Stage,
-    /// What it reported at its start, kept beyond its life for the inventory.
+    /// The limits that it reported at its start. They are kept after its stop, for the inventory.
     pub limits: Option<WorkerLimits>,
-    /// Whether it reported its stop, and no start since.
+    /// Whether it has reported its stop, and no start since then.
     pub has_reported_stop: bool,
 }
 
-/// How an instance serves requests, as it reported.
+/// The slots, queue and slot policy that an instance reported.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct WorkerLimits {
     pub workers: Option<u64>,
@@ -73,7 +73,7 @@ impl<T> Default for Registry<T> {
 }
 
 impl<T> Registry<T> {
-    /// The index of a key's item, which is made if it is new; `None` if it is new and the table is full.
+    /// The index of the item with this key. A new item is made with `make`; `None` if it is new and the table is full.
     pub fn number(&mut self, key: &str, make: impl FnOnce() -> T) -> Option<usize> {
         if let Some(&number) = self.numbers.get(key) {
             return Some(number as usize);

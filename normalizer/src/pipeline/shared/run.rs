@@ -1,4 +1,4 @@
-//! [`Run`]: one run's state: its phase, its figures for the inventories, and the part that is being written.
+//! [`Run`]: the state of one run: its phase, its figures for the inventories, and its current part.
 
 use aggregate::ids::{InstanceId, ModuleId, NameId, NodeId};
 use aggregate::links::LinkStats;
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::parts::OpenPart;
 use super::totals::Totals;
 
-/// Minimum interval between two snapshots of a run that changes.
+/// Minimum interval between two snapshots of a run whose state changes.
 const SNAPSHOT_INTERVAL_NS: u64 = 1_000_000_000;
-/// Maximum number of snapshot entries written per second: each is rewritten whether or not it has changed.
+/// Maximum number of snapshot entries written per second. All entries are rewritten, whether or not they have changed.
 const SNAPSHOT_ENTRIES_A_SECOND: u64 = 1_000;
 
-/// Bytes of a run's fixed part, and of one of its entries.
+/// Bytes of the fixed part of a run, and of one entry.
 const RUN_BYTES: u64 = 2048;
 const ENTRY_BYTES: u64 = 64;
 
@@ -46,9 +46,9 @@ pub struct Reported {
 pub enum Phase {
     /// Rows are expected.
     Open,
-    /// The driver reported the end at this journal time. Rows on their way are still expected.
+    /// The driver reported the end, at this journal time. Rows may still arrive.
     Ending(u64),
-    /// Closed at this journal time. Rows that arrive now are late.
+    /// Closed, at this journal time. Rows that arrive now are late.
     Closed(u64),
 }
 
@@ -56,11 +56,11 @@ pub enum Phase {
 pub struct Run {
     pub id: String,
     pub phase: Phase,
-    /// Whether it is closed only because the normalizer shut down.
+    /// Whether the run was closed only because the normalizer shut down.
     pub is_suspended: bool,
     /// Whether a driver reported its start.
     pub driven: bool,
-    /// Whether a span named it, as opposed to a resource or a default.
+    /// Whether a span named the run. Otherwise a resource named it, or it is the default.
     pub explicit: bool,
     pub reported: Reported,
     /// Start, nanoseconds since the Unix epoch.
@@ -72,18 +72,18 @@ pub struct Run {
     pub totals_at_close: Option<Totals>,
     /// The part that is being written.
     pub part: OpenPart,
-    /// Nodes that its rows name.
+    /// Nodes that appear in the run's rows.
     pub nodes: Set<NodeId>,
     /// Network interfaces seen on its nodes.
     pub interfaces: Set<(NodeId, String)>,
-    /// Instances whose start its placement events contain.
+    /// Instances whose start is in the run's placement events.
     pub announced: Set<InstanceId>,
     pub modules: Map<ModuleId, ModuleStats>,
     /// Number of calls without an answer, by calling module and peer.
     pub external_calls: Map<(ModuleId, NameId), u64>,
-    /// The module behind each peer that answered a call. It also counts calls to the peer that were not answered.
+    /// The module behind each peer that answered a call. Unanswered calls to the peer also count for this module.
     pub modules_by_peer: Map<NameId, ModuleId>,
-    /// Links, by caller's and callee's node.
+    /// Links, by the nodes of caller and callee.
     pub links: Map<(NodeId, NodeId), LinkStats>,
     /// Whether the snapshots are out of date.
     pub dirty: bool,
@@ -117,7 +117,7 @@ impl Run {
         }
     }
 
-    /// Its size in memory, bytes.
+    /// Size in memory, bytes.
     pub fn bytes(&self) -> u64 {
         let entries = self.nodes.len()
             + self.interfaces.len()
@@ -130,21 +130,21 @@ impl Run {
             + self.links.values().map(LinkStats::bytes).sum::<u64>()
     }
 
-    /// Start of the part that is being written.
+    /// Start of the current part.
     pub fn started(&self) -> u64 {
         self.part.started_unix_ns.unwrap_or(self.started_unix_ns)
     }
 
-    /// End of that part, once it is known. A run whose end was reported stays open for the rows on their way.
+    /// End of the current part, if it is known. A run whose end was reported stays open for rows that still arrive.
     pub fn ended(&self) -> Option<u64> {
         let of_run = self.ended_unix_ns.filter(|_| !self.is_live());
         let ended = self.part.ended_unix_ns.or(of_run)?;
-        // A driver's clock may disagree: a run ends no earlier than it starts.
+        // The end must not be before the start, even if the driver's clock is wrong.
         Some(ended.max(self.started()))
     }
 
-    /// Notes that something of the run happened at that time. A run without a driver has begun by then, and so has a later
-    /// part.
+    /// Records that something in the run happened at this time. A run without a driver, and a later part, started at this time
+    /// at the latest.
     pub fn begin_by(&mut self, unix_ns: u64) {
         if let Some(started) = &mut self.part.started_unix_ns {
             *started = unix_ns.min(*started);
@@ -153,12 +153,12 @@ impl Run {
         }
     }
 
-    /// The normalizer shuts down. Unless the run's end was reported, the run goes on after the restart.
+    /// The normalizer shuts down. If the end of the run was not reported, the run continues after the restart.
     pub fn suspend(&mut self) {
         self.is_suspended = self.phase == Phase::Open;
     }
 
-    /// Reverts the close that followed [`Self::suspend`].
+    /// Opens the run again, after [`Self::suspend`] had closed it.
     pub fn resume(&mut self) {
         self.is_suspended = false;
         self.phase = Phase::Open;
@@ -178,15 +178,15 @@ impl Run {
         !matches!(self.phase, Phase::Closed(_))
     }
 
-    /// Whether it was open at the time of a sample. Samples before a driven run's start or after its reported end are not
-    /// the run's.
+    /// Whether the run was open at the time of a sample. Samples before the start of a driven run, or after its reported end,
+    /// do not belong to the run.
     pub fn covers(&self, unix_ns: u64) -> bool {
         let has_begun = !self.driven || unix_ns >= self.started_unix_ns;
         let is_over = self.phase != Phase::Open && self.ended_unix_ns.is_none_or(|end| unix_ns > end);
         has_begun && !is_over
     }
 
-    /// Whether the snapshots are out of date and old enough to be rewritten.
+    /// Whether the snapshots are outdated, and the last ones are old enough.
     pub fn is_snapshot_due(&self, now: u64) -> bool {
         let entries = self.modules.len() + self.nodes.len() + self.links.len();
         let nanos_each = SNAPSHOT_INTERVAL_NS / SNAPSHOT_ENTRIES_A_SECOND;
@@ -194,7 +194,7 @@ impl Run {
         self.dirty && now >= self.snapshot_at.saturating_add(interval_ns)
     }
 
-    /// Counts a row of `file` that ends at `ends_unix_ns`; true if it is late.
+    /// Counts a row of `file` that ends at `ends_unix_ns`. Returns true if the row is late.
     pub fn count_row(&mut self, file: File, ends_unix_ns: u64, now: u64) -> bool {
         self.part.rows[file as usize] += 1;
         self.dirty = true;

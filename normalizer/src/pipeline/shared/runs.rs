@@ -1,4 +1,4 @@
-//! [`Runs`]: the known runs, which of them are open, and how a row is appended to a run's files.
+//! [`Runs`]: all known runs. It knows which are open, and appends rows to their files.
 
 use std::ops::{Index, IndexMut};
 
@@ -11,7 +11,8 @@ use super::parts::RollLimits;
 use super::run::{Phase, Run};
 use crate::pipeline::output::Output;
 
-/// Maximum number of closed runs kept for late rows. The oldest is forgotten first, and a row for it is rejected.
+/// Maximum number of closed runs that are kept for late rows. Beyond it, the oldest is forgotten, and its late rows are
+/// rejected.
 const CLOSED_RUNS_MAX: usize = 256;
 
 /// All runs.
@@ -21,9 +22,9 @@ pub struct Runs {
     by_id: Map<String, RunId>,
     own: String,
     open_max: usize,
-    /// The slot in which the normalizer's own run was opened last.
+    /// The last slot of the normalizer's own run.
     own_slot: RunId,
-    /// The run that was opened last.
+    /// The run that was opened most recently.
     pub newest: RunId,
     /// Rows written since the process started.
     #[serde(skip)]
@@ -34,8 +35,8 @@ impl Index<RunId> for Runs {
     type Output = Run;
 
     /// # Panics
-    /// If the slot is empty. That cannot happen: a slot is emptied only when its run has been closed for so long that no
-    /// row can wait for it.
+    /// If the slot is empty. This cannot happen, because a slot is cleared only when its run has been closed for so long that
+    /// no row can wait for it.
     #[inline]
     fn index(&self, run: RunId) -> &Run {
         #[allow(clippy::expect_used, reason = "see Panics")]
@@ -54,7 +55,7 @@ impl IndexMut<RunId> for Runs {
 const FORGOTTEN: &str = "a run in use is not forgotten";
 
 impl Runs {
-    /// `own`: id of the normalizer's own run.
+    /// `own` is the id of the normalizer's own run.
     pub fn new(own: &str, open_max: usize) -> Self {
         Self {
             slots: Vec::new(),
@@ -71,7 +72,7 @@ impl Runs {
         self.by_id.get(id).copied()
     }
 
-    /// The normalizer's own run, if it is known. It is looked up for each span without a run, so its last slot is tried first.
+    /// The normalizer's own run, if it is known. It is needed for each span without a run, so its last slot is tried first.
     pub fn find_own(&self) -> Option<RunId> {
         match self.slots.get(self.own_slot.index()) {
             Some(Some(run)) if run.id == self.own => Some(self.own_slot),
@@ -83,12 +84,13 @@ impl Runs {
         self.by_id.is_empty()
     }
 
-    /// Their size in memory, bytes.
+    /// Size of all runs in memory, bytes.
     pub fn bytes(&self) -> u64 {
         self.slots.iter().flatten().map(Run::bytes).sum()
     }
 
-    /// Opens the run of that id unless it is known. Returns the run and whether it is new, or the reason against it.
+    /// Opens the run with this id if it is unknown. Returns the run and whether it is new, or the reason why it cannot be
+    /// opened.
     pub fn open(
         &mut self,
         id: &str,
@@ -131,7 +133,7 @@ impl Runs {
         self.open_max = open_max;
     }
 
-    /// Whether any run's snapshots are out of date.
+    /// Whether the snapshots of any run are outdated.
     pub fn any_dirty(&self) -> bool {
         self.slots.iter().flatten().any(|run| run.dirty)
     }
@@ -162,8 +164,8 @@ impl Runs {
         self.slots.iter_mut().flatten().filter(|run| run.is_live())
     }
 
-    /// The only driven run that is open. If none is open, the only one whose end was reported: it still takes the rows on
-    /// their way.
+    /// The open driven run, if there is exactly one. If none is open, the run whose end was reported, if there is exactly one:
+    /// it still accepts rows.
     pub fn only_driven(&self) -> Option<RunId> {
         let driven = |is_wanted: fn(Phase) -> bool| {
             let mut found = self.matching(move |run| run.driven && is_wanted(run.phase));
@@ -179,19 +181,19 @@ impl Runs {
         }
     }
 
-    /// Runs with seconds of their links that are not written yet.
+    /// Runs that have seconds of links that are not written yet.
     pub fn with_seconds(&self) -> Vec<RunId> {
         let has_seconds = |run: &Run| run.links.values().any(|link| !link.seconds.is_empty());
         self.matching(has_seconds).collect()
     }
 
-    /// Reopens the runs that were closed only by a shutdown of the normalizer.
+    /// Opens the runs again that were closed only because the normalizer shut down.
     pub fn resume(&mut self) {
         let suspended = self.slots.iter_mut().flatten().filter(|run| run.is_suspended);
         suspended.for_each(Run::resume);
     }
 
-    /// Whether a span named any live run. Otherwise no row needs to wait for its trace's run.
+    /// Whether any run that is not closed was named by a span. Otherwise no row has to wait for the run of its trace.
     pub fn any_explicit(&self) -> bool {
         self.slots
             .iter()
@@ -199,33 +201,33 @@ impl Runs {
             .any(|run| run.explicit && run.is_live())
     }
 
-    /// Live runs that are to be closed.
+    /// Runs that must be closed now.
     pub fn due_to_close(&self, now: u64, join_window_ns: u64, idle_ns: u64) -> Vec<RunId> {
         let due = |run: &Run| match run.phase {
             Phase::Ending(reported_at) => now >= reported_at.saturating_add(join_window_ns),
-            // The normalizer's own run takes all telemetry without a run: it ends with the normalizer.
+            // The normalizer's own run accepts all telemetry without a run, so it ends only with the normalizer.
             Phase::Open => run.id != self.own && now >= run.last_activity.saturating_add(idle_ns),
             Phase::Closed(_) => false,
         };
         self.matching(due).collect()
     }
 
-    /// Runs whose snapshots are to be rewritten.
+    /// Runs whose snapshots must be rewritten now.
     pub fn due_for_snapshot(&self, now: u64) -> Vec<RunId> {
         self.matching(|run| run.is_snapshot_due(now)).collect()
     }
 
-    /// Runs whose snapshots are out of date.
+    /// Runs whose snapshots are outdated.
     pub fn dirty(&self) -> Vec<RunId> {
         self.matching(|run| run.dirty).collect()
     }
 
-    /// Runs whose part is to be closed.
+    /// Runs whose current part must be closed now.
     pub fn due_to_roll(&self, now: u64, limits: RollLimits) -> Vec<RunId> {
         self.matching(|run| run.part.is_due(now, limits)).collect()
     }
 
-    /// The part after the current one of that run. Numbers whose folder belongs to another run are skipped.
+    /// The part that follows the current one. Numbers are skipped if their folder belongs to another run.
     pub fn next_part(&self, run: RunId) -> Part {
         let mut next = self[run].part.of.next();
         while self.find(next.folder()).is_some() {
@@ -234,8 +236,8 @@ impl Runs {
         next
     }
 
-    /// Forgets the runs that were closed first, past the maximum. `resolved_before`: journal time before which a closed run
-    /// can have no waiting row.
+    /// If there are too many closed runs, forgets those that were closed first. `resolved_before` is a journal time: a run that
+    /// was closed before it can have no waiting row.
     pub fn forget_old(&mut self, resolved_before: u64) {
         let mut closed: Vec<(u64, RunId)> = self
             .matching(|run| !run.is_live() && run.last_activity < resolved_before)
@@ -252,13 +254,13 @@ impl Runs {
         }
     }
 
-    /// Whether rows may come for the part in that folder.
+    /// Whether rows may still be written to the part in this folder.
     pub fn writes_to(&self, folder: &str) -> bool {
         let mut runs = self.slots.iter().flatten();
         runs.any(|run| run.part.of.folder() == folder)
     }
 
-    /// Whether a run of that id would share the folder of another run's part.
+    /// Whether the folder for a run with this id is already used for a part of another run.
     fn is_taken_by_a_part(&self, id: &str) -> bool {
         let Some((run_id, number)) = Part::parse(id) else {
             return false;
@@ -267,7 +269,7 @@ impl Runs {
         run.is_some_and(|run| number <= self[run].part.of.number())
     }
 
-    /// Whether a run of that id would share the folder of another where case is ignored.
+    /// Whether a run with this id would share its folder with another run on a file system that ignores case.
     pub fn is_taken_in_other_case(&self, id: &str) -> bool {
         let mut runs = self.slots.iter().flatten();
         runs.any(|run| run.id != id && run.id.eq_ignore_ascii_case(id))
@@ -291,7 +293,7 @@ impl Runs {
         of.part.bytes += (lines.len() - begin) as u64;
         of.part.rows[file as usize] += 1;
         of.dirty = true;
-        // The timestamp of a link's row is the start of its second, which may be before anything happened in it.
+        // The timestamp of a link's row is the start of its second, which can be before the first event in it.
         if file != File::LinkMetrics {
             of.begin_by(ts_unix_ns);
         }

@@ -6,48 +6,48 @@ use aggregate::timeouts;
 use cctf_proto::cctf::Stage;
 use serde::{Deserialize, Serialize};
 
-/// Settings of the pipeline. They reach it as records of the journal, so that the same journal leads to the same files.
+/// Settings of the pipeline. They are records of the journal, so that the same journal gives the same files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// Id of the normalizer's own run, for telemetry that names no run.
     pub run_id: String,
-    /// How long a row waits for the spans that it depends on (W).
+    /// Maximum time for which a row waits for the spans that it depends on (the join window).
     pub join_window: Duration,
-    /// How long duplicates of a span or point are recognised.
+    /// Time for which duplicates of a span or point are recognised.
     pub dedup_window: Duration,
-    /// How long an instance is silent before it counts as stopped.
+    /// Time of silence after which an instance counts as stopped.
     pub stale_after: Duration,
-    /// How long a run without an end is silent before it is closed.
+    /// Time of silence after which a run without an end is closed.
     pub run_idle: Duration,
-    /// Stage by node, region or service name, where the telemetry states none.
+    /// Stages by node, region or service name, for telemetry that states none.
     pub stages: Vec<(String, Stage)>,
-    /// Stage where neither the telemetry nor the table states one.
+    /// Stage for telemetry that states none and is not in the table.
     pub default_stage: Option<Stage>,
-    /// Metrics written to system_stats.jsonl, besides in_flight.
+    /// Metrics that are written to system_stats.jsonl, in addition to in_flight.
     pub kept_metrics: Vec<String>,
-    /// Whether the queries of all URLs are kept, not only those of sources that ask for it.
+    /// Whether the queries of all URLs are kept. Otherwise only those of sources that ask for it.
     pub keep_query: bool,
     /// Maximum number of open runs. Rows of a further run are rejected and counted.
     pub open_runs_max: usize,
     /// Maximum size of tables and queue, bytes.
     pub memory_limit: u64,
-    /// Size of a part, in bytes of lines, after which a run goes on in its next part; `None`: never.
+    /// Size of a part, in bytes of lines, above which the run continues in the next part; `None` means never.
     pub roll_bytes: Option<u64>,
-    /// Whether run ids that differ only in case would share a folder, as on file systems that ignore case.
+    /// Whether run ids that differ only in case share a folder, because the file system ignores case.
     pub runs_ignore_case: bool,
-    /// Age of a part after which the run goes on in the next one; `None`: never.
+    /// Age of a part above which the run continues in the next part; `None` means never.
     pub roll_age: Option<Duration>,
 }
 
 impl Settings {
-    /// The settings as a record of the journal stores them.
+    /// The settings as JSON, for a record of the journal.
     pub fn to_json(&self) -> Vec<u8> {
-        // Texts, numbers and lists of them always have a form in JSON.
+        // Serializing texts, numbers and lists of them cannot fail.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads the settings of a record. Fields that it lacks, for example because its version is older, have their default.
+    /// Reads the settings from a record. Missing fields get their default; an older version may have written fewer fields.
     pub fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }

@@ -1,4 +1,4 @@
-//! [`Source`]: a resource that was read, with the fields of its rows encoded once.
+//! [`Source`]: a resource that was read. The fields that its rows share are encoded once.
 
 use std::sync::OnceLock;
 
@@ -12,11 +12,11 @@ use crate::mapping::Identity;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Source {
     pub identity: Identity,
-    /// `None` if it is not a service or there are too many instances.
+    /// `None` if the source is not a service, or there are too many instances.
     pub instance: Option<InstanceId>,
-    /// `None` if it is unknown or there are too many nodes.
+    /// `None` if the node is unknown, or there are too many nodes.
     pub node: Option<NodeId>,
-    /// Distinguishes sources that report for the same node.
+    /// A number that distinguishes several sources of one node.
     pub number: u64,
     #[serde(skip)]
     encoded: OnceLock<EncodedFields>,
@@ -31,7 +31,7 @@ pub struct EncodedFields {
     pub node: Vec<u8>,
 }
 
-/// Calls have the same four fields.
+/// Calls have the same four fields as invocations.
 const FIELDS: &[Field] = Invocation::FIELDS;
 const MODULE_ID: usize = field_index(FIELDS, "module_id");
 const INSTANCE_ID: usize = field_index(FIELDS, "instance_id");
@@ -49,7 +49,7 @@ impl Source {
         }
     }
 
-    /// Encodes the fields once, so that four texts of each row need not be searched for characters to escape.
+    /// Encodes the fields once. So the four texts need not be searched for characters to escape in each row.
     pub fn encoded(&self) -> &EncodedFields {
         self.encoded.get_or_init(|| {
             let (mut module, mut node) = (Vec::new(), Vec::new());

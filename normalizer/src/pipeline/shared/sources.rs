@@ -1,4 +1,4 @@
-//! [`Sources`]: resources, each read once, and the nodes, modules and instances that they name.
+//! [`Sources`]: reads each resource once, and stores the nodes, modules and instances that resources name.
 
 use std::sync::Arc;
 
@@ -13,12 +13,13 @@ use super::registry::{InstanceName, ModuleName, Registry};
 use super::source::Source;
 use crate::mapping::{Identity, StageTable};
 
-/// Maximum number of resources kept by their bytes. Past it all are forgotten, and read again when they come.
+/// Maximum number of resources that are kept with their bytes. Beyond it, all are forgotten, and are read again when they
+/// arrive.
 const RESOURCES_MAX: usize = 10_000;
-/// Maximum size of the resources kept, bytes; past it the same happens.
+/// Maximum total size of these resources, bytes. It has the same effect.
 const RESOURCE_BYTES_MAX: u64 = 8 << 20;
-/// Bytes of a source, node, module or instance: about ten strings, most of them short. Their contents are in the resource's
-/// bytes, or in the key, up to this many times.
+/// Estimated bytes of a source, node, module or instance: about ten strings, most of them short. Their contents can be stored
+/// up to this many times, in the bytes of the resource and in the key.
 const SOURCE_BYTES: u64 = 1024;
 const COPIES: u64 = 4;
 
@@ -34,7 +35,7 @@ pub struct Sources {
     /// Size of all resources kept, bytes.
     resource_bytes: u64,
     stages: StageTable,
-    /// Each node's latest identity, with the values of earlier ones that it lacks.
+    /// The latest identity of each node. Values that are missing in it are taken from earlier ones.
     nodes: Registry<Identity>,
     modules: Registry<ModuleName>,
     instances: Registry<InstanceName>,
@@ -63,7 +64,7 @@ impl Sources {
         (resources + named as u64) * SOURCE_BYTES + (self.resource_bytes + key_bytes) * COPIES
     }
 
-    /// Counts a resource that is about to be kept. Forgets the others if they are too many.
+    /// Counts a resource before it is stored. If there are too many, forgets all others.
     fn count_resource(&mut self, bytes: &[u8]) {
         let is_full = self.by_resource.len() >= RESOURCES_MAX || self.nameless.len() >= RESOURCES_MAX;
         if is_full || self.resource_bytes >= RESOURCE_BYTES_MAX {
@@ -78,7 +79,7 @@ impl Sources {
         self.resource_bytes = 0;
     }
 
-    /// Changes the table of stages. All resources are read again.
+    /// Changes the table of stages. All resources will be read again.
     pub fn set_stages(&mut self, stages: StageTable) {
         if self.stages == stages {
             return;
@@ -91,7 +92,7 @@ impl Sources {
         self.last = None;
     }
 
-    /// The source that a resource describes.
+    /// The source for a resource.
     pub fn source(&mut self, resource: &Resource<'_>) -> Result<Arc<Source>, WireError> {
         let bytes = resource.bytes();
         if let Some((last, source)) = &self.last
@@ -107,7 +108,7 @@ impl Sources {
         Ok(source)
     }
 
-    /// The source that the resource of spans describes. It is a service even if it reports no name.
+    /// The source for a resource of spans. It is a service, even if it reports no name.
     pub fn service(&mut self, resource: &Resource<'_>) -> Result<Arc<Source>, WireError> {
         let source = self.source(resource)?;
         if source.identity.is_service {
@@ -136,7 +137,7 @@ impl Sources {
         if identity.stage() != Stage::Unknown
             && let Some(node) = node
         {
-            // The first stage of a node stays: rows and inventory must not contradict each other.
+            // A node keeps its first stage, because rows and inventory must not contradict each other.
             identity.stage = self.node(node).stage;
         }
         let instance = if identity.is_service {
@@ -190,14 +191,14 @@ impl Sources {
             has_reported_stop: false,
         })?;
         let name = self.instances.get_mut(number);
-        // The first telemetry of an instance may have come without its stage.
+        // The first telemetry of an instance may not have stated its stage.
         if name.stage == Stage::Unknown {
             name.stage = identity.stage();
         }
         Some(InstanceId::new(number))
     }
 
-    /// The node of that name. If it has reported nothing itself, only its name is known.
+    /// The node with this name. If the node itself has reported nothing, only its name is known.
     pub fn node_named(&mut self, node: &str) -> Option<NodeId> {
         let stages = &self.stages;
         let number = self.nodes.number(node, || Identity::from_node_name(node, stages));
@@ -236,7 +237,7 @@ fn update<T: Clone>(known: &mut Option<T>, newer: &Option<T>) {
     }
 }
 
-/// Values of a newer resource replace the known ones of a node; values that it lacks stay.
+/// Updates a node with the values of a newer resource. Values that are missing in it stay.
 fn merge_node(known: &mut Identity, newer: &Identity) {
     if known.stage() == Stage::Unknown {
         known.stage = newer.stage;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Counts since the first record of the journal.
+/// Counts since the first record of the journal, over all runs.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Totals {
     pub spans: u64,
@@ -15,9 +15,9 @@ pub struct Totals {
     pub unknown_node: u64,
     pub evicted: u64,
     pub rejected: BTreeMap<Cow<'static, str>, u64>,
-    /// The points among the duplicates.
+    /// The number of points among the duplicates.
     pub duplicate_points: u64,
-    /// The items among the rejected that are not spans; runs count their rejected spans themselves.
+    /// The number of rejected items that are not spans. Rejected spans are counted by their runs.
     pub rejected_others: BTreeMap<Cow<'static, str>, u64>,
 }
 
@@ -28,7 +28,7 @@ impl Totals {
         *self.rejected_others.entry(Cow::Borrowed(reason)).or_default() += count;
     }
 
-    /// Counts unusable spans, which a run counts, too.
+    /// Counts unusable spans. Their run counts them, too.
     pub fn reject_spans(&mut self, reason: &'static str, count: u64) {
         *self.rejected.entry(Cow::Borrowed(reason)).or_default() += count;
     }

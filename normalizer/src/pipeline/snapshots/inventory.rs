@@ -11,7 +11,7 @@ use cctf_proto::cctf::{Instance, Module, ModuleCall, ModuleType, Resources, Slot
 use crate::pipeline::shared::Shared;
 use crate::pipeline::shared::run::Run;
 
-/// The run's modules and the peers without telemetry of their own, by name.
+/// The run's modules, and the peers that send no telemetry, sorted by name.
 pub fn modules_of<'a>(run: &Run, shared: &'a Shared) -> Vec<Module<'a>> {
     let sources = &shared.sources;
     let names = ModuleNames::new(run.modules.keys().map(|&module| {

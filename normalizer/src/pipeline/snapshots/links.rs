@@ -1,4 +1,4 @@
-//! links.json: network interfaces and estimated links; and the seconds of links in link_metrics.jsonl.
+//! Writes links.json, with network interfaces and estimated links, and rows of link_metrics.jsonl for the seconds of links.
 
 use aggregate::ids::{NodeId, RunId};
 use aggregate::links::{LinkStats, estimated_row, second_row};
@@ -45,7 +45,7 @@ pub fn write_seconds(run: RunId, opened_before: u64, shared: &mut Shared, output
         }
         let (from, to) = (shared.sources.node(pair.0), shared.sources.node(pair.1));
         let link = format!("{}->{}", from.node, to.node);
-        // The first second since the epoch would have the timestamp zero.
+        // Second 0 is left out, because its row would have the timestamp zero.
         for (second, calls) in seconds.into_iter().filter(|(second, _)| *second > 0) {
             let ts = second * 1_000_000_000;
             let row = second_row((&from.node, from.stage()), &link, second, calls);

@@ -1,4 +1,4 @@
-//! run_meta.json: what the driver reported of a run, and its counts.
+//! Writes run_meta.json: the facts that the driver reported about a run, and its counts.
 
 use aggregate::under_load::slots_and_image;
 use cctf_proto::cctf::{Counters, Counts, File, Milliseconds, Module, RunMeta, Shape, SpanOutcomes, Text};

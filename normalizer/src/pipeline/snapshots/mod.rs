@@ -1,4 +1,4 @@
-//! Snapshots: nodes.json, links.json, module_inventory.json and run_meta.json of a run, from what is known of it.
+//! Snapshots: writes nodes.json, links.json, module_inventory.json and run_meta.json of a run from its current state.
 
 mod inventory;
 mod links;
@@ -18,14 +18,14 @@ use super::shared::run::Phase;
 
 pub use self::links::write_seconds;
 
-/// Writes the snapshots of the runs that have changed and are due.
+/// Writes the snapshots of the runs that have changed and whose last snapshots are old enough.
 pub fn write_due(shared: &mut Shared, output: &mut Output) {
     for run in shared.runs.due_for_snapshot(shared.clock.now) {
         write(run, shared, output);
     }
 }
 
-/// Writes the snapshots of all runs that have changed, due or not.
+/// Writes the snapshots of all runs that have changed.
 pub fn write_all(shared: &mut Shared, output: &mut Output) {
     for run in shared.runs.dirty() {
         write(run, shared, output);
@@ -46,11 +46,11 @@ pub fn write(run: RunId, shared: &mut Shared, output: &mut Output) {
     let modules = modules_of(of, shared);
     sink.replace(File::ModuleInventory, array(&modules));
     sink.replace(File::RunMeta, object(&meta_of(of, &modules, shared)));
-    // Late rows open the files of a closed run again, and each time they are to be closed.
+    // Late rows open the files of a closed run again. So the files must be closed again each time.
     sink.closed |= matches!(of.phase, Phase::Closed(_));
 }
 
-/// One object per line, for human readers.
+/// Encodes one object per line, so that people can read the file.
 fn array<'a, R: Row<'a>>(rows: &[R]) -> Vec<u8> {
     let mut out = Vec::with_capacity(256 * rows.len() + 4);
     out.extend_from_slice(b"[\n");

@@ -1,4 +1,4 @@
-//! nodes.json: the nodes that a run's rows name.
+//! Writes nodes.json: the nodes that appear in a run's rows.
 
 use aggregate::ids::NodeId;
 use cctf_proto::cctf::{Node, Text};

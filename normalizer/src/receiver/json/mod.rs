@@ -48,7 +48,8 @@ pub(super) fn to_protobuf(
     };
     let mut out = Vec::with_capacity(json.len() / 2);
     let mut reader = serde_json::Deserializer::from_slice(json);
-    // Messages count their nesting as in protobuf, and unknown fields are skipped without recursion.
+    // The recursion limit is not needed: nesting of messages is limited as in protobuf, and unknown fields are skipped without
+    // recursion.
     reader.disable_recursion_limit();
     let written = Fields {
         message,
@@ -145,7 +146,7 @@ fn is_snake_case_of(name: &[u8], camel_case: &str) -> bool {
     }) && name.next().is_none()
 }
 
-/// A visitor for a field's value, or for an element of it.
+/// A visitor for the value of a field, or for one element of a list.
 struct Value<'out> {
     field: &'static Field,
     in_list: bool,
@@ -189,7 +190,7 @@ impl Value<'_> {
         self.within_limit()
     }
 
-    /// Stops at the limit. The caller recognizes this error by the length.
+    /// Stops when the output exceeds the limit. The caller recognises this error by the length of the output.
     fn within_limit<E: Error>(&self) -> Result<(), E> {
         if self.out.len() > self.limit {
             Err(E::custom("the message is too large"))
@@ -205,7 +206,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let is_one = self.field.repeated == self.in_list;
         match self.field.kind {
-            // Read as bytes, because text may be invalid Unicode.
+            // Read as bytes, because the text may be invalid Unicode.
             Kind::String | Kind::Id if is_one => deserializer.deserialize_option(self),
             kind if is_one && kind.is_integer() => {
                 let json = <&RawValue>::deserialize(deserializer)?;

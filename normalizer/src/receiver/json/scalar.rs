@@ -1,4 +1,4 @@
-//! Scalars of OTLP/JSON: what each kind of field accepts, and its protobuf bytes.
+//! Scalars of OTLP/JSON: the values that each kind of field accepts, and their protobuf bytes.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -20,7 +20,7 @@ pub(super) enum Scalar<'a> {
     Text(&'a [u8]),
 }
 
-/// Replaces an id that is not hex. It is too short for any id, so that only its row is rejected and not the request.
+/// Replaces an id that is not hex. It is too short to be a valid id, so only its row is rejected, not the whole request.
 const UNREADABLE_ID: [u8; 1] = [0];
 
 const LENIENT: GeneralPurposeConfig =
@@ -28,8 +28,8 @@ const LENIENT: GeneralPurposeConfig =
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// Appends the value in the wire format of its kind, without key, and with its length if the format has one. `None` if the kind has no
-/// such value.
+/// Appends the value in the wire format of its kind, without the key. If the format has a length, this is included. `None` if
+/// the value is invalid for the kind.
 pub(super) fn encode(kind: Kind, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
     match kind {
         Kind::String => delimited(text(scalar)?, out),
@@ -85,7 +85,7 @@ fn integer(scalar: Scalar<'_>) -> Option<i128> {
     }
 }
 
-/// The integer value of a decimal, computed digit by digit; `None` if it has a fraction or exceeds 64 bits.
+/// The integer value of a decimal number, computed digit by digit. `None` if it has a fraction or exceeds 64 bits.
 fn exact(text: &str) -> Option<i128> {
     let (is_negative, magnitude) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -103,7 +103,7 @@ fn exact(text: &str) -> Option<i128> {
     if whole.is_empty() {
         return None;
     }
-    // Digits before this position belong to the integer.
+    // Digits before this position belong to the integer part.
     let point = whole.len() as i64 + i64::from(exponent);
     let mut value = 0_i128;
     let mut place = 0_i64;

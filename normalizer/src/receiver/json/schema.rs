@@ -37,7 +37,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether it is an integer, of which no digit may be lost.
+    /// Whether the value is an integer, so that all digits must be kept.
     pub(super) fn is_integer(self) -> bool {
         matches!(
             self,

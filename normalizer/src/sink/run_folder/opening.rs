@@ -1,4 +1,4 @@
-//! The opening of a [`RunFolder`]: its lock, its files and links, and the position in each file.
+//! Opens a [`RunFolder`]: locks it, opens its files, creates its links, and finds the position in each file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use crate::sink::base;
 use crate::sink::error::SinkError;
 use crate::sink::storage::Storage;
 
-/// Locked as long as the run is written. It lies outside the readers' subfolder.
+/// This file is locked while the run is written. It is outside of the subfolder for readers.
 const LOCK_FILE: &str = ".lock";
 
 impl RunFolder {
-    /// Locks the run's folder and creates it and its files as needed. If a later part shows that the run had left this part, only a
-    /// missing end is completed: other missing files were deleted by the user.
+    /// Locks the run's folder, and creates the folder and its files if they are missing. If a later part shows that the run has
+    /// left this part, at most its end is missing and is completed. Other missing files were deleted by the user.
     pub(in crate::sink) fn open(
         storage: &mut dyn Storage,
         path: PathBuf,
@@ -45,7 +45,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Takes no lock, because every writer also needs the journal's lock.
+    /// Opens a part that the run has left. No lock is needed, because every writer also needs the journal's lock.
     fn open_superseded(storage: &mut dyn Storage, path: PathBuf) -> Result<Self, SinkError> {
         let prepared = temporary_path(&path, File::RunMeta);
         let is_prepared = storage.exists(&prepared);
@@ -85,9 +85,9 @@ impl RunFolder {
         }
     }
 
-    /// Determines which bytes of the files the pipeline has produced, and which it will recompute. Files that are unknown to the
-    /// journal are taken as they are, except that a torn last line is removed: it is left from a crash, and no reader has
-    /// accepted it.
+    /// Determines which bytes of the files the pipeline has already produced, and which bytes it will recompute. If the journal
+    /// does not know the files, they are kept as they are, except that an incomplete last line is removed: it was left by a
+    /// crash, and no reader has accepted it.
     fn find_position(
         &mut self,
         storage: &mut dyn Storage,
@@ -127,7 +127,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Truncates the files, because another mapping recomputes the later rows.
+    /// Truncates the files, because another mapping will recompute the later rows.
     fn truncate(&mut self, storage: &mut dyn Storage, lengths: &Lengths) -> Result<(), SinkError> {
         for &file in File::ALL {
             let (path, produced) = (self.file_path(file), self.produced[file as usize]);
@@ -197,7 +197,7 @@ impl RunFolder {
         lengths_on_disk(storage, &self.path)
     }
 
-    /// Removes torn last lines from these files and returns the lengths of all files.
+    /// Removes incomplete last lines from these files. Returns the lengths of all files.
     pub(super) fn cut_torn_lines(
         &self,
         storage: &mut dyn Storage,
