@@ -81,8 +81,8 @@ pub const RUN_REPLAY_SCALE: &str = "cctf.run.replay_scale";
 pub const RUN_REPLAY_BY: &str = "cctf.run.replay_by";
 /// Start of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_REPLAY_FROM_NS: &str = "cctf.run.replay_from_ns";
-/// End of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`], and on a
-/// [`RUN_END_SPAN`] if an interrupt cut the replay.
+/// End of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`]; also on a
+/// [`RUN_END_SPAN`] if the replay was interrupted.
 pub const RUN_REPLAY_TO_NS: &str = "cctf.run.replay_to_ns";
 /// Maximum number of requests of the replay. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_REPLAY_LIMIT: &str = "cctf.run.replay_limit";
@@ -141,8 +141,9 @@ pub fn is_valid_run_id(run_id: &str) -> bool {
         && !has_name_of_part(run_id)
 }
 
-/// `<RUN_ID>-0002` is a part of the run before the dash. The numbers of the first thousand parts have four digits and start
-/// with zero. A later part can have the same name as a run; the normalizer distinguishes them by the runs that it knows.
+/// Whether the text is the name of a part: `<RUN_ID>-0002` is a part of the run before the dash. The numbers of the first
+/// thousand parts have four digits and start with zero. A later part can have the same name as a run; the normalizer then
+/// decides by the runs that it knows.
 fn has_name_of_part(run_id: &str) -> bool {
     match run_id.as_bytes() {
         [.., b'-', b'0', a, b, c] => [a, b, c].iter().all(|digit| digit.is_ascii_digit()),

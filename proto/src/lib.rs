@@ -1,8 +1,8 @@
-//! The two contracts: OTLP in ([`otlp`]) and CCTF out ([`cctf`]), the attribute [`keys`] between producers and the
-//! normalizer, and the rules that the files of a run must satisfy ([`validate`]).
+//! The two contracts: OTLP as input ([`otlp`]) and CCTF as output ([`cctf`]). Also the attribute [`keys`] that producers and
+//! the normalizer share, and the rules for the files of a run ([`validate`]).
 //!
-//! No runtime, and no I/O except in [`stdio`], with which all binaries print: bytes go in, borrowed views and encoded rows
-//! come out.
+//! The crate needs no runtime and does no I/O, except in [`stdio`], with which all binaries print. Its inputs are bytes; its
+//! outputs are borrowed views and encoded rows.
 
 // These macros panic if the reader is gone or the disk is full; the functions of `stdio` do not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
-/// Logs a line to standard error, like `eprintln!`. A line that cannot be written is lost, without further effect.
+/// Logs a line to standard error, like `eprintln!`. If the line cannot be written, it is lost, and nothing else happens.
 #[macro_export]
 macro_rules! log_line {
     ($($text:tt)*) => {
@@ -11,7 +11,7 @@ macro_rules! log_line {
     };
 }
 
-/// The result of a command that could not be written to standard output.
+/// The error for a result that could not be written to standard output.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output: {0}; free space or redirect the output")]
 pub struct PrintError(io::Error);

@@ -1,4 +1,4 @@
-//! Maximum sizes of texts, lines and files. Writer and readers share them, so that readers accept every row that was written.
+//! Maximum sizes of texts, lines and files. Writers and readers share them, so that readers accept every row that was written.
 
 /// Maximum length of a text, bytes: longer than any URL path, and much longer than any name. The writer cuts a longer text
 /// between two characters and flags the row `truncated`.
@@ -18,7 +18,7 @@ const LINK_BYTES: usize = 96;
 /// Maximum length of a line that readers accept, bytes.
 pub const LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Number of texts of the row type with the most texts, and the maximum length of the numbers of a row.
+/// Number of texts in the row type with the most texts. The next constant is the maximum length of all numbers of a row.
 const TEXTS_MAX: usize = 24;
 const NUMBERS_BYTES: usize = 4096;
 const _: () = assert!(

@@ -1,28 +1,28 @@
-//! [`decode`]: reads a row in one pass if its text is exactly what the encoder writes for it.
+//! [`decode`]: reads a row in one pass, if its text is exactly what the encoder writes.
 
 use super::digits::{DIGITS_AT_ONCE, leading_digits};
 
-/// A value that can be read from the text that `Value::encode` writes for it.
+/// A value that can be read from exactly the text that `Value::encode` writes for it.
 pub trait Decode<'a>: Sized {
-    /// Takes the value from the beginning of a text. `None` if the encoder would write it in another way, and for rare values
-    /// that only the general reader takes. So a value that it returns is encoded to the bytes from which it was read.
+    /// Reads the value from the beginning of a text. Returns `None` if the encoder would write the text differently, and for
+    /// rare values that only the general reader accepts. So if a value is returned, encoding it gives the same bytes.
     fn decode(from: &mut Encoded<'a>) -> Option<Self>;
 }
 
-/// Reads a value that takes the whole text: the strict inverse of `Value::encode`. `None` says nothing about the text; the
-/// general reader, `serde_json`, accepts other orders, spaces and unknown fields.
+/// Reads a value from a whole text: the strict inverse of `Value::encode`. `None` does not mean that the text is invalid: the
+/// general reader, `serde_json`, also accepts other orders, spaces and unknown fields.
 pub fn decode<'a, T: Decode<'a>>(text: &'a str) -> Option<T> {
     let mut from = Encoded(text);
     let value = T::decode(&mut from)?;
     from.0.is_empty().then_some(value)
 }
 
-/// The rest of a text that is being read.
+/// The part of a text that is still unread.
 #[derive(Debug, Clone, Copy)]
 pub struct Encoded<'a>(&'a str);
 
 impl<'a> Encoded<'a> {
-    /// Skips a text if the rest starts with it.
+    /// Skips a text if the unread part starts with it.
     #[inline]
     pub(super) fn skip(&mut self, text: &str) -> bool {
         match self.0.strip_prefix(text) {
@@ -39,7 +39,7 @@ impl<'a> Encoded<'a> {
         self.0
     }
 
-    /// Takes so many bytes.
+    /// Takes this many bytes.
     #[inline]
     pub(super) fn take(&mut self, count: usize) -> Option<&'a str> {
         let (taken, rest) = self.0.split_at_checked(count)?;
@@ -58,7 +58,7 @@ impl<'a> Encoded<'a> {
         })
     }
 
-    /// Takes a string in quotes of which no byte is escaped.
+    /// Takes a quoted string, if no byte in it is escaped.
     #[inline]
     pub(super) fn plain_string(&mut self) -> Option<&'a str> {
         if !self.skip("\"") {
@@ -94,7 +94,7 @@ impl<'a> Encoded<'a> {
         Some(value)
     }
 
-    /// Takes exactly so many digits, fewer than eight.
+    /// Takes exactly this many digits, fewer than eight.
     #[inline]
     pub(super) fn decimals(&mut self, wanted: usize) -> Option<u64> {
         let (value, count) = leading_digits(self.word(0));
@@ -102,10 +102,10 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// By the number of zeros. Eight further digits are too many.
+/// Powers of ten by the number of zeros. Eight or more further digits are not supported.
 const POWERS_OF_TEN: [u64; DIGITS_AT_ONCE] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
-/// The high bit of each byte that must be escaped in a JSON string. Bits after the first such byte may be wrong.
+/// Sets the high bit of each byte that must be escaped in a JSON string. Bits after the first such byte may be wrong.
 #[inline]
 pub(super) fn escapes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
@@ -138,7 +138,7 @@ impl Decode<'_> for i64 {
 }
 
 impl Decode<'_> for f64 {
-    /// The shortest text of a number cannot be recognised without writing it.
+    /// Always `None`: whether a text is the shortest one for a number is known only after writing the number again.
     fn decode(from: &mut Encoded<'_>) -> Option<Self> {
         let rest = from.rest();
         let text = from.take(rest.find([',', '}', ']'])?)?;

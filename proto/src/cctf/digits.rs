@@ -1,20 +1,21 @@
-//! [`leading_digits`]: decimal digits, eight at a time.
+//! [`leading_digits`]: parses decimal digits, eight at a time.
 
-/// Digits that [`leading_digits`] takes at most.
+/// Maximum number of digits that [`leading_digits`] parses.
 pub(super) const DIGITS_AT_ONCE: usize = 8;
 
-/// The value and the number of the decimal digits with which a text of eight bytes begins. It combines neighbours into pairs,
-/// pairs into groups of four and these into the whole: three multiplications in sequence instead of eight.
+/// The value and the number of the decimal digits at the beginning of a text of eight bytes. Neighbouring digits are combined
+/// into pairs, pairs into groups of four, and these into the result. This takes three multiplications in sequence instead of
+/// eight.
 #[inline]
 pub(super) fn leading_digits(text: [u8; DIGITS_AT_ONCE]) -> (u64, usize) {
     const EACH: u64 = u64::MAX / 255;
     // The first byte is the lowest one.
     let digits = u64::from_le_bytes(text) ^ (EACH * b'0' as u64);
-    // A value above nine, plus six, sets the upper half of its byte. Other non-digits have set it already. A carry changes only
-    // bytes after a non-digit.
+    // Adding six to a value above nine sets the upper half of its byte. Other non-digits already have it set. A carry changes
+    // only bytes after a non-digit.
     let others = (digits | digits.wrapping_add(EACH * 6)) & (EACH * 0xf0);
     let count = others.trailing_zeros() / 8;
-    // Zeros before the digits. A single shift by all 64 bits would overflow.
+    // Moves zeros before the digits. The shift is done in two steps, because a single shift by 64 bits would overflow.
     let half = 4 * (8 - count);
     let digits = digits << half << half;
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;

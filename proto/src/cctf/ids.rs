@@ -28,7 +28,8 @@ fn write_hex(bytes: &[u8], quoted: &mut [u8]) {
     }
 }
 
-/// Parses lower-case hex digits, two at a time in 16 bits. The loop has no branch, so that it becomes vector instructions.
+/// Parses lower-case hex digits, two at a time in 16 bits. The loop has no branches, so the compiler can use vector
+/// instructions.
 #[inline]
 fn parse_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     const ONE: u16 = 0x0101;
@@ -41,7 +42,8 @@ fn parse_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
         let pair = u16::from_le_bytes(*pair);
         let is_letter = pair >> 6 & ONE;
         let nibbles = (pair & (0xf * ONE)).wrapping_add(is_letter.wrapping_mul(9));
-        // The digits of these nibbles. If they are others, or a nibble is above 15, the pair has a byte that is no digit.
+        // Recomputes the digits from the nibbles. If they differ from the input, or a nibble is above 15, the pair contains a
+        // byte that is not a digit.
         let is_above_nine = nibbles.wrapping_add(6 * ONE) >> 4 & ONE;
         let written = nibbles
             .wrapping_add(u16::from(b'0') * ONE)

@@ -1,15 +1,16 @@
-//! [`Known`]: texts that an anonymised run keeps, because they are the contract's, a standard's or a tool's, and name nothing of the run.
+//! [`Known`]: texts that an anonymised run keeps. They come from CCTF, a standard or a tool, so they reveal nothing about the
+//! run.
 
-/// A set of texts. A text of a field with such a set is kept if it belongs to it.
+/// A set of texts. If a field has such a set, texts in the set are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
-    /// The set in words, for the tables.
+    /// Description of the set, for the tables.
     pub doc: &'static str,
     pub holds: fn(&str) -> bool,
 }
 
-/// Names of errors without an answer: of the load driver (timeout, connect, closed, io, not_sent), of gRPC, of Java and of Node.js.
-/// They depend on the load of the moment. Any other name is a fact of the answer.
+/// Names of errors without an answer, from the load driver (timeout, connect, closed, io, not_sent), gRPC, Java and Node.js.
+/// Such errors depend on the load of the moment; all other errors are facts about the answer.
 pub const NO_ANSWER: [&str; 13] = [
     "timeout",
     "connect",
@@ -26,7 +27,7 @@ pub const NO_ANSWER: [&str; 13] = [
     "ETIMEDOUT",
 ];
 
-/// Further errors: the conventions' value for an error of unknown class, and those of the load driver.
+/// Further errors: the conventions' value for an error of unknown class, and errors of the load driver.
 const ERRORS: [&str; 3] = ["_OTHER", "bad_response", "interrupted"];
 
 /// Names of the gRPC status codes 0 to 16 (gRPC, "Status codes and their use in gRPC").
@@ -96,7 +97,7 @@ const OPERATIONS: [&str; 37] = [
     "timer",
 ];
 
-/// The files of lines. A test compares them with the contract.
+/// The files of lines. A test compares this list with the contract.
 const FILES: [&str; 6] = [
     "invocations.jsonl",
     "calls.jsonl",
@@ -122,7 +123,7 @@ const REASONS: [&str; 13] = [
     "unsupported",
 ];
 
-/// Attributes of metric points that choose a part of a figure, by the semantic conventions.
+/// Attributes of metric points that select a part of a figure, according to the semantic conventions.
 const ATTRIBUTES: [&str; 14] = [
     "cpu.mode",
     "state",
@@ -144,7 +145,7 @@ const fn known(doc: &'static str, holds: fn(&str) -> bool) -> Known {
     Known { doc, holds }
 }
 
-/// Longest text that a pattern accepts, bytes.
+/// Maximum length of a text that a pattern accepts, bytes.
 const PATTERN_BYTES_MAX: usize = 24;
 
 fn consists_of(text: &str, fits: impl Fn(u8) -> bool) -> bool {
@@ -229,14 +230,15 @@ pub(crate) const REPLAY_BY: Known = known("thin, overlap and squeeze", |text| {
 
 pub(crate) const REPLAY_NETWORK: Known = known("loopback", |text| text == "loopback");
 
-/// The merge distinguishes such a start from the real one.
+/// The reason of a start event at the beginning of a run or part. It is kept, because the merge must distinguish this event
+/// from a real start.
 pub(crate) const PLACEMENT_REASON: Known = known("already_running", |text| text == "already_running");
 
 pub(crate) const FILE_NAME: Known = known("the names of the files", |text| FILES.contains(&text));
 
 pub(crate) const REASON: Known = known("the normalizer's reasons", |text| REASONS.contains(&text));
 
-/// The keys of attributes. Their values are replaced.
+/// Known keys of attributes are kept; their values are replaced.
 pub const ATTRIBUTE: Known = known("common keys of the semantic conventions", |text| {
     ATTRIBUTES.contains(&text)
 });

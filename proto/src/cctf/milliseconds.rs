@@ -42,14 +42,14 @@ impl Milliseconds {
         Self::parse_bytes(text.as_bytes())
     }
 
-    /// The same for text that may not be UTF-8.
+    /// Like [`Self::parse`], for text that may not be UTF-8.
     #[inline]
     pub fn parse_bytes(text: &[u8]) -> Option<Self> {
         let (negative, digits) = match text {
             [b'-', rest @ ..] => (true, rest),
             _ => (false, text),
         };
-        // In valid files the point is always there.
+        // In valid files, the point is always at this position.
         let point = match digits.len().checked_sub(DECIMALS + 1) {
             Some(index) if digits[index] == b'.' => Some(index),
             _ => digits.iter().position(|byte| *byte == b'.'),
@@ -78,7 +78,7 @@ impl Milliseconds {
 /// The value of a text of digits; 0 if it is empty.
 #[inline]
 fn number(mut digits: &[u8]) -> Option<u64> {
-    // The maximum number of digits that cannot overflow.
+    // Maximum number of digits for which the value cannot overflow.
     const SAFE: usize = 19;
     let mut value = 0_u64;
     if digits.len() > SAFE {
@@ -164,7 +164,7 @@ impl Decode<'_> for Milliseconds {
 
 impl<'de> Deserialize<'de> for Milliseconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The raw text, because a double would lose the nanoseconds.
+        // The number is parsed from its text, because a double would lose the nanoseconds.
         let raw = <&RawValue>::deserialize(deserializer)?;
         Self::parse(raw.get()).ok_or_else(|| {
             D::Error::custom(format!(
@@ -203,7 +203,7 @@ mod tests {
             assert_eq!(text.len(), length);
             assert_eq!(super::number(text.as_bytes()), Some(number), "{text}");
             for index in 0..length {
-                // Every other byte, at every offset.
+                // All other bytes, at every position.
                 for byte in (0..=255_u8).filter(|byte| !byte.is_ascii_digit()) {
                     let mut other = text.clone().into_bytes();
                     other[index] = byte;

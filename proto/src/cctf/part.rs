@@ -52,7 +52,7 @@ impl Part {
         &self.folder
     }
 
-    /// Run id and number, if this can be the folder name of a later part. A run can have such a name, too.
+    /// Run id and number, if this can be the folder name of a later part. A run itself can have such a name, too.
     pub fn parse(folder: &str) -> Option<(&str, u64)> {
         let (run_id, digits) = folder.rsplit_once('-')?;
         let is_number = digits.len() >= DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());

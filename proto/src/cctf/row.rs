@@ -6,7 +6,7 @@ use super::decode::Decode;
 use super::treatment::{Replacer, Treatment, Untreatable};
 use super::value::{Kind, Value};
 
-/// Whether every row has a field.
+/// Whether a field is in every row, and whether it can be null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// In every row, never null.
@@ -17,14 +17,14 @@ pub enum Presence {
     Optional,
 }
 
-/// One field of a row, from which the schemas and tables are generated.
+/// A field of a row. The schemas and tables are generated from it.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
     /// Name in the file.
     pub name: &'static str,
     pub presence: Presence,
     pub kind: Kind,
-    /// What becomes of it when a run is anonymised.
+    /// How the field's values change when a run is anonymised.
     pub treatment: Treatment,
     /// Meaning and unit.
     pub doc: &'static str,
@@ -38,10 +38,10 @@ pub trait Row<'a>: Deserialize<'a> + Decode<'a> {
     /// Appends the row as one JSON object, without a newline.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// The same, with each field treated as its declaration states.
+    /// Like [`Row::encode`], but replaces each value according to the treatment of its field.
     ///
     /// # Errors
-    /// If a value has no replacement. A part of the row may be in `out`.
+    /// If a value has no replacement. `out` may then contain a part of the row.
     fn encode_anonymised<R: Replacer>(&self, by: &mut R, out: &mut Vec<u8>) -> Result<(), Untreatable>;
 }
 
@@ -101,14 +101,14 @@ pub(crate) fn find_field(fields: &[Field], name: &str, expected: &mut usize) -> 
     Some(index)
 }
 
-/// Adds the name of the field to the error of its value.
+/// Adds the name of the field to the error about its value.
 #[cold]
 pub(crate) fn in_field<E: serde::de::Error>(name: &str, error: E) -> E {
     E::custom(format_args!("{name}: {error}"))
 }
 
-/// Declares a row type. Each field has a documentation, `required`, `nullable` or `optional`, a name, a type, and after `=>` its
-/// treatment in an anonymised run. `as "type"` sets the name in the file if it is a keyword of Rust.
+/// Declares a row type. Each field has a doc comment, `required`, `nullable` or `optional`, a name, a type, and after `=>` its
+/// treatment in an anonymised run. `as "type"` sets the name in the file if this name is a Rust keyword.
 macro_rules! row {
     (
         $(#[doc = $row_doc:literal])*
@@ -138,7 +138,8 @@ macro_rules! row {
                     if Index::$field as usize >= FROM && (Index::$field as usize) < TO {
                         $crate::cctf::row::row!(
                             @encode $presence, self.$field, out,
-                            // The first field is required in every row type, so it alone has no comma.
+                            // The first field has no comma before it. It is always present, because it is required in every row
+                            // type.
                             if Index::$field as usize == 0 {
                                 concat!("\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
                             } else {

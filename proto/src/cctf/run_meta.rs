@@ -133,7 +133,7 @@ row! {
 }
 
 impl<'a> RunMeta<'a> {
-    /// A run of which nothing else is known, for rows that no normalizer writes.
+    /// A run with no further facts, for rows that are not written by a normalizer.
     pub fn new(run_id: &'a str, [started_ts, ended_ts]: [Milliseconds; 2], counts: Counts) -> Self {
         Self {
             run_id: run_id.into(),

@@ -183,7 +183,7 @@ fn spark_type(kind: Kind) -> String {
     }
 }
 
-/// The nullable types of pandas. A double holds a timestamp with an error of up to 0.25 us.
+/// The nullable types of pandas. A timestamp as a double has an error of up to 0.25 us.
 fn pandas_type(kind: Kind) -> &'static str {
     match kind {
         Kind::TraceId | Kind::SpanId | Kind::Text => "string",

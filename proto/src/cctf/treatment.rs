@@ -1,4 +1,5 @@
-//! [`Treatment`]: what becomes of a field when a run is anonymised, declared with the field. [`Treat`] applies it while a row is encoded.
+//! [`Treatment`]: how a field's values change when a run is anonymised. It is declared with the field, and [`Treat`] applies it
+//! while a row is encoded.
 
 use super::ids::{SpanId, TraceId};
 use super::known::Known;
@@ -6,7 +7,7 @@ use super::milliseconds::Milliseconds;
 use super::row::{Field, Presence};
 use super::value::{Counters, JsonObject, Kind, Text, Value, push_json_string};
 
-/// What becomes of the values of a field.
+/// How a field's values change in an anonymised run.
 #[derive(Debug, Clone, Copy)]
 pub enum Treatment {
     /// A trace or span id: a keyed hash of the same length.
@@ -15,7 +16,7 @@ pub enum Treatment {
     Name,
     /// A path: a keyed hash of each segment.
     Path,
-    /// A URL: scheme kept, host like a name, path like a path, query as a whole.
+    /// A URL: the scheme is kept, the host is treated like a name, the path like a path, and the query as a whole.
     Url,
     /// The query of a URL: one keyed hash.
     Query,
@@ -23,27 +24,28 @@ pub enum Treatment {
     Text,
     /// The id of a run: one keyed hash, which is a valid run id.
     RunId,
-    /// A link, whose name contains that of the node in another field of the row: the names in it like names.
+    /// The name of a link, which contains the name of the node in another field of the row. Node names in it are treated like
+    /// names.
     Link,
-    /// Attributes: other keys than the known ones, and all values but true and false, are hashed.
+    /// Attributes: all keys that are not known, and all values except true and false, are hashed.
     Attributes,
-    /// A text, or the keys of counters: kept if they are known, otherwise one keyed hash.
+    /// A text, or the keys of counters: kept if known, and otherwise replaced by one keyed hash.
     Known(Known),
     /// A point in time: shifted.
     Time,
-    /// Kept as it is.
+    /// Not changed.
     Keep,
-    /// Null, or absent.
+    /// Replaced by null, or left out.
     Drop,
-    /// A row, or a list of rows, whose fields have treatments of their own.
+    /// A row or a list of rows, whose fields have their own treatments.
     Inner,
 }
 
 impl Treatment {
-    /// The treatment, if values of this kind can have it.
+    /// Returns the treatment, if values of this kind can have it.
     ///
     /// # Panics
-    /// If they cannot. In a constant this is a compile error.
+    /// If values of this kind cannot have this treatment. In a constant, this is a compile error.
     pub const fn checked(self, kind: Kind, presence: Presence) -> Self {
         let of_one = match kind {
             Kind::List(of) => *of,
@@ -68,7 +70,7 @@ impl Treatment {
         self
     }
 
-    /// The treatment in words, for the tables.
+    /// Description of the treatment, for the tables.
     pub fn doc(&self) -> String {
         match self {
             Self::Id => "hash of the same length".into(),
@@ -87,7 +89,7 @@ impl Treatment {
     }
 }
 
-/// A value for which there is no replacement. Its row cannot be anonymised.
+/// The error for a value without a replacement. Its row cannot be anonymised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Untreatable {
     #[error("a timestamp is beyond the calendar")]
@@ -98,14 +100,14 @@ pub enum Untreatable {
     Attributes,
 }
 
-/// Replaces values. Equal values have equal replacements.
+/// Replaces values. Equal values always get equal replacements.
 pub trait Replacer {
     fn trace_id(&mut self, id: TraceId) -> TraceId;
     fn span_id(&mut self, id: SpanId) -> SpanId;
-    /// The shifted time.
+    /// Returns the shifted time.
     ///
     /// # Errors
-    /// If it cannot be represented.
+    /// If the shifted time cannot be represented.
     fn time(&mut self, time: Milliseconds) -> Result<Milliseconds, Untreatable>;
     /// Appends the replacement of a text as a JSON string. `node` is the node of a [`Treatment::Link`], otherwise empty.
     ///
@@ -118,10 +120,10 @@ pub trait Replacer {
         text: &str,
         out: &mut Vec<u8>,
     ) -> Result<(), Untreatable>;
-    /// Appends the replacement of attributes, which are a JSON object.
+    /// Appends the replacement of a JSON object of attributes.
     ///
     /// # Errors
-    /// If they are not.
+    /// If the text is not a JSON object.
     fn attributes(&mut self, attributes: &str, out: &mut Vec<u8>) -> Result<(), Untreatable>;
     /// Counts a value that is left out.
     fn dropped(&mut self, field: &'static Field);
@@ -129,10 +131,10 @@ pub trait Replacer {
 
 /// A value that can be encoded with a treatment.
 pub trait Treat: Value {
-    /// Appends the value or its replacement as JSON. By default, the value is kept.
+    /// Appends the value or its replacement as JSON. The default implementation appends the value.
     ///
     /// # Errors
-    /// If it has no replacement. A part of it may be in `out`.
+    /// If the value has no replacement. `out` may then contain a part of it.
     #[inline]
     fn encode_treated<R: Replacer>(
         &self,
@@ -249,7 +251,7 @@ impl Treat for JsonObject<'_> {
 }
 
 impl Treat for Counters {
-    /// The keys are replaced, and sorted again.
+    /// Replaces the keys, and sorts them again.
     fn encode_treated<R: Replacer>(
         &self,
         treatment: Treatment,

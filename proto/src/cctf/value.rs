@@ -185,8 +185,8 @@ impl Value for i64 {
 
 impl Value for f64 {
     const KIND: Kind = Kind::Float;
-    /// Always with a decimal point or an exponent, so that the type of the column never changes between rows. The caller
-    /// has removed infinite values and NaN, which JSON does not have.
+    /// Encodes the number with a decimal point or an exponent, so that the type of a column is the same in all rows. The caller
+    /// must have removed infinite values and NaN, which JSON cannot represent.
     fn encode(&self, out: &mut Vec<u8>) {
         debug_assert!(self.is_finite());
         if self.is_finite() {
@@ -236,7 +236,7 @@ impl<'de: 'a, 'a> Decode<'de> for JsonObject<'a> {
     fn decode(from: &mut Encoded<'de>) -> Option<Self> {
         let mut values = serde_json::Deserializer::from_str(from.rest()).into_iter::<&RawValue>();
         let raw = values.next()?.ok()?.get();
-        // A space before the object would move it.
+        // The caller needs the object at this position, so a space before it is not accepted.
         let taken = from.take(raw.len())?;
         (taken == raw && raw.starts_with('{')).then_some(Self(Cow::Borrowed(taken)))
     }
@@ -260,7 +260,7 @@ impl<'de> Deserialize<'de> for Counters {
 }
 
 impl Decode<'_> for Counters {
-    /// Only `run_meta.json` has counters, so speed does not matter.
+    /// Always `None`: only `run_meta.json` has counters, so speed does not matter.
     fn decode(_: &mut Encoded<'_>) -> Option<Self> {
         None
     }
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
     }
 
-    /// An unescaped byte would make the line invalid.
+    /// Fails if a byte that must be escaped is written as it is, which would make the line invalid.
     #[test]
     fn every_byte_that_needs_it_is_escaped_at_every_offset() {
         for len in 1..20 {

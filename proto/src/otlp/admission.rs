@@ -1,5 +1,5 @@
-//! [`Admission`]: the rows of a request that cannot be used, by reason. The receiver counts them for its answer, and the
-//! pipeline skips them by the same rule.
+//! [`Admission`]: counts the unusable rows of a request, by reason. The receiver uses the counts for its answer; the pipeline
+//! skips the same rows by the same rule.
 
 use std::fmt::Write as _;
 
@@ -30,7 +30,8 @@ pub enum Rejection {
     TimeOutOfRange,
     /// The run id of the row or of its resource cannot be the name of a folder.
     InvalidRunId,
-    /// The span starts a run that another load driver has started. Only the receiver knows it, and it does not pass the span on.
+    /// The span starts a run that another load driver has already started. Only the receiver can know this, and it does not
+    /// pass such a span on.
     RunHasDriver,
 }
 
@@ -90,7 +91,7 @@ impl Rejection {
 pub struct Admission {
     /// Spans or data points in the request, including unusable ones.
     pub rows: u64,
-    /// Unusable ones by reason, in the order of [`Rejection::ALL`].
+    /// Number of unusable rows by reason, in the order of [`Rejection::ALL`].
     pub rejected: [u64; Rejection::COUNT],
     /// Index of the first unusable row in the request, and its reason.
     pub first: Option<(u64, Rejection)>,
@@ -101,7 +102,7 @@ impl Admission {
         self.rejected.iter().sum()
     }
 
-    /// Unusable rows by reason, without reasons that did not occur.
+    /// The reasons that occurred, with their numbers of unusable rows.
     pub fn reasons(&self) -> impl Iterator<Item = (Rejection, u64)> + '_ {
         Rejection::ALL
             .into_iter()
@@ -126,7 +127,7 @@ impl Admission {
         Some(message)
     }
 
-    /// Rejects the first row, which was counted as a usable one.
+    /// Rejects the first row, which was counted as usable before.
     pub fn reject_first(&mut self, reason: Rejection) {
         self.rejected[reason as usize] += 1;
         self.first = Some((0, reason));
@@ -163,7 +164,7 @@ pub fn admit_trace_request(bytes: &[u8]) -> Result<Admission, WireError> {
     Ok(admission)
 }
 
-/// Checks the whole span, and its run ids.
+/// Checks each whole span, and the run ids in it.
 struct Checking {
     run_id_ok: bool,
 }
@@ -241,8 +242,8 @@ pub fn reject_span(span: &Span<'_>, resource_run_id_ok: bool) -> Option<Rejectio
         .or_else(|| reject_run_id(resource_run_id_ok && is_run_id_ok(&span.attributes())))
 }
 
-/// Like [`reject_span`], for callers that have already read the attributes. `run_id_ok`: [`is_run_id_ok`] is true for the span
-/// and for its resource.
+/// Like [`reject_span`], for callers that have already read the attributes. `run_id_ok` states whether [`is_run_id_ok`] is true
+/// for the span and for its resource.
 #[inline]
 pub fn reject_span_of_run(span: &Span<'_>, run_id_ok: bool) -> Option<Rejection> {
     let Some((trace_id_head, trace_id_tail)) = halves(span.trace_id) else {

@@ -99,7 +99,7 @@ pub struct AttributesIter<'a> {
 }
 
 impl<'a> AttributesIter<'a> {
-    /// The next pair, if it is the next field and short. Otherwise nothing is consumed.
+    /// The next pair, if it is the next field and short. Otherwise `None`, and nothing is consumed.
     #[inline]
     fn next_short(&mut self) -> Option<Cursor<'a>> {
         let mut list = self.remaining.list;
@@ -177,8 +177,8 @@ pub struct KeyValue<'a> {
 }
 
 impl<'a> KeyValue<'a> {
-    /// The pair, if it has the usual encoding: key before value, no length above 127, and a value that is a number or an
-    /// ASCII text. This straight code takes half the time of the general loops.
+    /// Parses a pair that has the usual encoding: key before value, no length above 127, and a value that is a number or an
+    /// ASCII text. This code without loops takes half the time of the general code.
     #[inline]
     pub(super) fn parse_usual(message: Cursor<'a>) -> Option<Self> {
         let (key, value) = Self::split_usual(message)?;
@@ -191,7 +191,7 @@ impl<'a> KeyValue<'a> {
 }
 
 impl<'a> KeyValue<'a> {
-    /// The bytes of key and value, if each occurs once, the key comes first and both are shorter than 128 bytes.
+    /// The bytes of key and value. Each must occur once, the key must come first, and both must be shorter than 128 bytes.
     #[inline]
     fn split_usual(message: Cursor<'a>) -> Option<(&'a [u8], &'a [u8])> {
         let [0x0a, key_length, after_key_length @ ..] = message.rest() else {
@@ -234,7 +234,7 @@ fn usual_value(bytes: &[u8]) -> Option<AnyValue<'_>> {
     }
 }
 
-/// A varint that consists of all bytes, one to eight.
+/// A varint of one to eight bytes, which must use all bytes.
 #[inline]
 fn usual_varint(bytes: &[u8]) -> Option<i64> {
     let (last, head) = bytes.split_last()?;

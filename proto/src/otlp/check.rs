@@ -1,8 +1,8 @@
 //! The structural check of a whole request: whether a protobuf decoder would accept every message in it.
 //!
-//! It accepts and refuses exactly what prost does, as a differential property test checks. There is one exception: it also
-//! refuses [`WireErrorKind::MessageInPieces`], if the value of an attribute, the list in a value or the data of a metric
-//! occurs twice in its parent.
+//! It accepts and refuses exactly what prost does; a differential property test checks this. There is one exception: it also
+//! refuses [`WireErrorKind::MessageInPieces`], which means that the value of an attribute, the list in a value, or the data of
+//! a metric occurs twice in its parent.
 
 use super::common::KeyValue;
 use super::schema::{self, Field, Message};

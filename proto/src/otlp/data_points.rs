@@ -29,7 +29,7 @@ impl<'a, P: View<'a>> DataPoints<'a, P> {
     }
 }
 
-/// A number of OTLP.
+/// A number in OTLP.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
     /// A signed integer.
@@ -39,7 +39,7 @@ pub enum Number {
 }
 
 impl Number {
-    /// As a double. Integers beyond 2^53 are rounded.
+    /// The number as a double. Integers beyond 2^53 are rounded.
     #[inline]
     pub fn as_f64(self) -> f64 {
         match self {

@@ -36,7 +36,7 @@ fn field_of_losses(message: &'static Message) -> Option<u32> {
     std::ptr::eq(message, &schema::RESOURCE).then_some(OF_RESOURCE)
 }
 
-/// Appends the rest of a message. True if a text in it was replaced.
+/// Appends the rest of a message. Returns true if a text in it was replaced.
 fn rewrite(
     mut cursor: Cursor<'_>,
     message: &'static Message,
@@ -84,7 +84,7 @@ fn rewrite(
     }
     if let Some(number) = losses.filter(|_| is_repaired) {
         push_varint(u64::from(key(number, VARINT)), out);
-        // Of several values the last one counts.
+        // If the field occurs several times, the last value counts.
         push_varint(u64::from((dropped as u32).saturating_add(1)), out);
     }
     Ok(is_repaired)

@@ -25,8 +25,8 @@ pub(super) enum Field {
     Message(&'static Message),
     /// A repeated [`KEY_VALUE`]. Nine tenths of a request are these.
     Attribute,
-    /// A message that may occur once. Protobuf would merge several occurrences by concatenation, which a view of a single
-    /// slice cannot represent. No known encoder writes several.
+    /// A message that may occur only once. Protobuf would merge several occurrences by concatenation, and a view of one slice
+    /// cannot represent this. No known encoder writes several.
     MessageOnce(&'static Message),
     /// Repeated numbers, each in its own field or packed.
     Fixed64List,

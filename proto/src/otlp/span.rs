@@ -177,16 +177,16 @@ const DROPPED_LINKS_COUNT: u32 = key(14, VARINT);
 const STATUS: u32 = key(15, LENGTH_DELIMITED);
 const FLAGS: u32 = key(16, FIXED32);
 
-/// Visitor of the parts of a span that [`Span`] does not keep, or keeps only as bytes.
+/// Visits the parts of a span that [`Span`] does not store, or stores only as bytes.
 pub(super) trait SpanPass<'a> {
     fn attribute(&mut self, attribute: Cursor<'a>) -> Result<(), WireError>;
     fn link(&mut self, link: Cursor<'a>) -> Result<(), WireError>;
     fn status(&mut self, status: Cursor<'a>) -> Result<(), WireError>;
-    /// Any other field, whose key was read last.
+    /// Any other field. Its key was read last.
     fn other(&mut self, span: &mut Cursor<'a>, key: Key) -> Result<(), WireError>;
 }
 
-/// Skips these parts.
+/// Skips these parts of the span.
 struct Reading;
 
 impl<'a> SpanPass<'a> for Reading {
@@ -219,8 +219,8 @@ impl<'a> View<'a> for Span<'a> {
 }
 
 impl<'a> Span<'a> {
-    /// Reads the fields before the attributes as long as they are in the order of their numbers, as encoders write them. In this
-    /// order no dispatch is needed, which the processor could mispredict.
+    /// Reads the fields before the attributes, as long as they are in the order of their numbers, as encoders write them. In
+    /// this order, no dispatch is needed, which the processor could mispredict.
     #[inline]
     fn read_in_order(&mut self, message: &mut Cursor<'a>) -> Result<(), WireError> {
         if message.take_key(TRACE_ID) {

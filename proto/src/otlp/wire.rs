@@ -78,9 +78,9 @@ pub(crate) const fn key(field: u32, wire_type: u32) -> u32 {
 
 /// The rest of one message.
 ///
-/// Only `position` changes, and only inlined functions get the cursor by reference, so that the loops of readers keep it in
-/// registers. A shrinking slice instead passed pointer and length through memory at each field, which more than doubled the
-/// time of a span.
+/// Only `position` changes, and the cursor is passed by reference only to inlined functions, so that loops can keep it in
+/// registers. With a shrinking slice, pointer and length went through memory at each field, which more than doubled the time
+/// for a span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     /// The request up to the end of this message, so that `position` is an offset in the request.
@@ -146,8 +146,8 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
-    /// The key of the next field: number and wire type, not validated. Readers pass unknown keys to [`Cursor::skip`], which
-    /// refuses invalid ones.
+    /// The key of the next field: number and wire type. It is not validated. Readers pass unknown keys to [`Cursor::skip`],
+    /// which refuses invalid ones.
     #[inline]
     pub(crate) fn key(&mut self) -> Result<u32, WireError> {
         let position = self.position;
@@ -210,7 +210,7 @@ impl<'a> Cursor<'a> {
         let length_position = self.position;
         let length = self.varint()?;
         let start = self.position;
-        // On 32-bit targets, a length above usize::MAX is replaced by usize::MAX, which is too long as well.
+        // On 32-bit targets, a length above usize::MAX becomes usize::MAX, which is also too long.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let end = start.saturating_add(length);
         let Some(bytes) = self.bytes.get(..end) else {
@@ -226,8 +226,9 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Like [`Self::message`], for messages of less than 128 bytes, as nearly all are. `None` for others, without consuming
-    /// anything. A cursor in a `Result` goes through memory, which was a third of the time to read a span's attributes.
+    /// Like [`Self::message`], for messages of less than 128 bytes, as nearly all are. Returns `None` for others, and consumes
+    /// nothing then. A cursor in a `Result` would go through memory, which took a third of the time for reading a span's
+    /// attributes.
     #[inline]
     pub(crate) fn short_message(&mut self) -> Option<Cursor<'a>> {
         let length = *self.bytes.get(self.position)?;
@@ -260,7 +261,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The rest, as text.
+    /// The unread part as text.
     #[inline]
     pub(crate) fn as_utf8(&self) -> Result<&'a str, WireError> {
         let text = self.rest();

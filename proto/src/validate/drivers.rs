@@ -1,10 +1,10 @@
-//! [`Drivers`]: the load drivers of a run, and when each sent requests.
+//! [`Drivers`]: the load drivers of a run, with the period in which each sent requests.
 
 use super::report::{Findings, Place};
 use super::rules::Broken;
 use crate::cctf::{Call, File, Milliseconds};
 
-/// Maximum number of drivers that are compared. Further ones are not.
+/// Maximum number of drivers that are compared with each other. Further ones are ignored.
 const DRIVERS_MAX: usize = 64;
 
 /// First and last time of the requests of each driver.

@@ -18,7 +18,7 @@ struct InvocationNode {
     call_duration: Option<Milliseconds>,
 }
 
-/// The same for a call.
+/// The fields of a call that the rules need.
 #[derive(Debug, Clone, Copy)]
 struct CallNode {
     trace: TraceId,
@@ -112,7 +112,8 @@ impl Graph {
     }
 }
 
-/// The same order as that of the bytes, compared in two instructions instead of by a call.
+/// The trace id as a number. Numbers have the same order as the bytes, and are compared by two instructions instead of a
+/// function call.
 fn number(trace: TraceId) -> u128 {
     u128::from_be_bytes(trace.0)
 }
@@ -234,7 +235,7 @@ impl Trace<'_> {
         }
     }
 
-    /// The nearest invocation at or above a span; `None` if the folder does not determine it.
+    /// The nearest invocation of a span, which may be the span itself. `None` if the rows of the folder do not determine it.
     fn nearest_invocation(&self, span: SpanId) -> Option<Option<SpanId>> {
         match (self.invocation(span), self.calls_of(span)) {
             (Some(_), []) => Some(Some(span)),
@@ -266,7 +267,7 @@ impl Trace<'_> {
         }
     }
 
-    /// Follows the parents of every invocation. A walk that returns to one of its own rows has found a cycle.
+    /// Follows the parents of every invocation. If a walk returns to one of its own rows, it has found a cycle.
     fn check_cycles(&self, walks: &mut Vec<usize>, unresolved: &mut Unresolved) {
         const NOT_WALKED: usize = usize::MAX;
         walks.clear();
@@ -289,7 +290,7 @@ impl Trace<'_> {
             .invocation
             .filter(|&parent| parent != row.span)
             .and_then(|parent| self.invocation(parent))
-            // If several rows have that id, the parent is ambiguous.
+            // If several rows have this id, the parent is ambiguous.
             .filter(|&index| {
                 self.invocations
                     .get(index + 1)

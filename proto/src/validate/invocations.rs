@@ -5,7 +5,7 @@ use super::rows::{check_durations, check_timestamp};
 use super::rules::Broken;
 use crate::cctf::{Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind};
 
-/// More CPUs than one request is expected to use. A higher CPU time probably has the wrong unit.
+/// Maximum number of CPUs that one request is expected to use. A CPU time above it probably has the wrong unit.
 const CPUS_OF_ONE_REQUEST: i64 = 64;
 
 pub(super) fn check_invocation(row: &Invocation<'_>, place: Place, findings: &mut Findings) {

@@ -1,7 +1,7 @@
 //! [`Known`]: the nodes, modules and instances that rows may name.
 
-// Each row needs four lookups. With the standard library's hash they would take a tenth of the instructions. This one
-// has a random seed, too.
+// Each row needs four lookups. With the standard library's hash, these would be a tenth of all instructions. This hash also has
+// a random seed.
 use foldhash::{HashMap, HashSet};
 
 use super::report::{Findings, Place};
@@ -14,8 +14,8 @@ pub(super) const UNKNOWN_NODE: &str = "unknown";
 /// Instances that started, by module.
 pub(super) type Started = HashMap<String, HashSet<String>>;
 
-/// The entries of the inventories and the placement events. `None` for an inventory that is missing or unreadable, so that
-/// it causes one finding and not one per row.
+/// The entries of the inventories, and the instances in placement events. A missing or unreadable inventory is `None`, so that
+/// it causes one finding instead of one for each row.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub nodes: Option<HashMap<String, Stage>>,
@@ -44,7 +44,7 @@ impl Known {
                 format!("{field} {node:?} is not in nodes.json")
             });
         }
-        // An unknown stage contradicts no other.
+        // An unknown stage does not contradict any other stage.
         if let (Some(listed), Some(stage)) = (listed, stage)
             && ![listed, stage].contains(&Stage::Unknown)
             && listed != stage

@@ -6,7 +6,7 @@ use super::rows::{check_durations, check_timestamp};
 use super::rules::Broken;
 use crate::cctf::{HostMetric, LinkMetric, SystemStat};
 
-/// Percent of all CPUs.
+/// Maximum of `cpu_util`, percent of all CPUs.
 const CPU_UTIL_MAX: f64 = 100.0;
 
 pub(super) fn check_host(row: &HostMetric<'_>, known: &Known, place: Place, findings: &mut Findings) {

@@ -1,4 +1,5 @@
-//! [`PendingReferences`]: the references to rows that a folder does not have, until the run's other parts have been searched.
+//! [`PendingReferences`]: references to rows that are missing in a folder. They stay pending until the run's other parts have
+//! been searched.
 
 use serde::Deserialize;
 
@@ -7,7 +8,7 @@ use super::run_meta::Observed;
 use super::unresolved::{References, Unresolved};
 use crate::cctf::{Call, Counts, File, Invocation, Row, SpanId, TraceId, field_index};
 
-/// A validation whose files are all read. Rows of the run's other parts may still resolve references.
+/// A validation whose files have all been read. Rows in other parts of the run may still resolve references.
 pub struct PendingReferences {
     unresolved: Unresolved,
     findings: Findings,
@@ -22,7 +23,7 @@ struct RowIds {
     span_id: SpanId,
 }
 
-// Does not compile if the contract renames one of these fields.
+// Compile-time check: fails if CCTF renames one of these fields.
 const _: [usize; 4] = [
     field_index(Invocation::FIELDS, "trace_id"),
     field_index(Invocation::FIELDS, "span_id"),
@@ -75,7 +76,8 @@ impl PendingReferences {
         }
     }
 
-    /// Reports what is still unresolved. `may_be_elsewhere`: the rows may be in a part that was deleted or is still open.
+    /// Reports the references that are still unresolved. `may_be_elsewhere` states that the rows may be in a part that was
+    /// deleted or has not ended.
     pub fn finish(mut self, may_be_elsewhere: bool) -> Report {
         for references in [&self.unresolved.invocations, &self.unresolved.calls] {
             references.report(may_be_elsewhere, &mut self.findings);

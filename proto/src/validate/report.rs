@@ -1,4 +1,4 @@
-//! [`Report`]: the findings of a validation. It counts all and keeps a limited number of each rule.
+//! [`Report`]: the findings of a validation. All are counted, and a limited number for each rule is kept.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use crate::cctf::File;
 /// A place at which a rule is broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// In JSON, the id of the rule.
+    /// In JSON, this is the id of the rule.
     #[serde(serialize_with = "by_id")]
     pub rule: &'static Rule,
-    /// Severity in this run, which can be lower while the run is open.
+    /// Severity of the finding. It can be lower while the run has not ended.
     pub severity: Severity,
-    /// In JSON, the name of the file.
+    /// In JSON, this is the name of the file.
     pub file: File,
-    /// From 1. `None` if the finding is about the whole file.
+    /// Line number, from 1. `None` if the finding is about the whole file.
     pub line: Option<u64>,
-    /// Description for people.
+    /// Description for users.
     pub message: String,
 }
 
@@ -59,11 +59,11 @@ pub(super) struct Place {
 /// Collects findings. Counts all, and keeps the first ones of each rule.
 #[derive(Debug)]
 pub(super) struct Findings {
-    /// Whether the run is open, which lowers the severity of some rules.
+    /// Whether the run has not ended, which lowers the severity of some rules.
     pub open: bool,
     kept_per_rule: usize,
     counts: Vec<u64>,
-    /// How many of the counts have the severity of an open run although this run has ended.
+    /// For each rule: the number of findings that have the severity of a run in progress, although this run has ended.
     as_if_open: Vec<u64>,
     kept: Vec<Vec<Finding>>,
 }
@@ -79,13 +79,13 @@ impl Findings {
         }
     }
 
-    /// Counts a finding. Builds its message only if it is one of the first of its rule by file and line, in whichever order
-    /// findings are added.
+    /// Counts a finding. The message is built only if the finding is one of the first of its rule, by file and line. Findings
+    /// may be added in any order.
     pub fn add(&mut self, broken: Broken, place: Place, message: impl FnOnce() -> String) {
         self.add_with(self.open, broken, place, message);
     }
 
-    /// The same for a finding that another part of the run may resolve.
+    /// Like [`Self::add`], for a finding that another part of the run may resolve.
     pub fn add_as_if_open(&mut self, broken: Broken, place: Place, message: impl FnOnce() -> String) {
         self.as_if_open[broken as usize] += 1;
         self.add_with(true, broken, place, message);

@@ -1,4 +1,4 @@
-//! [`Reader`]: parses one row and checks its form: valid JSON, types of fields, order of fields, six decimals.
+//! [`Reader`]: parses a row and checks its form: valid JSON, types and order of fields, six decimals.
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use crate::cctf::{Field, Kind, Milliseconds, Row, Text, decode, reason};
 /// Decimal places of every timestamp and duration.
 const DECIMAL_PLACES: usize = 6;
 
-/// 2000-01-01. A current timestamp in seconds, read as milliseconds, is earlier.
+/// 2000-01-01. A timestamp before this date was probably written in seconds instead of milliseconds.
 const YEAR_2000: Milliseconds = Milliseconds::from_ns(946_684_800_000 * 1_000_000);
 
 const EPOCH: Milliseconds = Milliseconds::from_ns(0);
@@ -24,7 +24,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Parses a row. Adds a finding and returns `None` if the text is not a row of this type.
     pub fn row<'a, R: Row<'a>>(&mut self, text: &'a str, place: Place, findings: &mut Findings) -> Option<R> {
-        // Nearly all rows are written as the encoder writes them. Their form is right.
+        // Nearly all rows are exactly as the encoder writes them, so their form is valid.
         if let Some(row) = decode(text) {
             return Some(row);
         }
@@ -40,7 +40,8 @@ impl Reader {
         }
     }
 
-    /// Encodes the row again. Only if the bytes differ does it look for the reason, because nearly all rows are the same.
+    /// Encodes the row again, and compares the bytes. The reason for a difference is searched only if there is one, because
+    /// nearly all rows are equal.
     fn form<'a, R: Row<'a>>(&mut self, row: &R, text: &'a str, place: Place, findings: &mut Findings) {
         self.encoded.clear();
         row.encode(&mut self.encoded);
@@ -73,14 +74,14 @@ pub(super) fn add_unreadable(text: &str, error: &serde_json::Error, place: Place
     }
 }
 
-/// Replaces the line of the parser by the column, because each row is parsed as a text of its own.
+/// Replaces the line number of the parser's message by the column, because each row is parsed as a separate text.
 fn describe(error: &serde_json::Error) -> String {
     let text = reason(error);
     let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
     format!("{what} (column {})", error.column())
 }
 
-/// Names and values of an object, as written.
+/// Names and values of an object, as JSON texts.
 struct RawFields<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawFields<'a> {

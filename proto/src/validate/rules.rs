@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum Severity {
     /// The files are not valid CCTF.
     Error,
-    /// The files are valid, but whoever evaluates them should know that they break this rule.
+    /// The files are valid, but users of the files should know about the problem.
     Warning,
 }
 

@@ -1,4 +1,4 @@
-//! Rules on `run_meta.json`, and on its counts of the other files' rows.
+//! Rules on `run_meta.json`, including its counts of the other files' rows.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::keys::is_valid_run_id;
 const CCTF_VERSION: &str = "1";
 const TIME_BASE: &str = "unix_utc";
 
-/// Checks the fields of `run_meta.json` by themselves.
+/// Checks the fields of `run_meta.json`, without regard to other files.
 pub(super) fn check(row: &RunMeta<'_>, place: Place, findings: &mut Findings) {
     if !is_valid_run_id(&row.run_id) {
         findings.add(Broken::RunIdValid, place, || {
@@ -47,7 +47,7 @@ pub(super) fn check(row: &RunMeta<'_>, place: Place, findings: &mut Findings) {
     }
 }
 
-/// What was counted while the files were read.
+/// Counts that were made while the files were read.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     /// By file; `None` for a file that is missing or cannot be read.
@@ -76,7 +76,7 @@ impl Observed {
     /// Compares the rows of spans with those that the normalizer counted.
     fn check_spans(&self, outcomes: &SpanOutcomes, place: Place, findings: &mut Findings) {
         let lines = [File::Invocations, File::Calls].map(|file| self.lines[file as usize]);
-        // A missing file has a finding of its own.
+        // A missing file already has a finding.
         let [Some(invocations), Some(calls)] = lines else {
             return;
         };
@@ -91,11 +91,11 @@ impl Observed {
         }
     }
 
-    /// Compares with the counts in `run_meta.json`.
+    /// Compares the counts with those in `run_meta.json`.
     pub fn check(&self, counts: &Counts, place: Place, findings: &mut Findings) {
         for file in File::ALL.iter().filter(|file| file.shape() == Shape::Lines) {
             let stated = counts.rows.0.get(file.name()).copied().unwrap_or_default();
-            // A missing file has a finding of its own.
+            // A missing file already has a finding.
             let found = self.lines[*file as usize].unwrap_or(stated);
             if stated != found {
                 findings.add(Broken::CountsRows, place, || {

@@ -1,4 +1,4 @@
-//! [`Unresolved`]: what a folder's rows leave open about the call graph, because another part of the run may have more rows.
+//! [`Unresolved`]: open questions about the call graph of a folder, which rows in other parts of the run may answer.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::report::{Findings, Place};
 use super::rules::Broken;
 use crate::cctf::{SpanId, TraceId};
 
-/// References that the folder does not resolve, and cycles that may be none.
+/// References that the rows of the folder do not resolve, and cycles that may not be real.
 #[derive(Debug, Default)]
 pub(super) struct Unresolved {
     pub invocations: References,
@@ -18,13 +18,13 @@ pub(super) struct Unresolved {
 pub(super) struct References {
     wanted: HashSet<(TraceId, SpanId)>,
     references: Vec<(Broken, TraceId, SpanId, Place)>,
-    /// Ids of the rows on cycles that no other part's row has, as far as is known.
+    /// Ids of rows on cycles. As far as is known, no other part has a row with these ids.
     used_once: HashSet<(TraceId, SpanId)>,
     cycles: Vec<Cycle>,
 }
 
 /// Rows that are each other's ancestors. If another part has a row with the id of one of them, a reference to that id may mean
-/// that row, and there may be no cycle.
+/// the other row. Then there may be no cycle.
 #[derive(Debug)]
 pub(super) struct Cycle {
     pub trace: TraceId,
@@ -51,13 +51,13 @@ impl References {
         self.wanted.is_empty() && self.used_once.is_empty()
     }
 
-    /// Resolves what depends on a row of another part.
+    /// Resolves everything that depends on this row of another part.
     pub fn resolve(&mut self, trace: TraceId, span: SpanId) {
         self.wanted.remove(&(trace, span));
         self.used_once.remove(&(trace, span));
     }
 
-    /// Reports what is still unresolved. `may_be_elsewhere`: rows may be in a part that cannot be read.
+    /// Reports everything that is still unresolved. `may_be_elsewhere` states that rows may be in a part that cannot be read.
     pub fn report(&self, may_be_elsewhere: bool, findings: &mut Findings) {
         let mut add = |broken, place, message: &dyn Fn() -> String| match may_be_elsewhere {
             true => findings.add_as_if_open(broken, place, message),

@@ -1,4 +1,4 @@
-//! [`Validation`]: checks the rows of one run folder as its files are passed in, in [`READ_ORDER`].
+//! [`Validation`]: checks the rows of one run folder. The caller passes the files in [`READ_ORDER`].
 
 use std::collections::HashSet;
 
@@ -19,8 +19,8 @@ use crate::cctf::{
     RunMeta, SystemStat,
 };
 
-/// The order in which a [`Validation`] expects the files: each after the files to which its rows refer. `run_meta.json`
-/// comes first because the severity of all other findings depends on whether the run is open.
+/// The order in which a [`Validation`] expects the files. Each file comes after the files to which its rows refer.
+/// `run_meta.json` comes first, because the severity of all other findings depends on whether the run has ended.
 pub const READ_ORDER: [File; File::ALL.len()] = [
     File::RunMeta,
     File::Nodes,
@@ -47,13 +47,13 @@ pub struct Validation {
     observed: Observed,
     /// The counts in `run_meta.json`.
     counts: Option<(Counts, Place)>,
-    /// Set if `run_meta.json` names a later part of a run.
+    /// The part of the run, if `run_meta.json` names a later part.
     part: Option<Part>,
     is_later_part: bool,
 }
 
 impl Validation {
-    /// Starts a validation that keeps that many findings of each rule; it counts all.
+    /// Starts a validation. It keeps at most this number of findings for each rule, and counts all of them.
     pub fn new(findings_kept_per_rule: usize) -> Self {
         Self {
             findings: Findings::new(findings_kept_per_rule),
@@ -69,13 +69,13 @@ impl Validation {
         }
     }
 
-    /// The part that `run_meta.json` names, if it is a later part of a run.
+    /// The part that `run_meta.json` names, if it is not the first one.
     pub fn part(&self) -> Option<&Part> {
         self.part.as_ref()
     }
 
-    /// Marks the folder as a later part of a run, in which instances run that started in an earlier part. Call it before
-    /// `placement_events.jsonl` ends.
+    /// Marks the folder as a later part of a run, so that instances may have started in an earlier part. Call this before the
+    /// end of `placement_events.jsonl`.
     pub fn mark_later_part(&mut self) {
         self.is_later_part = true;
     }
@@ -89,7 +89,7 @@ impl Validation {
         self.complete(file);
     }
 
-    /// Reports a line, or without a number a whole file, that has more than `limit` bytes.
+    /// Reports a line that has more than `limit` bytes; without a line number, a whole file.
     pub fn too_long(&mut self, file: File, line: Option<u64>, limit: usize) {
         let place = Place { file, line };
         self.findings
@@ -99,7 +99,7 @@ impl Validation {
         }
     }
 
-    /// Takes the content of a `.json` file.
+    /// Checks the content of a `.json` file.
     pub fn whole(&mut self, file: File, bytes: &[u8]) {
         match file {
             File::RunMeta => self.run_meta(bytes),
@@ -110,7 +110,7 @@ impl Validation {
         }
     }
 
-    /// Takes a complete line of a `.jsonl` file, without its newline. Lines are numbered from 1.
+    /// Checks a complete line of a `.jsonl` file, without its newline. Lines are numbered from 1.
     pub fn line(&mut self, file: File, number: u64, bytes: &[u8]) {
         let place = Place {
             file,
@@ -122,7 +122,7 @@ impl Validation {
         self.observed.add_lines(file, 1);
     }
 
-    /// Takes the last line of a `.jsonl` file if it has no newline. It counts only if it is a complete row.
+    /// Checks the last line of a `.jsonl` file if it has no newline. It counts only if it is a complete row.
     pub fn torn_line(&mut self, file: File, number: u64, bytes: &[u8]) {
         let place = Place {
             file,
@@ -137,7 +137,7 @@ impl Validation {
         }
     }
 
-    /// All lines of a `.jsonl` file have been passed.
+    /// Call this when all lines of a `.jsonl` file have been passed.
     pub fn end_of_lines(&mut self, file: File) {
         self.observed.add_lines(file, 0);
         self.complete(file);
@@ -154,7 +154,7 @@ impl Validation {
         }
     }
 
-    /// Checks how the rows refer to each other, after all files.
+    /// Checks the references between rows. Call this after all files.
     pub fn references(mut self) -> PendingReferences {
         self.drivers.check(&mut self.findings);
         let unresolved = self.graph.check(&mut self.findings);
@@ -170,7 +170,7 @@ impl Validation {
             return;
         };
         let text = text.trim_ascii();
-        // Whether the run is open must be known before the first finding is counted.
+        // It must be known whether the run has ended before the first finding is counted.
         self.findings.open =
             serde_json::from_str::<RunMeta<'_>>(text).is_ok_and(|row| row.ended_ts.is_none());
         let Some(row) = self.reader.row::<RunMeta<'_>>(text, place, &mut self.findings) else {
@@ -194,7 +194,7 @@ impl Validation {
         self.known.nodes = is_read.then_some(nodes);
     }
 
-    /// Reads the items twice: a module may refer to one that is listed after it.
+    /// Reads the items twice, because a module may refer to a module that is listed after it.
     fn modules(&mut self, bytes: &[u8]) {
         let mut listed = HashSet::new();
         let mut references = Vec::new();
@@ -223,7 +223,7 @@ impl Validation {
         });
     }
 
-    /// Passes each object of an array to `check`, with its line. False if there is no array to read.
+    /// Passes each object of an array to `check`, with its line. Returns false if there is no valid array.
     fn each_item(&mut self, file: File, bytes: &[u8], mut check: impl FnMut(&mut Self, &str, Place)) -> bool {
         let place = Place { file, line: None };
         let Some(text) = utf8(bytes, place, &mut self.findings) else {
@@ -231,7 +231,7 @@ impl Validation {
         };
         let items = match serde_json::from_str::<Vec<&RawValue>>(text) {
             Ok(items) => items,
-            // The runbook's inventory of a single module is that module without an array.
+            // The runbook's inventory of a single module is an object instead of an array.
             Err(_) if file == File::ModuleInventory && is_object(text) => {
                 serde_json::from_str::<&RawValue>(text).into_iter().collect()
             }
@@ -242,7 +242,7 @@ impl Validation {
         };
         let (mut line, mut counted_to) = (1, 0);
         for item in &items {
-            // The items borrow from the text, so their addresses show their offsets.
+            // The items borrow from the text, so their addresses give their offsets.
             let offset = item.get().as_ptr() as usize - text.as_ptr() as usize;
             line += memchr::memchr_iter(b'\n', &bytes[counted_to..offset]).count() as u64;
             counted_to = offset;
@@ -253,7 +253,7 @@ impl Validation {
         true
     }
 
-    /// Checks one line. False if it is not a row.
+    /// Checks one line. Returns false if it is not a valid row.
     fn row(&mut self, text: &str, place: Place) -> bool {
         match place.file {
             File::PlacementEvents => self.placement_line(text, place),
