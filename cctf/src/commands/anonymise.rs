@@ -1,4 +1,4 @@
-//! `cctf anonymise`: a run without names, for others to read.
+//! `cctf anonymise`: copies a run without its names, so that it can be shared.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ Exit codes:
   1  a file cannot be read or written; or the result is at OUT, but the summary cannot be printed
   2  a flag or the key is invalid, the run does not exist or is still being written, or OUT exists";
 
-/// Maximum number of rare endpoints in the text.
+/// Maximum number of rare endpoints (with few calls) in the printed text.
 const RARE_SHOWN_MAX: usize = 20;
 /// Maximum width of a name in the text.
 const NAME_WIDTH_MAX: usize = 40;

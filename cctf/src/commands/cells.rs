@@ -1,4 +1,4 @@
-//! Text for cells of tables on a terminal: harmless and of limited width.
+//! Texts for the cells of tables on a terminal. They have a limited width and contain no control characters.
 
 use cctf_proto::cctf::Milliseconds;
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Stands for an unknown value.
 pub const UNKNOWN: &str = "-";
 
-/// Escapes control characters and direction overrides: the text came over the network and must not control a terminal.
+/// Escapes control characters and direction overrides. The text came over the network and must not control the terminal.
 pub fn printable(text: &str) -> String {
     let commands =
         |char: char| char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -28,7 +28,7 @@ pub fn counted(count: impl TryInto<u64>, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-/// Shortens the text to a maximum width; an ellipsis marks the cut.
+/// Shortens the text to a maximum width. An ellipsis shows where it was cut.
 pub fn cut(text: &str, width_max: usize) -> String {
     if text.width() <= width_max {
         return text.to_owned();
@@ -45,19 +45,19 @@ pub fn cut(text: &str, width_max: usize) -> String {
     out
 }
 
-/// A timestamp as `2026-11-23 10:45:00`, with milliseconds on request; `None` beyond the calendar.
+/// A timestamp such as `2026-11-23 10:45:00`, with milliseconds on request. `None` if it is beyond the calendar.
 pub fn utc_time(unix: Milliseconds, with_ms: bool) -> Option<String> {
     let format = if with_ms { "%F %T%.3f" } else { "%F %T" };
     let time = Timestamp::from_nanosecond(unix.as_ns().into()).ok()?;
     Some(time.strftime(format).to_string())
 }
 
-/// Cells below their titles, each column as wide as its widest cell. The columns of `numbers` are aligned to the right.
+/// A table with titles. Each column is as wide as its widest cell. The columns in `numbers` are aligned to the right.
 pub fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]], numbers: &[usize]) -> String {
     columns(&titles.map(str::to_owned), rows, numbers)
 }
 
-/// Like [`table`], if only the run shows how many columns there are. Each row has a cell for each title.
+/// Like [`table`], for a number of columns that is only known at run time. Each row has a cell for each title.
 pub fn columns<R: AsRef<[String]>>(titles: &[String], rows: &[R], numbers: &[usize]) -> String {
     let lines = || std::iter::once(titles).chain(rows.iter().map(AsRef::as_ref));
     let width = |column: usize| lines().map(|cells| cells[column].width()).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! `cctf completions`: a script with which a shell completes the command line.
+//! `cctf completions`: prints a completion script for a shell.
 
 use std::process::ExitCode;
 

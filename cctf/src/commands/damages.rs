@@ -1,11 +1,11 @@
-//! [`show`], [`show_count`]: the damaged lines of a run on standard error.
+//! [`show`], [`show_count`]: report the damaged lines of a run on standard error.
 
 use analyze::stats::scan::Damages;
 use cctf_proto::log_line;
 
 use super::cells::{counted, printable};
 
-/// Names the first damaged lines.
+/// Lists the first damaged lines.
 pub fn show(damages: &Damages) {
     for damage in &damages.shown {
         let path = printable(&damage.path.to_string_lossy());
@@ -13,7 +13,7 @@ pub fn show(damages: &Damages) {
     }
 }
 
-/// States the number of all damaged lines, if there are any.
+/// Prints the number of all damaged lines, if there are any.
 pub fn show_count(count: u64) {
     if count > 0 {
         let lines = counted(count, "damaged line");

@@ -8,7 +8,7 @@ use cctf_load::otlp::export::Delivery;
 use cctf_load::progress::DriveProgress;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-/// A progress line of the load driver on standard error; absent if that is not a terminal.
+/// The progress line of the load driver on standard error. Nothing is shown if standard error is not a terminal.
 pub struct ProgressLine {
     bar: Option<ProgressBar>,
     begun: Instant,
@@ -20,7 +20,7 @@ impl ProgressLine {
     pub fn new(name: &str, requests: u64, length: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(requests);
-            // The bar takes the width that the text leaves.
+            // The bar fills the width that the text leaves.
             if let Ok(style) = ProgressStyle::with_template("{prefix} [{wide_bar}] {pos}/{len} sent, {msg}") {
                 bar.set_style(style.progress_chars("=> "));
             }
@@ -48,7 +48,7 @@ impl ProgressLine {
     }
 }
 
-/// Counts and time left, short enough for a terminal of 80 columns.
+/// Counts and remaining time, short enough for a terminal of 80 columns.
 fn counts(progress: &DriveProgress, left: Duration) -> String {
     format!(
         "{} late, {} in flight, {} failed, {:#} left",
@@ -59,7 +59,7 @@ fn counts(progress: &DriveProgress, left: Duration) -> String {
     )
 }
 
-/// Bytes read so far, or other things done, on standard error; absent if that is not a terminal.
+/// A progress bar on standard error for bytes read, or for other things. Nothing is shown if standard error is not a terminal.
 pub struct BytesBar {
     bar: Option<ProgressBar>,
 }
@@ -85,7 +85,7 @@ impl BytesBar {
         Self { bar }
     }
 
-    /// Shows the sum of the bytes that it is called with.
+    /// A function that adds up the bytes it is called with, and shows the sum.
     pub fn counter(&self, phase: &'static str, total: u64) -> impl FnMut(u64) {
         let mut done = 0;
         move |bytes| {
@@ -108,7 +108,7 @@ impl BytesBar {
     }
 }
 
-/// Reports spans that the collector does not have; none if it has all.
+/// A sentence about spans that the receiver has not accepted; `None` if it has accepted all.
 pub fn loss_sentence(delivery: &Delivery) -> Option<String> {
     let lost = delivery.lost();
     if lost == 0 {

@@ -1,4 +1,5 @@
-//! Flags and results of the load driver that `load` and `replay` share: where its spans and lines go, and who it is.
+//! Flags and results of the load driver that `load` and `replay` share: the destinations of its spans and lines, and its
+//! identity.
 
 use std::path::PathBuf;
 

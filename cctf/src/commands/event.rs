@@ -110,7 +110,7 @@ pub fn run(args: &EventArgs) -> anyhow::Result<ExitCode> {
         args.event.attributes(),
     );
     let destination = otlp::destination_or_local(subject.otlp_endpoint.as_deref(), &subject.otlp)?;
-    // A control span has an id of its own, so the ids of requests are not used.
+    // A control span gets its own id, so no ids of requests are needed.
     Exporter::start(&destination, &resource, Ids::new(0))?.send_control(
         keys::PLACEMENT_SPAN,
         request,

@@ -41,7 +41,7 @@ pub struct LoadFlags {
     pub run: RunFlags,
 }
 
-/// How requests are sent, whatever determines them.
+/// Flags about sending requests. They apply to generated load and to replays.
 #[derive(Debug, Clone, Args)]
 pub struct SendFlags {
     /// Maximum number of connections. Further requests wait for a free one, and the wait counts as lateness.
@@ -59,7 +59,7 @@ pub struct SendFlags {
     pub headers: Vec<ExtraHeader>,
 }
 
-/// The run, and what is recorded of it.
+/// The run id, and facts that are recorded in run_meta.json.
 #[derive(Debug, Clone, Args)]
 pub struct RunFlags {
     /// Id of the run: letters, digits, '.', '_' and '-'. Default: time and random letters, such as 20261123-104500-kqtzab.
@@ -114,7 +114,7 @@ impl LinkFlags {
 }
 
 impl LoadFlags {
-    /// The load of one endpoint. `method` overrides the endpoint's own.
+    /// The load for one endpoint. `method` overrides the endpoint's default method.
     ///
     /// # Errors
     /// If the endpoint is unknown, or does not accept bodies of these sizes.
@@ -140,7 +140,7 @@ impl LoadFlags {
 }
 
 impl RunFlags {
-    /// The run's id: set explicitly, or unique by time and random letters.
+    /// The run id: the one that was set, or a unique one from the time and random letters.
     pub fn run_id_or_now(&self) -> String {
         let by_default = || keys::default_run_id(&utc::compact(clock::unix_ns()), rand::random());
         self.run_id.clone().unwrap_or_else(by_default)

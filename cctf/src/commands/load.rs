@@ -80,7 +80,7 @@ struct Report<'a> {
 
 pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
-    // On failure fewer connections fit, and the summary reports it.
+    // If this fails, fewer connections are possible, and the summary reports this.
     let _ = clock::raise_file_limit();
     let run_id = args.load.run.run_id_or_now();
     let drive = args

@@ -1,4 +1,4 @@
-//! `cctf ls`: the runs in a folder, one line each.
+//! `cctf ls`: lists the runs in a folder, one line for each.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -122,7 +122,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if are_valid { DONE } else { FAILED }))
 }
 
-/// Validates all parts. The reason why a part cannot be read is added to the problems.
+/// Validates all parts. If a part cannot be read, the reason is added to the run's problems.
 fn validation(args: &LsArgs, run: &mut ListedRun, on_bytes: &mut dyn FnMut(u64)) -> Validation {
     let options = Options {
         findings_kept_per_rule: 0,

@@ -37,7 +37,7 @@ pub fn run(args: &ManArgs, command: Command) -> anyhow::Result<ExitCode> {
         }
         None => {
             let mut page = Vec::new();
-            // As in the folder, which has no page of the help command.
+            // The pages in the folder also do not include the help command.
             let command = command.disable_help_subcommand(true);
             Man::new(command).render(&mut page)?;
             print(&String::from_utf8(page)?)?;

@@ -1,4 +1,4 @@
-//! The subcommands: one file each, with its flags and a function from flags to an exit code.
+//! The subcommands. Each has its own file, with its flags and a function that returns the exit code.
 
 pub mod anonymise;
 mod cells;
@@ -36,9 +36,9 @@ use cctf_proto::{log_line, stdio};
 use cctf_stack::folder::FolderError;
 use otlp_send::TlsError;
 
-/// Everything was done.
+/// Everything succeeded.
 pub const DONE: u8 = 0;
-/// The work failed, or it was done with losses or findings.
+/// The work failed, or there were losses or findings.
 pub const FAILED: u8 = 1;
 /// The command line or the environment is invalid, or asks for something impossible.
 pub const USAGE: u8 = 2;
@@ -73,7 +73,7 @@ pub fn help_or_refusal(error: &clap::Error) -> ExitCode {
 
 /// Prints an error and returns its exit code.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
-    // Names of files and texts from files must not control the terminal.
+    // File names, and texts from files, must not control the terminal.
     let text = cli::describe(error.as_ref());
     let lines: Vec<String> = text.split('\n').map(cells::printable).collect();
     log_line!("cctf: {}", lines.join("\n"));

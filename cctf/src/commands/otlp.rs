@@ -1,4 +1,4 @@
-//! The destination of spans, from flags and OpenTelemetry's variables.
+//! The destination of spans, from flags and `OTEL_*` variables.
 
 use cctf_proto::log_line;
 use otlp_send::{Destination, Flags, SettingsError, Signal, Variables};
@@ -6,7 +6,7 @@ use otlp_send::{Destination, Flags, SettingsError, Signal, Variables};
 use super::UsageError;
 use super::cells::printable;
 
-/// The destination of spans; none if nothing configures one.
+/// The destination of spans; `None` if neither flags nor variables set one.
 ///
 /// # Errors
 /// Invalid settings.
@@ -14,7 +14,7 @@ pub fn destination(endpoint: Option<&str>, flags: &Flags) -> Result<Option<Desti
     resolved(|variables| Destination::resolve(Signal::Traces, None, endpoint, flags, variables))
 }
 
-/// The destination of spans. Default: this machine.
+/// The destination of spans. The default is a receiver on this machine.
 ///
 /// # Errors
 /// Invalid settings.

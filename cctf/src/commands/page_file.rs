@@ -1,4 +1,4 @@
-//! [`check_out`], [`write_page`]: the file of a page; [`check_file`]: a path for a page or another result.
+//! [`check_out`], [`write_page`]: check and write the file of a page; [`check_file`]: checks the path of any kind of result.
 
 use std::fs;
 use std::io::Read as _;
@@ -10,11 +10,11 @@ use rundir::output::replace_whole;
 use super::UsageError;
 use super::cells::{counted, printable};
 
-/// A kind of result in one file.
+/// A kind of result that is one file.
 pub struct Kind {
-    /// The beginning of such a file. A file without it is not an earlier result, and may be the only copy of something.
+    /// The first bytes of such a file. A file with other content is not an earlier result, and must not be overwritten.
     pub begin: &'static str,
-    /// The kind with its article, for errors.
+    /// Name of the kind with its article, for errors.
     pub name: &'static str,
 }
 
@@ -23,12 +23,12 @@ const PAGE: Kind = Kind {
     name: "an HTML page",
 };
 
-/// Refuses a path to which no page can be written, before the runs are read.
+/// Refuses a path to which no page can be written. Called before the runs are read, which takes long.
 pub fn check_out(out: &Path) -> Result<(), UsageError> {
     check_file(out, &PAGE)
 }
 
-/// Refuses a path to which no such file can be written. An earlier one may be replaced.
+/// Refuses a path to which no result of this kind can be written. An earlier result may be replaced.
 pub fn check_file(out: &Path, kind: &Kind) -> Result<(), UsageError> {
     let refused = |cause: &str| {
         Err(UsageError(format!(
@@ -55,7 +55,7 @@ pub fn check_file(out: &Path, kind: &Kind) -> Result<(), UsageError> {
     }
 }
 
-/// Whether a file can be an earlier result, which a new one may replace.
+/// Whether a file seems to be an earlier result, which may be replaced.
 fn is_earlier(path: &Path, kind: &Kind) -> bool {
     let mut begin = vec![0; kind.begin.len()];
     let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut begin));
@@ -69,10 +69,10 @@ fn folder_of(out: &Path) -> &Path {
     }
 }
 
-/// Replaces the file by a page of so many runs. Returns a line for the user.
+/// Replaces the file with a page of this number of runs. Returns a line for the user.
 ///
 /// # Errors
-/// If the file cannot be written. An earlier page stays as it is.
+/// If the file cannot be written. An earlier page then stays unchanged.
 pub fn write_page(out: &Path, html: &str, runs: usize) -> anyhow::Result<String> {
     replace_whole(out, html.as_bytes())?;
     Ok(summary(out, html.len(), runs))

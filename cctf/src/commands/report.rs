@@ -1,4 +1,4 @@
-//! `cctf report`: recorded runs as one offline HTML file.
+//! `cctf report`: writes recorded runs as one offline HTML file.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ pub struct ReportArgs {
 }
 
 impl ReportArgs {
-    /// The runs in the order of the page; none stands for the newest one.
+    /// The runs in the order of the page. `None` stands for the newest run.
     fn names(&self) -> Result<Vec<Option<&str>>, UsageError> {
         let mut names: Vec<Option<&str>> = self.runs.iter().map(|name| Some(name.as_str())).collect();
         if names.is_empty() {
@@ -91,7 +91,7 @@ impl ReportArgs {
 pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let names = args.names()?;
     check_out(&args.out)?;
-    // All runs are looked up before the first one is read, which can take long.
+    // All runs are searched before the first one is read, because reading can take long.
     let found = names
         .into_iter()
         .map(|name| find(name, &args.logs_dir))
@@ -117,7 +117,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if damaged > 0 { FAILED } else { DONE }))
 }
 
-/// Names the first damaged lines of each run, and returns the number of all.
+/// Lists the first damaged lines of each run, and returns the total number of damaged lines.
 pub(super) fn report_damages(runs: &[RunData]) -> u64 {
     let of_runs = || runs.iter().map(|run| &run.stats.damages);
     of_runs().for_each(damages::show);

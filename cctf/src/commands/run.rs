@@ -1,8 +1,9 @@
 //! `cctf run`: starts a normalizer and services, sends load, and validates the files.
 //!
-//! [`args`] has the flags. [`load`] starts one service, a chain or an application, and sends load to endpoints; [`drives`] has
-//! what happens meanwhile. [`stand_in`] starts stand-ins for a recorded run, with [`stand_in_flags`]. [`whole`] has what `load` and
-//! `stand_in` share.
+//! - [`args`]: the flags; [`stand_in_flags`]: the flags of `--stand-in`.
+//! - [`load`]: starts one service, a chain or an application, and sends load to endpoints. [`drives`]: the actions during the
+//!   load.
+//! - [`stand_in`]: starts stand-ins for a recorded run. [`whole`]: the steps that `load` and `stand_in` share.
 
 mod args;
 mod drives;

@@ -26,20 +26,20 @@ pub(super) struct Report {
     pub spans_made: u64,
     pub spans_delivered: u64,
     pub files: Vec<Content>,
-    /// Only of runs with --netns.
+    /// Only for runs with --netns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<LinkReport>,
     pub broken_rules: u64,
     pub interrupted: bool,
-    /// Only of runs with --stand-in.
+    /// Only for runs with --stand-in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stand_ins: Vec<StandInReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Why the lateness of the driver makes a comparison with the recorded run void.
+    /// The reason why the driver's lateness makes a comparison with the recorded run void.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub void_because: Option<String>,
-    /// Folder of the recorded run whose load this was.
+    /// Folder of the recorded run whose requests were sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare_with: Option<String>,
 }
@@ -51,7 +51,7 @@ pub(super) struct StandInReport {
     pub instance: String,
     pub node: String,
     pub stage: String,
-    /// `None`: unlimited.
+    /// `None` means unlimited.
     pub slots: Option<u32>,
     pub slot_policy: &'static str,
 }
@@ -148,7 +148,7 @@ impl Report {
         out
     }
 
-    /// The folder as a word of a shell.
+    /// The folder, quoted for a shell.
     fn shell_dir(&self) -> String {
         quoted(&printable(&self.run_dir.to_string_lossy()))
     }
@@ -159,7 +159,7 @@ impl Report {
             Some(recorded) => format!("  cctf compare {} {run_dir}\n", quoted(&printable(recorded))),
             None => String::new(),
         };
-        // A run of stand-ins is repeated from its recording.
+        // A run of stand-ins is repeated from the recorded run.
         let last = match &self.compare_with {
             Some(_) => String::new(),
             None => format!("  cctf run --stand-in {run_dir}\n"),
@@ -171,7 +171,7 @@ impl Report {
         )
     }
 
-    /// The reasons why this run is not a success, one sentence each.
+    /// The reasons why this run failed, one sentence each.
     pub fn problems(&self, delivery: &Delivery) -> Vec<String> {
         let mut problems = Vec::new();
         problems.extend(loss_sentence(delivery));
@@ -182,7 +182,7 @@ impl Report {
                  --timeout"
             ));
         }
-        // Recorded failures fail again.
+        // Requests that failed in the recording are expected to fail again.
         let own_load = self.drives.iter().filter(|_| self.compare_with.is_none());
         for drive in own_load.filter(|drive| drive.success_ratio == 0.0) {
             problems.push(format!(

@@ -1,4 +1,4 @@
-//! The run that an argument names: a folder, a run id, or the newest run.
+//! Finds the run that an argument means: a folder, a run id, or the newest run.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use rundir::parts::{Run, Target};
 
 use super::UsageError;
 
-/// The run that a name stands for. A name with a slash is a folder, and so is an existing folder without a run of that id.
+/// The run that a name means. A name with a slash is a folder. So is a name of an existing folder, if no run has this id.
 pub fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError> {
     Ok(match named {
-        // An unset variable of a script must not choose a run.
+        // An unset variable in a script must not select a run.
         Some("") => {
             let message = "the name of the run is empty: use a run id, the path to a folder, or latest";
             return Err(UsageError(message.to_owned()));
         }
         None | Some(LATEST_LINK) => Target::Latest(logs_dir.to_owned()),
         Some(path) if path.contains('/') => Target::Folder(path.into()),
-        // A run that cannot be read is there: opening it reports why.
+        // If `logs_dir` has such a run but it cannot be read, the run is still used: opening it will report the reason.
         Some(name) if Path::new(name).is_dir() && matches!(logs_dir.join(name).try_exists(), Ok(false)) => {
             Target::Folder(name.into())
         }
@@ -31,7 +31,7 @@ pub fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError
     })
 }
 
-/// The run that a name stands for, and the part to start with.
+/// The run that a name means, and the first part to read.
 ///
 /// # Errors
 /// [`UsageError`] if the run does not exist. Another error if it cannot be read.
@@ -70,7 +70,7 @@ mod tests {
             target_of(Some("r-1")).unwrap(),
             Target::RunId(logs.path().to_owned(), "r-1".to_owned())
         );
-        // Tests run in the crate's folder, which has a folder src.
+        // Tests run in the crate's folder, which contains a folder src.
         assert_eq!(target_of(Some("src")).unwrap(), Target::Folder("src".into()));
         std::fs::create_dir(logs.path().join("src")).unwrap();
         assert!(matches!(target_of(Some("src")).unwrap(), Target::RunId(..)));

@@ -1,4 +1,4 @@
-//! `cctf schema`: the fields and types of a CCTF file, in the notation of several tools.
+//! `cctf schema`: prints the fields and types of a CCTF file, in the notation of several tools.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `cctf tail`: shows the rows of a run as they are written, in columns or unchanged; or its traces as trees.
+//! `cctf tail`: prints the rows of a run as they are written, in columns or unchanged, or its traces as trees.
 
 mod gather;
 mod traces;
@@ -21,7 +21,7 @@ use super::follow_rows::{Begin, Follow, Notice, Sink, TailError, Until};
 use super::run_target::target;
 use super::{DONE, FAILED, Format, UsageError};
 
-/// On a terminal, rows after which the titles are repeated: about a screen.
+/// Number of rows on a terminal after which the titles are repeated; about one screen.
 const TITLES_EVERY: u64 = 40;
 
 const LINES_DEFAULT: u64 = 10;

@@ -1,4 +1,4 @@
-//! `cctf trace`: one trace of a run as a tree, with its times and the critical path.
+//! `cctf trace`: prints one trace of a run as a tree, with its times and the critical path.
 
 pub mod json;
 pub mod text;
@@ -109,7 +109,8 @@ pub fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if invalid == 0 { DONE } else { FAILED }))
 }
 
-/// Colour and limited width only on a terminal. <https://no-color.org>: any non-empty value of NO_COLOR disables colour.
+/// Colour and a limited width are used only on a terminal. Any non-empty value of NO_COLOR disables colour
+/// (<https://no-color.org>).
 pub fn style() -> Style {
     if !io::stdout().is_terminal() {
         return Style::default();

@@ -59,7 +59,7 @@ pub fn check(dir: &Path, max: usize) -> anyhow::Result<Report> {
     report.map_err(|error| UsageError(error.to_string()).into())
 }
 
-/// The findings, one a line, and a summary line.
+/// The findings, one per line, and a summary line.
 pub fn text(dir: &Path, report: &Report) -> String {
     let mut out: String = report.broken.iter().map(|finding| line(dir, finding)).collect();
     for (rule, count) in &report.counts {

@@ -1,11 +1,11 @@
-//! [`Backlog`]: how much waits for a connection, counted by the two threads between which it waits.
+//! [`Backlog`]: counts the requests that wait for a connection. The pacing thread adds them, and the io loop removes them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Maximum number of requests that wait for a connection: the backlog of almost a minute at 20,000/s.
+/// Maximum number of requests that wait for a connection: almost a minute at 20,000 requests a second.
 const REQUESTS_MAX: u64 = 1 << 20;
-/// Maximum memory of the requests that wait for a connection: three seconds at 20,000/s with bodies of 8 KiB that no two
-/// requests share. The bodies of `cctf load` are shared.
+/// Maximum memory of these requests: three seconds at 20,000 requests a second, with bodies of 8 KiB that are not shared
+/// between requests. (The bodies of `cctf load` are shared.)
 const BYTES_MAX: u64 = 512 << 20;
 
 /// Requests that wait for a connection. The pacing thread adds them, and the io loop takes them out.
@@ -16,7 +16,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Adds a request that holds `bytes`, unless it would exceed a limit. Only one thread may add.
+    /// Adds a request that needs `bytes` of memory. Returns false if this would exceed a limit. Only one thread may add.
     pub fn try_add(&self, bytes: usize) -> bool {
         let bytes = bytes as u64;
         let fits = self.requests.load(Ordering::Relaxed) < REQUESTS_MAX

@@ -1,13 +1,14 @@
-//! The pacing thread's clocks and waits: absolute sleeps, then a short spin.
+//! The clocks of the pacing thread, and its waits: an absolute sleep, then a short spin (busy waiting).
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Maximum sleep between two checks of the stop flag.
 const STOP_CHECK_NS: u64 = 100_000_000;
-/// Maximum spin before a deadline. It hides that a sleep ends 20 to 60 us late on such machines.
+/// Maximum length of the spin before a deadline. It compensates for sleeps that end 20 to 60 us late on typical machines.
 const SPIN_MAX_NS: u64 = 70_000;
-/// The spin is at most the mean gap divided by this: at high rates a longer one would take CPU time from the work.
+/// The spin is at most the mean time between requests divided by this number. At high rates, a longer spin would take CPU time
+/// from the work.
 const SPIN_GAP_DIVISOR: u64 = 8;
 
 pub fn monotonic_ns() -> u64 {
@@ -43,7 +44,7 @@ pub fn set_finest_timer_slack() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
 }
 
-/// Makes the calling thread never interrupt another one when it wakes up. It keeps its share of CPU time.
+/// Prevents the calling thread from interrupting another thread when it wakes up. Its share of CPU time does not change.
 pub fn set_batch_policy() {
     // The kernel reads one integer, the priority, which is 0 for this policy.
     let priority: libc::c_int = 0;

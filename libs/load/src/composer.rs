@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::stream::{Prepared, Requests, SourceError};
 
-/// Maximum number of requests that are prepared ahead: more than a second at 20,000/s, so that neither a slow read of the
-/// source nor a busy CPU reaches the pacing thread.
+/// Maximum number of requests that are prepared ahead: more than a second at 20,000 requests a second. So neither a slow source
+/// nor a busy CPU delays the pacing thread.
 pub const AHEAD_REQUESTS_MAX: usize = 1 << 15;
-/// Maximum memory of the requests that are prepared ahead: 0.4 s at 20,000/s with bodies of 8 KiB that no two requests share.
-/// One larger request fits if it is alone.
+/// Maximum memory of these requests: 0.4 s at 20,000 requests a second, with bodies of 8 KiB that are not shared between
+/// requests. A single larger request is accepted if the queue is empty.
 pub const AHEAD_BYTES_MAX: u64 = 64 << 20;
-/// Pause of the composer at a full queue. The queue lasts longer than this at any rate, and the pacing thread never has to
-/// wake the composer.
+/// Pause of the composer when the queue is full. The queue lasts longer than this at any rate, so the pacing thread never has
+/// to wake the composer.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
-/// Maximum time for which the start of the stream waits for a full queue. Sources that are slower than their times are late.
+/// Maximum time for which the start of the stream waits until the queue is full. If a source is slower than the times of its
+/// requests, these are late.
 const HEAD_START_MAX: Duration = Duration::from_secs(1);
 /// Interval at which the pacing thread checks an empty queue for the stop flag.
 const STOP_CHECK: Duration = Duration::from_millis(100);
@@ -28,7 +29,7 @@ struct Ahead {
     bytes: AtomicU64,
     /// Whether the queue was full once, or the source has ended.
     is_filled: AtomicBool,
-    /// Whether nobody takes requests out any more.
+    /// Whether the other side has stopped taking requests.
     is_abandoned: AtomicBool,
 }
 
@@ -73,7 +74,7 @@ pub fn composer(requests: Box<dyn Requests>, targets: usize) -> (Composer, Feed)
 impl Composer {
     /// Runs until the source has ended or failed, or the pacing thread has stopped.
     pub fn run(mut self) -> Result<(), SourceError> {
-        // The queue gives it time; the pacing thread has none to give.
+        // The thread gives way to others, because the queue gives it time. The pacing thread has no time to lose.
         clock::set_batch_policy();
         let outcome = self.compose();
         self.ahead.is_filled.store(true, Ordering::Relaxed);
@@ -93,7 +94,7 @@ impl Composer {
         Ok(())
     }
 
-    /// Waits until the request fits into the queue. Returns false if nobody will take it.
+    /// Waits until there is space for the request in the queue. Returns false if the other side has stopped taking requests.
     fn push(&self, mut prepared: Arc<Prepared>) -> bool {
         let held = prepared.held_bytes() as u64;
         loop {
@@ -117,7 +118,7 @@ impl Composer {
 }
 
 impl Feed {
-    /// Waits until the queue is full or has all requests, but not for long.
+    /// Waits until the queue is full or contains all requests, but only for a limited time.
     pub fn wait_until_filled(&self) {
         let deadline = Instant::now() + HEAD_START_MAX;
         while !self.ahead.is_filled.load(Ordering::Relaxed) && Instant::now() < deadline {

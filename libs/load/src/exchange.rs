@@ -1,4 +1,4 @@
-//! [`Exchange`]: one request and its outcome, as the threads pass it on.
+//! [`Exchange`]: a request with its outcome. The threads pass it on to each other.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ use crate::facts::RequestFacts;
 use crate::http::response::ResponseError;
 use crate::stream::{Original, Prepared};
 
-/// A request that is sent later than this after its scheduled time counts as late. It is twenty times the p99 of the lateness
-/// that the driver must reach, and of the order of a service time: a later request meets another queue than the planned one.
+/// A request that is sent later than this after its scheduled time counts as late. The limit is twenty times the p99 of
+/// lateness that the driver must achieve. It is similar to a service time: a later request meets another queue than planned.
 pub const LATE_NS: u64 = 10_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +50,10 @@ impl Sent {
 #[derive(Debug, Clone)]
 pub struct Exchange {
     pub facts: Arc<RequestFacts>,
-    /// The recorded request that this one repeats.
+    /// The recorded request that this request repeats.
     pub original: Option<Original>,
     pub body_bytes_out: u64,
-    /// For a request that was never sent, the time at which it was given up.
+    /// Send time. For a request that was never sent, the time at which it was given up.
     pub sent: Sent,
     /// From the first byte passed to the socket to the last byte of the response, nanoseconds.
     pub latency_ns: u64,
@@ -67,7 +67,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// A request that was sent at `sent`, or given up then, without its outcome.
+    /// A request without an outcome yet. It was sent at `sent`, or given up at that time.
     pub fn new(sent: Sent, prepared: &Prepared) -> Self {
         Self {
             facts: Arc::clone(&prepared.facts),
@@ -90,7 +90,7 @@ impl Exchange {
         }
     }
 
-    /// Memory of the exchange, bytes. Its facts count in full, although other exchanges may share them.
+    /// Memory of the exchange, bytes. Its facts are counted in full, although other exchanges may share them.
     pub fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.facts.held_bytes()
     }
@@ -100,7 +100,7 @@ impl Exchange {
         (200..400).contains(&self.status)
     }
 
-    /// Whether its bytes were ever passed to a socket.
+    /// Whether any bytes of the request were passed to a socket.
     pub fn left(&self) -> bool {
         self.resends > 0
             || !matches!(

@@ -1,4 +1,5 @@
-//! [`IoLoop`]: the thread that owns the connections. It reads responses, completes writes, and sends what found none idle.
+//! [`IoLoop`]: the thread that owns the connections. It reads responses, completes writes, and sends requests for which no
+//! connection was idle.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,8 +29,8 @@ pub use config::IoConfig;
 const WAKER: Token = Token(usize::MAX);
 /// Events per call of the kernel.
 const EVENTS_MAX: usize = 256;
-/// Maximum number of bytes read from one connection in its turn, so that no server keeps the loop from the others, its timeouts
-/// and an interrupt.
+/// Maximum number of bytes read from one connection in its turn. So no single server can keep the loop from other connections,
+/// timeouts and interrupts.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 /// Interval of checks for timeouts.
 const TICK_NS: u64 = 100_000_000;
@@ -38,7 +39,7 @@ const INTERRUPT_GRACE_NS: u64 = 2_000_000_000;
 
 pub struct IoLoop {
     poll: Poll,
-    /// Held so that the kernel keeps the pacer's last wake-up when the pacer drops its waker.
+    /// Kept so that the last wake-up stays in the kernel when the pacer drops its waker.
     _waker: Arc<mio::Waker>,
     config: IoConfig,
     pool: Pool,
@@ -47,8 +48,8 @@ pub struct IoLoop {
     pacer_finished: bool,
     cut_off_ns: Option<u64>,
     buffer: Vec<u8>,
-    /// Connections that may have further bytes although the kernel has no new event for them, and whether the server has closed
-    /// its side.
+    /// Connections that may have further bytes although the kernel will report no new event. The flag states whether the server
+    /// has closed its side.
     unread: BTreeMap<usize, bool>,
 }
 
@@ -106,7 +107,7 @@ impl IoLoop {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
-        // Before the events: the pacer has sent its message before any response can arrive.
+        // This comes before the events, because the pacer sends its message before a response can arrive.
         self.receive_from_pacer();
         for (token, closed) in std::mem::take(&mut self.unread) {
             self.read(token, closed);
@@ -139,7 +140,7 @@ impl IoLoop {
                 FromPacer::Finished { interrupted } => {
                     self.pacer_finished = true;
                     self.cut_off_ns = interrupted.then(|| monotonic_ns() + INTERRUPT_GRACE_NS);
-                    // The pacer may have handed over its last requests before it saw that a connection was free again.
+                    // The pacer may have handed over its last requests before it noticed that a connection was free again.
                     for token in self.pool.idle() {
                         self.use_free(token, true);
                     }
@@ -150,7 +151,7 @@ impl IoLoop {
 
     fn on_sent(&mut self, token: usize, sent: Sent, prepared: Arc<Prepared>) {
         if self.pool.get_mut(token).is_none() {
-            // The server closed the connection just before, so the bytes were lost.
+            // The server closed the connection just before, so the request did not reach it.
             self.pool.lanes.push_again(sent, prepared);
             return;
         }
@@ -189,7 +190,7 @@ impl IoLoop {
         }
     }
 
-    /// Opens one connection to the target. Returns whether another attempt makes sense.
+    /// Opens one connection to the target. Returns whether it makes sense to try another one.
     fn open_for_pending(&mut self, target: usize) -> bool {
         if !self.pool.make_room() {
             return false;
@@ -238,21 +239,21 @@ impl IoLoop {
         }
     }
 
-    /// Uses an idle connection, unless another target needs one more than its own.
+    /// Uses an idle connection for its target, unless another target needs a connection more.
     fn use_free(&mut self, token: usize, was_idle: bool) {
         if !self.pool.spare(token) {
             self.assign(token, was_idle);
         }
     }
 
-    /// Gives an idle connection to the longest waiting request of its target, or to the pacer.
+    /// Gives an idle connection to the request that has waited longest for its target, or to the pacer.
     fn assign(&mut self, token: usize, was_idle: bool) {
         let Some(connection) = self.pool.get_mut(token) else {
             return;
         };
         let (target, stream) = (connection.target, Arc::clone(&connection.stream));
         let Some(pending) = self.pool.lanes.pop(target) else {
-            // A pacer that has finished needs none.
+            // If the pacer has finished, it needs no connection.
             let _ = self.config.to_pacer.send(ToPacer::Free {
                 target,
                 token,
@@ -297,7 +298,7 @@ impl IoLoop {
         }
     }
 
-    /// Reads received bytes once. What remains is read in the connection's next turn.
+    /// Reads received bytes once. Further bytes are read in the connection's next turn.
     fn read_into(&mut self, buffer: &mut [u8], token: usize, closed: bool) -> ReadOutcome {
         let Some(connection) = self.pool.get_mut(token) else {
             return ReadOutcome::More;
@@ -308,7 +309,7 @@ impl IoLoop {
             Err(failure) => return ReadOutcome::Dead(failure),
         };
         if count > 0 && connection.flight().is_none() {
-            // The response was read before the pacer's message, which says whether it has a body.
+            // The pacer's message may still be unread. It states whether the response has a body.
             self.receive_from_pacer();
         }
         let Some(connection) = self.pool.get_mut(token) else {
@@ -324,7 +325,7 @@ impl IoLoop {
 
     fn on_answer(&mut self, token: usize, answer: Answer) {
         let Some(flight) = self.pool.take_flight(token) else {
-            // A response without a request: the connection is in an undefined state.
+            // A response without a request: the connection cannot be used any more.
             self.on_dead(token, Failure::Closed);
             return;
         };
@@ -351,7 +352,8 @@ impl IoLoop {
             ConnectionState::Idle => {
                 let target = connection.target;
                 let _ = self.config.to_pacer.send(ToPacer::Gone { target, token });
-                // The pacer may have used it just before. No event of this connection will read that message.
+                // The pacer may have used the connection just before. Its message must be read now, because no event of this
+                // connection will cause it.
                 self.receive_from_pacer();
             }
             ConnectionState::Carrying(flight) if connection.died_idle(flight, failure) => {
@@ -365,7 +367,7 @@ impl IoLoop {
         }
     }
 
-    /// Gives up requests that exceed their timeout, and after an interrupt all that remain at the end of the grace period.
+    /// Gives up requests that exceed their timeout. After an interrupt, gives up all requests at the end of the grace period.
     fn give_up_overdue(&mut self, now_ns: u64) {
         let cut_off = self.cut_off_ns.is_some_and(|cut_off_ns| now_ns >= cut_off_ns);
         let timeout_ns = self.config.timeout_ns;

@@ -1,7 +1,7 @@
 //! The open-loop load driver: requests leave at their scheduled times, whether or not earlier ones were answered.
 //!
-//! One run is a [`session::LoadSession`]. It sends the control span `cctf.run.start`, then any number of streams of requests one
-//! after the other, and `cctf.run.end`. Within one stream, several threads work without waiting for each other:
+//! One run is a [`session::LoadSession`]. It sends the control span `cctf.run.start`, any number of streams of requests one
+//! after the other, and the control span `cctf.run.end`. In a stream, several threads work without waiting for each other:
 //!
 //! ```text
 //! composer ──(prepared requests)──▶ pacer ──(sends, or passes on)──▶ io loop ──(ended exchanges)──▶ recorder ──▶ lines, summary

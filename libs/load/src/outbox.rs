@@ -1,4 +1,4 @@
-//! [`Outbox`]: ended exchanges on their way from the io loop to the recorder, counted and passed on in batches.
+//! [`Outbox`]: collects ended exchanges in the io loop, counts them, and passes them to the recorder in batches.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,7 +37,7 @@ impl Outbox {
         self.ended.is_empty()
     }
 
-    /// Takes an ended exchange.
+    /// Adds an ended exchange.
     pub fn end(&mut self, exchange: Exchange) {
         self.progress.ended.fetch_add(1, Ordering::Relaxed);
         if exchange.failure == Some(Failure::QueueFull) {
@@ -52,7 +52,7 @@ impl Outbox {
         self.ended.push(exchange);
     }
 
-    /// Takes a request that has ended without a response.
+    /// Adds a request that has ended without a response.
     pub fn end_failed(&mut self, sent: Sent, prepared: &Prepared, resends: u8, failure: Failure) {
         let exchange = Exchange::failed(sent, prepared, failure);
         let latency_ns = if exchange.left() {

@@ -32,9 +32,9 @@ pub enum FromPacer {
         /// Bytes that the socket has taken.
         written: usize,
     },
-    /// No connection to the target was idle: the io loop sends the request as soon as possible. If the pacer has idle
-    /// connections to other targets, it hands over one of them, too, because the io loop may have to close that connection before it
-    /// can open one to this target.
+    /// No connection to the target was idle, so the io loop must send the request as soon as possible. If the pacer has an idle
+    /// connection to another target, it hands this connection over, too. The io loop may have to close it before it can open
+    /// one to this target.
     HandOver(Request, Arc<Prepared>, Option<usize>),
     /// The request was not sent, because too many wait for a connection.
     Refused(Exchange),
@@ -60,7 +60,7 @@ pub enum ToPacer {
 pub struct Pacer {
     pub feed: Feed,
     pub to_io: Sender<FromPacer>,
-    /// Wakes the io loop when no socket event will.
+    /// Wakes the io loop if no socket event will do so.
     pub io_waker: Arc<mio::Waker>,
     /// Receives idle connections.
     pub from_io: Receiver<ToPacer>,
@@ -76,7 +76,8 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// Sends each request at its time. `gap_ns` is the mean gap. Returns how many were due, including those passed to the io
+    /// Sends each request at its time. `gap_ns` is the mean time between requests. Returns how many were due, including those
+    /// passed to the io loop.
     /// loop.
     pub fn run(mut self, gap_ns: u64) -> u64 {
         clock::set_finest_timer_slack();
@@ -121,7 +122,7 @@ impl Pacer {
         let traceparent = traceparent(self.ids, request.number);
         let sent = Sent::now(request);
         self.send_to_io(FromPacer::Sent(token, sent, Arc::clone(&prepared)));
-        // An error counts as nothing written: the io loop meets the same error and handles it.
+        // An error counts as nothing written, because the io loop will get the same error and handle it.
         let written = (&*stream)
             .write_vectored(&prepared.slices_from(&traceparent, 0))
             .unwrap_or(0);
@@ -129,7 +130,7 @@ impl Pacer {
         if is_unfinished {
             self.send_to_io(FromPacer::Unfinished { token, written });
         }
-        // If the io loop has dropped the connection meanwhile, its socket causes no event.
+        // If the io loop has dropped the connection in the meantime, its socket causes no event.
         if is_unfinished || Arc::strong_count(&stream) == 1 {
             self.wake_io();
         }
@@ -147,7 +148,7 @@ impl Pacer {
                 Failure::QueueFull,
             ))
         } else {
-            // The io loop reads nothing now, so it need not wake up.
+            // The io loop does not read now, so it need not be woken.
             return;
         };
         self.send_to_io(message);
@@ -243,7 +244,7 @@ mod tests {
         Arc::new(TcpStream::from_std(stream))
     }
 
-    /// The pacer must wake the io loop not only for unfinished writes, but also if the loop has dropped the connection.
+    /// The pacer must wake the io loop for unfinished writes, and also if the loop has dropped the connection.
     #[test]
     fn the_io_loop_is_woken_for_a_connection_that_it_has_dropped() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(spares, [Some(7), None]);
     }
 
-    /// The io loop does not read while it waits for the recorder.
+    /// While the io loop waits for the recorder, it does not read messages.
     #[test]
     fn refusals_that_nobody_reads_are_bounded_and_the_others_counted() {
         let poll = Poll::new().unwrap();
@@ -302,7 +303,7 @@ mod tests {
         assert_eq!(received.try_iter().count(), 1);
     }
 
-    /// If the pacer did not stop, only its caller would notice the failure, and only at the end of the schedule.
+    /// Without stopping the pacer, only its caller would notice the failure, and only at the end of the schedule.
     #[test]
     fn a_pacer_stops_when_the_io_loop_has_failed() {
         let poll = Poll::new().unwrap();

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exchange::{LATE_NS, Sent};
 
-/// Maximum number of refused requests that the io loop has not read: about 10 MiB. It reads none while the recorder is slow.
+/// Maximum number of refused requests that the io loop has not read yet: about 10 MiB. The loop reads none while the recorder
+/// is slow.
 pub const REFUSALS_MAX: u64 = 1 << 16;
 
 /// Counters of one stream, which a progress display may read at any time.
@@ -14,7 +15,7 @@ pub const REFUSALS_MAX: u64 = 1 << 16;
 pub struct DriveProgress {
     /// Requests whose scheduled time has come.
     pub due: AtomicU64,
-    /// Time of the last of these after the start, nanoseconds.
+    /// Time from the start to the last request that was due, nanoseconds.
     pub last_offset_ns: AtomicU64,
     /// Requests whose first bytes were passed to a socket.
     pub sent: AtomicU64,
@@ -28,7 +29,7 @@ pub struct DriveProgress {
     pub late: AtomicU64,
     /// Refused requests that the io loop has not read.
     unread: AtomicU64,
-    /// Ended requests without an exchange: they were refused while [`REFUSALS_MAX`] were unread.
+    /// Requests that ended without an exchange: they were refused while [`REFUSALS_MAX`] refusals were unread.
     pub undescribed: AtomicU64,
     /// The first reason why no further connection could be opened.
     bound: OnceLock<String>,
@@ -43,7 +44,7 @@ impl DriveProgress {
         }
     }
 
-    /// Counts a refused request. Returns whether the io loop gets its exchange. Only one thread may count.
+    /// Counts a refused request. Returns whether the io loop gets an exchange for it. Only one thread may count.
     pub fn count_refused(&self) -> bool {
         let fits = self.unread.load(Ordering::Relaxed) < REFUSALS_MAX;
         let without_exchange = [&self.undescribed, &self.ended, &self.unsent, &self.failed];
@@ -66,11 +67,11 @@ impl DriveProgress {
     /// Requests that were sent and have not ended.
     pub fn in_flight(&self) -> u64 {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        // The counters are read one after the other while they grow, so their difference can be off by a few.
+        // The counters are read one after the other while they grow, so the difference can be off by a few.
         (read(&self.sent) + read(&self.unsent)).saturating_sub(read(&self.ended))
     }
 
-    /// Records that the system refuses a further connection.
+    /// Records the error with which the system refused another connection.
     pub fn bound_by(&self, connections: usize, error: &io::Error) {
         self.bound.get_or_init(|| {
             let remedy = match error.raw_os_error() {

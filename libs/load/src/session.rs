@@ -1,4 +1,5 @@
-//! [`LoadSession`]: one run of the driver. It reports the start, sends one stream of requests after the other, and reports the end.
+//! [`LoadSession`]: one run of the driver. It reports the start of the run, sends streams of requests one after the other, and
+//! reports the end.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,9 +52,9 @@ pub struct LoadSession {
     resource: Resource,
     ids: Ids,
     next_number: u64,
-    /// Time of the last request of the last stream after its start, nanoseconds. `None`: none was due.
+    /// Time from the start of the last stream to its last request, nanoseconds. `None` if no request was due.
     last_offset_ns: Option<u64>,
-    /// End of the part of the recorded run that was replayed, if an interrupt cut it.
+    /// For an interrupted replay: end of the recorded part that was replayed.
     replayed_to_ns: Option<u64>,
     exporter: Option<Exporter>,
     /// Channel to the recorder thread. `None` after the recorder has been stopped; the same is true of `recorder`.
@@ -125,8 +126,9 @@ impl LoadSession {
 
     /// Sends each request of the stream at its time, and returns the figures. Calls `display` a few times a second.
     ///
-    /// Memory does not grow with the length of the stream: the requests that are prepared ahead, that wait for a connection, and
-    /// whose lines and spans wait are each bounded in number and bytes. If the source fails, what came before is sent and recorded.
+    /// Memory does not grow with the length of the stream. The numbers and bytes are bounded for requests that are prepared
+    /// ahead, requests that wait for a connection, and lines and spans that wait. If the source fails, the requests before the
+    /// failure are sent and recorded.
     pub fn send(
         &mut self,
         stream: Stream,
@@ -160,12 +162,13 @@ impl LoadSession {
         Ok(summary)
     }
 
-    /// Time of the last request of the last stream after its start, nanoseconds. `None`: none was due.
+    /// Time from the start of the last stream to its last request, nanoseconds. `None` if no request was due.
     pub fn last_offset_ns(&self) -> Option<u64> {
         self.last_offset_ns
     }
 
-    /// Reports with the end of the run that only this much of the recorded run was replayed, nanoseconds after its first root.
+    /// Sets the end of the recorded part that was replayed, nanoseconds after its first root. It is reported with the end of
+    /// the run.
     pub fn set_replayed_to(&mut self, to_ns: Option<u64>) {
         self.replayed_to_ns = to_ns;
     }
@@ -224,7 +227,7 @@ impl LoadSession {
 
 impl Drop for LoadSession {
     fn drop(&mut self) {
-        // The file of a session that failed must also end with a whole line. The caller already has the session's error.
+        // Even if the session failed, the file must end with a complete line. The caller already has the error of the session.
         let _ = self.end_recorder();
     }
 }

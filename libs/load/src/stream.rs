@@ -14,10 +14,11 @@ use crate::http::request::{Head, TRACEPARENT_BYTES, Traceparent};
 /// The reason why a source cannot prepare its next request.
 pub type SourceError = Box<dyn Error + Send + Sync>;
 
-/// A source of prepared requests. A thread of its own calls it, some time before the requests are due.
+/// A source of prepared requests. A separate thread calls it some time before the requests are due.
 pub trait Requests: Send {
-    /// The next request in the order of times; `None` at the end. It may take its time: the queue ahead of the pacing thread
-    /// hides that, and beyond it the requests are late. After an error, the requests before it are still sent.
+    /// The next request in order of time; `None` at the end. A call may take some time, because the queue before the pacing
+    /// thread compensates for it. If the queue runs empty, requests are late. If a call fails, the requests before it are still
+    /// sent.
     fn next(&mut self) -> Result<Option<Prepared>, SourceError>;
 }
 
@@ -27,15 +28,16 @@ pub struct Stream {
     pub name: String,
     /// URL in the summary: of the endpoint, or of the targets.
     pub url: String,
-    /// Addresses that [`Prepared::target`] counts, from 0. See [`crate::plan::target::Target::reachable_address`].
+    /// Addresses of the servers. [`Prepared::target`] is an index in this list. See
+    /// [`crate::plan::target::Target::reachable_address`].
     pub targets: Vec<SocketAddr>,
     pub requests: Box<dyn Requests>,
     /// Maximum number of connections to all targets together.
     pub connections_max: usize,
     /// Maximum time of each wait: for a free connection, then for the response.
     pub timeout: Duration,
-    /// Mean requests per second, as far as it is known. The spin before each send and the number of connections that are opened
-    /// first follow from it.
+    /// Mean requests per second, as far as it is known. It determines the spin before each send, and the number of connections
+    /// that are opened at the start.
     pub rate_hint: f64,
     /// Requested rate in the summary, requests per second. `None` for recorded times.
     pub rate_asked: Option<f64>,
@@ -54,7 +56,7 @@ pub struct Prepared {
     pub body: Bytes,
     /// The recorded request that this one repeats.
     pub original: Option<Original>,
-    /// Whether the source keeps head, body and facts for many requests. Then this one needs no memory for them.
+    /// Whether the source stores head, body and facts for many requests. Then this request needs no memory for them.
     pub is_shared: bool,
 }
 
@@ -77,7 +79,7 @@ impl Prepared {
         }
     }
 
-    /// Bytes of the request on the wire.
+    /// Number of bytes that the request has on the wire.
     pub fn len_bytes(&self) -> usize {
         self.head.as_bytes().len() + TRACEPARENT_BYTES + self.body.len()
     }

@@ -11,7 +11,7 @@ use super::child::{Child, ChildError, Timeouts};
 use super::environment;
 
 const NAME: &str = "application";
-/// Runtimes may be installed, compiled and warmed up at the start, and jobs finish at the stop.
+/// Long timeouts: at the start, runtimes may be installed, compiled and warmed up; at the stop, jobs finish.
 const TIMEOUTS: Timeouts = Timeouts {
     start: Duration::from_secs(600),
     stop: Duration::from_secs(300),

@@ -19,7 +19,7 @@ const CHAIN: [(&str, &str, &str); 3] = [
 /// Node and stage of the chain's end.
 pub(crate) const END: (&str, &str) = (CHAIN[0].0, CHAIN[0].1);
 const GZIP: &str = "/blob/gzip";
-/// Without compression as many bytes come out as go in, so messages of known sizes pass the links.
+/// Without compression, as many bytes are sent as received. So the messages on the links have known sizes.
 const GZIP_STORED: &str = "/blob/gzip?level=0";
 
 /// Starts the chain's services from the last to the first. Returns them in the order of a request, and the first one's URL.
@@ -54,7 +54,7 @@ pub(crate) fn start_chain(
     Ok((services, url))
 }
 
-/// The URL by which the service on node `from` calls the one on `to`: over their link, if there are links.
+/// The URL at which the service on node `from` calls the one on `to`. If there are links, the call goes over their link.
 fn next_url(tiers: Option<&Tiers>, (from, to): (&str, &str), url: &Target, path: &str) -> String {
     match tiers {
         Some(tiers) => {

@@ -14,7 +14,7 @@ use otlp_send::list::encode;
 use super::child::{Child, ChildError};
 
 const NAME: &str = "otelcol";
-/// The configuration that tests, compose.yaml and the README use, too.
+/// The configuration. The tests, compose.yaml and the README also use it.
 const CONFIG: &str = include_str!("../../../otel-collector.yaml");
 /// Interval of host metrics: short, because runs are short.
 const HOST_INTERVAL: &str = "1s";
@@ -44,7 +44,7 @@ struct Flow {
 impl Collector {
     /// Starts `binary`, listening at `host`, and waits until it is ready. It sends to `normalizer`.
     ///
-    /// Its queue is in `scratch`. Its host metrics are those of `node` with its stage.
+    /// Its queue is stored in `scratch`. Its host metrics describe `node`, which has this stage.
     pub fn start(
         binary: &Path,
         host: Ipv4Addr,
@@ -148,20 +148,20 @@ impl Flow {
     }
 }
 
-/// Ports that were free a moment ago: the Collector does not report the ports that it binds.
+/// Ports that were free a moment ago. They are chosen here because the Collector does not report the ports that it binds.
 fn free_ports<const COUNT: usize>(host: Ipv4Addr) -> io::Result<[u16; COUNT]> {
     let mut ports = [0; COUNT];
     let mut held = Vec::with_capacity(COUNT);
     for port in &mut ports {
         let listener = TcpListener::bind((host, 0))?;
         *port = listener.local_addr()?.port();
-        // Bound until all are known, so that they differ.
+        // Each port stays bound until all are known, so that they differ.
         held.push(listener);
     }
     Ok(ports)
 }
 
-/// The child's working directory is another one.
+/// The absolute path, because the child has another working directory.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

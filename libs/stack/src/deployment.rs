@@ -1,4 +1,4 @@
-//! The processes of a run: children that are started for it, or a stack that already runs.
+//! The processes of a run: either child processes that are started for it, or a stack that already runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -19,7 +19,7 @@ pub struct Addresses {
     pub otlp_endpoint: String,
 }
 
-/// A run that cannot be completed.
+/// The reason why a run cannot be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
     #[error(transparent)]
@@ -110,7 +110,7 @@ impl Deployment {
         }
     }
 
-    /// Waits until the services' last telemetry is at the normalizer, so that none of it arrives after the run's end.
+    /// Waits until the normalizer has the services' last telemetry, so that none of it arrives after the run's end.
     pub fn settle(&mut self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, ..) => {
@@ -121,7 +121,7 @@ impl Deployment {
         }
     }
 
-    /// Completes the files after the run's end, by stopping the normalizer or by waiting.
+    /// Completes the files after the run's end: stops the normalizer, or waits until a running one closes the run.
     pub fn finish(self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, ..) => Ok(stack.stop_receivers()?),

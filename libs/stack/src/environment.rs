@@ -18,7 +18,7 @@ const NOT_INHERITED: [&str; 13] = [
     "OTEL_TRACES_EXPORTER",
     "OTEL_METRICS_EXPORTER",
 ];
-/// Prefix of the variables that would send telemetry elsewhere than to the run's receiver, or differently.
+/// Prefix of the variables that would send telemetry to another receiver than the run's, or in another way.
 const EXPORTER_PREFIX: &str = "OTEL_EXPORTER_OTLP_";
 
 /// Removes all variables that would change how one of this project's programs works.

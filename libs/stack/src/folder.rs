@@ -1,4 +1,4 @@
-//! [`Claimed`]: a run's folder that is free, and that no other command can use until this one ends.
+//! [`Claimed`]: the folder of a new run. No other command can use it until this command ends.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -41,7 +41,7 @@ pub fn prepare(logs_dir: &Path, run_id: &str) -> Result<Claimed, FolderError> {
         source,
     };
     fs::create_dir_all(logs_dir).map_err(unwritable)?;
-    // A test by writing: root may write despite permission bits, and nobody may on a read-only mount.
+    // Checked by writing: root can write despite missing permissions, and nobody can write to a read-only mount.
     tempfile::tempfile_in(logs_dir).map_err(unwritable)?;
     let logs_dir = fs::canonicalize(logs_dir).map_err(unwritable)?;
     let run_dir = logs_dir.join(run_id);
@@ -49,8 +49,8 @@ pub fn prepare(logs_dir: &Path, run_id: &str) -> Result<Claimed, FolderError> {
         return Err(FolderError::Taken(run_dir));
     }
     fs::create_dir_all(&run_dir).map_err(unwritable)?;
-    // The lock comes before the look inside: of two commands that start at once, both find an empty folder. A file system without
-    // locks is no reason to refuse.
+    // The lock must be taken before the folder is checked: if two commands start at once, both find an empty folder. A file
+    // system without locks is still accepted.
     let lock = File::open(&run_dir).ok();
     let locked = lock.as_ref().map(File::try_lock);
     if matches!(locked, Some(Err(TryLockError::WouldBlock))) {

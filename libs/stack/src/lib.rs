@@ -5,13 +5,14 @@
 //! - [`namespace`]: network namespaces.
 //! - [`application`]: a third-party application, which is loaded instead of a service.
 //! - [`collector`]: the OpenTelemetry Collector between services and normalizer.
-//! - [`config`]: what is started; [`service`]: one service; [`chain`]: one alone, or three in a chain.
-//! - [`stand_ins`]: services that take the place of a recorded run's instances.
+//! - [`config`]: the configuration of all processes; [`service`]: starts one service; [`chain`]: starts one service, or three
+//!   in a chain.
+//! - [`stand_ins`]: services that replace the instances of a recorded run.
 //! - [`stack`]: all child processes of a run.
-//! - [`tiers`]: nodes in network namespaces, with links of known delay and rate.
+//! - [`tiers`]: nodes in network namespaces, connected by links with a set delay and rate.
 //! - [`running`]: a stack that already runs, in containers or on other machines.
 //! - [`deployment`]: child processes, or a stack that already runs.
-//! - [`folder`]: whether the run's folder is free.
+//! - [`folder`]: the folder of the new run.
 
 pub mod application;
 mod chain;

@@ -1,4 +1,5 @@
-//! A network namespace without a name. It exists as long as a process uses it, so a crash leaves nothing behind, and two runs never collide.
+//! A network namespace without a name. It exists as long as a process uses it. So a crash leaves nothing behind, and two runs
+//! never use the same namespace.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -79,7 +80,8 @@ impl Namespace {
         set(&self.file).map_err(|error| NetworkError::Namespace("enter", error))
     }
 
-    /// Makes `command` run in this namespace and see its interfaces in /sys, from which their counters are read.
+    /// Makes `command` run in this namespace. Its /sys shows the interfaces of this namespace, because their counters are read
+    /// there.
     pub fn host(&self, command: &mut Command) {
         let file = Arc::clone(&self.file);
         // SAFETY: between fork and exec only system calls are made.

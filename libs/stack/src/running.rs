@@ -1,4 +1,5 @@
-//! A stack that already runs, in containers or on other machines: it cannot be stopped, so its files are watched.
+//! A stack that already runs, in containers or on other machines. It cannot be stopped, so its files are watched to find out
+//! when they are complete.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -9,14 +10,14 @@ use std::time::{Duration, Instant};
 use cctf_proto::cctf::File;
 use serde_json::Value;
 
-/// Rows are complete after this time without a new one: services send spans and metrics within a second.
+/// Time without a new row after which the rows count as complete. Services send spans and metrics within a second.
 const QUIET: Duration = Duration::from_secs(3);
 /// Maximum time until the rows are complete, and until the normalizer closes the run, which takes a join window.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Interval between two checks of the files.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A run in such a stack that cannot be completed.
+/// The reason why a run in such a stack cannot be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunningError {
     #[error(
@@ -56,7 +57,7 @@ impl RunningStack {
                 return if last == 0 {
                     Err(RunningError::NoFiles(self.run_dir.clone()))
                 } else {
-                    // Others may use the stack, too, so rows may never stop.
+                    // Other users may send load to the stack, too, so rows may never stop.
                     Ok(())
                 };
             }

@@ -13,7 +13,7 @@ pub(crate) const SERVICE: &str = "tunable-svc";
 /// Readiness page of this project's programs.
 pub(crate) const READY: &str = "/readyz";
 
-/// How one service differs from others.
+/// The settings in which services differ.
 #[derive(Debug)]
 pub(crate) struct Service<'a> {
     /// Name of the child process.

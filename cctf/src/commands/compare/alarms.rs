@@ -1,4 +1,4 @@
-//! [`sentence`]: how often this machine's noise makes two replays of one run differ.
+//! [`sentence`]: how often this machine's noise alone makes two replays of one run differ.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use compare::model::Comparison;
 use page::number::{counted, share};
 use serde::Serialize;
 
-/// What earlier replays showed of this machine.
+/// The verdicts of earlier replays on this machine.
 #[derive(Debug, Clone, Serialize)]
 pub struct Noise {
     host: String,
     /// The recorded run that was replayed; `None` for all runs.
     replay_of: Option<String>,
-    /// How many recorded runs the pairs come from.
+    /// Number of recorded runs whose replays were compared.
     recorded_runs: usize,
     #[serde(flatten)]
     tally: Tally,
@@ -22,7 +22,8 @@ pub struct Noise {
     interval: Option<[f64; 2]>,
 }
 
-/// What earlier replays of the same recorded run showed; without any, those of all other runs. `None` without pairs.
+/// The verdicts of earlier replays of the same recorded run. If there are none, those of all other runs. `None` if there are no
+/// verdicts at all.
 ///
 /// # Errors
 /// A sentence for the notes, if the file cannot be read.
@@ -34,7 +35,7 @@ pub fn noise(logs_dir: &Path, found: &Comparison) -> Result<Option<Noise>, Strin
         .or_else(|| noise_of(&all, None)))
 }
 
-/// The pairs of this machine: those of one recorded run, or all. `None` without a verdict.
+/// The verdicts on this machine, for one recorded run or for all. `None` if there are none.
 pub fn noise_of(all: &FalseAlarms, replay_of: Option<&str>) -> Option<Noise> {
     let host = host_name().unwrap_or_default();
     let tally = all.tally(&host, replay_of);

@@ -1,7 +1,8 @@
-//! `cctf compare`: whether two runs are the same workload, and what differs.
+//! `cctf compare`: decides whether two runs are the same workload, and shows what differs.
 //!
-//! - [`sheet`], [`tables`], [`values`]: a comparison as sentences, tables and texts of figures; [`text`]: these for a terminal.
-//! - [`alarms`]: what earlier replays showed of this machine's noise.
+//! - [`sheet`], [`tables`], [`values`]: the comparison as sentences, as tables and as formatted figures; [`text`]: prints them
+//!   on a terminal.
+//! - [`alarms`]: how often noise alone made replays on this machine differ.
 
 pub(super) mod alarms;
 mod sheet;
@@ -37,7 +38,7 @@ use alarms::Noise;
 const DIFFERS: u8 = 3;
 /// The runs show neither sameness nor a difference, or the replay is void.
 const UNDECIDED: u8 = 4;
-/// Version of the JSON output. Fields may be added; none changes its meaning.
+/// Version of the JSON output. Fields may be added, but the meaning of a field never changes.
 const VERSION: u32 = 1;
 
 const AFTER_HELP: &str = "\
@@ -117,12 +118,12 @@ struct Output<'a> {
     version: u32,
     #[serde(flatten)]
     comparison: &'a Comparison,
-    /// What earlier replays showed of this machine; null without any.
+    /// The verdicts of earlier replays on this machine; null if there are none.
     false_alarms: Option<&'a Noise>,
 }
 
 impl CompareArgs {
-    /// Where the page goes, if there is one.
+    /// The path of the page, if a page is written.
     fn page(&self) -> Result<Option<&Path>, UsageError> {
         match (self.format, &self.out) {
             (OutputFormat::Html, out) => {
@@ -146,7 +147,7 @@ impl CompareArgs {
 
 pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let page = args.page()?;
-    // A file of the user: like a flag, it is refused before any run is read.
+    // An invalid file of the user is refused before any run is read, like an invalid flag.
     let margins = args
         .margins()
         .map_err(|error| UsageError(cli::describe(&error)))?;
@@ -186,7 +187,7 @@ fn found(names: [&str; 2], logs_dir: &Path) -> anyhow::Result<[(Run, Part); 2]> 
         .each_ref()
         .map(|(run, part)| run.folder(part).canonicalize().ok());
     if folders[0].is_some() && folders[0] == folders[1] {
-        // Usually a link such as logs/latest, which the second run has moved.
+        // This usually happens with a link such as logs/latest, because the second run has changed it.
         return Err(UsageError(format!(
             "cannot compare {first} with {second}: both are the run {}; pass two runs",
             found[0].1.run_id()

@@ -7,10 +7,10 @@ use report::sheet::{Sheet, Sign};
 use super::tables::tables;
 use super::values::{NS_PER_MS, about, difference, interval, margin};
 
-/// Causes and undecided voters that the headline names. The tables have all.
+/// Number of causes or undecided voters in the headline. The tables show all.
 const HEADLINE_MAX: usize = 1;
 
-/// `false_alarms`: a sentence about this machine, if there is one.
+/// `false_alarms` is a sentence about this machine's noise, if there is one.
 pub fn sheet(found: &Comparison, false_alarms: Option<String>) -> Sheet {
     let (sign, headline) = headline(found);
     let mut sentences = vec![meaning(&found.verdict).to_owned()];
@@ -50,7 +50,7 @@ fn headline(found: &Comparison) -> (Sign, String) {
     }
 }
 
-/// A cause with its figures: those of its voter, if that has an interval, because chance plays a part.
+/// A cause with its figures. If its voter has an interval, the voter's figures are shown, because chance plays a part.
 fn cause_text(cause: &Cause, voters: &[Voter]) -> String {
     let is_it = |voter: &&Voter| voter.topic == cause.topic && voter.module == cause.module;
     let voter = voters
@@ -69,7 +69,7 @@ fn cause_text(cause: &Cause, voters: &[Voter]) -> String {
     )
 }
 
-/// What is undecided, and how many requests would decide all of it.
+/// The undecided voters, and how many requests would be enough to decide all of them.
 fn undecided(reasons: &[Undecided]) -> String {
     let Some(first) = reasons
         .iter()
@@ -116,9 +116,9 @@ fn meaning(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// The causes beyond the first one.
+/// The causes after the first one.
 fn more_causes(found: &Comparison) -> Option<String> {
-    /// Causes in the sentence; the table of voters has the others.
+    /// Maximum number of causes in the sentence. The table of voters shows the others.
     const CAUSES_MAX: usize = 4;
     let Verdict::Differs { causes } = &found.verdict else {
         return None;

@@ -1,5 +1,5 @@
-//! The tables of a verdict: voters, what would decide, differences of call graph and deployment, figures that do not vote, and
-//! the parts of a difference.
+//! The tables of a verdict: voters, requests that would be enough to decide, differences of call graph and deployment, figures
+//! that do not vote, and contributions to differences.
 
 use std::cmp::Reverse;
 
@@ -24,7 +24,7 @@ pub fn tables(found: &Comparison) -> Vec<SheetTable> {
     all.into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
-/// How many margins a difference has. Without a margin, any difference is infinitely many.
+/// The difference divided by its margin. Infinite if the margin is 0.
 fn margins(voter: &Voter) -> f64 {
     voter.in_margins().unwrap_or(match voter.difference {
         Some(difference) if difference != 0.0 => f64::INFINITY,
@@ -32,7 +32,7 @@ fn margins(voter: &Voter) -> f64 {
     })
 }
 
-/// Differences first, then what is undecided; the largest ones in margins first.
+/// Voters that differ come first, then undecided ones. Within these groups, large differences (in margins) come first.
 fn voters(all: &[Voter]) -> SheetTable {
     let order = |vote: Vote| match vote {
         Vote::Differs => 0,
@@ -100,7 +100,7 @@ fn voters(all: &[Voter]) -> SheetTable {
     }
 }
 
-/// Voters without an answer, with the number of requests that would decide.
+/// Undecided voters, each with the number of requests that would be enough to decide.
 fn decide(voters: &[Voter]) -> SheetTable {
     let undecided = voters.iter().filter(|voter| voter.vote == Vote::CannotTell);
     let mut sorted: Vec<&Voter> = undecided.collect();
@@ -110,7 +110,7 @@ fn decide(voters: &[Voter]) -> SheetTable {
         vec![
             undecided.topic.text_of(undecided.module.as_deref()).into(),
             undecided.needed.map_or_else(|| NONE.to_owned(), about).into(),
-            // The number has a column of its own.
+            // The number has its own column, so it is removed from the reason.
             reason.split("; about ").next().unwrap_or(NONE).into(),
         ]
     });
@@ -170,7 +170,7 @@ fn graph(differences: &[GraphDifference], left_out: u64) -> SheetTable {
     }
 }
 
-/// A text that may be another one in B.
+/// A text that can be different in B.
 fn both(a: &str, b: Option<&str>) -> String {
     match b {
         Some(b) if a != b => format!("{a} in A, {b} in B"),
@@ -201,7 +201,7 @@ fn configuration(differences: &[ConfigurationDifference]) -> SheetTable {
     }
 }
 
-/// Parts of each difference that was attributed.
+/// Contributions to each difference.
 fn attribution(all: &[Attribution]) -> SheetTable {
     let mut parts: Vec<&'static str> = Vec::new();
     for part in all.iter().flat_map(|found| &found.parts) {
@@ -222,7 +222,7 @@ fn attribution(all: &[Attribution]) -> SheetTable {
         SheetColumn::text("answer", "answer"),
     ]);
     let ms = Unit::Ms;
-    // Most modules have no waits at all.
+    // Modules without waits are left out, because most modules have none.
     let known = all.iter().filter(|found| found.a != 0.0 || found.b != 0.0);
     let rows = known.map(|found| {
         let mut row: Vec<Cell> = vec![

@@ -46,7 +46,7 @@ fn rows(table: &SheetTable) -> String {
         .collect();
     let is_last = |index: usize| index + 1 == heads.len();
     let cell = |(index, cell): (usize, &Cell)| match is_last(index) {
-        // Nothing comes after it, so a reason can be of any length.
+        // The last cell of a row may have any length.
         true => printable(&cell.text),
         false => cut(&printable(&cell.text), CELL_WIDTH_MAX),
     };

@@ -1,4 +1,4 @@
-//! Figures of a comparison as text: three digits, a unit, a sign where it is a difference.
+//! Formats figures of a comparison: three digits, a unit, and a sign for differences.
 
 use compare::model::{Unit, Voter};
 use page::number;
@@ -11,7 +11,7 @@ const NOTHING: f64 = 1e-3;
 /// A figure with its unit.
 pub fn value(value: f64, unit: Unit) -> String {
     match unit {
-        // The clock counts nanoseconds: less is a rounding error of a difference.
+        // The clock counts nanoseconds, so a smaller value is a rounding error of a difference.
         Unit::Ms if value.abs() * NS_PER_MS < 0.5 => "0".to_owned(),
         Unit::Ms => number::duration(value * NS_PER_MS),
         Unit::Share => number::share(value),
@@ -26,10 +26,10 @@ pub fn optional(found: Option<f64>, unit: Unit) -> String {
     found.map_or_else(|| number::NONE.to_owned(), |found| value(found, unit))
 }
 
-/// A difference with its sign: `+1.02 ms`. One of shares is in percentage points.
+/// A difference with its sign, such as `+1.02 ms`. Differences of shares are in percentage points.
 pub fn signed(difference: f64, unit: Unit) -> String {
     let text = match unit {
-        // Without a sign, because 0 has none.
+        // Without a sign, because the value is 0.
         Unit::Ms if difference.abs() * NS_PER_MS < 0.5 => return "0".to_owned(),
         Unit::Share => points(difference),
         unit => value(difference, unit),
@@ -40,7 +40,7 @@ pub fn signed(difference: f64, unit: Unit) -> String {
     }
 }
 
-/// A voter's difference, and its share of A's figure where that says more: `+1.02 ms (+14.8%)`.
+/// A voter's difference, such as `+1.02 ms (+14.8%)`. The share of A's figure is shown if it is informative.
 pub fn difference(voter: &Voter) -> String {
     let Some(difference) = voter.difference else {
         return number::NONE.to_owned();
@@ -53,7 +53,7 @@ pub fn difference(voter: &Voter) -> String {
     }
 }
 
-/// So little of a margin is a rounding error of a figure.
+/// Removes differences that are so small compared with the margin that they are rounding errors.
 fn without_rounding(difference: f64, voter: &Voter) -> f64 {
     let is_nothing = voter
         .margin
@@ -89,13 +89,14 @@ pub fn margin(voter: &Voter) -> String {
 pub fn about(requests: u64) -> String {
     let digits = requests.checked_ilog10().unwrap_or(0);
     let step = 10_u64.pow(digits.saturating_sub(1));
-    // The largest numbers have no further multiple of the step.
+    // The largest numbers cannot be rounded up to a multiple of the step.
     let rounded = requests.div_ceil(step).checked_mul(step).unwrap_or(requests);
     number::exact(rounded)
 }
 
-/// The part of A's figure. None for 0, for shares, of which a percentage misleads, and for facts such as lateness, whose margin
-/// is a limit. None if the margin exceeds A's figure, either: then the figure is so small that a percentage says nothing.
+/// The difference as a share of A's figure. `None` if A's figure is 0; for shares, because a percentage of a percentage is
+/// misleading; and for facts such as lateness, whose margin is an absolute limit. Also `None` if the margin exceeds A's figure,
+/// because a share of such a small figure means little.
 fn share_of(found: f64, voter: &Voter) -> Option<f64> {
     let margin = voter.margin.unwrap_or(0.0);
     let a = voter.a.filter(|a| *a > 0.0 && *a >= margin)?;
@@ -145,7 +146,7 @@ mod tests {
         }
     }
 
-    /// Difference and margin as text.
+    /// The texts of the difference and of the margin.
     fn texts(unit: Unit, a: Option<f64>, difference: Option<f64>, margin: Option<f64>) -> [String; 2] {
         let voter = voter(unit, a, difference, margin);
         [super::difference(&voter), super::margin(&voter)]

@@ -1,4 +1,4 @@
-//! [`CommonArgs`] and [`run`]: the flags and the steps of all targets that export the plan of a run.
+//! [`CommonArgs`] and [`run`]: the flags and steps that all targets share which export the plan of a run.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,7 +70,7 @@ impl CommonArgs {
 /// Exports a run and prints the summary.
 pub fn run<T: Target>(args: &CommonArgs, target: &T) -> anyhow::Result<ExitCode> {
     let window = args.window()?;
-    // Reading the run takes longer than this check, which the export repeats.
+    // This is checked now, because reading the run takes long. The export checks it again.
     if args.out.symlink_metadata().is_ok() {
         return Err(UsageError(format!(
             "cannot create {}: it already exists; choose another path with --out",
@@ -87,7 +87,7 @@ pub fn run<T: Target>(args: &CommonArgs, target: &T) -> anyhow::Result<ExitCode>
     let mut source = Source::new(&run, &part, &plan, args.limit)?;
     source.notes = notes;
     let bar = BytesBar::of("roots");
-    // Only from here on is there a folder to remove.
+    // From here on, there is a folder that an interrupt must remove.
     let stop = interrupt::stop_flag();
     let options = Options {
         out: &args.out,

@@ -1,6 +1,6 @@
-//! `cctf export`: a recorded run in the format of a simulator or a viewer. One file for each target.
+//! `cctf export`: writes recorded runs in the formats of simulators and viewers. Each target has its own file.
 //!
-//! [`common`] has the flags and steps that they share, [`summary`] the printed text.
+//! [`common`] has the flags and steps that targets share; [`summary`] is the printed text.
 
 mod cloudsim;
 mod common;

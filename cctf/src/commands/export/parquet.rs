@@ -1,4 +1,4 @@
-//! `cctf export parquet`: recorded runs as a data set of partitioned Parquet files.
+//! `cctf export parquet`: writes recorded runs as a data set of partitioned Parquet files.
 
 use std::fmt::Write as _;
 use std::num::NonZero;
@@ -79,7 +79,7 @@ pub fn run(args: &ParquetArgs) -> anyhow::Result<ExitCode> {
     };
     let started = Instant::now();
     let bar = BytesBar::new();
-    // Only from here on is there a folder to remove.
+    // From here on, there is a folder that an interrupt must remove.
     let stop = interrupt::stop_flag();
     let written = export(&args.out, &inputs, &options, &mut |done, total| {
         bar.show("writing", done, total);

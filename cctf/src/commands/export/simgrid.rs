@@ -1,4 +1,4 @@
-//! `cctf export simgrid`: a platform, stations and work for the simulator SimGrid, with the programs that simulate them.
+//! `cctf export simgrid`: writes a platform, stations and work for the simulator SimGrid, with programs that simulate them.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! [`text`]: what an export contains and assumes, for people.
+//! [`text`]: the printed summary of an export: its contents and its assumptions.
 
 use std::fmt::Write as _;
 

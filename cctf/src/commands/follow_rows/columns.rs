@@ -1,4 +1,4 @@
-//! A row as one line of columns: the most important fields of each file.
+//! Formats a row as one line of columns, with the most important fields of each file.
 
 use cctf_proto::cctf::{
     Call, Field, File, HostMetric, Invocation, LinkMetric, PlacementEvent, Row, SystemStat, field_index,
@@ -10,7 +10,7 @@ use crate::commands::cells::{UNKNOWN, cut, printable};
 
 /// Maximum width of a line's last cell, and of a line that is not JSON.
 const WIDTH_MAX: usize = 200;
-/// Digits of an id that are shown: enough to distinguish the ids on a screen.
+/// Number of digits that are shown of an id. They are enough to distinguish the ids on a screen.
 const ID_DIGITS: usize = 8;
 
 const MS_PER_DAY: f64 = 86_400_000.0;
@@ -31,7 +31,7 @@ enum Show {
     Between,
 }
 
-/// One column: title, fields in order of preference, width, and how to show them.
+/// A column: title, fields in order of preference, width, and the way in which they are shown.
 struct Column(&'static str, &'static [&'static str], usize, Show);
 
 use Show::{Between, Id, Number, Text, Time, Together};
@@ -137,7 +137,7 @@ const SYSTEM_STATS: &[Column] = checked(
     ],
 );
 
-/// The columns, if each shows fields of the row. Another name fails at compile time.
+/// Checks at compile time that each column shows fields of the row. An unknown field name is a compile error.
 const fn checked(fields: &[Field], columns: &'static [Column]) -> &'static [Column] {
     let mut column = 0;
     while column < columns.len() {
@@ -160,7 +160,7 @@ fn columns(file: File) -> &'static [Column] {
         File::LinkMetrics => LINK_METRICS,
         File::PlacementEvents => PLACEMENT_EVENTS,
         File::SystemStats => SYSTEM_STATS,
-        // These files are arrays or objects.
+        // These files do not consist of lines.
         File::Nodes | File::Links | File::ModuleInventory | File::RunMeta => &[],
     }
 }
@@ -171,7 +171,7 @@ pub fn push_titles(file: File, out: &mut String) {
     push_cells(titles.map(|column| (column, column.0.to_owned())), out);
 }
 
-/// Appends a line of a file as cells below the titles. A line that is not JSON is appended unchanged.
+/// Appends a line of a file as cells, in the columns of the titles. A line that is not JSON is appended unchanged.
 pub fn push_row(file: File, line: &[u8], out: &mut String) {
     match serde_json::from_slice::<Value>(line) {
         Ok(row) => push_cells(
@@ -189,7 +189,7 @@ fn push_cells(cells: impl ExactSizeIterator<Item = (&'static Column, String)>, o
     let last = cells.len().saturating_sub(1);
     for (index, (Column(_, _, width, show), text)) in cells.enumerate() {
         let is_number = matches!(show, Number(_) | Between);
-        // A truncated number would be a different number.
+        // Numbers are not cut, because a cut number would be a different number.
         let width_max = match (is_number, index == last) {
             (true, _) | (_, true) => WIDTH_MAX,
             (false, false) => *width,
@@ -243,7 +243,7 @@ fn text(value: &Value) -> String {
 
 /// A timestamp as `10:45:00.123`, UTC.
 fn time_of_day(unix_ms: f64) -> String {
-    // At least 0 and less than a day, so it fits.
+    // The value is at least 0 and less than a day, so it fits.
     let of_day = unix_ms.rem_euclid(MS_PER_DAY) as u64;
     let (seconds, ms) = (of_day / 1000, of_day % 1000);
     format!(

@@ -1,4 +1,4 @@
-//! Follows a file of a run: from a starting line, across all parts of the run, to its end.
+//! Follows a file of a run from a given line to the end of the run, across all parts of the run.
 //!
 //! [`columns`] formats a row as a line of columns.
 
@@ -15,7 +15,7 @@ use rundir::ReadError;
 use rundir::follow::{GrowingFile, last_lines};
 use rundir::parts::{Next, Run, State, Target};
 
-/// Interval between two reads of a file: short for a person, cheap for a machine.
+/// Interval between two reads of a file. It is short for a person, and costs little CPU time.
 pub const READ_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The first line to show.
@@ -26,7 +26,7 @@ pub enum Begin {
     FirstLine,
 }
 
-/// When to end.
+/// The point at which following ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// At the end of the existing lines.
@@ -37,7 +37,7 @@ pub enum Until {
     Interrupted,
 }
 
-/// The file to follow, from where and until when.
+/// The file to follow, with its first line and its end.
 #[derive(Debug, Clone)]
 pub struct Follow {
     pub target: Target,
@@ -47,10 +47,10 @@ pub struct Follow {
     pub until: Until,
 }
 
-/// A run that cannot be followed.
+/// The reason why a run cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
-    /// Nothing is there, and there is nothing to wait for.
+    /// The run does not exist, and cannot be waited for.
     #[error(
         "cannot follow {0}: it does not exist; use a run's folder such as logs/latest, or a run id to wait for it"
     )]
@@ -61,7 +61,7 @@ pub enum TailError {
     /// Standard output fails.
     #[error("cannot write to standard output: {0}")]
     Write(io::Error),
-    /// It was deleted while it was followed, and has no later part.
+    /// The run was deleted while it was followed, and no later part exists.
     #[error("cannot follow {0}: it was deleted before the run ended")]
     Deleted(PathBuf),
 }
@@ -75,14 +75,14 @@ pub trait Sink {
     fn lines(&mut self, lines: &[u8]) -> io::Result<()>;
 }
 
-/// A message for the user.
+/// A message to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The run or a file of it does not exist yet.
+    /// The run, or one of its files, does not exist yet.
     Waiting(PathBuf),
     /// The rows continue in the folder of a later part.
     Continues { from: String, to: String },
-    /// The run has ended; its last folder.
+    /// The run has ended. Contains the name of its last folder.
     Ended(String),
     /// Lines of a file were skipped because they are too long.
     Skipped { path: PathBuf, lines: u64 },
@@ -107,7 +107,7 @@ impl fmt::Display for Notice {
 pub type OnNotice<'a> = &'a mut dyn FnMut(&Notice);
 
 impl Follow {
-    /// Passes the lines to `sink` until the end. Returns how many lines were skipped because they are too long.
+    /// Passes the lines to `sink` until the end. Returns the number of lines that were skipped because they are too long.
     ///
     /// # Errors
     /// If the run does not exist or cannot be read, or if the lines cannot be written.
@@ -131,7 +131,7 @@ impl Follow {
         Ok(follower.left_out())
     }
 
-    /// The run and the part to start with; `None` if interrupted.
+    /// The run and its first part to read; `None` if interrupted.
     ///
     /// # Errors
     /// If it does not exist and is not waited for, or cannot be read.
@@ -157,7 +157,7 @@ impl Follow {
         Ok(None)
     }
 
-    /// Follows the file of a run that was found, step by step.
+    /// A follower of the file, which reads step by step.
     ///
     /// # Errors
     /// If the run cannot be read.
@@ -186,7 +186,7 @@ impl Follow {
             let path = run.path(part, self.file);
             let (offset, found) = match last_lines(&path, missing) {
                 Ok(found) => found,
-                // It does not exist yet, or was deleted since.
+                // The file does not exist yet, or was deleted in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => (0, 0),
                 Err(error) => return Err(ReadError::io(&path)(error).into()),
             };
@@ -202,11 +202,11 @@ impl Follow {
 /// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// There can be more lines at once.
+    /// There may be more lines right now.
     Lines,
     /// There are no new lines yet.
     Waiting,
-    /// There are no more lines to read; state of the last part.
+    /// There are no more lines to read. Contains the state of the last part.
     Ended(State),
 }
 
@@ -218,12 +218,12 @@ pub struct Follower {
     part: Part,
     rows: Rows,
     left_out: u64,
-    /// Whether it was reported that the part's file is missing.
+    /// Whether the user was informed that the file of the part is missing.
     is_reported: bool,
 }
 
 impl Follower {
-    /// Passes the next lines to `sink`, if there are any. Not to be called after the end.
+    /// Passes the next lines to `sink`, if there are any. It must not be called after the end.
     ///
     /// # Errors
     /// If the run cannot be read or was deleted, or if the lines cannot be written.
@@ -231,7 +231,7 @@ impl Follower {
         if self.pass(sink, notice)? == Read::Lines {
             return Ok(Step::Lines);
         }
-        // Determined before the last look: after that, a closed part gets no more lines.
+        // The state is read before the last look at the file: a part that had ended by then gets no more lines.
         let state = self.run.state(&self.part)?;
         match self.pass(sink, notice)? {
             Read::Lines => return Ok(Step::Lines),
@@ -259,12 +259,12 @@ impl Follower {
                 notice(&Notice::Ended(self.part.folder().to_owned()));
                 Ok(Step::Ended(state))
             }
-            // The next part is being created, or late rows are wanted.
+            // The next part is being created, or the user wants late rows.
             (Next::Undecided, _) | (Next::None, Until::Interrupted) => Ok(Step::Waiting),
         }
     }
 
-    /// Lines that were skipped so far because they are too long.
+    /// Number of lines that were skipped so far because they are too long.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
@@ -293,7 +293,7 @@ impl Follower {
     }
 }
 
-/// What a look into a file showed.
+/// The result of reading a file once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Read {
     Lines,
@@ -306,7 +306,7 @@ enum Read {
 struct Rows {
     path: PathBuf,
     offset: u64,
-    /// None until the file exists.
+    /// `None` as long as the file does not exist.
     opened: Option<GrowingFile>,
 }
 

@@ -1,6 +1,6 @@
-//! `cctf plan`: a recorded run as a plan, for simulators.
+//! `cctf plan`: writes the plan of a recorded run, for simulators.
 //!
-//! [`whole`] reads the run and checks the plan; [`summary`] is the printed text: counts and the self-check.
+//! [`whole`] reads the run and checks the plan; [`summary`] is the printed text, with counts and the self-check.
 
 pub mod summary;
 pub mod whole;
@@ -54,7 +54,7 @@ Exit codes:
   1  the plan was written, but lines are damaged; or a file cannot be read, or the plan cannot be written
   2  a flag is invalid, the run does not exist, or --out cannot be written as a file";
 
-/// The beginning of each plan.
+/// The first bytes of each plan.
 const PLAN: Kind = Kind {
     begin: "{\"type\":\"plan\"",
     name: "a plan",
@@ -120,7 +120,7 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
 /// Writes the plan and returns its number of bytes.
 fn write(out: &Path, header: &str, plan: &Plan) -> anyhow::Result<u64> {
     let bar = BytesBar::new();
-    // Only from here on is there a temporary file to remove.
+    // From here on, there is a temporary file that an interrupt must remove.
     let stop = interrupt::stop_flag();
     let written = replace_with(out, |file| {
         let (mut line, mut written_bytes) = (header.as_bytes().to_vec(), 0);
@@ -133,7 +133,7 @@ fn write(out: &Path, header: &str, plan: &Plan) -> anyhow::Result<u64> {
                 return Err(io::Error::other("interrupted"));
             }
             written_bytes += line.len() as u64;
-            // The size of the lines so far is that of all others.
+            // Estimates the total size: the remaining lines are assumed to have the same mean size.
             let total = u128::from(written_bytes) * u128::from(plan.counts.roots) / number;
             bar.show("writing", written_bytes, u64::try_from(total).unwrap_or(u64::MAX));
         }

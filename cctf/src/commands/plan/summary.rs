@@ -1,4 +1,4 @@
-//! [`Summary`]: what a plan has, and how its self-check came out, as text and as JSON.
+//! [`Summary`]: the counts of a plan and the result of its self-check, as text and as JSON.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::commands::cells::{counted, cut, printable, table};
 
 const NAME_WIDTH_MAX: usize = 40;
 
-/// The self-check and the counts of a plan.
+/// The counts of a plan and its self-check.
 pub struct Summary<'a> {
     run_id: &'a str,
     counts: &'a Counts,
@@ -98,7 +98,7 @@ impl<'a> Summary<'a> {
         )
     }
 
-    /// The table of recorded and simulated waits; empty without any.
+    /// The table of recorded and simulated waits; empty if there are none.
     fn stations(&self) -> String {
         if self.fits.is_empty() {
             return String::new();
@@ -128,7 +128,7 @@ impl<'a> Summary<'a> {
         table(titles, &rows, &[1, 2, 3, 4, 5])
     }
 
-    /// Where the plan is.
+    /// A sentence with the path and the size of the plan.
     pub fn written(&self, out: &Path, bytes: u64) -> String {
         let path = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
         format!(
@@ -139,7 +139,7 @@ impl<'a> Summary<'a> {
         )
     }
 
-    /// The first line of the plan as it is written, with the path and the size of the file.
+    /// The first line of the plan, with the path and the size of the file added.
     pub fn json(&self, out: &Path, bytes: u64) -> String {
         let out = json!(out.to_string_lossy());
         let header = self.header.strip_suffix('}').unwrap_or(&self.header);

@@ -1,4 +1,4 @@
-//! [`read`]: the plan of a run, with both parts of its self-check; [`read_plan`]: the plan alone.
+//! [`read`]: the plan of a run, with both parts of its self-check; [`read_plan`]: only the plan.
 
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -15,24 +15,24 @@ use rundir::parts::{Run, State};
 
 use crate::commands::display::BytesBar;
 
-/// Trace id and span id of roots.
+/// Trace ids and span ids of roots.
 pub type RootIds = HashSet<(TraceId, SpanId)>;
 
-/// A plan, and what its self-check found.
+/// A plan and the result of its self-check.
 pub struct Whole {
     pub plan: Plan,
-    /// Recorded and simulated waits by module.
+    /// Recorded and simulated waits of each module.
     pub fits: Vec<StationFit>,
-    /// Sentences about what is left out or assumed.
+    /// Sentences about omissions and assumptions.
     pub notes: Vec<String>,
 }
 
-/// Reads the rows of a run, or of a window, and plans them.
+/// Reads the rows of a run, or of a window of it, and makes the plan.
 pub fn read(run: &Run, part: &Part, window: Window) -> anyhow::Result<Whole> {
     read_some(run, part, window, None)
 }
 
-/// The same of the roots with these ids only.
+/// Like [`read`], but only for the roots with these ids.
 pub fn read_some(run: &Run, part: &Part, window: Window, only: Option<&RootIds>) -> anyhow::Result<Whole> {
     let (plan, mut notes) = planned(run, part, window, only)?;
     let fits = station_fits(&plan);
@@ -45,7 +45,7 @@ pub fn read_some(run: &Run, part: &Part, window: Window, only: Option<&RootIds>)
     Ok(Whole { plan, fits, notes })
 }
 
-/// The plan, and sentences about the run that the plan itself does not have.
+/// Makes the plan. Also returns sentences about the run that the plan itself does not contain.
 pub fn read_plan(run: &Run, part: &Part, window: Window) -> anyhow::Result<(Plan, Vec<String>)> {
     planned(run, part, window, None)
 }
@@ -80,7 +80,7 @@ fn bytes_of(run: &Run, first: &Part, file: File) -> anyhow::Result<u64> {
     Ok(sizes.map(|data| data.map_or(0, |data| data.len())).sum())
 }
 
-/// Mean CPU times by endpoint for invocations that report none, and what the regression lacks.
+/// Mean CPU times of endpoints whose rows report none, and sentences about data that the regression lacks.
 fn regression(run: &Run, part: &Part, recorded: &Recorded) -> anyhow::Result<(Regressed, Vec<String>)> {
     let mut regressed = Regressed::default();
     let lacks = |work: &Work| work.facts.cpu_ns.is_none() && work.waited != Waited::Refused;
@@ -105,7 +105,7 @@ fn regression(run: &Run, part: &Part, recorded: &Recorded) -> anyhow::Result<(Re
     Ok((regressed, found.notes))
 }
 
-/// A run without an end can get further rows.
+/// A note if the run has not ended, because it can then get further rows.
 fn open_note(run: &Run, first: &Part) -> anyhow::Result<Option<String>> {
     let last = run.parts_from(first)?.pop();
     let is_open = last.map_or(Ok(false), |last| {
@@ -114,7 +114,8 @@ fn open_note(run: &Run, first: &Part) -> anyhow::Result<Option<String>> {
     Ok(is_open.then(|| "the run has not ended: the plan has the rows written so far".to_owned()))
 }
 
-/// Recorded and simulated waits by module. Failures are as recorded: one other would change all later waits.
+/// Recorded and simulated waits of each module. Failures are as recorded, because one different failure would change all later
+/// waits.
 fn station_fits(plan: &Plan) -> Vec<StationFit> {
     let has_slots = plan
         .recorded

@@ -47,7 +47,7 @@ Exit codes:
      does not exist; or another load driver drives the new run
   130  stopped at once by a second Ctrl-C";
 
-/// What stays as recorded on nodes of another speed.
+/// What stays as recorded on a node that is faster or slower than the recorded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Keep {
     /// CPU times are as recorded.

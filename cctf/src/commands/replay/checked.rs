@@ -1,4 +1,4 @@
-//! [`Checked`]: a replay whose whole plan was checked, so that nothing but the services can fail it.
+//! [`Checked`]: a replay whose complete plan was checked. After the checks, only the services can make it fail.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,7 +33,7 @@ enum Receivers {
     StandIns(Box<StandInRun>),
 }
 
-/// The live services and what they receive.
+/// The live services, and the requests that they get.
 struct Services {
     plan: Plan,
     overview: Overview,
@@ -42,8 +42,8 @@ struct Services {
 }
 
 impl Checked {
-    /// Reads the run and checks the whole plan, cheap checks first. For services, it opens no connection: whether they are reachable
-    /// shows when the stream of requests is made. Stand-ins are asked what they are.
+    /// Reads the run and checks the complete plan; cheap checks come first. It opens no connections to services: an unreachable
+    /// service is found when the stream of requests is made. Stand-ins are asked to describe themselves.
     pub fn new(args: &ReplayArgs) -> anyhow::Result<Self> {
         if let Some(file) = &args.stand_in {
             let stand_ins = StandIns::read(file).map_err(|error| UsageError(error.to_string()))?;
@@ -64,7 +64,7 @@ impl Checked {
         })
     }
 
-    /// The same for stand-ins, which may have started after the plan was read.
+    /// Like [`Checked::new`], for stand-ins that may have been started after the plan was read.
     pub fn of_stand_ins(args: &ReplayArgs, planned: Planned, stand_ins: &StandIns) -> anyhow::Result<Self> {
         let (run, recording, preview) = planned.connect(args, stand_ins)?;
         Ok(Self {
@@ -74,7 +74,7 @@ impl Checked {
         })
     }
 
-    /// What is printed before the preview: the self-check of the plan that stand-ins execute.
+    /// The self-check of the plan that stand-ins execute. It is printed before the preview.
     pub fn self_check(&self) -> &str {
         match &self.receivers {
             Receivers::Services(_) => "",
@@ -82,8 +82,8 @@ impl Checked {
         }
     }
 
-    /// End of the part of the recorded run that was sent, nanoseconds after its first root, for a replay that an interrupt has cut.
-    /// `last_offset_ns` is the time of its last request.
+    /// For an interrupted replay: end of the recorded part that was sent, nanoseconds after the run's first root.
+    /// `last_offset_ns` is the time of the last request.
     pub fn sent_to_ns(&self, last_offset_ns: Option<u64>) -> anyhow::Result<Option<u64>> {
         let plan = match &self.receivers {
             Receivers::Services(services) => &services.plan,
@@ -92,7 +92,7 @@ impl Checked {
         Ok(plan.sent_to_ns(last_offset_ns)?)
     }
 
-    /// The URLs of all receivers, for people.
+    /// The URLs of all receivers, as shown to users.
     pub fn urls(&self) -> String {
         match &self.receivers {
             Receivers::Services(services) => services.targets.urls(),
@@ -100,7 +100,7 @@ impl Checked {
         }
     }
 
-    /// The requests. Fails before a run is reported if a receiver is unreachable.
+    /// The stream of requests. If a receiver is unreachable, this fails before the start of a run is reported.
     pub fn stream(&self, args: &ReplayArgs, run_id: &str, stop: &AtomicBool) -> anyhow::Result<Stream> {
         let (targets, requests) = match &self.receivers {
             Receivers::Services(services) => services.requests(args, self.recording.seed, run_id, stop)?,
@@ -113,7 +113,7 @@ impl Checked {
             requests,
             connections_max: args.sending.connections,
             timeout: args.sending.timeout.value,
-            // Requests without a rate are one burst.
+            // If the rate is 0, all requests have the same time and form one burst.
             rate_hint: match self.preview.rate {
                 0.0 => self.preview.requests as f64,
                 rate => rate,
@@ -148,7 +148,7 @@ impl Services {
             );
         }
         check_module_count(roots, &overview)?;
-        // Without targets, a dry run shows the modules that need one.
+        // A dry run without targets shows the modules that need one, so they are not checked here.
         if !args.targets.is_empty() {
             targets.check_modules(&overview.modules).map_err(usage)?;
         }
@@ -170,7 +170,7 @@ impl Services {
         Ok((services, preview))
     }
 
-    /// Addresses and requests, after the values that they read are stored.
+    /// The addresses and the requests. The values that the requests read are stored before.
     fn requests(
         &self,
         args: &ReplayArgs,
@@ -203,7 +203,7 @@ fn usage(error: TargetsError) -> anyhow::Error {
     }
 }
 
-/// Refuses everything that a replay would leave out or replace.
+/// Refuses a run if the replay would leave out or replace anything.
 fn check_strict(
     roots: &Roots,
     preview: &Preview,
@@ -211,7 +211,7 @@ fn check_strict(
     selection: &Selection,
 ) -> anyhow::Result<()> {
     let window = &preview.window;
-    // The live services make their own calls again, so nothing is left out.
+    // The live services make these calls again by themselves, so nothing is left out.
     let other_kinds = window
         .not_sendable()
         .filter(|(kind, _)| *kind != Kind::Background);
@@ -250,7 +250,8 @@ fn check_strict(
     Ok(())
 }
 
-/// Modules beyond the maximum are not known by name, so nothing shows whether they have targets.
+/// Refuses a run with more modules than the maximum. The names of further modules are unknown, so it cannot be checked whether
+/// they have targets.
 fn check_module_count(roots: &Roots, overview: &Overview) -> anyhow::Result<()> {
     if overview.beyond_modules > 0 {
         anyhow::bail!(
@@ -261,7 +262,7 @@ fn check_module_count(roots: &Roots, overview: &Overview) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Why a plan has no requests.
+/// The reason why a plan contains no requests.
 fn nothing_to_send(roots: &Roots, preview: &Preview, selection: &Selection) -> String {
     let orphans = dropped_orphans(roots, preview, selection);
     let is_whole = selection.from.is_zero() && selection.to.is_none();

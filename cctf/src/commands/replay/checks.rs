@@ -1,4 +1,4 @@
-//! [`Checks`]: everything about a replay to stand-ins that is known before the first request: refusals, notes and the preview.
+//! [`Checks`]: all checks of a replay to stand-ins before the first request: refusals, notes and the preview.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ use super::recording::{Recording, lacks};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};
 
-/// A missing stand-in is a fault of the file; one that does not answer, of the machine.
+/// A stand-in that is missing in the file is a usage error. One that does not answer is a failure.
 pub(super) fn as_usage(error: ProbeError) -> anyhow::Error {
     match error {
         ProbeError::Missing { .. } | ProbeError::Url { .. } => UsageError(error.to_string()).into(),
@@ -29,7 +29,7 @@ pub(super) fn as_usage(error: ProbeError) -> anyhow::Error {
     }
 }
 
-/// Everything that is known before the first request.
+/// The facts that are known before the first request.
 pub(super) struct Checks<'a> {
     pub args: &'a ReplayArgs,
     pub recording: &'a Recording,
@@ -41,7 +41,7 @@ pub(super) struct Checks<'a> {
 }
 
 impl Checks<'_> {
-    /// Refuses a run without requests, and with --strict whatever would be left out or replaced.
+    /// Refuses a run without requests. With --strict, also refuses a run if anything would be left out or replaced.
     pub fn requests(&self) -> anyhow::Result<()> {
         let run_id = printable(&self.recording.roots.run_id);
         if self.args.strict {
@@ -90,7 +90,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// Roots that are not sent, by reason.
+    /// Number of roots that are not sent, by reason.
     fn not_sent(&self) -> Vec<(&'static str, u64)> {
         let recording = self.recording;
         let selection = self.args.selection.for_stand_ins(recording.seed);
@@ -105,7 +105,7 @@ impl Checks<'_> {
         reasons.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Asks all stand-ins. Returns the factors of CPU times; empty if they stay as recorded.
+    /// Asks all stand-ins to describe themselves. Returns the factors for CPU times; empty if these stay as recorded.
     pub fn stand_ins(&mut self, stand_ins: &StandIns) -> anyhow::Result<Vec<f64>> {
         if self.args.dry_run {
             return Ok(Vec::new());
@@ -117,8 +117,8 @@ impl Checks<'_> {
         factors.map_err(|error| UsageError(error.to_string()).into())
     }
 
-    /// Refuses stand-ins whose slots do not suffice for one request, and notes those whose slots just do. `remedy` is what to do about
-    /// the former.
+    /// Refuses stand-ins that do not have enough slots for a single request. Adds a note about stand-ins that have just enough.
+    /// `remedy` is the remedy in the error.
     pub fn paths(&mut self, stand_ins: &StandIns, probes: &[Probe], remedy: &str) -> anyhow::Result<()> {
         let stations = Stations::new(self.by_root, stand_ins, probes);
         for repeat in self.scan.repeats(self.by_root, &stations) {
@@ -136,7 +136,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// The factors of CPU times for stand-ins of these speeds; empty if CPU times stay as recorded.
+    /// The factors for CPU times on stand-ins of these speeds; empty if CPU times stay as recorded.
     pub fn factors(
         &self,
         stand_ins: &StandIns,
@@ -155,13 +155,13 @@ impl Checks<'_> {
         ))
     }
 
-    /// Million instructions per second and core by node. Later parts of the run win.
+    /// The speed of each node, in million instructions per second and core. If parts differ, the last one counts.
     fn recorded_speeds(&self) -> anyhow::Result<HashMap<String, f64>> {
         let Recording { run, part, .. } = self.recording;
         let mut speeds = HashMap::new();
         for part in run.parts_from(part)? {
             let folder = RunFolder::open(&run.folder(&part))?;
-            // Without the file, its nodes have no speed, and that is an error with a remedy.
+            // If the file is missing, the speeds of its nodes are unknown. This is reported later, with a remedy.
             let Some(bytes) = folder.whole(File::Nodes, WHOLE_BYTES_MAX)? else {
                 continue;
             };
@@ -282,7 +282,7 @@ impl Checks<'_> {
     }
 }
 
-/// What a request holds of a module on one path.
+/// Describes how many slots of a module one request holds on a path.
 fn repeat_text(repeat: &Repeat) -> String {
     let slots = match repeat.slots {
         1 => "1 slot".to_owned(),

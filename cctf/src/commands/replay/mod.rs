@@ -1,8 +1,10 @@
-//! `cctf replay`: sends a recorded run again, to live services or to stand-ins.
+//! `cctf replay`: sends the requests of a recorded run again, to live services or to stand-ins.
 //!
-//! [`args`] has the flags, [`selection`] those that choose requests and times. [`recording`] is the run, [`checked`] everything before
-//! the first send, [`stand_in`] and [`checks`] the same for stand-ins, and [`preview`] the preview that is printed then. [`outcome`]
-//! is printed at the end. [`noise`] sends the run several times.
+//! - [`args`]: the flags; [`selection`]: the flags that select requests and scale their times.
+//! - [`recording`]: the recorded run. [`checked`]: all checks before the first request; [`stand_in`] and [`checks`]: the same
+//!   for stand-ins.
+//! - [`preview`]: printed before the first request; [`outcome`]: printed at the end. [`noise`]: sends the run several times
+//!   (`--aa`).
 
 mod args;
 mod checked;
@@ -46,14 +48,14 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     match args.format {
         Format::Text => print(&(checked.self_check().to_owned() + &checked.preview.text()))?,
         Format::Json if args.dry_run => print_json(&checked.preview)?,
-        // One object at the end has the preview and the result.
+        // Prints nothing now: one object at the end contains the preview and the result.
         Format::Json => {}
     }
     if args.dry_run {
         return Ok(ExitCode::from(DONE));
     }
     let stop = interrupt::stop_flag();
-    // On failure fewer connections fit, and the summary reports it.
+    // If this fails, fewer connections are possible, and the summary reports this.
     let _ = clock::raise_file_limit();
     let run_id = args.run.run_id_or_now();
     let is_complete = match args.aa {
@@ -63,7 +65,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if is_complete { DONE } else { FAILED }))
 }
 
-/// Sends the run several times, and prints how often two replays differed.
+/// Sends the run several times, and prints how often two consecutive replays differed.
 fn repeat(
     args: &ReplayArgs,
     checked: &Checked,
@@ -100,7 +102,7 @@ fn repeat(
     Ok(true)
 }
 
-/// Sends the run once, and prints the result. Returns whether nothing was lost or interrupted.
+/// Sends the run once, and prints the result. Returns true if nothing was lost and the replay was not interrupted.
 fn send(
     args: &ReplayArgs,
     checked: &Checked,
@@ -153,8 +155,8 @@ fn send(
     Ok(warnings.is_empty())
 }
 
-/// End of the part of the recorded run that an interrupted replay has sent, nanoseconds after its first root. `None`: all was sent, or
-/// the end is unknown.
+/// For an interrupted replay: end of the recorded part that was sent, nanoseconds after the run's first root. `None` if
+/// everything was sent, or if the end is unknown.
 pub fn cut_at(
     session: &LoadSession,
     sent: &Result<Summary, DriveError>,
@@ -167,12 +169,12 @@ pub fn cut_at(
     if !is_cut || !stop.load(Ordering::Relaxed) {
         return None;
     }
-    // A temporary file that cannot be read leaves the planned end in run_meta.json.
+    // If the temporary file cannot be read, run_meta.json keeps the planned end.
     checked.sent_to_ns(session.last_offset_ns()).ok().flatten()
 }
 
 impl ReplayArgs {
-    /// The facts of the new run, which its start span reports.
+    /// The facts about the new run that its start span reports.
     pub fn run_facts(&self, run_id: &str, checked: &Checked) -> RunFacts {
         let [from_ns, to_ns] = self.selection.window_ns();
         RunFacts {

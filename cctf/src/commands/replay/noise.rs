@@ -1,5 +1,5 @@
-//! [`measure`]: replays of one run against the same target, compared with each other: how often noise alone makes two differ
-//! (`--aa`).
+//! [`measure`]: replays one run several times against the same target, and compares consecutive replays (`--aa`). This shows
+//! how often noise alone makes two replays differ.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -17,28 +17,29 @@ use crate::commands::cells::printable;
 use crate::commands::compare::alarms::{Noise, noise_of};
 use crate::commands::compare::between;
 
-/// Maximum number of pairs in one command. Each takes longer than the recorded run, and `false-alarms.json` keeps 4,096.
+/// Maximum number of pairs in one command. Each pair takes longer than the recorded run, and `false-alarms.json` keeps 4,096
+/// pairs.
 pub const PAIRS_MAX: u64 = 1000;
 
-/// What is replayed, and how often.
+/// The run to replay, and the number of replays.
 #[derive(Debug, Clone, Copy)]
 pub struct Repeats<'a> {
-    /// The folder of all runs, to which the normalizer writes.
+    /// The folder of all runs. The normalizer must write to it.
     pub logs_dir: &'a Path,
     /// Run id of the recorded run.
     pub replay_of: &'a str,
-    /// Beginning of the run ids of the replays.
+    /// Prefix of the run ids of the replays.
     pub run_id: &'a str,
-    /// Number of pairs. One more replay is sent.
+    /// Number of pairs. One more replay than this is sent.
     pub pairs: u64,
 }
 
-/// Sends all replays, each after the files of the one before are complete. Compares each with the one before, and keeps the
-/// verdict at once, so that an interrupt loses only the pair in progress. Returns what all pairs of the recorded run show on this
-/// machine; `None` if all are void.
+/// Sends all replays; each waits until the files of the previous one are complete. Compares each replay with the previous one,
+/// and stores the verdict at once, so that an interrupt loses only the pair in progress. Returns the verdicts on all pairs of
+/// the recorded run on this machine; `None` if all are void.
 ///
 /// # Errors
-/// If a replay fails, its files do not become complete, or a verdict cannot be kept.
+/// If a replay fails, its files do not become complete, or a verdict cannot be stored.
 pub fn measure(
     repeats: Repeats<'_>,
     stop: &AtomicBool,
@@ -46,7 +47,7 @@ pub fn measure(
 ) -> anyhow::Result<Option<Noise>> {
     let Repeats { logs_dir, pairs, .. } = repeats;
     repeats.check()?;
-    // A damaged file is an error now, and not after hours.
+    // Reads the file first, so that a damaged file is reported now and not after hours.
     let mut all = FalseAlarms::read(logs_dir)?;
     let mut before: Option<String> = None;
     for number in 0..=pairs {
@@ -84,7 +85,7 @@ impl Repeats<'_> {
         run_id_of(self.run_id, number)
     }
 
-    /// Finds before the first replay what would fail after it.
+    /// Checks everything that could fail after the first replay.
     fn check(&self) -> Result<(), UsageError> {
         let last = self.run_id_of(self.pairs);
         if !keys::is_valid_run_id(&last) {
@@ -117,7 +118,7 @@ fn judged(repeats: Repeats<'_>, runs: [String; 2]) -> anyhow::Result<Pair> {
 /// The time in whole seconds, as in RFC 3339.
 fn now() -> String {
     let seconds = i64::try_from(clock::unix_ns() / 1_000_000_000).unwrap_or(i64::MAX);
-    // The clock is in jiff's range, which ends in the year 9999.
+    // The time is within jiff's range, which ends in the year 9999.
     jiff::Timestamp::from_second(seconds)
         .unwrap_or_default()
         .to_string()
@@ -148,7 +149,7 @@ mod tests {
             sent.push(run_id.to_owned());
             let made = Made {
                 run: run_id,
-                // The third replay meets a slower service.
+                // The service is slower during the third replay.
                 service_factor: if sent.len() == 3 { 1.2 } else { 1.0 },
                 seed: sent.len() as u64,
                 ..REPLAYED

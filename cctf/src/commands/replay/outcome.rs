@@ -1,4 +1,4 @@
-//! [`Outcome`]: the result of a replay: how late it was, which answers differ, where the files are.
+//! [`Outcome`]: the result of a replay: its lateness, the answers that differ, and the folder of its files.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -21,19 +21,19 @@ pub struct Outcome<'a> {
     pub summary: &'a Summary,
     /// Whether the driver was so late that a comparison is void.
     pub is_void: bool,
-    /// Why it is void.
+    /// The reason why it is void.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub void_because: Option<String>,
     pub interrupted: bool,
     /// `None` if the spans could not be sent.
     pub spans: Option<SpanCounts>,
-    /// Folder of the new run, if it is beside the recorded one.
+    /// Folder of the new run, if it is in the same folder as the recorded run.
     pub folder: Option<PathBuf>,
     /// The command that compares both runs.
     pub next: String,
 }
 
-/// Why the lateness of the driver makes a comparison void, by the margins of `cctf compare`.
+/// The reason why the driver's lateness makes a comparison void. The limits are the margins of `cctf compare`.
 pub fn void_because(summary: &Summary) -> Option<String> {
     let margins = Margins::default();
     let late = &summary.lateness_ms;
@@ -51,7 +51,7 @@ pub fn void_because(summary: &Summary) -> Option<String> {
 }
 
 impl Outcome<'_> {
-    /// The result for people.
+    /// The result as text.
     pub fn text(&self, sends_spans: bool, out: Option<&PathBuf>) -> String {
         let mut text = format!("run {}\n{}", self.run_id, self.summary.table());
         let mut line = |name: &str, value: &str| {
@@ -80,7 +80,7 @@ impl Outcome<'_> {
         text
     }
 
-    /// One sentence if requests were not sent although the replay was not interrupted.
+    /// A sentence about requests that were not sent, unless the replay was interrupted.
     pub fn unsent(&self) -> Option<String> {
         let unsent = self.summary.unsent;
         (unsent > 0 && !self.interrupted).then(|| {
@@ -92,7 +92,7 @@ impl Outcome<'_> {
         })
     }
 
-    /// One sentence if the replay was interrupted.
+    /// A sentence about the interruption, if there was one.
     pub fn interruption(&self) -> Option<String> {
         let requests = self.summary.requests;
         self.interrupted.then(|| {

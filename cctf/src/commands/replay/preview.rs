@@ -1,4 +1,4 @@
-//! [`ReplayPreview`]: the preview of a replay: what it will send, printed before the first request.
+//! [`ReplayPreview`]: describes what a replay will send. It is printed before the first request.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::selection::SelectionFlags;
 use crate::commands::cells::{counted, cut, printable, table};
 
-/// Endpoints in the text. JSON has all.
+/// Maximum number of endpoints in the text. JSON contains all.
 const ENDPOINTS_SHOWN: usize = 20;
 /// Routes of tunable-svc that ignore queries.
 const WITHOUT_QUERY: [&str; 5] = [
@@ -23,15 +23,15 @@ const WITHOUT_QUERY: [&str; 5] = [
     "/kv/set/{key}",
     "/kv/get/{key}",
 ];
-/// Endpoints with filler that a note names.
+/// Maximum number of endpoints with filler that a note lists. Filler is text that replaces unknown content.
 const FILLERS_SHOWN: usize = 5;
 const NAME_WIDTH_MAX: usize = 40;
 const NS_PER_S: f64 = 1e9;
 const DAY_NS: u64 = 86_400_000_000_000;
-/// Length of a replay that a note names: one row with a wrong clock makes a run of years.
+/// A note warns about replays that are longer than this: one row with a wrong clock can make a run years long.
 const LONG_NS: u64 = DAY_NS;
 
-/// What a replay will send.
+/// The description of what a replay will send.
 #[derive(Debug, Serialize)]
 pub struct ReplayPreview {
     /// Id of the recorded run.
@@ -48,7 +48,7 @@ pub struct ReplayPreview {
     pub by: Option<&'static str>,
     pub seed: u64,
     pub endpoints: Vec<EndpointLine>,
-    /// Requests by recorded status; `none` is no answer.
+    /// Number of requests by recorded status; `none` stands for no answer.
     pub statuses: BTreeMap<String, u64>,
     /// Roots that are not sent, by reason.
     pub not_sent: BTreeMap<&'static str, u64>,
@@ -56,19 +56,19 @@ pub struct ReplayPreview {
     pub filler: u64,
     /// Values that are stored before the replay.
     pub values_stored: u64,
-    /// What a person should know, one sentence each.
+    /// Sentences that a user should read before the replay.
     pub notes: Vec<String>,
     /// Facts of a replay to stand-ins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stand_in: Option<StandInFacts>,
 }
 
-/// What the requests to stand-ins contain.
+/// Facts about the requests to stand-ins.
 #[derive(Debug, Serialize)]
 pub struct StandInFacts {
-    /// Requests and messages with a plan, those between stand-ins included.
+    /// Number of requests and messages that carry a plan, including those between stand-ins.
     pub bodies: u64,
-    /// Bodies that are larger than recorded, because the plan is; and the sum of the differences.
+    /// Bodies that are larger than recorded because the plan alone is larger, and the total difference in bytes.
     pub larger_bodies: u64,
     pub larger_bytes: u64,
     /// Retries, which are sent only if the earlier attempt fails.
@@ -88,7 +88,7 @@ pub struct EndpointLine {
     pub target: Option<String>,
 }
 
-/// Everything from which the preview follows.
+/// The data from which the preview is made.
 pub struct Sources<'a> {
     pub roots: &'a Roots,
     pub preview: &'a Preview,
@@ -145,7 +145,7 @@ impl ReplayPreview {
         }
     }
 
-    /// The preview for people.
+    /// The preview as text.
     pub fn text(&self) -> String {
         let mut out = format!("replay of {}\n", printable(&self.replay_of));
         let mut line = |name: &str, value: &str| {
@@ -245,7 +245,7 @@ fn target_of(targets: &Targets, module: &str) -> Option<String> {
     targets.all().get(number).map(ToString::to_string)
 }
 
-/// Orphans that are not sent. The window of a whole run ends with its roots, but orphans after them count, too.
+/// Number of orphans that are not sent. The window of a whole run ends with its last root, but later orphans count, too.
 pub fn dropped_orphans(roots: &Roots, preview: &Preview, selection: &Selection) -> u64 {
     let is_whole = selection.from.is_zero() && selection.to.is_none();
     match selection.orphans {
@@ -255,7 +255,8 @@ pub fn dropped_orphans(roots: &Roots, preview: &Preview, selection: &Selection) 
     }
 }
 
-/// Roots in the window that are not sent, by reason. What thinning and the limit leave out is no loss, so it is not here.
+/// Roots in the window that are not sent, by reason. Roots that thinning or the limit leave out are not included, because the
+/// user asked for this.
 fn not_sent(sources: &Sources<'_>) -> BTreeMap<&'static str, u64> {
     let window = &sources.preview.window;
     let mut reasons: BTreeMap<&'static str, u64> = window
@@ -332,7 +333,7 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
     notes
 }
 
-/// Requests whose queries can be lost: nothing in the run has one, and their services may need it.
+/// Number of requests whose queries may be missing: no request in the run has a query, although their services may need one.
 fn without_query(overview: &Overview) -> u64 {
     if overview.sent.with_query > 0 {
         return 0;
@@ -342,7 +343,7 @@ fn without_query(overview: &Overview) -> u64 {
     can_have_one.map(|endpoint| endpoint.requests).sum()
 }
 
-/// The endpoints whose content is unknown.
+/// A note about the endpoints whose content is unknown.
 fn filler_note(overview: &Overview) -> Option<String> {
     let names = overview
         .fillers

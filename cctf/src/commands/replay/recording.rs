@@ -1,4 +1,4 @@
-//! [`Recording`]: the run that is replayed, whatever receives the requests, with the checks that need no plan.
+//! [`Recording`]: the run to replay, for any kind of receiver, with the checks that need no plan.
 
 use std::path::{Path, PathBuf};
 
@@ -15,22 +15,22 @@ use crate::commands::cells::{counted, printable};
 use crate::commands::display::BytesBar;
 use crate::commands::run_target::find;
 
-/// A run_meta.json has about 1 KiB.
+/// Maximum size of a run_meta.json, bytes. Usual files have about 1 KiB.
 const META_BYTES_MAX: usize = 64 << 20;
 const SEED_DEFAULT: u64 = 1;
 
-/// A recorded run that can be replayed under the new run's name.
+/// A recorded run that can be replayed with the id of the new run.
 pub struct Recording {
     pub run: Run,
-    /// The part to start with.
+    /// The first part to read.
     pub part: Part,
     pub roots: Roots,
-    /// Of bodies and scaling.
+    /// Seed for bodies and scaling.
     pub seed: u64,
 }
 
 impl Recording {
-    /// Reads the run's roots, cheap checks first.
+    /// Reads the roots of the run; cheap checks come first.
     pub fn open(args: &ReplayArgs) -> anyhow::Result<Self> {
         let (run, part) = find(Some(&args.recorded), &args.logs_dir)?;
         check_run_id(args, &run)?;
@@ -46,14 +46,14 @@ impl Recording {
         })
     }
 
-    /// The folder of the new run, if the normalizer writes it beside the recorded one.
+    /// The folder of the new run, if the normalizer writes it to the same folder as the recorded run.
     pub fn folder_of(&self, run_id: &str) -> Option<PathBuf> {
         folder_beside(&self.run, run_id)
     }
 
     /// The command that compares the recorded run with the new one.
     pub fn next_command(&self, recorded: &str, run_id: &str) -> String {
-        // A name such as logs/latest is that of the new run by then.
+        // The folder's real name is used, because a link such as logs/latest will lead to the new run by then.
         let folder = self.run.folder(&self.part);
         let recorded = match std::fs::symlink_metadata(recorded).is_ok_and(|found| found.is_symlink()) {
             true => folder.to_string_lossy(),
@@ -71,7 +71,7 @@ impl Recording {
 }
 
 fn recorded_seed(run: &Run, part: &Part) -> anyhow::Result<Option<u64>> {
-    // The first parts may be deleted.
+    // The first parts of the run may have been deleted.
     let parts = run.parts_from(part)?;
     let folder = RunFolder::open(&run.folder(parts.first().unwrap_or(part)))?;
     let Some(meta) = folder.whole(File::RunMeta, META_BYTES_MAX)? else {
@@ -120,14 +120,15 @@ fn check_roots(roots: &Roots, args: &ReplayArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the files of the run lack, which can be the reason why it has no requests.
+/// A sentence about missing data in the files of the run. It can explain why the run has no requests.
 pub fn lacks(roots: &Roots) -> Option<String> {
     let damaged = (roots.damaged > 0).then(|| counted(roots.damaged, "damaged line"));
     let all: Vec<String> = roots.notes.iter().cloned().chain(damaged).collect();
     (!all.is_empty()).then(|| printable(&all.join(", ")))
 }
 
-/// Refuses a run id that is taken, also one that --aa makes of it: the rows of two runs would be in one folder.
+/// Refuses a run id that is already used, including the ids that --aa derives from it. Otherwise the rows of two runs would be
+/// in one folder.
 fn check_run_id(args: &ReplayArgs, recorded: &Run) -> Result<(), UsageError> {
     let Some(run_id) = args.run.run_id.as_deref() else {
         return Ok(());
@@ -153,12 +154,12 @@ fn check_run_id(args: &ReplayArgs, recorded: &Run) -> Result<(), UsageError> {
     }
 }
 
-/// Refuses a file inside the recorded run: the replay would change what it replays.
+/// Refuses a file inside of the recorded run, because the replay would then change the run that it replays.
 fn check_out(args: &ReplayArgs, run: &Run, first: &Part) -> anyhow::Result<()> {
     let Some(out) = &args.driver.out else {
         return Ok(());
     };
-    // A file that does not exist yet has the place of its nearest folder.
+    // For a file that does not exist yet, the nearest existing folder is checked.
     let Some(place) = out
         .ancestors()
         .find_map(|path| match path.as_os_str().is_empty() {
@@ -181,7 +182,7 @@ fn check_out(args: &ReplayArgs, run: &Run, first: &Part) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folder of a run beside the recorded one, if it exists.
+/// The folder of a run next to the recorded one, if it exists.
 fn folder_beside(recorded: &Run, run_id: &str) -> Option<PathBuf> {
     let first = recorded.folder(&Part::first(recorded.id()));
     let beside = first.with_file_name(run_id);

@@ -1,4 +1,4 @@
-//! [`SelectionFlags`]: which roots of the run are sent, and when.
+//! [`SelectionFlags`]: the flags that select the roots (requests from outside) to send, and scale their times.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use plan::roots::{By, Factor, Orphans, Receivers, Roots, RootsError, Selection};
 
 use crate::commands::UsageError;
 
-/// Maximum time from the start of a root's call to its arrival. A root that takes longer is missing at the edges of a window.
+/// Maximum time from the start of a root's call to its arrival. If a root takes longer, it can be missing at the edge of a
+/// window.
 const TRANSIT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Args)]
@@ -79,7 +80,7 @@ impl SelectionFlags {
         }
     }
 
-    /// The same for stand-ins.
+    /// Like [`SelectionFlags::selection`], for stand-ins.
     pub fn for_stand_ins(&self, seed: u64) -> Selection {
         Selection {
             receivers: Receivers::StandIns,
@@ -87,8 +88,8 @@ impl SelectionFlags {
         }
     }
 
-    /// Ids of all roots in the window, whatever the scale and the limit; `None` without a window. Its self-check is that of a run of these
-    /// roots, also if fewer or more of them are sent.
+    /// Ids of all roots in the window, whatever the scale and the limit; `None` without a window. The self-check covers exactly
+    /// these roots, even if fewer or more requests are sent.
     pub fn roots_of_window(&self, roots: &Roots) -> anyhow::Result<Option<HashSet<(TraceId, SpanId)>>> {
         if self.from.is_none() && self.to.is_none() {
             return Ok(None);
@@ -108,7 +109,8 @@ impl SelectionFlags {
         Ok(Some(ids.collect::<Result<_, RootsError>>()?))
     }
 
-    /// Window of a plan that has all roots of the selection: a root is selected by the start of its call, and planned by its arrival.
+    /// Window of a plan that contains all selected roots. The two windows differ, because roots are selected by the start of
+    /// their call, and planned by their arrival.
     pub fn plan_window(&self) -> Window {
         Window {
             from: self.from.unwrap_or_default().saturating_sub(TRANSIT_MAX),

@@ -1,4 +1,4 @@
-//! [`StandInRun`]: a replay to stand-ins, whose plan and stand-ins were checked before the first send.
+//! [`StandInRun`]: a replay to stand-ins. Its plan and the stand-ins were checked before the first request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ use crate::commands::cells::printable;
 use crate::commands::plan::summary::Summary;
 use crate::commands::plan::whole::read_some;
 
-/// URLs that are recorded as the run's target. A longer list is cut.
+/// Maximum number of URLs that are recorded as the run's target.
 const URLS_SHOWN: usize = 10;
 
-/// Stands for the address of a stand-in that is not started yet.
+/// Placeholder for the address of a stand-in that is not started yet.
 const UNKNOWN_URL: &str = "http://127.0.0.1:1";
 
 /// Addresses of the receivers, and the requests.
@@ -40,7 +40,7 @@ pub type Receiving = (Vec<SocketAddr>, Box<dyn Requests>);
 
 /// A replay to stand-ins that can start.
 pub struct StandInRun {
-    /// The self-check of the plan, for people.
+    /// The self-check of the plan, as text.
     pub self_check: String,
     pub arrivals: Plan,
     shared: Arc<Shared>,
@@ -48,7 +48,7 @@ pub struct StandInRun {
 
 /// A run and its plan, before the stand-ins are known.
 pub struct Planned {
-    /// The self-check of the plan, for people.
+    /// The self-check of the plan, as text.
     pub self_check: String,
     header: Box<RawValue>,
     recording: Recording,
@@ -56,12 +56,12 @@ pub struct Planned {
     preview: Preview,
     by_root: ByRoot,
     scan: Scan,
-    /// Network times over other links than recorded.
+    /// Network times for other links than recorded.
     pub ways: Ways,
 }
 
 impl Planned {
-    /// Reads the run, plans it, and checks the plan.
+    /// Reads the run, makes its plan, and checks the plan.
     pub fn read(args: &ReplayArgs) -> anyhow::Result<Self> {
         let recording = Recording::open(args)?;
         let roots = &recording.roots;
@@ -107,7 +107,7 @@ impl Planned {
         }
     }
 
-    /// Checks stand-ins that are not started yet, as far as their slots and speeds decide.
+    /// Checks stand-ins that are not started yet, as far as their slots and speeds are known.
     ///
     /// # Errors
     /// If they cannot execute the plan.
@@ -143,7 +143,7 @@ impl Planned {
         Ok(())
     }
 
-    /// Checks all stand-ins. A dry run asks none.
+    /// Checks all stand-ins. A dry run does not connect to them.
     pub fn connect(
         self,
         args: &ReplayArgs,
@@ -166,7 +166,7 @@ impl Planned {
 }
 
 impl StandInRun {
-    /// The URLs of all stand-ins, for people.
+    /// The URLs of all stand-ins, as shown to users.
     pub fn urls(&self) -> String {
         let targets = self.shared.targets();
         let shown = targets.iter().take(URLS_SHOWN).map(ToString::to_string);
@@ -195,7 +195,7 @@ impl StandInRun {
     }
 }
 
-/// How a stand-in will describe itself.
+/// The description that a stand-in will return when it is started.
 fn expected(stand_in: &StandIn) -> Probe {
     Probe {
         stand_in: PLAN_VERSION,

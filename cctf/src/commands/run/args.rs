@@ -1,4 +1,4 @@
-//! [`RunArgs`]: the command line of `cctf run`, and what follows from it for all kinds of runs.
+//! [`RunArgs`]: the command line of `cctf run`, and the settings that all kinds of runs derive from it.
 
 use std::path::{Path, PathBuf};
 
@@ -138,7 +138,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The configuration of the child processes. `services` are in `network`, if there is one.
+    /// The configuration of the child processes. If there is a network, the services run in it.
     pub(super) fn stack_config(
         &self,
         run_id: &str,

@@ -1,4 +1,4 @@
-//! The load of one endpoint after the other, and the actions during it.
+//! Sends load to one endpoint after the other, and performs actions during the load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +9,7 @@ use cctf_stack::deployment::{Deployment, DeploymentError};
 use crate::commands::display::ProgressLine;
 use crate::commands::flags::LoadFlags;
 
-/// An action in the middle of an endpoint's load.
+/// An action halfway through the load of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MidLoadAction {
     None,
@@ -27,7 +27,7 @@ impl MidLoadAction {
     }
 }
 
-/// Loads one endpoint to its end. Stops early with an error if a child process dies.
+/// Sends the whole load to one endpoint. Stops early with an error if a child process exits.
 pub(super) fn drive_one(
     load: &LoadFlags,
     (endpoint, action): (&str, MidLoadAction),
@@ -60,7 +60,7 @@ pub(super) fn drive_one(
     }
 }
 
-/// The endpoints in order, each with the action during its load. A migration loads all of them twice.
+/// The endpoints in order, each with its action. For a migration, each endpoint gets load twice.
 pub(super) fn plan(endpoints: &[String], migrate: bool) -> Vec<(&str, MidLoadAction)> {
     let once = || {
         endpoints

@@ -1,4 +1,5 @@
-//! [`run`]: a normalizer and one service, a chain of three, or an application; load on one endpoint after the other.
+//! [`run`]: starts a normalizer and one service, a chain of three, or an application. Sends load to one endpoint after the
+//! other.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     whole(args, driven)
 }
 
-/// Starts the children, loads every endpoint and stops the children. Afterwards the run's folder is complete.
+/// Starts the child processes, sends load to each endpoint, and stops the child processes. Then the run's folder is complete.
 fn drive_all(
     args: &RunArgs,
     run_id: &str,
@@ -72,7 +73,7 @@ fn drive_all(
         }
         drives.push(drive_one(&args.load, step, &mut session, &mut deployment, stop)?);
     }
-    // The services send their last telemetry before the run's end, so that none of it counts as late.
+    // The services send their last telemetry before the end of the run is reported, so that none of it counts as late.
     session.flush()?;
     deployment.settle(stop)?;
     let delivery = session.end()?;
@@ -81,7 +82,7 @@ fn drive_all(
 }
 
 impl RunArgs {
-    /// Reports an impossible size before the first endpoint is loaded.
+    /// Reports an invalid body size before any endpoint gets load.
     fn check_sizes(&self) -> anyhow::Result<()> {
         let sizes = self.load.size;
         for name in &self.endpoints {
@@ -110,7 +111,7 @@ impl RunArgs {
         })
     }
 
-    /// A stack that already runs may require TLS and a token; child processes do not.
+    /// The destination of the driver's spans. A stack that already runs may require TLS and a token; child processes do not.
     fn otlp(&self, deployment: &Deployment) -> anyhow::Result<Option<Destination>> {
         let endpoint = deployment.otlp_endpoint();
         if self.target.is_some() {

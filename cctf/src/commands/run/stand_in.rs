@@ -1,4 +1,4 @@
-//! [`run`]: stand-ins for the instances of a recorded run, and the requests of that run again.
+//! [`run`]: starts stand-ins for the instances of a recorded run, and sends the requests of that run to them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -35,20 +35,20 @@ use crate::commands::run_report::StandInReport;
 use crate::commands::run_target::find;
 use crate::commands::{Format, UsageError, print};
 
-/// What is shown of the network without --netns.
+/// Note about the network without --netns.
 const LOOPBACK: &str = "all stand-ins use this machine's loopback interface, and calls wait for their network times; --netns emulates links";
-/// The same if links have delays or limits.
+/// The same note if links have delays or limits.
 const WITHOUT_LINKS: &str = "all stand-ins use this machine's loopback interface, and calls wait for the times of the links without using \
                              them: root responses do not vote in cctf compare; --netns emulates the links";
 
-/// Stand-ins, and the network that they get.
+/// Stand-ins, and the network in which they will run.
 struct Prepared {
     placed: Arc<Placed>,
     network: Option<Network>,
-    /// Whether links with a delay or a limit are missing.
+    /// Whether there is a link with a delay or a limit that is not emulated.
     lacks_links: bool,
     notes: Vec<String>,
-    /// Folder of the recorded run. A link such as logs/latest leads to the new run later.
+    /// Folder of the recorded run. It is resolved first, because a link such as logs/latest will lead to the new run later.
     recorded: String,
 }
 
@@ -98,7 +98,7 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
         }
         (false, links) => {
             let is_slow = |link: &ConfiguredLink| link.delay_ms > 0 || link.rate_bps.is_some();
-            // Too many nodes for a network are enough for a link.
+            // If there are too many nodes to compute the network, at least one link is missing.
             let lacks_links = links.map_or(true, |(network, _)| network.links.iter().any(is_slow));
             notes.push(if lacks_links { WITHOUT_LINKS } else { LOOPBACK }.to_owned());
             (None, lacks_links)
@@ -113,7 +113,7 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
     })
 }
 
-/// The links over which calls pass, as recorded and as placed.
+/// The links between nodes, as recorded and as placed.
 fn ways(placed: &Placed, names: &Names) -> Ways {
     let link = |(delay_s, rate_bps)| Link { delay_s, rate_bps };
     Ways::new(
@@ -169,7 +169,7 @@ fn row(stand_in: &StandInReport) -> [String; 6] {
     ]
 }
 
-/// The flags of a replay of the same run, with the stand-ins as receivers.
+/// The flags of a replay of this run, with the stand-ins as receivers.
 fn replay_args(args: &RunArgs, recorded: &str) -> ReplayArgs {
     let load = &args.load;
     ReplayArgs {
@@ -187,7 +187,7 @@ fn replay_args(args: &RunArgs, recorded: &str) -> ReplayArgs {
         aa: None,
         dry_run: false,
         sending: load.sending.clone(),
-        // The folder of the new run is checked before.
+        // The folder of the new run was checked before.
         run: RunFlags {
             run_id: None,
             ..load.run.clone()
@@ -205,7 +205,7 @@ fn replay_args(args: &RunArgs, recorded: &str) -> ReplayArgs {
     }
 }
 
-/// Starts the stand-ins, sends the requests, and stops the stand-ins. Afterwards the run's folder is complete.
+/// Starts the stand-ins, sends the requests, and stops the stand-ins. Then the run's folder is complete.
 fn drive(
     args: &RunArgs,
     (replay, planned): (&ReplayArgs, Planned),
@@ -258,7 +258,7 @@ fn drive(
     })
 }
 
-/// Sends all requests. Stops early with an error if a child process dies.
+/// Sends all requests. Stops early with an error if a child process exits.
 fn send(
     session: &mut LoadSession,
     stream: Stream,

@@ -1,4 +1,4 @@
-//! [`whole`]: what all kinds of runs have in common: the folder before the start, validation and report after the end.
+//! [`whole`]: the steps that all kinds of runs share: preparing the folder, and validating and reporting the run at the end.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use crate::commands::cells::printable;
 use crate::commands::run_report::{LinkReport, Report, StandInReport};
 use crate::commands::{DONE, FAILED, Format, print, print_json, validate};
 
-/// Findings shown for each rule if the run's folder is invalid.
+/// Maximum number of findings of each rule that are shown if the run's folder is invalid.
 const FINDINGS_SHOWN: usize = 5;
 
 /// A run whose processes have ended.
@@ -31,23 +31,23 @@ pub(super) struct Driven {
     /// The stand-ins that executed a recorded run, and notes about them.
     pub stand_ins: Vec<StandInReport>,
     pub notes: Vec<String>,
-    /// Why a comparison with the recorded run is void.
+    /// The reason why a comparison with the recorded run is void.
     pub void_because: Option<String>,
-    /// Folder of the recorded run whose load this was.
+    /// Folder of the recorded run whose requests were sent.
     pub compare_with: Option<String>,
 }
 
-/// Lets `drive` fill the run's folder, then validates and reports it. `drive` gets the run id, the folder of all runs, a folder for the
-/// logs of child processes, and the flag that an interrupt sets.
+/// Calls `drive`, which fills the run's folder. Then validates and reports the run. `drive` gets the run id, the folder of all
+/// runs, a folder for the logs of child processes, and the flag that an interrupt sets.
 pub(super) fn whole(
     args: &RunArgs,
     drive: impl FnOnce(&str, &Path, &Path, &'static AtomicBool) -> anyhow::Result<Driven>,
 ) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
-    // If this fails, fewer connections can be open at once, and the summary shows the effect.
+    // If this fails, fewer connections are possible, and the summary reports this.
     let _ = clock::raise_file_limit();
     let run_id = args.load.run.run_id_or_now();
-    // Dropped at the end of the command, when the files are complete.
+    // The folder stays locked until the command ends, when the files are complete.
     let claimed = folder::prepare(&args.logs_dir, &run_id)?;
     let scratch = tempfile::Builder::new()
         .prefix("cctf-run-")

@@ -1,4 +1,4 @@
-//! `cctf stats --cpu`: CPU time by endpoint for modules whose rows report none.
+//! `cctf stats --cpu`: CPU times of endpoints, estimated for modules whose rows do not report them.
 
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ const NAME_WIDTH_MAX: usize = 60;
 /// Value of `cpu_src` for these figures.
 const REGRESSED: &str = EndpointCpuSource::Regressed.as_str();
 
-/// Prints a table, or JSON. `is_written`: whether the estimates are also written to the inventory.
+/// Prints a table, or JSON. `is_written` states whether the estimates are also written to the inventory.
 pub fn run(run: &Run, part: &Part, is_json: bool, is_written: bool) -> anyhow::Result<ExitCode> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let bar = BytesBar::new();
@@ -46,7 +46,7 @@ pub fn run(run: &Run, part: &Part, is_json: bool, is_written: bool) -> anyhow::R
     Ok(ExitCode::from(DONE))
 }
 
-/// Adds the estimates to the inventory of the last part, which has the modules of all parts.
+/// Adds the estimates to the inventory of the last part, which contains the modules of all parts.
 fn write(run: &Run, first: &Part, found: &EndpointCpu) -> anyhow::Result<()> {
     let Some(last) = run.parts_from(first)?.pop() else {
         return Ok(());

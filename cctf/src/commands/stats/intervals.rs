@@ -1,4 +1,4 @@
-//! Confidence intervals as cells of a table, as JSON and as fields of CSV.
+//! Confidence intervals as cells of a table, as JSON, and as fields of CSV.
 
 use analyze::intervals::{Interval, NoInterval};
 use analyze::stats::figures::{QUANTILES, Time};
@@ -20,7 +20,7 @@ pub fn cells(intervals: Option<&TimeIntervals>) -> [String; 1 + QUANTILES.len()]
     [mean, p50, p95, p99].map(|interval| cell(interval, &milliseconds))
 }
 
-/// The interval of a figure other than a time, with its ends as `end` writes them.
+/// The interval of a figure other than a time. `end` formats its ends.
 pub fn load_cell(group: &Group, load: Load, end: &dyn Fn(f64) -> String) -> String {
     let found = group.load_interval(load);
     found.map_or_else(|| UNKNOWN.to_owned(), |interval| cell(interval, end))
@@ -30,7 +30,7 @@ fn milliseconds(ns: f64) -> String {
     format!("{:.3}", ns / NS_PER_MS)
 }
 
-/// Number of independent values that would show the mean as well.
+/// Number of independent values from which the mean would be as certain.
 pub fn effective(intervals: Option<&TimeIntervals>) -> String {
     match intervals.map(|intervals| &intervals.mean) {
         Some(Ok(interval)) => format!("{:.0}", interval.effective_sample_size),
@@ -38,7 +38,7 @@ pub fn effective(intervals: Option<&TimeIntervals>) -> String {
     }
 }
 
-/// Both ends, or in two words why there are none.
+/// Both ends of the interval, or two words with the reason why there is none.
 fn cell(interval: &Result<Interval, NoInterval>, end: &dyn Fn(f64) -> String) -> String {
     let end = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), end);
     match interval {
@@ -47,7 +47,7 @@ fn cell(interval: &Result<Interval, NoInterval>, end: &dyn Fn(f64) -> String) ->
     }
 }
 
-/// Intervals of each known figure and of each time that has values; null beyond the maximum number of groups.
+/// Intervals of each known figure, and of each time that has values. `None` beyond the maximum number of groups.
 pub fn json(group: &Group) -> Option<Value> {
     let intervals = group.intervals.as_ref()?;
     let loads = Load::ALL.into_iter().filter_map(|load| {
@@ -69,8 +69,8 @@ pub fn json(group: &Group) -> Option<Value> {
     Some(loads.chain(known.map(of_time)).collect())
 }
 
-/// Column titles. Each time has the ends of its mean and quantiles, and the effective sample size of the mean. Both ends of the
-/// other figures precede them.
+/// Column titles. The other figures come first, with both ends of their intervals. Then each time follows, with the ends for
+/// its mean and quantiles, and the effective sample size of the mean.
 pub fn csv_titles() -> impl Iterator<Item = String> {
     let loads = Load::ALL.into_iter().flat_map(|load| {
         let name = load.name();
@@ -86,7 +86,8 @@ pub fn csv_titles() -> impl Iterator<Item = String> {
     loads.chain(times)
 }
 
-/// The fields of a group, in the order of [`csv_titles`]. A field is empty without an interval, or if this end is unbounded.
+/// The fields of a group, in the order of [`csv_titles`]. A field is empty if there is no interval, or if this end is
+/// unbounded.
 pub fn csv(group: &Group) -> impl Iterator<Item = String> {
     let field = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
     let end = move |ns: Option<f64>| field(ns.map(|ns| ns / NS_PER_MS));

@@ -1,6 +1,6 @@
-//! `cctf stats`: figures of a run by module, endpoint, node and link.
+//! `cctf stats`: prints figures of a run by module, endpoint, node and link.
 //!
-//! [`print`] shows them as a table, as JSON or as CSV; [`intervals`] shows how certain they are; [`cpu`] is for `--cpu`.
+//! [`print`] prints them as tables, as JSON or as CSV; [`intervals`] adds confidence intervals; [`cpu`] is for `--cpu`.
 
 mod cpu;
 mod intervals;
@@ -127,7 +127,7 @@ impl StatsArgs {
         Ok(window)
     }
 
-    /// A window that begins after the end of the run has no figures.
+    /// Refuses a window that begins after the end of the run, because it has no figures.
     fn check_begin(&self, found: &Stats) -> Result<(), UsageError> {
         let begin = self.from.or(self.warmup).unwrap_or_default();
         let (Some(first), Some(last)) = (found.first_ns, found.last_ns) else {
@@ -145,7 +145,7 @@ impl StatsArgs {
         )))
     }
 
-    /// The groupings, each once.
+    /// The requested groupings, without duplicates.
     fn groupings(&self) -> Vec<By> {
         let mut found = Vec::new();
         for grouping in &self.by {
@@ -218,7 +218,7 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Reports damaged lines, and everything that a machine-readable result does not say to a person.
+/// Reports damaged lines. For machine-readable formats, also reports the notes, which these formats do not contain.
 fn report(stats: &Stats, format: OutputFormat) {
     damages::show(&stats.damages);
     damages::show_count(stats.damages.count);

@@ -1,4 +1,4 @@
-//! Figures as tables, as JSON and as CSV.
+//! Prints figures as tables, as JSON and as CSV.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::commands::cells::{UNKNOWN, counted, cut, printable, table as columns}
 
 /// Maximum width of a group's name.
 const NAME_WIDTH_MAX: usize = 60;
-/// Names of a key's texts.
+/// The names of a key's texts.
 const KEYS: [&str; 6] = ["app_id", "module_id", "method", "route", "from_node", "node"];
 
 const NS_PER_S: f64 = 1e9;
@@ -90,7 +90,7 @@ fn summary(stats: &Stats, window: Window) -> String {
     out
 }
 
-/// Names of groups. A module shows its application where another one has a module of that name.
+/// Names of groups. The name of a module includes its application if another application has a module of the same name.
 fn names(groups: &[&Group]) -> Vec<String> {
     let mut once = BTreeSet::new();
     let mut ambiguous = BTreeSet::new();
@@ -127,7 +127,7 @@ fn name(by: By, key: &Key, with_app: bool) -> String {
     }
 }
 
-/// A figure's value with so many decimals.
+/// The value of a figure with this number of decimals.
 fn cell(group: &Group, all: &[Figure], name: &str, decimals: usize) -> String {
     let figure = all.iter().find(|figure| figure.name == name);
     match figure.map_or(Value::Unknown, |figure| figure.value(group)) {
@@ -137,7 +137,7 @@ fn cell(group: &Group, all: &[Figure], name: &str, decimals: usize) -> String {
     }
 }
 
-/// A figure of the load with its interval, with so many decimals.
+/// A figure other than a time, with its interval, with this number of decimals.
 fn certain(group: &Group, load: Load, decimals: usize, is_percent: bool) -> [String; 2] {
     let write = |value: f64| match is_percent {
         true => format!("{:.decimals$}%", 100.0 * value),
@@ -149,7 +149,7 @@ fn certain(group: &Group, load: Load, decimals: usize, is_percent: bool) -> [Str
 
 const INTERVAL: &str = "95% interval";
 
-/// Arrivals and what they carry.
+/// The table of arrivals, errors and bytes.
 fn arrivals(by: By, groups: &[&Group], names: &[String]) -> String {
     let row = |(group, name): (&&Group, &String)| {
         let [share, share_interval] = certain(group, Load::ErrorShare, 2, true);
@@ -192,7 +192,7 @@ fn arrivals(by: By, groups: &[&Group], names: &[String]) -> String {
     columns(titles, &rows, &[1, 2, 3, 5, 7, 9, 11])
 }
 
-/// Requests in the system and slots.
+/// The table of requests in the system, and of slots.
 fn occupancy(by: By, groups: &[&Group], names: &[String]) -> String {
     let optional = |value: Option<f64>, decimals: usize| {
         value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.decimals$}"))
@@ -228,7 +228,7 @@ fn occupancy(by: By, groups: &[&Group], names: &[String]) -> String {
     columns(titles, &rows, &[1, 3, 4, 5, 7])
 }
 
-/// The times of each group that at least one invocation has.
+/// The table of times. Times without any value are left out.
 fn times(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String {
     let mut rows = Vec::new();
     for (group, name) in groups.iter().zip(names) {
@@ -239,7 +239,7 @@ fn times(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String 
             let value = |part: &str| cell(group, all, &format!("{}_{part}", time.name()), 3);
             let intervals = group.time_intervals(time);
             let [mean, p50, p95, p99] = intervals::cells(intervals);
-            // The name stands beside its first time only.
+            // The name is printed only before the first time of a group.
             let name = if number == 0 { name.clone() } else { String::new() };
             rows.push([
                 name,
@@ -330,7 +330,7 @@ pub fn json(stats: &Stats) -> serde_json::Result<String> {
     if !stats.checks.is_empty() {
         head["lint"] = checks.collect();
     }
-    // The groups are appended as text, because a value of serde_json holds no integer of 128 bits.
+    // The groups are appended as text, because serde_json cannot store integers of 128 bits.
     let head = head.to_string();
     let head = head.strip_suffix('}').unwrap_or(&head);
     Ok(format!(
@@ -363,7 +363,7 @@ pub fn csv(stats: &Stats) -> String {
     out
 }
 
-/// A field of CSV (RFC 4180), in quotes if it needs them.
+/// A field of CSV (RFC 4180). It is quoted if necessary.
 fn quoted(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),

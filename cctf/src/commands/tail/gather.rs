@@ -1,4 +1,4 @@
-//! [`Gather`]: the rows of traces in progress, until no more rows of a trace come.
+//! [`Gather`]: collects the rows of traces in progress, until a trace gets no more rows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -31,17 +31,17 @@ pub struct Gathered {
     pub spans: Vec<Span>,
     /// Rows that are not valid rows of CCTF.
     pub invalid: u64,
-    /// More rows may come: the trace was removed because of a limit, or because reading ends before the run.
+    /// Whether more rows may follow: the trace was removed because of a limit, or reading ended before the run did.
     pub is_incomplete: bool,
 }
 
-/// Traces in progress, in the order of their last rows.
+/// Traces in progress, sorted by the time of their last row.
 #[derive(Debug)]
 pub struct Gather {
     limits: Limits,
     idle: Duration,
     traces: HashMap<TraceId, Pending>,
-    /// Ordered by the number of the last row.
+    /// Traces by the number of their last row.
     order: BTreeMap<u64, TraceId>,
     /// Number of the next row.
     number: u64,
@@ -64,7 +64,7 @@ impl Pending {
 }
 
 impl Gather {
-    /// A trace is finished when no row of it has come for `idle`.
+    /// A trace counts as finished when it has got no new row for the time `idle`.
     pub fn new(limits: Limits, idle: Duration) -> Self {
         Self {
             limits,
@@ -76,7 +76,7 @@ impl Gather {
         }
     }
 
-    /// Adds a row, `None` for an invalid one. Returns the trace that a limit removes.
+    /// Adds a row; `None` stands for an invalid one. If a limit is exceeded, removes and returns a trace.
     pub fn add(&mut self, trace_id: TraceId, span: Option<Span>, now: Instant) -> Option<Gathered> {
         let pending = self.traces.entry(trace_id).or_insert_with(|| Pending {
             spans: Vec::new(),
@@ -109,7 +109,7 @@ impl Gather {
         if is_finished { self.pop(false) } else { None }
     }
 
-    /// Removes the trace whose last row is the oldest.
+    /// Removes the trace whose last row is oldest.
     pub fn pop(&mut self, is_incomplete: bool) -> Option<Gathered> {
         let (_, &trace_id) = self.order.first_key_value()?;
         self.remove(trace_id, is_incomplete)
@@ -149,7 +149,7 @@ mod tests {
         Some(serde_json::from_str::<Call<'_>>(call).unwrap().into())
     }
 
-    /// Number of the id, rows, invalid rows, and the mark.
+    /// Id, number of rows, number of invalid rows, and whether the trace is incomplete.
     fn shown(gathered: Option<Gathered>) -> Option<(TraceId, usize, u64, bool)> {
         gathered.map(|trace| {
             (

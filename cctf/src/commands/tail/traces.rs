@@ -1,4 +1,4 @@
-//! `cctf tail --traces`: each finished trace of a run as the tree of `cctf trace`.
+//! `cctf tail --traces`: prints each finished trace of a run as a tree, like `cctf trace`.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,10 +21,11 @@ use crate::commands::trace::text::text;
 
 const FILES: [File; 2] = [File::Invocations, File::Calls];
 
-/// Below a tree that was printed early.
+/// Printed after a tree that may not have all rows.
 const INCOMPLETE: &str = "incomplete: printed before more rows could come\n";
 
-/// Prints the traces of the run that `follow` names, until its end. Returns the number of lines that are not in the output.
+/// Prints the traces of the run that `follow` names, until the run ends. Returns the number of lines that are missing in the
+/// output.
 ///
 /// # Errors
 /// If the run does not exist or cannot be read, or if the traces cannot be printed.
@@ -53,7 +54,7 @@ pub fn run(
         });
     }
     let outcome = printer.follow(&mut reading, notice, stop);
-    // After an error, these rows are the last ones.
+    // If reading failed, the rows read so far are the last ones.
     let is_run_ended = reading
         .iter()
         .all(|file| matches!(file.ended, Some(State::Ended)));
@@ -85,7 +86,7 @@ impl Reading {
             latest: &mut self.latest,
             printer,
         };
-        // Both files report the same about the run.
+        // Both files give the same messages about the run, so only those of the first file are printed.
         let is_first = self.file == FILES[0];
         let mut once = |message: &Notice| {
             if is_first || matches!(message, Notice::Skipped { .. }) {
@@ -118,13 +119,13 @@ impl Sink for RowSink<'_, '_> {
     }
 }
 
-/// The id alone, of a row that is invalid.
+/// Only the trace id of an invalid row.
 #[derive(Deserialize)]
 struct Id {
     trace_id: TraceId,
 }
 
-/// A trace as `cctf trace` prints it, and whether it can have more rows.
+/// A trace in the form of `cctf trace`, and whether more rows may follow.
 #[derive(Serialize)]
 struct TailedTrace<'a> {
     #[serde(flatten)]
@@ -137,11 +138,11 @@ struct Printer<'r> {
     format: Format,
     gather: Gather,
     has_printed: bool,
-    /// Traces that a limit removed.
+    /// Number of traces that were removed because of a limit.
     early: u64,
     invalid: u64,
     unreadable: u64,
-    /// Traces in progress when the command was interrupted.
+    /// Number of traces in progress when the command was interrupted.
     unprinted: usize,
 }
 
@@ -159,7 +160,7 @@ impl<'r> Printer<'r> {
         }
     }
 
-    /// Reads both files side by side, so that the rows of a trace come at about the same time.
+    /// Reads both files in parallel, so that the rows of a trace arrive at about the same time.
     fn follow(
         &mut self,
         reading: &mut [Reading],
@@ -167,7 +168,7 @@ impl<'r> Printer<'r> {
         stop: &AtomicBool,
     ) -> Result<(), TailError> {
         while !stop.load(Ordering::Relaxed) {
-            // The file whose rows are behind comes first.
+            // The next rows are read from the file that is behind.
             reading.sort_by_key(|file| file.latest);
             let mut has_lines = false;
             for file in reading.iter_mut().filter(|file| file.ended.is_none()) {

@@ -1,5 +1,5 @@
-//! A trace as one JSON object. Its rows are a flat list in the order of the tree: nested ones would exceed the depth that
-//! readers of JSON accept.
+//! A trace as one JSON object. Its rows are a flat list in the order of the tree, because nested rows could exceed the depth
+//! that JSON readers accept.
 
 use analyze::trace::{Node, Placement, Root, RowKind, Trace};
 use cctf_proto::cctf::{Flags, SpanId, TraceId};
@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct TraceView<'a> {
     trace_id: TraceId,
     run: &'a str,
-    /// Of the first root.
+    /// Duration of the first root.
     duration_ms: f64,
     invocations: usize,
     calls: usize,
@@ -19,12 +19,12 @@ pub struct TraceView<'a> {
     rows: Vec<RowView<'a>>,
 }
 
-/// A row. Durations are exact in a double; timestamps are in the files.
+/// A row. A double can represent the durations exactly; exact timestamps are in the files.
 #[derive(Serialize)]
 struct RowView<'a> {
     row: &'static str,
     span_id: SpanId,
-    /// Index of the row above.
+    /// Index of the parent row.
     parent: Option<usize>,
     depth: usize,
     root: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! A trace as an indented tree with columns of times, fitted to the width of a terminal.
+//! A trace as an indented tree with columns of times. It fits into the width of a terminal.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::commands::cells::{UNKNOWN, counted, cut, printable, utc_time};
 
-/// Levels that are indented. Deeper rows show the number of their level instead.
+/// Maximum number of levels that are indented. Deeper rows show the number of their level instead.
 const INDENTED_MAX: usize = 24;
-/// Width that columns leave to the tree; below it, columns are left out.
+/// Minimum width of the tree. On a narrower terminal, columns are left out.
 const TREE_WIDTH_MIN: usize = 36;
-/// Maximum width of the tree where the width is not limited.
+/// Maximum width of the tree if the line width is not limited.
 const TREE_WIDTH_MAX: usize = 120;
 /// Maximum width of the notes on a terminal.
 const NOTES_WIDTH_MAX: usize = 28;
@@ -20,7 +20,7 @@ const NOTES_WIDTH_MAX: usize = 28;
 const TITLES: [&str; 8] = [
     "start", "took", "queue", "service", "cpu", "network", "own", "status",
 ];
-/// Columns in the order in which a narrow terminal loses them.
+/// The columns that are left out on a narrow terminal, in this order.
 const DROPPED_FIRST: [usize; 5] = [5, 4, 3, 2, 7];
 
 const BOLD: &str = "\u{1b}[1m";
@@ -28,7 +28,7 @@ const RED: &str = "\u{1b}[31m";
 const YELLOW: &str = "\u{1b}[33m";
 const PLAIN: &str = "\u{1b}[0m";
 
-/// How the text may look.
+/// Colour and width of the text.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
     pub has_colour: bool,
@@ -124,14 +124,14 @@ fn line(node: &Node) -> Line {
     }
 }
 
-/// The row's place in the tree and its request.
+/// The text of a row in the tree: indentation and request.
 fn label(node: &Node) -> String {
     let span = &node.span;
     let mut parts = Vec::new();
     if span.is_call() {
         parts.push("->".to_owned());
     }
-    // The row above a call is the invocation that made it.
+    // The parent of a call is the invocation that made it, so module and node are already shown there.
     if !span.is_call() || node.parent.is_none() {
         parts.push(format!("{}@{}", span.module_id, span.node));
     }
@@ -153,7 +153,7 @@ fn label(node: &Node) -> String {
     indent + &printable(&parts.join(" "))
 }
 
-/// Errors first, then whatever else a reader has to know.
+/// Errors come first, then other notes.
 fn notes(node: &Node) -> String {
     let span = &node.span;
     let mut notes = Vec::new();
@@ -222,7 +222,7 @@ impl Layout {
         layout
     }
 
-    /// Width of the mark, the columns and the notes, with the spaces before them.
+    /// Width of everything except the tree: the mark, the columns and the notes, with the spaces before them.
     fn width_beside_tree(&self) -> usize {
         let columns: usize = self.columns.iter().map(|(_, width)| width + 2).sum();
         let notes = if self.notes == 0 { 0 } else { self.notes + 2 };
@@ -286,7 +286,7 @@ mod tests {
 
     const ID: &str = "5b8efff7980381030000000000000001";
 
-    /// An invocation that makes `calls` calls, of which the last one failed.
+    /// An invocation that makes `calls` calls. The last call failed.
     fn trace(calls: u64) -> Trace {
         let invocation = format!(
             r#"{{"trace_id":"{ID}","span_id":"0000000000000001","parent_id":null,"parent_span_id":null,"module_id":"front","instance_id":"i",

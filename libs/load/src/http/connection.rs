@@ -18,7 +18,8 @@ pub struct Flight {
     pub prepared: Arc<Prepared>,
     pub sent: Sent,
     pub resends: u8,
-    /// Whether the connection was idle before. If it then dies before the first byte of the response, the request is sent again.
+    /// Whether the connection was idle before this request. If it fails before the first byte of the response, the request is
+    /// sent again.
     pub on_idle_connection: bool,
     /// Bytes that the socket has taken.
     pub written: usize,
@@ -71,7 +72,7 @@ impl Connection {
         })
     }
 
-    /// Starts to carry a request.
+    /// Starts a request on this connection.
     pub fn carry(&mut self, flight: Flight) {
         self.reader.expect(flight.prepared.facts.is_head());
         self.state = ConnectionState::Carrying(flight);
@@ -85,7 +86,7 @@ impl Connection {
         }
     }
 
-    /// Takes the request in progress off the connection, which is idle afterwards.
+    /// Removes the request in progress. The connection is idle afterwards.
     pub fn take_flight(&mut self) -> Option<Flight> {
         match std::mem::replace(&mut self.state, ConnectionState::Idle) {
             ConnectionState::Carrying(flight) => Some(flight),
@@ -105,7 +106,7 @@ impl Connection {
         }
     }
 
-    /// The result of the handshake; none while it is in progress.
+    /// The result of the handshake; `None` while it is in progress.
     pub fn handshake(&self) -> Option<Result<(), Failure>> {
         match (self.stream.take_error(), self.stream.peer_addr()) {
             (Ok(Some(error)), _) | (Err(error), _) => Some(Err(Failure::Connect(errno(&error)))),
@@ -115,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Writes the rest of the request in progress, as far as the socket takes it.
+    /// Writes the rest of the request in progress, as far as the socket accepts it.
     pub fn write_rest(&mut self, traceparent: &Traceparent) -> Result<(), Failure> {
         let ConnectionState::Carrying(flight) = &mut self.state else {
             return Ok(());
@@ -132,7 +133,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads received bytes into `buffer`. `None`: there are none yet. 0 bytes: the server has closed its side.
+    /// Reads received bytes into `buffer`. `None` means that there are none yet, and 0 bytes that the server has closed its
+    /// side.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
         loop {
             match (&*self.stream).read(buffer) {
@@ -144,7 +146,8 @@ impl Connection {
         }
     }
 
-    /// Takes received bytes; none at the end of the stream. `closed`: whether the server has closed its side.
+    /// Processes received bytes; an empty slice marks the end of the stream. `closed` states whether the server has closed its
+    /// side.
     pub fn feed(&mut self, received: &[u8], closed: bool) -> ReadOutcome {
         if received.is_empty() {
             return self.end_of_stream();
@@ -162,7 +165,7 @@ impl Connection {
         }
     }
 
-    /// Whether a request can be sent again on another connection, because this one had died before it was used.
+    /// Whether a request can be sent again on another connection, because this connection was already dead before the request.
     pub fn died_idle(&self, flight: &Flight, failure: Failure) -> bool {
         flight.on_idle_connection
             && flight.resends == 0

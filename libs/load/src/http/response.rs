@@ -45,7 +45,7 @@ impl ResponseReader {
         }
     }
 
-    /// Prepares the reader for the response to a request. `bodyless`: whether its method is HEAD.
+    /// Prepares the reader for the response to a request. `bodyless` states whether its method is HEAD.
     pub fn expect(&mut self, bodyless: bool) {
         self.bodyless = bodyless;
     }
@@ -77,7 +77,7 @@ impl ResponseReader {
         self.feed_body(data)
     }
 
-    /// The connection was closed: the response is complete if its body extends to the end of the connection.
+    /// Call this when the connection was closed. Returns the response if its body extends to the end of the connection.
     pub fn end_of_stream(&self) -> Option<Answer> {
         (self.state == State::UntilClose).then_some(self.answer)
     }

@@ -1,4 +1,4 @@
-//! [`Lanes`]: for each target, its address, how many connections it has, and the requests that wait for one.
+//! [`Lanes`]: for each target, its address, its number of connections, and the requests that wait for a connection.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use crate::stream::Prepared;
 pub struct Pending {
     pub request: Request,
     pub prepared: Arc<Prepared>,
-    /// Time of the first send, if it is sent again. Such a request is not part of the backlog.
+    /// Time of the first send, if the request is sent again. Such a request does not count in the backlog.
     pub first_sent: Option<Sent>,
 }
 
 impl Pending {
-    /// Time of the first send, which is now unless it is sent again; and how often it is sent again.
+    /// The time of the first send, and the number of further sends. For a new request, the time is now.
     pub fn send(&self) -> (Sent, u8) {
         match self.first_sent {
             Some(sent) => (sent, 1),
@@ -38,7 +38,7 @@ struct Lane {
 }
 
 impl Lane {
-    /// Whether a request waits for which no connection is being opened.
+    /// Whether a waiting request needs another connection, because none is being opened for it.
     fn needs_connection(&self) -> bool {
         self.pending.len() > self.connecting
     }
@@ -153,8 +153,8 @@ impl Lanes {
         self.pending > self.lanes[target].pending.len()
     }
 
-    /// Whether a target without any connection has waited longer than this one. It gets the next connection that becomes free,
-    /// so that no target waits for ever while others keep all connections busy.
+    /// Whether a target without any connection has waited longer than this target. It gets the next free connection, so that no
+    /// target waits forever while others keep all connections busy.
     pub fn must_yield(&self, target: usize) -> bool {
         let own = self.lanes[target].first_number();
         self.others_wait(target)
@@ -164,7 +164,7 @@ impl Lanes {
                 .any(|lane| lane.connections == 0 && lane.first_number() < own)
     }
 
-    /// The targets that need a connection: those without any first, then by how long their requests have waited.
+    /// The targets that need a connection. Targets without any connection come first, then those with the longest wait.
     pub fn in_need(&self) -> Vec<usize> {
         if self.pending == 0 {
             return Vec::new();

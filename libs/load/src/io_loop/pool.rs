@@ -1,4 +1,4 @@
-//! [`Pool`]: the connections to all targets, and the choice which one is closed for a target that has too few.
+//! [`Pool`]: the connections to all targets. It decides which connection is closed for a target that has too few.
 
 use std::collections::HashMap;
 use std::io;
@@ -78,7 +78,7 @@ impl Pool {
         }
     }
 
-    /// Lets an idle connection carry a request.
+    /// Starts a request on an idle connection.
     pub fn carry(&mut self, token: usize, flight: Flight) {
         if let Some(connection) = self.connections.get_mut(&token) {
             connection.carry(flight);
@@ -86,7 +86,7 @@ impl Pool {
         }
     }
 
-    /// Takes the request in progress off a connection, which is idle afterwards.
+    /// Removes the request in progress from a connection, which is idle afterwards.
     pub fn take_flight(&mut self, token: usize) -> Option<Flight> {
         let flight = self.connections.get_mut(&token)?.take_flight()?;
         self.carrying -= 1;
@@ -105,7 +105,7 @@ impl Pool {
         Some(connection)
     }
 
-    /// The connections whose handshake or request has been in progress since a time that is `overdue`.
+    /// The connections with a handshake or request that started at a time for which `overdue` returns true.
     pub fn overdue(&self, overdue: impl Fn(u64) -> bool) -> Vec<usize> {
         let busy = self
             .connections
@@ -133,7 +133,7 @@ impl Pool {
         false
     }
 
-    /// Keeps an idle connection as a spare if another target needs one more than its own. Returns whether it did.
+    /// Marks an idle connection as spare if another target needs a connection more. Returns whether it was marked.
     pub fn spare(&mut self, token: usize) -> bool {
         let Some(target) = self.connections.get(&token).map(|connection| connection.target) else {
             return false;

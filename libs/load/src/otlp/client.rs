@@ -23,7 +23,7 @@ impl OtlpClient {
         Ok(Self { sender })
     }
 
-    /// Sends until the answer is final, or until the deadline. `note` receives every error.
+    /// Sends a request until the answer is final, or until the deadline. `note` receives every error.
     pub async fn send_until(
         &self,
         request: Bytes,

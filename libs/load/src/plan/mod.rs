@@ -1,4 +1,4 @@
-//! What is sent, when, and to which endpoint; pure.
+//! Plans the load: what is sent, when, and to which endpoint. It does no I/O.
 //!
 //! - [`schedule`], [`sizes`]: send times and body sizes.
 //! - [`target`], [`payload`]: the endpoint and its bodies.

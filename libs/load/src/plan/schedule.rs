@@ -1,15 +1,15 @@
-//! Send times: offsets from the start, computed from rate, duration, arrivals and seed alone.
+//! Send times as offsets from the start. They depend only on rate, duration, arrivals and seed.
 
 use std::time::Duration;
 
 use crate::plan::random::SplitMix64;
 
-/// Distribution of the gaps between requests.
+/// Distribution of the times between requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Arrivals {
-    /// Equal gaps of 1/rate.
+    /// Equal times of 1/rate.
     Constant,
-    /// Exponential gaps with mean 1/rate, as from independent users.
+    /// Exponentially distributed times with mean 1/rate, as from independent users.
     Poisson,
 }
 
@@ -34,7 +34,7 @@ pub struct Schedule {
 impl Schedule {
     /// Expected number of requests: exact for constant arrivals, the mean for Poisson.
     pub fn expected_count(&self) -> u64 {
-        // The subtraction prevents 0.1 * 30 = 3.0000000000000004 from giving a fourth request.
+        // The subtraction corrects rounding errors: 0.1 * 30 = 3.0000000000000004 must not give a fourth request.
         (self.rate * self.duration.as_secs_f64() - 1e-6).ceil().max(0.0) as u64
     }
 
@@ -73,7 +73,7 @@ impl Iterator for Offsets {
                 (offset < self.end_ns).then_some(offset)
             }
             None => {
-                // Computed from the index, because a sum of gaps would accumulate rounding errors.
+                // Computed from the index, because a sum of times would accumulate rounding errors.
                 let offset = (self.index as f64 * self.gap_ns) as u64;
                 let within = self.index < self.count;
                 self.index += 1;

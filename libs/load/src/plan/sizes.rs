@@ -1,16 +1,17 @@
-//! Body sizes: one size, or evenly spread between two.
+//! Body sizes: either one size, or sizes that are evenly spread over a range.
 
 use std::fmt;
 use std::str::FromStr;
 
 use cli::units;
 
-/// Number of different sizes in a range: enough for a line through them, and few enough to keep all bodies in memory.
+/// Number of different sizes in a range. They are enough to fit a line through the results, and few enough to keep all bodies
+/// in memory.
 const STEPS: usize = 40;
-/// Consecutive requests are this many steps of size apart. Any [`STEPS`] consecutive requests have each size once, and large
-/// sizes are not consecutive.
+/// The sizes of consecutive requests are this many steps apart. Any [`STEPS`] consecutive requests have each size once, and
+/// large sizes do not follow each other.
 const STRIDE: u64 = 17;
-/// Maximum size in a range: all its bodies are in memory at once.
+/// Maximum size in a range. All bodies of a range are in memory at the same time.
 pub const RANGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The body sizes of a drive, bytes.

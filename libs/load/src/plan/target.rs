@@ -10,9 +10,9 @@ use crate::plan::payload::PayloadKind;
 /// Maximum time for one address to accept a connection, before the next one is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Endpoint names in their default order, and the synthetic ones after them.
+/// Endpoint names in their default order, followed by the synthetic ones.
 pub const ENDPOINT_NAMES: [&str; 7] = ["json", "gzip", "gunzip", "hash", "kvset", "kvget", "work"];
-/// Path that sets the key which `kvget` reads.
+/// Path that stores the value which `kvget` reads.
 pub const KV_SET_PATH: &str = "/kv/set/k1";
 
 /// An invalid target or endpoint from the command line.

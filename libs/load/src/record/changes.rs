@@ -1,4 +1,4 @@
-//! [`StatusChanges`]: how many requests of a replay were answered with another status than the recorded one.
+//! [`StatusChanges`]: counts the requests of a replay that were answered with another status than recorded.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::exchange::Exchange;
 
-/// Maximum number of different pairs that are counted apart. A service has a handful; a recording can contain any number.
+/// Maximum number of different pairs that are counted separately. A service has a few; a recording can contain any number.
 const PAIRS_MAX: usize = 256;
 /// Number of pairs in the summary.
 const PAIRS_SHOWN: usize = 5;
@@ -62,7 +62,7 @@ impl StatusChanges {
 pub struct Changes {
     /// Requests whose status was recorded.
     pub compared: u64,
-    /// Of these, the requests with another status, or without a response.
+    /// The number of these whose new status is different, or that got no response.
     pub changed: u64,
     /// The most frequent changes.
     pub pairs: Vec<ChangedStatus>,

@@ -31,7 +31,7 @@ pub struct SummaryBuilder {
     last_end_ns: u64,
     sent: u64,
     resends: u64,
-    /// Requests of [`SummaryBuilder::record_refused`].
+    /// Number of requests counted by [`SummaryBuilder::record_refused`].
     refused: u64,
 }
 
@@ -83,7 +83,7 @@ impl SummaryBuilder {
         }
     }
 
-    /// Counts requests that were refused because too many waited, and of which nothing else is known.
+    /// Counts requests that were refused because too many were waiting. Nothing else is known about them.
     pub fn record_refused(&mut self, count: u64) {
         if count > 0 {
             self.refused += count;
@@ -111,7 +111,7 @@ impl SummaryBuilder {
         let sending_ns = self.last_sent_ns.saturating_sub(self.first_sent_ns);
         Summary {
             rate_asked: context.rate,
-            // n requests span n - 1 gaps.
+            // There are n - 1 intervals between n requests.
             rate_reached: if self.sent < 2 || sending_ns == 0 {
                 self.sent as f64
             } else {
@@ -190,7 +190,7 @@ pub struct Summary {
     pub rate_reached: f64,
     /// Requests that were due, whether sent or not.
     pub requests: u64,
-    /// Those of them that no server got: no connection was possible, or none was free in time.
+    /// The number of these that no server received, because no connection was possible, or none was free in time.
     pub unsent: u64,
     /// From the first send to the last response, seconds.
     pub duration_s: f64,

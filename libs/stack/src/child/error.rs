@@ -27,7 +27,7 @@ pub enum ChildError {
     StandInsFile { path: PathBuf, source: io::Error },
     #[error("cannot start {name}: {source}")]
     Start { name: String, source: io::Error },
-    /// Without a request to stop.
+    /// The child exited without being stopped.
     #[error("{name} has exited unexpectedly ({how}){tail}")]
     Ended {
         name: String,
@@ -36,7 +36,7 @@ pub enum ChildError {
         /// The end of its standard error, on separate lines.
         tail: String,
     },
-    /// It runs, but does not do what it must.
+    /// The child runs, but does not do something that it must do.
     #[error("{name} {what}{tail}")]
     Unresponsive {
         name: String,

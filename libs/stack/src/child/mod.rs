@@ -36,7 +36,7 @@ const FILE_NAME_CHARACTERS_MAX: usize = 100;
 /// Timeouts of one child.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// To announce its ports, and again to become ready.
+    /// Maximum time for the child to announce its ports, and again to become ready.
     pub start: Duration,
     /// To exit after SIGTERM.
     pub stop: Duration,
@@ -90,7 +90,7 @@ impl Child {
                 .flat_map(|stdout| BufReader::new(stdout).lines())
                 .map_while(Result::ok)
             {
-                // Only the first line is used; the others are read so that the child never blocks on a full pipe.
+                // Only the first line is used. The others are read, too, so that the child never blocks on a full pipe.
                 let _ = sender.send(line);
             }
         });
@@ -188,7 +188,7 @@ impl Child {
         }
     }
 
-    /// An error that states what the child does not do, with the end of its standard error.
+    /// An error that states what the child fails to do, with the end of its standard error.
     pub fn unresponsive(&self, what: impl Into<String>) -> ChildError {
         ChildError::Unresponsive {
             name: self.name.clone(),
@@ -211,7 +211,7 @@ impl Child {
 
     fn poll_end(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
-            // An error would mean that the child does not exist, but it exists until this process waits for it.
+            // An error is impossible, because the child exists until this process waits for it.
             self.ended = self.process.try_wait().ok().flatten();
         }
         self.ended
@@ -235,7 +235,8 @@ impl Child {
     /// Kills the child and everything that it has started.
     fn kill_group(&self) {
         if let Ok(pid) = libc::pid_t::try_from(self.process.id()) {
-            // SAFETY: plain system call; the child has led its own group since its start, and nobody has waited for it.
+            // SAFETY: plain system call; the child has been the leader of its own group since its start, and nobody has waited
+            // for it.
             unsafe { libc::kill(-pid, libc::SIGKILL) };
         }
     }
@@ -252,7 +253,7 @@ impl Child {
     }
 }
 
-/// A name as the beginning of a file's name. Names of recorded modules can have any characters.
+/// A name that is valid as the beginning of a file name. Names of recorded modules can contain any characters.
 fn file_name(name: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     let replaced = |character| if is_plain(character) { character } else { '_' };
