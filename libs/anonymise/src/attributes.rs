@@ -1,4 +1,4 @@
-//! Attributes of metrics: keys are kept if they are known, and values are hashed.
+//! Attributes of metrics: known keys are kept, and other keys are hashed. Numbers, texts and nested values are hashed.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::hashes::{Domain, Hashes};
 /// Appends the replacement of attributes as a JSON object with sorted keys.
 ///
 /// # Errors
-/// If they are not a JSON object.
+/// Returns an error if `attributes` is not a JSON object.
 pub fn push_attributes(hashes: &Hashes, attributes: &str, out: &mut Vec<u8>) -> Result<(), Untreatable> {
     let read: Map<String, Value> = serde_json::from_str(attributes).map_err(|_| Untreatable::Attributes)?;
     let hashed = |text: &str| {
@@ -28,7 +28,7 @@ pub fn push_attributes(hashes: &Hashes, attributes: &str, out: &mut Vec<u8>) -> 
             let value = match value {
                 Value::Null | Value::Bool(_) => value,
                 Value::String(text) => hashed(&text).into(),
-                // A number can be an id, too.
+                // A number can be an id, so it is hashed like a text.
                 other => hashed(&other.to_string()).into(),
             };
             (key, value)

@@ -1,4 +1,4 @@
-//! [`Written`]: the rows of one folder, from which the counts of `run_meta.json` follow if lines were dropped.
+//! [`Written`]: the rows written into one folder. If lines were dropped, the counts of `run_meta.json` are computed from them.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use cctf_proto::cctf::{Counts, File, Shape};
 
 use crate::rows::Facts;
 
-/// What was written of one folder.
+/// Counts of the rows that were written into one folder.
 #[derive(Debug, Default)]
 pub struct Written {
     rows: BTreeMap<File, u64>,
@@ -28,7 +28,7 @@ impl Written {
         }
     }
 
-    /// Makes the counts those of the written rows, if lines were dropped: `cctf validate` compares them.
+    /// If lines were dropped, replaces the counts by those of the written rows, because `cctf validate` compares the two.
     pub fn correct(&self, counts: &mut Counts) {
         if self.damaged == 0 {
             return;

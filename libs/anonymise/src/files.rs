@@ -1,4 +1,4 @@
-//! [`FolderFiles`]: all files of one run folder, read and written without names.
+//! [`FolderFiles`]: reads all files of one run folder and writes them without names.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,12 @@ use crate::replacer::Anonymiser;
 use crate::rows::{self, Context, Damage, treat, treat_row_of};
 use crate::summary::{FileRows, Unknown};
 
-/// State of all folders of a run.
+/// The state that all folders of a run share.
 pub struct Progressing<'p> {
     pub by: &'p mut Anonymiser,
     pub unknown: &'p mut Unknown,
     pub endpoints: &'p mut Endpoints,
-    /// Receives the bytes of each line.
+    /// Is called with the size of each line that was read, bytes.
     pub on_bytes: &'p mut dyn FnMut(u64),
     pub stop: &'p AtomicBool,
 }
@@ -31,9 +31,9 @@ pub struct FolderFiles<'f> {
     /// The new run folder.
     to: PathBuf,
     written: Written,
-    /// Rows by path inside of the run folder.
+    /// Counts of rows by the file's path within the run folder.
     pub rows: Vec<(String, FileRows)>,
-    /// The run has not ended.
+    /// Whether the run has not ended.
     pub is_open: bool,
 }
 
@@ -77,7 +77,7 @@ impl<'f> FolderFiles<'f> {
         self.to.join(CCTF).join(file.name())
     }
 
-    /// `None` if the file is missing.
+    /// Treats a file of lines. Returns `None` if the file is missing.
     fn lines(&mut self, file: File, with: &mut Progressing<'_>) -> anyhow::Result<Option<FileRows>> {
         let Some(lines) = self.from.lines(file)? else {
             return Ok(None);
@@ -110,7 +110,7 @@ impl<'f> FolderFiles<'f> {
         Ok(())
     }
 
-    /// The content of a `.json` file. `None` without content: the file is missing or, which is counted, too long.
+    /// The content of a `.json` file. `None` if the file is missing, or if it is too long, which is counted.
     fn whole(&mut self, file: File) -> anyhow::Result<Option<Vec<u8>>> {
         match self.from.whole(file, WHOLE_BYTES_MAX) {
             Err(ReadError::TooLarge { .. }) => {
@@ -121,7 +121,7 @@ impl<'f> FolderFiles<'f> {
         }
     }
 
-    /// Counts a `.json` file that is left out.
+    /// Counts a `.json` file as left out.
     fn damaged_whole(&mut self, file: File) {
         let rows = FileRows {
             written: 0,
@@ -130,7 +130,8 @@ impl<'f> FolderFiles<'f> {
         self.rows.push((format!("{CCTF}/{}", file.name()), rows));
     }
 
-    /// Entries keep their order. `None` if there is no such file, or no JSON array in it.
+    /// Treats a file that contains a JSON array. The entries keep their order. Returns `None` if the file is missing or has no
+    /// JSON array.
     fn array(&mut self, file: File, with: &mut Progressing<'_>) -> anyhow::Result<Option<FileRows>> {
         let Some(bytes) = self.whole(file)? else {
             return Ok(None);
@@ -195,7 +196,7 @@ fn split<'s>(with: &'s mut Progressing<'_>) -> (&'s mut Endpoints, Context<'s>) 
     (&mut *with.endpoints, context)
 }
 
-/// Passes each line to `treated`, which appends it without names. A line that cannot be read is dropped and counted.
+/// Passes each line to `treated`, which appends the line without names. Lines that cannot be read are dropped and counted.
 fn each_line<'p>(
     mut lines: Lines,
     out: &mut LinesOut,

@@ -1,4 +1,4 @@
-//! [`Hashes`]: keyed hashes (HMAC-SHA-256), truncated to letters, digits, ids, addresses and ports.
+//! [`Hashes`]: keyed hashes (HMAC-SHA-256). They are shortened and written as letters, digits, ids, addresses or ports.
 
 use std::net::Ipv6Addr;
 
@@ -7,14 +7,15 @@ use ring::hmac::{HMAC_SHA256, Key as HmacKey, sign};
 
 use crate::key::Key;
 
-/// Letters of a hash: 84 bits. Of 10^9 different texts, two have the same hash with a probability of 2 * 10^-8.
+/// Number of letters in a hash, which are 84 bits. The probability that two of 10^9 different texts get the same hash is 2 *
+/// 10^-8.
 pub const LETTERS: usize = 18;
-/// Digits of a hash, for a segment of a path that is an id: 86 bits. The probability is 5 * 10^-9.
+/// Number of digits in the hash of a path's segment that is an id. They are 86 bits; the same probability is 5 * 10^-9.
 pub const DIGITS: usize = 26;
 
 const PORTS: usize = u16::MAX as usize;
 
-/// Values that are never compared with each other. Equal texts of different domains have different hashes.
+/// Values of different domains are never compared, so equal texts of different domains get different hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
     /// A part of the name of a node, module, instance, application or host.
@@ -31,7 +32,8 @@ pub enum Domain {
     Shift,
 }
 
-/// All domains with the text from which the key of each is derived. Such a text never changes, so that later builds give the same hashes.
+/// Each domain with the text from which its key is derived. These texts never change, so that later builds give the same
+/// hashes.
 const DOMAINS: [(Domain, &str); 9] = [
     (Domain::Name, "cctf anonymise 1: name"),
     (Domain::Segment, "cctf anonymise 1: segment"),
@@ -44,10 +46,10 @@ const DOMAINS: [(Domain, &str); 9] = [
     (Domain::Shift, "cctf anonymise 1: shift"),
 ];
 
-/// Keyed hashes of one key.
+/// Computes hashes with one key.
 pub struct Hashes {
     keys: [HmacKey; DOMAINS.len()],
-    /// The replacement of each port, by port - 1. A permutation, so that two ports never become one.
+    /// The replacement of port `p` at position `p - 1`. It is a permutation, so that two ports never get the same replacement.
     ports: Vec<u16>,
 }
 
@@ -63,7 +65,8 @@ impl Hashes {
         hashes
     }
 
-    /// Fisher and Yates' shuffle with numbers from the key. The remainder of 64 bits is uneven by less than 2^-48.
+    /// A Fisher-Yates shuffle with numbers that depend on the key only. The remainder of a division of 64 bits is uniform up to
+    /// an error of 2^-48.
     fn shuffle_ports(&mut self) {
         let mut draws = (0_u64..).flat_map(|counter| {
             let bytes = hash(&self.keys[Domain::Port as usize], &counter.to_be_bytes());
@@ -107,7 +110,7 @@ impl Hashes {
 
     pub fn trace_id(&self, id: TraceId) -> TraceId {
         let [bytes, other] = halves(&self.of(Domain::TraceId, &id.0));
-        // The second half is zero, too, with a probability of 2^-256.
+        // The second half is also zero with a probability of 2^-256.
         TraceId::from_bytes(&bytes).unwrap_or(TraceId(other))
     }
 
@@ -116,13 +119,13 @@ impl Hashes {
         SpanId::from_bytes(&first).unwrap_or(SpanId(second))
     }
 
-    /// An address of the range for documentation (RFC 3849), which no host has: 96 bits of the hash.
+    /// The replacement of an address: 96 bits of its hash in the range for documentation (RFC 3849), which no host uses.
     pub fn address(&self, address: &str) -> Ipv6Addr {
         let hashed = self.number(Domain::Address, address);
         Ipv6Addr::from_bits(0x2001_0db8 << 96 | hashed >> 32)
     }
 
-    /// The replacement of a port from 1 on.
+    /// The replacement of a port that is not 0.
     pub fn port(&self, port: u16) -> u16 {
         match port {
             0 => 0,
@@ -130,7 +133,7 @@ impl Hashes {
         }
     }
 
-    /// A number from the key alone.
+    /// A number that depends on the key only.
     pub fn shift(&self) -> u64 {
         let [first, ..] = quarters(&self.of(Domain::Shift, b""));
         u64::from_be_bytes(first)
@@ -167,7 +170,7 @@ mod tests {
         out
     }
 
-    /// Runs that were anonymised by an earlier build must still join those of a later one.
+    /// Rows that an earlier build anonymised must still have the same hashes as those of a later build.
     #[test]
     fn hashes_depend_on_key_domain_and_text_and_on_nothing_else() {
         let bytes: Vec<u8> = (0..32).collect();

@@ -1,4 +1,4 @@
-//! [`Key`]: the secret key of an anonymisation, from a file that only its owner can read.
+//! [`Key`]: the secret key of an anonymisation. It is read from a file that only its owner can read.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -9,16 +9,16 @@ use cli::UsageError;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rundir::regular;
 
-/// Minimum length of a key, bytes: that of the hash, so that guessing the key is as hard as guessing a hash.
+/// Minimum length of a key, bytes. The hash has the same length, so guessing the key is as hard as guessing a hash.
 pub const KEY_BYTES_MIN: usize = 32;
-/// Maximum length of a key file, bytes. A longer file is probably no key.
+/// Maximum length of a key file, bytes. A longer file is probably not a key.
 pub const KEY_BYTES_MAX: usize = 4096;
-/// Minimum number of different bytes in a key. Of 32 random bytes, fewer than this are equal to each other in one of 10^20 keys.
+/// Minimum number of different bytes in a key. The probability that 32 random bytes have fewer is 10^-20.
 const DIFFERENT_BYTES_MIN: usize = 8;
-/// Permissions that let others than the owner read or write.
+/// Permissions that allow other users to read or write the file.
 const OTHERS: u32 = 0o077;
 
-/// How to make a key, for messages.
+/// The end of error messages: how to make a key.
 const REMEDY: &str = "make one with --new-key, or with head -c 32 /dev/urandom > FILE && chmod 600 FILE";
 
 /// A secret key.
@@ -37,7 +37,7 @@ impl Key {
     /// Reads a key file.
     ///
     /// # Errors
-    /// If it cannot be read, others can read it, or it is no key. No error contains the file's content.
+    /// If the file cannot be read, others can read it, or it is not a key. No error message contains the file's content.
     pub fn read(path: &Path) -> Result<Self, UsageError> {
         let refusal =
             |cause: &str| UsageError(format!("cannot use the key file {}: {cause}", path.display()));

@@ -1,4 +1,5 @@
-//! Names of nodes, modules, instances, applications and hosts, and addresses. Parts by which readers join them stay apart.
+//! Names of nodes, modules, instances, applications and hosts, and addresses. Readers join names by their parts, so each part
+//! is hashed by itself.
 
 use std::net::IpAddr;
 
@@ -8,14 +9,14 @@ use crate::hashes::{Domain, Hashes};
 const UNKNOWN: &str = "unknown";
 /// The third label of a Kubernetes service: `module.namespace.svc`.
 const SVC: (usize, &str) = (2, "svc");
-/// Maximum number of labels that are hashed one by one, so that no replacement is longer than a text of a row can be. A name
-/// with more is hashed as a whole.
+/// Maximum number of labels that are hashed one by one, so that a replacement is never longer than a text of a row may be. A
+/// name with more labels is hashed as a whole.
 const LABELS_MAX: usize = 16;
 
 /// Appends the replacement of a name: `host`, `host:port`, `module.namespace.svc:port`, an address.
 ///
-/// A call's peer names a module if its host, or the first label of its host, is that of the module. So each label is hashed by
-/// itself, the port is replaced by another port, and an address by an address.
+/// A call's peer is a module if its host, or the first label of its host, is the module's name. So each label is hashed by
+/// itself, a port is replaced by another port, and an address by another address.
 pub fn push_name(hashes: &Hashes, name: &str, out: &mut String) {
     if name.is_empty() || name == UNKNOWN {
         return out.push_str(name);
@@ -48,7 +49,7 @@ fn push_port(hashes: &Hashes, text: &str, out: &mut String) {
 pub fn push_host(hashes: &Hashes, host: &str, out: &mut String) {
     let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     if let Ok(address) = inner.unwrap_or(host).parse::<IpAddr>() {
-        // An address of version 6 is in brackets before a port.
+        // Before a port, an IPv6 address is in brackets.
         return out.push_str(&format!("[{}]", hashes.address(&address.to_string())));
     }
     if host.split('.').count() > LABELS_MAX {

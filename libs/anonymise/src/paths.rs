@@ -1,4 +1,5 @@
-//! Paths, queries and URLs: each segment is hashed, and what decides how a reader uses it stays the same.
+//! Paths, queries and URLs: each segment is hashed. Properties that decide how a reader uses a path (such as whether it can be
+//! sent) stay the same.
 
 use cctf_proto::cctf::TEXT_BYTES_MAX;
 use plan::shape::is_id;
@@ -6,13 +7,14 @@ use plan::shape::is_id;
 use crate::hashes::{Domain, Hashes};
 use crate::names::push_name;
 
-/// Schemes that are kept.
+/// Schemes of URLs that are kept.
 const SCHEMES: [&str; 6] = ["http", "https", "grpc", "grpcs", "ws", "wss"];
-/// The mark of a segment with a byte that a request line cannot contain. It makes the replacement unsendable, too.
+/// Marks the replacement of a segment that has a byte which a request line cannot contain. A request line cannot contain this
+/// mark either.
 const UNSENDABLE: char = '#';
 
 /// Appends the replacement of a path. Slashes, empty segments and the braces of a route's parameters stay. A segment that is an
-/// id becomes one of digits, any other one of letters, so that paths that differ only in ids still do.
+/// id is replaced by digits, any other one by letters, so that paths that differ only in ids still do so.
 pub fn push_path(hashes: &Hashes, path: &str, out: &mut String) {
     let begin = out.len();
     for (index, segment) in path.split('/').enumerate() {

@@ -1,4 +1,5 @@
-//! [`Endpoints`]: invocations by endpoint, to name those with few of them: whoever knows the application can recognise a rare endpoint.
+//! [`Endpoints`]: counts invocations by endpoint, to list endpoints with few of them. A person who knows the application can
+//! recognise a rare endpoint.
 
 use cctf_proto::cctf::{Replacer as _, Treatment, Untreatable};
 use foldhash::HashMap;
@@ -7,49 +8,49 @@ use serde::Serialize;
 
 use crate::replacer::Anonymiser;
 
-/// Maximum number of endpoints that are counted. Rows of further ones are counted together.
+/// Maximum number of endpoints that are counted. For further endpoints only the sum of their rows is counted.
 const ENDPOINTS_MAX: usize = 100_000;
-/// Maximum number of rare endpoints in the summary.
+/// Maximum number of rare endpoints that are listed in the summary.
 const RARE_SHOWN_MAX: usize = 1_000;
 
-/// Module, method, and route or path without ids.
+/// Module, method, and route (or the path without its ids).
 type Name = (String, Option<String>, Option<String>);
 
-/// Invocations by endpoint.
+/// Numbers of invocations by endpoint.
 #[derive(Debug, Default)]
 pub struct Endpoints {
-    /// By [`Endpoints::key`].
+    /// Positions in `counted` by [`Endpoints::key`].
     numbers: HashMap<Box<str>, usize>,
-    /// In the order of their first rows.
+    /// Endpoints and their counts, in the order of their first rows.
     counted: Vec<(Name, u64)>,
     uncounted: u64,
-    /// Module, method and place of the last row, in one text.
+    /// Module, method and path of the last row as one text. A field, so that its memory is used for every row.
     key: String,
 }
 
-/// An endpoint with fewer calls than asked for.
+/// An endpoint with fewer calls than the user's minimum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RareEndpoint {
     pub module: String,
     pub method: Option<String>,
     pub endpoint: Option<String>,
     pub calls: u64,
-    /// The module in the new files.
+    /// The module's name in the new files.
     pub anonymised_module: String,
-    /// The endpoint in the new files. An id in a path is `*`.
+    /// The endpoint in the new files. Ids in its path are shown as `*`.
     pub anonymised_endpoint: Option<String>,
 }
 
 /// The endpoints with few calls.
 #[derive(Debug, Default, Serialize)]
 pub struct RareEndpoints {
-    /// An endpoint with fewer invocations is rare.
+    /// Endpoints with fewer invocations than this are rare.
     pub below: u64,
-    /// All rare endpoints.
+    /// Number of all rare endpoints.
     pub endpoints: u64,
-    /// The first 1,000, by number of calls, then by first appearance.
+    /// The first 1,000 rare endpoints, sorted by number of calls, then by first appearance.
     pub shown: Vec<RareEndpoint>,
-    /// Rows of endpoints that were not counted one by one, because there were more than 100,000.
+    /// Number of rows whose endpoints were not counted, because there were more than 100,000 endpoints.
     pub uncounted_rows: u64,
 }
 
@@ -58,7 +59,7 @@ impl Endpoints {
         let place = place.map(shape_of);
         self.key.clear();
         for part in [Some(module), method, place.as_deref()] {
-            // An absent part is not an empty one.
+            // An absent part differs from an empty one.
             self.key.push_str(if part.is_some() { "\n+" } else { "\n-" });
             self.key.push_str(part.unwrap_or_default());
         }
@@ -80,7 +81,7 @@ impl Endpoints {
     /// The endpoints with fewer than `below` calls.
     ///
     /// # Errors
-    /// None for the treatments of names and paths.
+    /// Never for the treatments of names and paths.
     pub fn rare(self, below: u64, by: &mut Anonymiser) -> Result<RareEndpoints, Untreatable> {
         let mut rare: Vec<_> = self
             .counted
@@ -116,7 +117,7 @@ impl Endpoints {
     }
 }
 
-/// The replacement of a text, without quotes: replacements have nothing that is escaped. A `*` of a shape stays.
+/// The replacement of a text, without quotes. It contains no character that JSON escapes. The `*` of an id stays.
 fn replacement(by: &mut Anonymiser, treatment: Treatment, text: &str) -> Result<String, Untreatable> {
     let mut out = String::new();
     for (index, part) in text.split('*').enumerate() {

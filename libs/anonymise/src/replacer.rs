@@ -1,4 +1,4 @@
-//! [`Anonymiser`]: replaces the values of rows by the treatments of their fields, and counts what it replaced.
+//! [`Anonymiser`]: replaces the values of rows according to the treatments of their fields, and counts them.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,17 @@ use crate::key::Key;
 use crate::times::Shift;
 use crate::{attributes, names, paths};
 
-/// Maximum size of the replacements that are kept for the next rows, bytes. Beyond it, all are forgotten and computed again.
+/// Maximum size of the replacements that are kept for later rows, bytes. If it is exceeded, all are removed.
 const KEPT_BYTES_MAX: usize = 32 << 20;
-/// Size of an entry besides its texts, bytes.
+/// Size of an entry without its texts, bytes.
 const ENTRY_BYTES: usize = 64;
-/// Longest text whose replacement is kept, bytes.
+/// Maximum length of a text whose replacement is kept, bytes.
 const KEPT_TEXT_BYTES_MAX: usize = 4096;
-/// Places of ids whose replacements are kept. The ids of a trace are near each other, and each is in several rows.
+/// Number of ids whose replacements are kept. The ids of a trace are in several rows that are near each other, so few are
+/// enough.
 const IDS_KEPT: usize = 1 << 14;
 
-/// What was replaced.
+/// Numbers of replaced values.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Replaced {
     /// Trace and span ids.
@@ -30,20 +31,20 @@ pub struct Replaced {
     pub names: u64,
     /// Paths, queries and URLs.
     pub paths: u64,
-    /// Other texts, and attributes.
+    /// Other texts and attributes.
     pub texts: u64,
     /// Timestamps.
     pub times: u64,
-    /// Texts that were kept because they are known.
+    /// Texts that are not replaced, because they are known and reveal nothing.
     pub known: u64,
-    /// Values that were dropped, by field.
+    /// Number of dropped values by field.
     pub dropped: BTreeMap<&'static str, u64>,
 }
 
-/// Replacements of one kind by original.
+/// Replacements of one kind, by the original text.
 type Kept = HashMap<Box<str>, Box<str>>;
 
-/// Treatments with different replacements of one text.
+/// Kinds of replacements. Two kinds can replace the same text differently.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Name,
@@ -57,7 +58,7 @@ enum Place {
 
 const PLACES: usize = Place::Attributes as usize + 1;
 
-/// Replaces values with one key.
+/// Replaces values. All hashes use the same key.
 pub struct Anonymiser {
     hashes: Hashes,
     shift: Shift,
@@ -85,12 +86,12 @@ impl Anonymiser {
         }
     }
 
-    /// What was replaced so far.
+    /// The numbers of values that were replaced so far.
     pub fn replaced(&self) -> &Replaced {
         &self.replaced
     }
 
-    /// Forgets the counts of a row that is not written after all.
+    /// Restores earlier numbers if a row is not written after all.
     pub fn restore(&mut self, replaced: Replaced) {
         self.replaced = replaced;
     }
@@ -102,7 +103,7 @@ impl Anonymiser {
         out
     }
 
-    /// Appends the kept replacement, or makes it.
+    /// Appends the replacement of a text: the kept one if there is one, otherwise a new one, which is then kept.
     fn push(&mut self, place: Place, text: &str, out: &mut Vec<u8>) -> Result<(), Untreatable> {
         if let Some(replacement) = self.kept[place as usize].get(text) {
             out.extend_from_slice(replacement.as_bytes());
@@ -125,7 +126,7 @@ impl Anonymiser {
         self.kept[place as usize].insert(text.into(), replacement.into());
     }
 
-    /// Appends the replacement as JSON.
+    /// Appends a new replacement as JSON.
     fn make(&mut self, place: Place, text: &str, out: &mut Vec<u8>) -> Result<(), Untreatable> {
         let (hashes, scratch) = (&self.hashes, &mut self.scratch);
         scratch.clear();
@@ -207,7 +208,7 @@ impl Replacer for Anonymiser {
                 push_json_string(&self.scratch, out);
                 return Ok(());
             }
-            // The contract gives texts no other treatment, and a hash reveals nothing.
+            // The contract gives texts no other treatment. If it did, a hash would reveal nothing.
             _ => (Place::Text, &mut self.replaced.texts),
         };
         *count += 1;
@@ -224,7 +225,7 @@ impl Replacer for Anonymiser {
     }
 }
 
-/// Ids are random in their last bytes, too.
+/// The position of a kept id. The last bytes of an id are random.
 #[inline]
 fn place_of(id: &[u8]) -> usize {
     let [.., high, low] = id else { return 0 };

@@ -1,4 +1,4 @@
-//! [`treat`]: one row as text, read, replaced and written; [`treat_row_of`]: the same for a row of a given file.
+//! [`treat`]: reads one row, replaces its values and writes it; [`treat_row_of`]: does so for a row of a given file.
 
 use cctf_proto::cctf::{
     Call, File, Flag, Flags, HostMetric, Invocation, Link, LinkMetric, Module, Node, PlacementEvent, Row,
@@ -9,7 +9,7 @@ use rundir::fields::Fields;
 use crate::replacer::Anonymiser;
 use crate::summary::Unknown;
 
-/// A row that cannot be written without names.
+/// The reason why a row cannot be written without names.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
     #[error("not UTF-8")]
@@ -20,16 +20,16 @@ pub enum Damage {
     Untreatable(#[from] Untreatable),
 }
 
-/// What rows are read for besides.
+/// State that all rows share.
 pub struct Context<'c> {
     pub by: &'c mut Anonymiser,
     pub unknown: &'c mut Unknown,
 }
 
-/// Reads a row, calls `on_row` and appends the row without names. After an error, `out` is as before.
+/// Reads a row, calls `on_row` and appends the row without names. After an error, `out` is unchanged.
 ///
 /// # Errors
-/// If it is not a row of this type, or a value has no replacement.
+/// If the text is not a row of this type, or a value has no replacement.
 pub fn treat<'a, R: Row<'a>>(
     bytes: &'a [u8],
     context: &mut Context<'_>,
@@ -37,7 +37,7 @@ pub fn treat<'a, R: Row<'a>>(
     on_row: impl FnOnce(&R),
 ) -> Result<(), Damage> {
     let text = std::str::from_utf8(bytes).map_err(|_| Damage::NotUtf8)?;
-    // A row that the encoder wrote has no unknown field.
+    // `decode` accepts exactly the form that the encoder writes, and this form has no unknown field.
     let row: R = match decode(text) {
         Some(row) => row,
         None => {
@@ -51,7 +51,7 @@ pub fn treat<'a, R: Row<'a>>(
     Ok(())
 }
 
-/// Appends a row that was read earlier. After an error, `out` is as before.
+/// Appends a row that was read earlier. After an error, `out` is unchanged.
 ///
 /// # Errors
 /// If a value has no replacement.
@@ -64,7 +64,7 @@ pub fn append<'a, R: Row<'a>>(row: &R, context: &mut Context<'_>, out: &mut Vec<
     Ok(encoded?)
 }
 
-/// Notes the fields of an object that the contract does not know.
+/// Counts the fields of an object that the contract does not have.
 pub fn note_unknown<'a, R: Row<'a>>(object: &[u8], unknown: &mut Unknown) {
     let Ok(mut fields) = Fields::new(object) else {
         return;
@@ -76,7 +76,7 @@ pub fn note_unknown<'a, R: Row<'a>>(object: &[u8], unknown: &mut Unknown) {
     }
 }
 
-/// Facts of a row that counts need.
+/// Facts about a row that the counts need.
 #[derive(Debug, Default)]
 pub struct Facts<'a> {
     pub is_orphan: bool,
@@ -85,7 +85,7 @@ pub struct Facts<'a> {
     pub endpoint: Option<(&'a str, Option<&'a str>, Option<&'a str>)>,
 }
 
-/// Replaces a row of `file`, whose files are of rows.
+/// Replaces a row of `file`, which must be a file of rows.
 ///
 /// # Errors
 /// As [`treat`].

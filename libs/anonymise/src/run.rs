@@ -1,4 +1,4 @@
-//! [`anonymise`]: all folders of a run, to a new folder that appears by one rename.
+//! [`anonymise`]: anonymises all folders of a run. The new folder appears complete, by a rename.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,31 +17,31 @@ use crate::rare::Endpoints;
 use crate::replacer::Anonymiser;
 use crate::summary::{FileRows, Summary, Unknown};
 
-/// How a run is anonymised.
+/// Options of an anonymisation.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'o> {
-    /// Endpoints with fewer invocations are reported.
+    /// Endpoints with fewer invocations are listed in the summary.
     pub rare_below: u64,
     /// Set when the user interrupts.
     pub stop: &'o AtomicBool,
 }
 
-/// Bytes read so far, and in all.
+/// Bytes that were read so far, and bytes of all files.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     pub done: u64,
     pub total: u64,
 }
 
-/// One part, which no normalizer writes meanwhile.
+/// A part with a lock, so that no normalizer writes it meanwhile.
 struct Locked {
     part: Part,
     folder: RunFolder,
     _lock: RunLock,
 }
 
-/// Writes the run's parts from `from` on to `out`, which must not exist. Of a run with one part, `out` becomes the run folder;
-/// of a run with several, it contains a run folder for each.
+/// Writes the run's parts from `from` on to `out`, which must not exist. If the run has one part, `out` becomes the run folder.
+/// If it has several, `out` contains a run folder for each.
 ///
 /// # Errors
 /// A [`UsageError`] if the run is being written, or `out` exists; otherwise an I/O error. Nothing is written then.

@@ -1,4 +1,4 @@
-//! [`Summary`]: what was anonymised, dropped and left rare.
+//! [`Summary`]: the result of an anonymisation: rows, replaced and dropped values, and rare endpoints.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,17 +8,17 @@ use serde::Serialize;
 use crate::rare::RareEndpoints;
 use crate::replacer::Replaced;
 
-/// Maximum number of different unknown fields whose names are kept.
+/// Maximum number of unknown fields whose names are kept.
 const UNKNOWN_MAX: usize = 64;
-/// Longest name of an unknown field that is kept, bytes.
+/// Maximum length of the name of an unknown field that is kept, bytes.
 const UNKNOWN_NAME_BYTES_MAX: usize = 128;
 
-/// Fields that the contract does not have. They are left out.
+/// Values of fields that the contract does not have. They are left out.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Unknown {
-    /// Values by field, of the first 64 fields.
+    /// Number of values by field, for the first 64 fields.
     pub by_field: BTreeMap<String, u64>,
-    /// All values.
+    /// Number of all values.
     pub values: u64,
 }
 
@@ -33,7 +33,7 @@ impl Unknown {
     }
 }
 
-/// Rows of one file, of all folders.
+/// Counts of the rows of one file in all folders.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct FileRows {
     pub written: u64,
@@ -41,7 +41,7 @@ pub struct FileRows {
     pub damaged: u64,
 }
 
-/// What was done.
+/// The result of an anonymisation.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     /// The new folder.
@@ -55,7 +55,7 @@ pub struct Summary {
     pub replaced: Replaced,
     pub unknown_fields: Unknown,
     pub rare_endpoints: RareEndpoints,
-    /// Folders whose run has not ended.
+    /// Number of folders whose run has not ended.
     pub open: u64,
 }
 

@@ -1,18 +1,19 @@
-//! [`Shift`]: the time by which all timestamps are shifted. It follows from the key alone, so runs of one key keep their distances.
+//! [`Shift`]: the time by which all timestamps are shifted. It depends on the key only, so the distance between runs with the
+//! same key stays.
 
 use cctf_proto::cctf::{Milliseconds, Untreatable};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::hashes::Hashes;
 
-/// The shift is a whole number of minutes, so that everything that is counted by second or minute stays the same.
+/// The shift is a whole number of minutes, so that counts by second or by minute stay the same.
 const MINUTE_NS: i64 = 60_000_000_000;
-/// Maximum shift, minutes: eight years. So a double still holds today's timestamps, in ms, to a quarter of a microsecond.
+/// Maximum shift, minutes: eight years. A double then still holds today's timestamps (in ms) to a quarter of a microsecond.
 const MINUTES_MAX: u64 = 1 << 22;
-/// Decimal places of the seconds of a timestamp with the most of them.
+/// Maximum number of decimal places in the seconds of a timestamp.
 const DECIMALS_MAX: usize = 9;
 
-/// A shift into the future, which no timestamp makes negative.
+/// A shift into the future, so that no timestamp becomes negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shift {
     ns: i64,
@@ -29,16 +30,16 @@ impl Shift {
     /// The shifted time.
     ///
     /// # Errors
-    /// After the year 2262.
+    /// If the shifted time is after the year 2262.
     pub fn time(self, time: Milliseconds) -> Result<Milliseconds, Untreatable> {
         let shifted = time.as_ns().checked_add(self.ns);
         shifted.map(Milliseconds::from_ns).ok_or(Untreatable::Time)
     }
 
-    /// Appends a shifted timestamp in the form of RFC 3339, in UTC and with as many decimal places as before.
+    /// Appends a shifted timestamp in the form of RFC 3339, in UTC and with the same number of decimal places.
     ///
     /// # Errors
-    /// If it has another form.
+    /// If the text has another form.
     pub fn push_timestamp(self, text: &str, out: &mut String) -> Result<(), Untreatable> {
         let time: Timestamp = text.parse().map_err(|_| Untreatable::Timestamp)?;
         let shifted = time

@@ -1,7 +1,7 @@
-//! [`ColumnInProgress`]: one column of a row group, encoded in memory while rows come in batches.
+//! [`ColumnInProgress`]: one column of a row group. It is encoded in memory while rows arrive in batches.
 //!
-//! A row group has its columns one after the other, but rows bring values of all columns. So each column is encoded into memory of
-//! its own, page by page, and appended to the file when the row group is complete.
+//! A row group stores its columns one after the other, but rows arrive with values of all columns. So each column is encoded in
+//! its own memory, page by page. When the row group is complete, it is appended to the file.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +38,7 @@ impl io::Write for Pages {
     }
 }
 
-/// Parquet's page writer borrows its target. This one owns it.
+/// Parquet's page writer borrows its target. This writer owns it.
 struct OwnedPageWriter(TrackedWrite<Pages>);
 
 impl PageWriter for OwnedPageWriter {
@@ -67,12 +67,12 @@ impl ColumnInProgress {
         }
     }
 
-    /// Bytes of the pages that are complete.
+    /// Size of the complete pages, bytes.
     pub fn bytes(&self) -> usize {
         self.pages.with(|pages| pages.len())
     }
 
-    /// Takes the entries of a batch. `texts` is empty memory.
+    /// Encodes the entries of a batch. `texts` is empty, and passed so that its memory is used again.
     pub fn write(&mut self, leaf: &mut Leaf, texts: &mut Vec<ByteArray>) -> Result<()> {
         let [max_definition, max_repetition] = leaf.levels();
         let definitions = (max_definition > 0).then_some(&*leaf.definitions);
@@ -95,7 +95,7 @@ impl ColumnInProgress {
                 writer.write_batch(texts, definitions, repetitions)?;
                 texts.clear();
             }
-            // The schema and the leaves are made of the same declaration.
+            // Unreachable: the schema and the leaves are made from the same declaration.
             _ => return Err(ParquetError::General("column of another type".to_owned())),
         }
         leaf.definitions.clear();
@@ -103,7 +103,7 @@ impl ColumnInProgress {
         Ok(())
     }
 
-    /// All of its pages, and their description.
+    /// All pages of the column, and their description.
     pub fn close(self) -> Result<(Bytes, ColumnCloseResult)> {
         let closed = self.writer.close()?;
         Ok((self.pages.with(std::mem::take).into(), closed))

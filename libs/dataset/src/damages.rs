@@ -1,11 +1,11 @@
-//! [`Damages`]: lines that are not rows. They are left out, counted, and the first ones are named.
+//! [`Damages`]: lines that are not rows. They are left out and counted, and the first ones are listed.
 
 use std::path::PathBuf;
 
-/// Damaged lines that are named; all are counted.
+/// Maximum number of damaged lines that are listed. All are counted.
 const SHOWN_MAX: usize = 20;
 
-/// Why a line is not a row of its file.
+/// The reason why a line is not a row of its file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     #[error("not one JSON object in UTF-8")]
@@ -24,7 +24,7 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     pub path: PathBuf,
-    /// From 1. In a `.json` file, the number of the row.
+    /// Number of the line, from 1. In a `.json` file, the number of the row.
     pub line: u64,
     pub reason: Reason,
 }

@@ -17,21 +17,21 @@ use crate::tables::{RunTables, run_folder};
 use crate::views;
 pub use crate::writer::GroupSize;
 
-/// Bytes of lines held in memory by the sort. More are written to a temporary file in sorted chunks.
+/// Bytes of lines that the sort holds in memory. Further lines are written to a temporary file in sorted chunks.
 const HELD_BYTES: usize = 64 << 20;
-/// Bytes of JSON in a bucket, if the user does not choose the number of buckets: one row group, or a few.
+/// Size of a bucket's JSON if the user does not choose the number of buckets, bytes. It gives one row group, or a few.
 const BUCKET_BYTES: u64 = 512 << 20;
-/// Bytes between two reports of the progress: some hundred a second.
+/// Bytes between two reports of the progress. There are some hundred reports a second.
 const STEP_BYTES: u64 = 1 << 20;
-/// Name of the runs in progress of a data set that exists. They are hidden, and never get this name.
+/// Name of the folder for runs that are being added to an existing data set. It is hidden, and no data set has this name.
 const NEW_RUNS: &str = "new-runs";
 
-/// How a data set is written.
+/// Options of an export.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Add the runs to an existing data set.
+    /// Whether to add the runs to an existing data set.
     pub append: bool,
-    /// A power of two. `None` chooses it by the size of the runs, or takes that of the existing data set.
+    /// Number of buckets, a power of two. `None`: it depends on the size of the runs, or is that of the existing data set.
     pub buckets: Option<NonZero<u16>>,
     pub held_bytes: usize,
     pub group_size: GroupSize,
@@ -48,14 +48,14 @@ impl Default for Options {
     }
 }
 
-/// What was written.
+/// The result of an export.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     pub out: PathBuf,
     pub buckets: NonZero<u16>,
     /// The runs that were added.
     pub runs: Vec<RunInfo>,
-    /// Runs that the data set has now.
+    /// Number of runs in the data set after the export.
     pub runs_in_all: u64,
     /// Size of the files that were read.
     pub bytes_read: u64,
@@ -64,12 +64,12 @@ pub struct Summary {
     pub damages: Damages,
 }
 
-/// Exports runs. `progress` receives the bytes processed and their total, and returns false to stop. After an error, a new data set
-/// does not exist, and an existing one is as it was.
+/// Exports runs. `progress` is called with the bytes processed and their total, and returns false to stop. After an error, no
+/// new data set exists, and an existing one is unchanged.
 ///
 /// # Errors
-/// A [`UsageError`] if a run cannot be exported, or the data set exists and `append` is not set, or does not exist and it is;
-/// otherwise an I/O error.
+/// A [`UsageError`] if a run cannot be exported, if the data set exists and `append` is not set, or if `append` is set and no
+/// data set exists. Otherwise an I/O error.
 pub fn export(
     out: &Path,
     inputs: &[Input],
@@ -125,10 +125,10 @@ fn append(
     options: &Options,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> anyhow::Result<Summary> {
-    // Before anything is created in a folder that is no data set.
+    // This check precedes any change to a folder that is not a data set.
     Index::read(out)?;
     let folder = OutFolder::create(&out.join(NEW_RUNS))?;
-    // The folder is also a lock: from here on no other process adds runs.
+    // The folder is also a lock: from here on, no other process adds runs.
     let mut index = Index::read(out)?;
     if let Some(buckets) = options.buckets
         && buckets != index.buckets
@@ -142,7 +142,8 @@ fn append(
     let added = move_runs(&folder.run(), out, &summary.runs, &mut moved)
         .and_then(|()| replace_whole(&out.join(INDEX), &index.to_json()?));
     if let Err(error) = added {
-        // A run that is not in the index is not part of the data set, but readers of the folders would find it.
+        // A run that is not in the index does not belong to the data set, but readers of the folders would find it. So its
+        // folders are removed.
         for folder in moved {
             let _ = fs::remove_dir_all(folder);
         }
@@ -151,7 +152,7 @@ fn append(
     Ok(summary)
 }
 
-/// Moves the folders of all runs into their tables. `moved` gets their new paths.
+/// Moves the folders of all runs into the folders of the tables. Their new paths are added to `moved`.
 fn move_runs(from: &Path, out: &Path, runs: &[RunInfo], moved: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for file in File::ALL {
         let table = file.stem();
@@ -159,7 +160,7 @@ fn move_runs(from: &Path, out: &Path, runs: &[RunInfo], moved: &mut Vec<PathBuf>
         fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
         for run in runs {
             let target = run_folder(out, table, &run.run_id);
-            // Left by a process that was killed here: the index has no such run.
+            // A process that was killed here left this folder: the index has no such run.
             if target.exists() {
                 fs::remove_dir_all(&target).with_context(|| format!("cannot remove {}", target.display()))?;
             }
@@ -174,7 +175,7 @@ fn move_runs(from: &Path, out: &Path, runs: &[RunInfo], moved: &mut Vec<PathBuf>
     Ok(())
 }
 
-/// Writes all runs into the folder in progress, and adds them to the index.
+/// Writes all runs into the temporary folder, and adds them to the index.
 fn write_runs(
     folder: &OutFolder,
     out: &Path,
@@ -184,7 +185,7 @@ fn write_runs(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> anyhow::Result<Summary> {
     let bytes_read = inputs.iter().map(Input::bytes).sum();
-    // Each line is read, and written after the sort.
+    // Each line counts twice: when it is read, and when it is written after the sort.
     let total = 2 * bytes_read;
     let (mut done, mut damages) = (0, Damages::default());
     let mut on_bytes = |bytes: u64| {

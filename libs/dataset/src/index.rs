@@ -1,4 +1,4 @@
-//! [`Index`]: the file `index.json` of a data set: its types, runs, counts and ranges.
+//! [`Index`]: the file `index.json` of a data set. It describes tables, runs, counts and ranges.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -13,12 +13,12 @@ use crate::layout::{Table, column_name, is_nullable, type_name};
 
 /// Name of the file in the folder of a data set.
 pub const INDEX: &str = "index.json";
-/// Version of the layout: of folders, columns and this file.
+/// Version of the layout, which consists of the folders, the columns and this file.
 const LAYOUT: u32 = 1;
 const NAME: &str = "cctf-parquet";
-/// Maximum bytes of an index: some 100,000 runs.
+/// Maximum size of an index, bytes. It is enough for some 100,000 runs.
 const INDEX_BYTES_MAX: u64 = 256 << 20;
-/// Maximum number of buckets. Folder names have three digits.
+/// Maximum number of buckets, because the folder names have three digits.
 pub const BUCKETS_MAX: u16 = 512;
 
 /// The index of a data set.
@@ -30,35 +30,35 @@ pub struct Index {
     pub layout: u32,
     /// Version of CCTF.
     pub cctf_version: String,
-    /// A power of two.
+    /// Number of buckets, a power of two.
     pub buckets: NonZero<u16>,
-    /// How a bucket follows from a trace id.
+    /// A sentence that states how the bucket is computed from a trace id.
     pub bucket_of: String,
     pub tables: Vec<TableInfo>,
-    /// In the order in which they were added.
+    /// Runs in the order in which they were added.
     pub runs: Vec<RunInfo>,
 }
 
-/// A table as the index describes it.
+/// Description of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableInfo {
     pub name: String,
     /// The file of CCTF that has the same rows.
     pub file: String,
-    /// Columns that are the names of folders.
+    /// Columns that are stored as names of folders.
     pub partitions: Vec<String>,
     pub sorted_by: Vec<String>,
     pub columns: Vec<ColumnInfo>,
 }
 
-/// A column as the index describes it.
+/// Description of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnInfo {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: String,
     pub nullable: bool,
-    /// The field of CCTF, if it has another name.
+    /// The field of CCTF, if its name differs from that of the column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
@@ -71,7 +71,7 @@ pub struct RunInfo {
     pub started_ns: Option<i64>,
     /// Null if the run had not ended.
     pub ended_ns: Option<i64>,
-    /// Lines that were no rows, and lines without an end. They are in no table.
+    /// Number of lines that were not rows, and of lines without an end. No table has them.
     pub damaged_lines: u64,
     pub cut_lines: u64,
     pub tables: BTreeMap<String, RunTable>,
@@ -83,7 +83,7 @@ pub struct RunTable {
     pub rows: u64,
     pub files: u64,
     pub bytes: u64,
-    /// First and last value of the time by which the table is sorted.
+    /// First and last value of the time column by which the table is sorted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_ns: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,10 +106,10 @@ impl Index {
         }
     }
 
-    /// Reads the index of an existing data set, to which this program can add runs.
+    /// Reads the index of a data set, to which this program can then add runs.
     ///
     /// # Errors
-    /// A [`UsageError`] if it is not such a data set; otherwise an I/O error.
+    /// A [`UsageError`] if the folder is not such a data set; otherwise an I/O error.
     pub fn read(dataset: &Path) -> anyhow::Result<Self> {
         let path = dataset.join(INDEX);
         let refusal = |cause: &str| UsageError(format!("cannot add runs to {}: {cause}", dataset.display()));
@@ -142,7 +142,7 @@ impl Index {
         Ok(index)
     }
 
-    /// The file's content.
+    /// The index as the content of its file.
     ///
     /// # Errors
     /// Never in practice: all keys are strings.

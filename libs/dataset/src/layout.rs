@@ -1,4 +1,4 @@
-//! [`Table`]: the columns of a file of CCTF in Parquet, generated from its row declaration.
+//! [`Table`]: a file of CCTF as a table of Parquet. Its columns are generated from the row declaration.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::file::metadata::SortingColumn;
 use parquet::schema::types::{Type, TypePtr};
 
-/// The column of the partitions by run. `run_meta.json` has a field of that name, which has no column of its own: a reader
-/// would find two of that name.
+/// The column for the partitions by run. `run_meta.json` has a field of the same name. It gets no column, because a table
+/// cannot have two columns of one name.
 pub const RUN_ID: &str = "run_id";
-/// The column of the partitions by trace.
+/// The column for the partitions by trace.
 pub const BUCKET: &str = "bucket";
 const _: usize = field_index(RunMeta::FIELDS, RUN_ID);
 
@@ -20,13 +20,13 @@ const _: usize = field_index(RunMeta::FIELDS, RUN_ID);
 pub struct Table {
     pub file: File,
     pub columns: Vec<Column>,
-    /// The time by which rows are sorted: its index in the fields, and that of its column.
+    /// The time by which rows are sorted.
     pub time: Option<SortedBy>,
-    /// The same of the trace id, for tables with buckets.
+    /// The trace id by which rows are sorted, for tables with buckets.
     pub trace: Option<SortedBy>,
 }
 
-/// A field by which a table is sorted.
+/// A field by which a table is sorted, and its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SortedBy {
     pub field: usize,
@@ -37,9 +37,9 @@ pub struct SortedBy {
 #[derive(Debug, Clone)]
 pub struct Column {
     pub field: &'static Field,
-    /// Index of the field in its row.
+    /// Index of the field in the row declaration.
     pub index: usize,
-    /// Name in Parquet.
+    /// Name of the column in Parquet.
     pub name: String,
 }
 
@@ -74,7 +74,7 @@ impl Table {
         self.file.stem()
     }
 
-    /// The columns that are names of folders.
+    /// The columns that are stored as names of folders.
     pub fn partitions(&self) -> impl Iterator<Item = &'static str> {
         [RUN_ID].into_iter().chain(self.trace.map(|_| BUCKET))
     }
@@ -84,7 +84,8 @@ impl Table {
         self.trace.into_iter().chain(self.time)
     }
 
-    /// The same for the metadata of a row group. Only flat columns precede these, so a column is one leaf.
+    /// The sort order for the metadata of a row group. Only columns without nested fields precede these columns, so the index
+    /// of a column is also that of its leaf.
     pub fn sorting_columns(&self) -> Option<Vec<SortingColumn>> {
         let columns: Vec<SortingColumn> = self
             .sorted_by()
@@ -108,7 +109,7 @@ impl Table {
     }
 }
 
-/// The time by which the rows of a file are sorted. Inventories stay as they are.
+/// The name of the time field by which the rows of a file are sorted. Inventories have none and keep their order.
 fn time_of(file: File) -> Option<&'static str> {
     match file {
         File::Invocations => Some("ts_enqueue"),
@@ -119,7 +120,7 @@ fn time_of(file: File) -> Option<&'static str> {
     }
 }
 
-/// The name of a field's column. A time or a duration is an integer of nanoseconds, and named so.
+/// The name of a field's column. A time or a duration is stored as an integer of nanoseconds, and its name ends with `_ns`.
 pub fn column_name(field: &Field) -> String {
     match field.kind {
         Kind::Milliseconds => field.name.replace("_ms", "") + "_ns",
@@ -127,12 +128,12 @@ pub fn column_name(field: &Field) -> String {
     }
 }
 
-/// Whether null can stand for the value of a field.
+/// Whether a field can be null.
 pub fn is_nullable(field: &Field) -> bool {
     field.presence != Presence::Required
 }
 
-/// The type of a column in words, as the index has it.
+/// The type of a column as the index names it.
 pub fn type_name(kind: Kind) -> String {
     match kind {
         Kind::TraceId | Kind::SpanId | Kind::Text | Kind::OneOf(_) | Kind::Attributes => "string".into(),
@@ -216,7 +217,7 @@ fn group(
     Ok(Arc::new(built.with_context(|| bad_column(name))?))
 }
 
-/// Only an error in this module leads here.
+/// Only an error in this module can cause this message.
 fn bad_column(name: &str) -> String {
     format!("cannot declare the column {name} for Parquet")
 }

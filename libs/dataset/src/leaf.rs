@@ -1,7 +1,7 @@
-//! [`Leaf`]: the values of one column of Parquet that wait to be encoded, with their levels.
+//! [`Leaf`]: values of one Parquet column that have not been encoded yet, with their levels.
 //!
-//! Parquet stores a nested value as values of its leaves. The definition level of an entry states how much of the path to the
-//! leaf is there, and the repetition level which list continues; 0 begins a row.
+//! Parquet stores a nested value as values of its leaves. The definition level of an entry states up to which depth the path to
+//! the leaf is present. The repetition level states which list the entry continues; 0 begins a row.
 
 use std::collections::HashSet;
 
@@ -10,16 +10,17 @@ use cctf_proto::cctf::{Kind, Milliseconds, SpanId, TraceId};
 use foldhash::fast::RandomState;
 use parquet::data_type::ByteArray;
 
-/// Maximum bytes of different texts that are kept for a dictionary. Parquet's writer gives up a dictionary at the same size.
+/// Maximum size of the different texts that are kept for a dictionary, bytes. At the same size, Parquet's writer stops using a
+/// dictionary.
 pub const DICTIONARY_BYTES: usize = 1 << 20;
-/// Bytes that a dictionary needs for a text besides its characters.
+/// Size of a dictionary's entry without the text itself, bytes.
 const LENGTH_BYTES: usize = 4;
 
-/// The value of a field is not of its type.
+/// The error for a value that has not the type of its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrongType;
 
-/// Values that are not null.
+/// The values of a leaf that are not null.
 #[derive(Debug)]
 pub enum Values {
     Integers(Vec<i64>),
@@ -57,18 +58,18 @@ impl Values {
     }
 }
 
-/// Whether a column of this type has few different values. Ids nearly all differ.
+/// Whether columns of this type have a dictionary: they do if they have few different values. Ids nearly all differ.
 pub fn has_dictionary(kind: Kind) -> bool {
     matches!(kind, Kind::Text | Kind::OneOf(_) | Kind::Attributes)
 }
 
-/// Texts one after the other.
+/// Texts in one block of memory.
 #[derive(Debug)]
 pub struct Texts {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// The different texts of a column with a dictionary. Parquet's writer keeps a reference to each text of its dictionary, so
-    /// each has memory of its own: a part of a larger block would keep the whole block.
+    /// The different texts of a column with a dictionary. Each has its own memory, because Parquet's writer keeps a reference
+    /// to each text of its dictionary: a reference into a larger block would keep the whole block.
     known: Option<HashSet<Bytes, RandomState>>,
     known_bytes: usize,
 }
@@ -93,7 +94,7 @@ impl Texts {
         self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
     }
 
-    /// Forgets the texts of a dictionary that is complete.
+    /// Removes the texts of a dictionary that is complete.
     pub fn forget(&mut self) {
         if let Some(known) = &mut self.known {
             known.clear();
@@ -101,7 +102,7 @@ impl Texts {
         self.known_bytes = 0;
     }
 
-    /// Moves all texts to `out`, in the form that Parquet's writer takes.
+    /// Moves all texts to `out`, in the type that Parquet's writer takes.
     pub fn drain(&mut self, out: &mut Vec<ByteArray>) {
         out.clear();
         let mut begin = 0;
@@ -116,7 +117,7 @@ impl Texts {
         for end in self.ends.drain(..) {
             let text = &self.bytes[begin..end];
             begin = end;
-            // Rows that follow each other often have the same text.
+            // Adjacent rows often have the same text.
             if let Some(last) = out.last()
                 && last.data() == text
             {
@@ -144,16 +145,17 @@ impl Texts {
 #[derive(Debug)]
 pub struct Leaf {
     kind: Kind,
-    /// The definition level of a value. With 0 every row has one, and levels are not stored.
+    /// The definition level of a value that is present. If it is 0, every row has a value, and levels are not stored.
     max_definition: i16,
-    /// With 0 each row has one entry at most, and no repetition levels are stored.
+    /// The maximum repetition level. If it is 0, each row has at most one entry, and repetition levels are not stored.
     max_repetition: i16,
     pub definitions: Vec<i16>,
     pub repetitions: Vec<i16>,
     pub values: Values,
-    /// Rows with entries. Those of rows without a value are added when a later row has one, or at the end of the batch.
+    /// Number of rows that have entries. A row without a value gets its entry when a later row has a value, or at the end of
+    /// the batch.
     rows: usize,
-    /// Entries and values before the last row.
+    /// Numbers of entries and of values before the last row.
     before_row: [usize; 2],
 }
 
@@ -179,7 +181,7 @@ impl Leaf {
         [self.max_definition, self.max_repetition]
     }
 
-    /// Begins a row of this batch with a value.
+    /// Begins a row that has a value. `row` is its number in the batch.
     #[inline]
     pub fn begin_row(&mut self, row: usize) {
         self.fill(row);
@@ -203,13 +205,13 @@ impl Leaf {
         }
     }
 
-    /// Completes a batch of so many rows.
+    /// Completes a batch of `rows` rows.
     pub fn end_batch(&mut self, rows: usize) {
         self.fill(rows);
         self.rows = 0;
     }
 
-    /// Removes the row, which is damaged.
+    /// Removes a row that turned out to be damaged.
     pub fn undo(&mut self, row: usize) {
         if self.rows <= row {
             return;
@@ -221,7 +223,7 @@ impl Leaf {
         self.rows = row;
     }
 
-    /// Adds an entry without a value, which ends at a level.
+    /// Adds an entry without a value. `definition` is the level at which its path ends.
     pub fn push_empty(&mut self, definition: i16, repetition: i16) {
         self.definitions.push(definition);
         if self.max_repetition > 0 {
@@ -229,7 +231,7 @@ impl Leaf {
         }
     }
 
-    /// Adds a value, which is not null, as JSON has it.
+    /// Adds a value in the form of JSON. It must not be null.
     #[inline]
     pub fn push(&mut self, raw: &[u8], repetition: i16) -> Result<(), WrongType> {
         self.push_value(raw)?;
@@ -270,7 +272,7 @@ fn integer(raw: &[u8], is_unsigned: bool) -> Result<i64, WrongType> {
         [b'-', digits @ ..] => digits,
         digits => digits,
     };
-    // Everything that Rust accepts and JSON does not.
+    // Rejects numbers that Rust accepts and JSON does not.
     let is_json = match digits {
         [b'0', _, ..] => false,
         [first, ..] => first.is_ascii_digit(),
@@ -299,7 +301,7 @@ fn push_text(texts: &mut Texts, kind: Kind, raw: &[u8]) -> Result<(), WrongType>
         Kind::OneOf(values) => values.iter().any(|value| value.as_bytes() == inner),
         _ => true,
     };
-    // A sum instead of a search becomes vector instructions.
+    // The compiler makes vector instructions of a sum, but not of a search.
     let unusual = inner.iter().fold(0_u8, |found, &byte| {
         found | u8::from(byte < 0x20) | u8::from(byte == b'\\')
     });
@@ -307,7 +309,7 @@ fn push_text(texts: &mut Texts, kind: Kind, raw: &[u8]) -> Result<(), WrongType>
         texts.push(inner);
         return Ok(());
     }
-    // Escaped characters, or not a string of JSON.
+    // The text has escaped characters, or is not a JSON string.
     let text: String = serde_json::from_slice(raw).map_err(|_| WrongType)?;
     let is_known = match kind {
         Kind::TraceId => TraceId::parse(&text).is_some(),

@@ -1,6 +1,7 @@
-//! [`sort_lines`]: the lines of a file by trace and time, or by time. Ties stay in the order of the file.
+//! [`sort_lines`]: sorts the lines of a file by trace and time, or by time. Lines with equal keys keep the order of the file.
 //!
-//! A line is sorted as it is, in bounded memory. It is taken apart only after the sort, so that it is read once and kept as text.
+//! The sort moves whole lines as text, in bounded memory. Their values are divided into columns only after the sort, so each
+//! line is read once.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -14,12 +15,12 @@ use rundir::{Ending, Lines};
 use crate::damages::{Damages, Reason};
 use crate::layout::Table;
 
-/// Bits of the key for the bucket. The rest has the beginning of the trace id.
+/// Number of bits of the key for the bucket. The other bits contain the beginning of the trace id.
 const BUCKET_BITS: u32 = 16;
-/// Bytes of the trace id, the time, the number of the file and that of the line.
+/// Size of the trace id, the time, the number of the file and the number of the line, bytes.
 const IDENTITY_BYTES: usize = 16 + 8 + 4 + 8;
 
-/// A line's place in the order of its table, and where it was.
+/// Position of a line in the order of its table, and its file and line number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// 0 for a table without buckets.
@@ -31,7 +32,7 @@ pub struct Place {
     pub line: u64,
 }
 
-/// A line in its order.
+/// A line with its position.
 pub struct Sorted<'a> {
     pub place: Place,
     pub line: &'a [u8],
@@ -45,7 +46,7 @@ impl<'a> Sorted<'a> {
                 .iter()
                 .fold(0_u64, |number, &byte| number << 8 | u64::from(byte))
         };
-        // Of a table that is sorted by time, the key is the time, and the identity has no trace id.
+        // If the table is sorted by time, the key is the time, and the identity contains no trace id.
         let (bucket, time_ns, begin) = match record.identity.len() {
             IDENTITY_BYTES => (
                 (record.key >> (u64::BITS - BUCKET_BITS)) as u16,
@@ -67,18 +68,18 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// The order of a table's lines.
+/// Computes the sort keys of a table's lines.
 pub struct Keys {
     fields: &'static [Field],
     names: Vec<Name>,
-    /// Indices of the fields by which it is sorted.
+    /// Indices of the fields by which the table is sorted.
     trace: Option<usize>,
     time: usize,
     buckets: NonZero<u16>,
 }
 
 impl Keys {
-    /// `None` for a table that stays in its order.
+    /// `None` for a table whose rows keep their order.
     pub fn new(table: &Table, buckets: NonZero<u16>) -> Option<Self> {
         let fields = table.file.fields();
         Some(Self {
@@ -122,7 +123,7 @@ impl Keys {
         Ok(Ok(()))
     }
 
-    /// The trace and the time of a line. The rest of it is not read.
+    /// The trace id and the time of a line. Its other fields are not read.
     fn find(&self, line: &[u8]) -> Result<(Option<TraceId>, i64), Reason> {
         let mut order = Order::new(self.fields);
         let mut scan = Fields::new(line).map_err(|NotAnObject| Reason::NotAnObject)?;
@@ -146,7 +147,7 @@ impl Keys {
     }
 }
 
-/// Adds the lines of a file to a sort. `path` is that of the file with this number. Returns whether the last line has no end.
+/// Adds the lines of a file to a sort. `file` is the number of the file. Returns whether the last line lacks its end.
 ///
 /// # Errors
 /// If the file cannot be read, a temporary file cannot be written, or `on_bytes` returns an error.

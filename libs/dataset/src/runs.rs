@@ -1,4 +1,4 @@
-//! [`Input`]: a run to add to a data set, and which of them cannot be added.
+//! [`Input`]: a run that will be added to a data set. Also checks which runs cannot be added.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,11 @@ use rundir::parts::{Run, State};
 use rundir::{RunFolder, UsageError};
 use serde::Deserialize;
 
-/// Files without which the rows of a run cannot be joined. A normalizer creates all files when a run begins.
+/// Files that the run must have, because its rows cannot be joined without them. A normalizer creates all files when a run
+/// begins.
 const NEEDED: [File; 2] = [File::Invocations, File::Calls];
 
-/// The identity in `run_meta.json`. The rest of the file may be damaged.
+/// The fields of `run_meta.json` that identify the run. The other fields may be damaged.
 #[derive(Deserialize)]
 struct Meta<'a> {
     #[serde(borrow)]
@@ -23,29 +24,29 @@ struct Meta<'a> {
     ended_ts: Option<Milliseconds>,
 }
 
-// Does not compile if the contract renames one of these fields.
+// Compile-time check: fails if CCTF renames one of these fields.
 const _: [usize; 3] = [
     field_index(RunMeta::FIELDS, "run_id"),
     field_index(RunMeta::FIELDS, "started_ts"),
     field_index(RunMeta::FIELDS, "ended_ts"),
 ];
 
-/// A run to add, with the parts that it has.
+/// A run that will be added, with its parts.
 #[derive(Debug)]
 pub struct Input {
-    /// Folder of its first part.
+    /// Folder of the first part.
     pub path: PathBuf,
     pub run_id: String,
     pub parts: Vec<RunFolder>,
     pub started_ns: Option<i64>,
     /// `None` if the run has not ended.
     pub ended_ns: Option<i64>,
-    /// Missing parts and files, and a missing end.
+    /// Notes about missing parts and files, and a missing end.
     pub notes: Vec<String>,
 }
 
 impl Input {
-    /// Opens a run with all of its parts, of which `named` is one.
+    /// Opens a run with all its parts. `named` is the part whose path the user gave.
     ///
     /// # Errors
     /// A [`UsageError`] for a run that cannot be added; otherwise an I/O error.
@@ -108,19 +109,20 @@ impl Input {
         })
     }
 
-    /// Size of all of its files, bytes.
+    /// Size of all files, bytes.
     pub fn bytes(&self) -> u64 {
         let size = |folder: &RunFolder| File::ALL.iter().map(|&file| folder.size(file)).sum::<u64>();
         self.parts.iter().map(size).sum()
     }
 
-    /// Size of the files whose rows are in buckets, bytes.
+    /// Size of the files whose tables have buckets, bytes.
     pub fn bytes_in_buckets(&self) -> u64 {
         let size = |folder: &RunFolder| NEEDED.iter().map(|&file| folder.size(file)).sum::<u64>();
         self.parts.iter().map(size).sum()
     }
 
-    /// The folders whose rows of a file are exported. The inventories of the last part have everything that the run had.
+    /// The folders from which a file is exported. Of inventories, only that of the last part is, because it contains all
+    /// entries of earlier ones.
     pub fn folders(&self, file: File) -> &[RunFolder] {
         match file.shape() {
             Shape::Lines | Shape::Object => &self.parts,
@@ -148,7 +150,7 @@ fn check_part(run: &Run, part: &Part) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails if two runs have one id, or if the data set already has a run of an id.
+/// Returns an error if two runs have the same id, or if the data set already has a run with such an id.
 ///
 /// # Errors
 /// A [`UsageError`].

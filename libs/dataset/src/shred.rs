@@ -1,6 +1,6 @@
-//! [`Shredder`]: takes the rows of a file apart into the columns of its table.
+//! [`Shredder`]: divides the rows of a file into the columns of its table.
 //!
-//! It accepts the same lines as the reader of the row type. A test compares the two.
+//! It accepts the same lines as the deserialiser of the row type. A test compares the two.
 
 use std::ops::Range;
 
@@ -13,27 +13,27 @@ use crate::damages::Reason;
 use crate::layout::Table;
 use crate::leaf::{Leaf, Values, WrongType};
 
-/// Rows of a batch: its columns fit into the caches of a CPU.
+/// Number of rows in a batch. The columns of a batch fit into a CPU's caches.
 const BATCH_ROWS: usize = 2048;
-/// Bytes of lines that complete a batch of long rows.
+/// Bytes of lines that complete a batch if rows are long.
 const BATCH_BYTES: usize = 4 << 20;
 
 const NULL: &[u8] = b"null";
 
-/// The columns of a batch of rows in progress.
+/// The columns of a batch that is not complete.
 pub struct Shredder {
     fields: &'static [Field],
     names: Vec<Name>,
-    /// By field; `None` for a field without a column.
+    /// A node for each field. `None` for a field without a column.
     nodes: Vec<Option<Node>>,
-    /// A bit for each field that every row has.
+    /// A bit for each required field.
     wanted: u64,
     pub leaves: Vec<Leaf>,
     rows: usize,
     bytes: usize,
 }
 
-/// How the value of a field becomes entries of leaves.
+/// How the value of a field is stored as entries of leaves.
 #[derive(Debug)]
 enum Node {
     Leaf(usize),
@@ -41,7 +41,7 @@ enum Node {
         leaves: Range<usize>,
         /// Definition level of an empty list.
         present: i16,
-        /// Repetition level of its further items.
+        /// Repetition level of the further items of a list.
         repetition: i16,
         item: Box<Node>,
     },
@@ -62,7 +62,7 @@ enum Node {
 impl Shredder {
     pub fn new(table: &Table) -> Self {
         let fields = table.file.fields();
-        // A bit for each field.
+        // Each field needs a bit.
         debug_assert!(fields.len() < u64::BITS as usize);
         let mut leaves = Vec::new();
         let mut nodes: Vec<Option<Node>> = fields.iter().map(|_| None).collect();
@@ -85,12 +85,12 @@ impl Shredder {
         }
     }
 
-    /// Rows of the batch.
+    /// Number of rows in the batch.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Whether the batch is to be written.
+    /// Whether the batch has to be written.
     pub fn is_full(&self) -> bool {
         self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
@@ -98,7 +98,7 @@ impl Shredder {
     /// Adds a row.
     ///
     /// # Errors
-    /// If the line is not a row. Then nothing of it is added.
+    /// If the line is not a row. Then nothing is added.
     pub fn push(&mut self, line: &[u8]) -> Result<(), Reason> {
         let pushed = self.try_push(line);
         match pushed {
@@ -163,7 +163,7 @@ impl Shredder {
         }
     }
 
-    /// Forgets the texts of the last row group, whose dictionaries are complete.
+    /// Removes the texts of the last row group, whose dictionaries are complete.
     pub fn forget_texts(&mut self) {
         for leaf in &mut self.leaves {
             if let Values::Texts(texts) = &mut leaf.values {
@@ -172,7 +172,7 @@ impl Shredder {
         }
     }
 
-    /// Completes the batch: each leaf then has the entries of all of its rows.
+    /// Completes the batch: each leaf then has entries for all rows.
     pub fn end_batch(&mut self) {
         for leaf in &mut self.leaves {
             leaf.end_batch(self.rows);
@@ -182,7 +182,7 @@ impl Shredder {
 }
 
 impl Node {
-    /// `definition` and `repetition` are the levels at which a value is there.
+    /// `definition` and `repetition` are the levels of a value that is present.
     fn new(kind: Kind, definition: i16, repetition: i16, leaves: &mut Vec<Leaf>) -> Self {
         let first = leaves.len();
         match kind {
@@ -234,7 +234,7 @@ impl Node {
         }
     }
 
-    /// Adds entries that end at a level.
+    /// Adds an entry without a value to all leaves. `definition` is the level at which the path ends.
     fn push_empty(&self, definition: i16, repetition: i16, leaves: &mut [Leaf]) {
         for leaf in &mut leaves[self.leaves()] {
             leaf.push_empty(definition, repetition);
@@ -326,7 +326,7 @@ mod tests {
 
     use super::*;
 
-    /// One row with every field, for each type of row that has a type of field which no other has.
+    /// For each type of row with a type of field that occurs in no other row: one row with every field.
     const ROWS: [(File, &str); 7] = [
         (
             File::Invocations,
@@ -358,7 +358,7 @@ mod tests {
         ),
     ];
 
-    /// Values that take the place of others.
+    /// Values that replace others.
     const VALUES: [&str; 24] = [
         "null",
         "true",
@@ -386,7 +386,7 @@ mod tests {
         "[{\"trace_id\":\"x\",\"span_id\":\"y\"}]",
     ];
 
-    /// Whether the reader of the row type accepts a line.
+    /// Whether the deserialiser of the row type accepts a line.
     fn is_row(file: File, line: &str) -> bool {
         match file {
             File::Invocations => serde_json::from_str::<Invocation<'_>>(line).is_ok(),
@@ -399,7 +399,7 @@ mod tests {
         }
     }
 
-    /// A row with one change: a field with another value, without it, twice, or an unknown one.
+    /// A row with one change: a field gets another value, is missing, occurs twice, or is unknown.
     fn changed(row: &str, field: usize, value: &str, change: usize) -> String {
         let mut scan = Fields::new(row.as_bytes()).unwrap();
         let mut fields = Vec::new();
@@ -422,7 +422,7 @@ mod tests {
         format!("{{{}}}", fields.join(","))
     }
 
-    /// Entries and values of each leaf, which must not change with a line that is refused.
+    /// Numbers of entries and values of each leaf. A refused line must not change them.
     fn counts(shredder: &mut Shredder) -> Vec<(usize, usize)> {
         shredder.end_batch();
         let leaves = shredder.leaves.iter();

@@ -19,21 +19,21 @@ use crate::runs::Input;
 use crate::shred::Shredder;
 use crate::writer::{GroupSize, TableFormat, TableWriter};
 
-/// Name of each file. A partition has one.
+/// Name of each file. Each partition has one file.
 const FILE_NAME: &str = "part-0.parquet";
 
-/// What the export of a run needs.
+/// Paths, formats and state that the export of a run needs.
 pub struct RunTables<'a> {
-    /// The folder with one folder for each table.
+    /// The folder that contains a folder for each table.
     pub out: &'a Path,
     /// Folder for temporary files.
     pub scratch: &'a Path,
     pub buckets: NonZero<u16>,
-    /// Bytes of lines held in memory by the sort.
+    /// Bytes of lines that the sort holds in memory.
     pub held_bytes: usize,
     pub group_size: GroupSize,
     pub damages: &'a mut Damages,
-    /// Receives the bytes of lines, once when they are read and once when they are written.
+    /// Is called with the size of lines, in bytes: once when they are read, and once when they are written.
     pub on_bytes: &'a mut dyn FnMut(u64) -> anyhow::Result<()>,
 }
 
@@ -69,7 +69,7 @@ impl RunTables<'_> {
         })
     }
 
-    /// A table with the lines of a file, sorted.
+    /// Writes a table from a file of lines, sorted.
     fn lines(&mut self, table: &Table, input: &Input, cut_lines: &mut u64) -> anyhow::Result<RunTable> {
         let mut sorter = Sorter::new(self.scratch, self.held_bytes);
         let folders = input.folders(table.file);
@@ -92,7 +92,7 @@ impl RunTables<'_> {
         out.finish()
     }
 
-    /// A table with the rows of a file that has one JSON value.
+    /// Writes a table from a file that contains a single JSON value.
     fn wholes(&mut self, table: &Table, input: &Input) -> anyhow::Result<RunTable> {
         let folders = input.folders(table.file);
         let mut out = TableOut::new(table, input, self)?;
@@ -120,13 +120,13 @@ impl RunTables<'_> {
     }
 }
 
-/// The files of one table of one run, one after the other.
+/// The files of one table of one run, which are written one after the other.
 struct TableOut<'t> {
     table: &'t Table,
     format: TableFormat,
     folder: PathBuf,
     writer: Option<TableWriter>,
-    /// Bucket of the rows of `batch` and `writer`.
+    /// Bucket to which the rows in `batch` and `writer` belong.
     bucket: u16,
     batch: Shredder,
     written: RunTable,
@@ -179,7 +179,7 @@ impl<'t> TableOut<'t> {
         Ok(())
     }
 
-    /// The file of the current bucket.
+    /// The writer of the current bucket's file.
     fn take_writer(&mut self) -> anyhow::Result<TableWriter> {
         if let Some(writer) = self.writer.take() {
             return Ok(writer);
@@ -192,7 +192,7 @@ impl<'t> TableOut<'t> {
         TableWriter::create(&folder.join(FILE_NAME), &self.format)
     }
 
-    /// Completes the file of the current bucket, if it has rows.
+    /// Completes the file of the current bucket if there are rows for it.
     fn end_file(&mut self) -> anyhow::Result<()> {
         if self.writer.is_none() && self.batch.rows() == 0 {
             return Ok(());
@@ -208,7 +208,7 @@ impl<'t> TableOut<'t> {
         Ok(())
     }
 
-    /// A table without rows has one file, so that a reader finds its columns.
+    /// Completes the table. A table without rows gets a file without rows, so that readers find its columns.
     fn finish(mut self) -> anyhow::Result<RunTable> {
         self.end_file()?;
         if self.written.files == 0 {

@@ -1,7 +1,7 @@
-//! [`duckdb`], [`spark`]: SQL for views that give the columns the names and types of the JSON files.
+//! [`duckdb`], [`spark`]: SQL for views in which the columns have the names and types of the JSON files.
 //!
-//! A view has all columns of its table, and for each column of nanoseconds the decimal of milliseconds from which it was made. So a
-//! query over the JSON files runs over the views unchanged.
+//! A view has all columns of its table. For each column of nanoseconds it also has the decimal of milliseconds that the JSON
+//! file has. So queries for the JSON files work with the views unchanged.
 
 use std::fmt::Write as _;
 
@@ -9,10 +9,10 @@ use cctf_proto::cctf::{File, Kind};
 
 use crate::layout::{BUCKET, RUN_ID, Table, column_name};
 
-/// Names of the files in a data set.
+/// Names of the SQL files in a data set.
 pub const DUCKDB_FILE: &str = "duckdb.sql";
 pub const SPARK_FILE: &str = "spark.sql";
-/// The variable with the path of the data set.
+/// The SQL variable with the path of the data set.
 const VARIABLE: &str = "cctf_dataset";
 
 /// The views for DuckDB.
@@ -37,7 +37,7 @@ pub fn duckdb() -> String {
              hive_partitioning = true, hive_types = {types});\n",
             name = table.name(),
             columns = columns(&table, '"', &[], &|column, kind| match kind {
-                // As whole numbers, so that no digit is lost. Division would make a double.
+                // Whole numbers keep all digits. A division would produce a double.
                 Kind::Milliseconds => Some(format!(
                     "({column}::DECIMAL(19,0) * 0.000001::DECIMAL(7,6))::DECIMAL(19,6)"
                 )),
@@ -76,7 +76,8 @@ pub fn spark() -> String {
     sql
 }
 
-/// The columns of a view. `convert` returns an expression for a column of a kind that has another type in the JSON files.
+/// The columns of a view. `convert` returns an expression for a kind of column whose type differs in the JSON files, or `None`
+/// for other kinds.
 fn columns(
     table: &Table,
     quote: char,
@@ -111,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// A view converts whole columns, so a time within a list or an object would keep its nanoseconds.
+    /// A view converts only whole columns. So a time within a list or an object would stay in nanoseconds.
     #[test]
     fn no_nested_field_needs_a_conversion() {
         fn check(kind: Kind) {

@@ -18,14 +18,15 @@ use crate::layout::Table;
 use crate::leaf::{DICTIONARY_BYTES, has_dictionary};
 use crate::shred::Shredder;
 
-/// Rows that complete a row group: at most 32 MiB of invocations. A batch ends it, so it can have one batch less or more.
+/// Number of rows that complete a row group. It gives at most 32 MiB of invocations. A row group ends with a batch, so it can
+/// have up to one batch less or more.
 const GROUP_ROWS: usize = 250_000;
-/// Bytes of encoded pages that complete a row group of long rows.
+/// Bytes of encoded pages that complete a row group if rows are long.
 const GROUP_BYTES: usize = 32 << 20;
-/// Level of zstd: higher ones save 4% of the bytes for twice the CPU time.
+/// Compression level of zstd. Higher levels save 4% of the bytes and take twice the CPU time.
 const ZSTD_LEVEL: i32 = 1;
 
-/// What completes a row group.
+/// The size at which a row group is complete.
 #[derive(Debug, Clone, Copy)]
 pub struct GroupSize {
     pub rows: usize,
@@ -48,7 +49,7 @@ pub struct Written {
     pub bytes: u64,
 }
 
-/// What the files of a table have in common.
+/// The properties that all files of a table have.
 #[derive(Clone)]
 pub struct TableFormat {
     schema: Arc<SchemaDescriptor>,
@@ -57,7 +58,7 @@ pub struct TableFormat {
 }
 
 impl TableFormat {
-    /// `facts` are names and values in the metadata of each file.
+    /// `facts` are pairs of name and value for the metadata of each file.
     ///
     /// # Errors
     /// Only if this crate declares an impossible column.
@@ -70,7 +71,7 @@ impl TableFormat {
         let mut properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_compression(Compression::ZSTD(level))
-            // Statistics by page are the page index.
+            // Parquet's page index consists of the statistics by page.
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_dictionary_page_size_limit(DICTIONARY_BYTES)
             .set_max_row_group_row_count(None)
@@ -89,7 +90,7 @@ impl TableFormat {
     }
 }
 
-/// One Parquet file in progress.
+/// A Parquet file that is not complete.
 pub struct TableWriter {
     path: PathBuf,
     format: TableFormat,
@@ -193,7 +194,7 @@ fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
 
-/// The error of an operating system as such, without the words of the Parquet library around it.
+/// If the error comes from the operating system, this removes the text that the Parquet library adds.
 fn in_words(error: ParquetError, path: &Path) -> anyhow::Error {
     let error = match error {
         ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {

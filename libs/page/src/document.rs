@@ -8,24 +8,24 @@ use crate::html::{Html, element};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("page.js");
-/// Without an icon of its own, a page that is served makes browsers request `/favicon.ico`.
+/// An icon in the page: without it, browsers request `/favicon.ico` from the server of the page.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 4h9M4 8h10M2 12h6' stroke='%230072b2' stroke-width='3' stroke-linecap='round'/%3E%3C/svg%3E";
 
-/// A page. Its style and the script for tips, theme and keys come first.
+/// A page. The style and the script that all pages have (for tips, theme and keys) come first.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
     pub title: String,
-    /// Beside the title: a badge, the run's time.
+    /// Text beside the title, such as a badge or the run's time.
     pub subtitle: Html,
     pub sections: Vec<Section>,
     pub footer: Html,
-    /// Style of this page only. Literals, so that no telemetry gets into a block that is not escaped.
+    /// Styles of this page only. They are literals, so that no telemetry gets into a block that is not escaped.
     pub styles: Vec<&'static str>,
     /// Scripts of this page only. They run after the content.
     pub scripts: Vec<&'static str>,
     /// Bytes by element id, written in base64 into a script element that no browser runs.
     pub data: Vec<(String, Vec<u8>)>,
-    /// The page may connect to its own origin, as the live page does for its events.
+    /// Whether the page may connect to its own origin. The live page does so for its events.
     pub connects_to_origin: bool,
 }
 
@@ -75,7 +75,7 @@ impl Document {
             page.push_str(element.build().as_str());
             page.push('\n');
         }
-        // Blocks are written as they are: their hashes are those of exactly this text.
+        // Blocks are written unchanged, because their hashes are those of exactly this text.
         page.push_str(&format!(
             "<style>{style}</style>\n<script>{SCRIPT}</script>\n</head>\n<body>\n"
         ));
@@ -157,7 +157,7 @@ impl Document {
     }
 }
 
-/// The source expression of an inline block.
+/// The source expression for an inline block in the Content-Security-Policy.
 fn hash(block: &str) -> String {
     format!("'sha256-{}'", BASE64.encode(Sha256::digest(block)))
 }

@@ -1,9 +1,9 @@
-//! [`figure`]: a chart with its title, a note, and the table behind it.
+//! [`figure`]: a chart with its title, a note, and a table of its data.
 
 use crate::html::{Html, element};
 use crate::table::Table;
 
-/// A chart and its table, which opens below the chart.
+/// A chart with a table of its data, which the reader can open under the chart.
 pub fn figure(title: &str, chart: impl Into<Html>, table: &Table, note: impl Into<Html>) -> Html {
     let note = note.into();
     let note = (!note.is_empty()).then(|| element("p").class("note").child(note));

@@ -4,17 +4,17 @@ use std::fmt::Display;
 
 use crate::text::escape;
 
-/// Markup of which every text was escaped. A `&str` or `String` that becomes `Html` is escaped, too.
+/// Markup in which every text was escaped. A `&str` or `String` that is converted into `Html` is escaped, too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Html(String);
 
 impl Html {
-    /// No markup.
+    /// Empty markup.
     pub const fn new() -> Self {
         Self(String::new())
     }
 
-    /// Text as data.
+    /// Escaped text.
     pub fn text(text: &str) -> Self {
         Self(escape(text))
     }
@@ -83,7 +83,7 @@ impl<T: Into<Html>> FromIterator<T> for Html {
 
 /// Elements of HTML without content and without an end tag.
 const VOID: [&str; 7] = ["br", "col", "hr", "input", "link", "meta", "wbr"];
-/// Elements of SVG that are written as `<path/>`, which is valid in SVG only.
+/// Elements of SVG without content. They are written as `<path/>`, which is valid in SVG only.
 const SVG_LEAVES: [&str; 7] = ["circle", "ellipse", "line", "path", "polygon", "polyline", "rect"];
 
 /// An element of HTML or SVG. Names come from the source code; values and children are escaped.

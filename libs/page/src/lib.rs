@@ -1,4 +1,5 @@
-//! The design of the report and of the live page: one style, text escaped in one place, charts as SVG with a table behind each.
+//! The common design of the report and of the live page: one style, one place where text is escaped, and charts as SVG, each
+//! with a table of its data.
 
 pub mod charts;
 pub mod document;

@@ -1,9 +1,9 @@
-//! Numbers for people: three significant digits and a unit. A value that is not finite is shown as [`NONE`].
+//! Numbers as text: three significant digits and a unit. A value that is not finite is shown as [`NONE`].
 
 /// Shown where there is no value.
 pub const NONE: &str = "–";
 
-/// What a number counts, and the unit in which it is passed.
+/// The unit in which a number is passed, and with it the unit in which it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Passed in nanoseconds, shown from ns to h.
@@ -44,7 +44,7 @@ impl Unit {
     }
 }
 
-/// A value or [`NONE`].
+/// A value as text, or [`NONE`].
 pub fn optional(value: Option<f64>, unit: Unit) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| unit.format(value))
 }
@@ -55,7 +55,7 @@ pub fn duration(nanoseconds: f64) -> String {
     if !nanoseconds.is_finite() {
         return NONE.to_owned();
     }
-    // The first value that three digits show as 1000 belongs to the next unit.
+    // The first value that would be shown as 1000 with three digits gets the next unit.
     let (divisor, unit) = match magnitude {
         0.0 => return "0".to_owned(),
         size if size < 999.5 => (1.0, "ns"),
@@ -67,7 +67,7 @@ pub fn duration(nanoseconds: f64) -> String {
     format!("{} {unit}", digits(nanoseconds / divisor))
 }
 
-/// From two minutes on.
+/// A duration of at least two minutes.
 fn long_duration(nanoseconds: f64) -> String {
     let sign = if nanoseconds < 0.0 { "-" } else { "" };
     let seconds = (nanoseconds.abs() / 1e9).round();
@@ -161,7 +161,7 @@ fn with_suffix(text: String, suffix: &str) -> String {
     }
 }
 
-/// A value from 999.5 on, by powers of 1000.
+/// A value of at least 999.5 in powers of 1000.
 fn scaled(value: f64, suffixes: &[&str]) -> String {
     if !value.is_finite() {
         return NONE.to_owned();
@@ -179,7 +179,7 @@ fn scaled(value: f64, suffixes: &[&str]) -> String {
     digits(scaled)
 }
 
-/// Three significant digits; trailing zeros after the point stay off for whole numbers only.
+/// A value with three significant digits. A whole number is shown without zeros after the decimal point.
 fn digits(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 99.95 => 0,
@@ -190,7 +190,8 @@ fn digits(value: f64) -> String {
         size if size < 0.000_1 => return format!("{value:.1e}"),
         _ => 4,
     };
-    // A sum such as 0.1 + 0.2 is not whole by its last bits only.
+    // A sum such as 0.1 + 0.2 can differ from a round value in its last bits, so values very near to a whole number count as
+    // whole.
     let is_whole = (value - value.round()).abs() <= value.abs() * 1e-12;
     if is_whole && value.abs() < 999.5 {
         return format!("{value:.0}");
@@ -198,7 +199,7 @@ fn digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Without zeros at the end of the decimals.
+/// A number as text without zeros at the end of its decimals.
 pub(crate) fn without_zeros(text: &str) -> &str {
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.'),

@@ -1,8 +1,8 @@
-//! Key figures as [`tiles`], verdicts as [`badge`]s, and [`notice`]s.
+//! Key figures as [`tiles`], verdicts as [`badge`]s, and messages as [`notice`]s.
 
 use crate::html::{Html, element};
 
-/// How something is judged. Each has a sign of its own, beside its colour.
+/// A judgement. Each has its own sign in addition to its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Good,
@@ -44,7 +44,7 @@ pub fn badge(verdict: Verdict, text: &str) -> Html {
         .build()
 }
 
-/// A sentence with a verdict's sign, for what is missing or left out.
+/// A sentence with a verdict's sign, for example about missing data.
 pub fn notice(verdict: Verdict, text: impl Into<Html>) -> Html {
     let sign = element("span")
         .class("sign")
@@ -66,11 +66,11 @@ pub fn notice(verdict: Verdict, text: impl Into<Html>) -> Html {
 /// A key figure.
 #[derive(Debug, Clone, Default)]
 pub struct Tile {
-    /// Name of the figure for scripts: the attribute `data-tile` of its value. Empty for none.
+    /// Name of the figure in the attribute `data-tile`, for scripts. Empty if there is none.
     pub key: String,
     pub label: String,
     pub value: String,
-    /// Below the value: an interval, a badge, or a sparkline.
+    /// Text or chart under the value: an interval, a badge, or a sparkline.
     pub detail: Html,
 }
 

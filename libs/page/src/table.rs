@@ -10,20 +10,20 @@ pub struct Table {
     pub caption: String,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
-    /// Where the rows are that are not shown: `12 more rows are in modules.json`.
+    /// A sentence that states where to find the rows that are not shown: `12 more rows are in modules.json`.
     pub more: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Column {
-    /// Name of the column for scripts: the attribute `data-col` of its cells.
+    /// Name of the column in the attribute `data-col` of its cells, for scripts.
     pub key: &'static str,
     pub head: String,
-    /// Shown beside the head. Empty if the cells name their units.
+    /// Unit, which is shown beside the head. Empty if the cells contain their units.
     pub unit: String,
     /// Numbers are aligned at their end.
     pub is_number: bool,
-    /// Explanation, shown on hover and focus.
+    /// Explanation that is shown on hover and focus.
     pub tip: String,
 }
 
@@ -56,10 +56,10 @@ impl Column {
     }
 }
 
-/// A cell for each column; the first one is the row's header. Missing cells are empty, and surplus ones are left out.
+/// A row with a cell for each column. The first cell is the header. Missing cells are empty, and surplus ones are left out.
 #[derive(Debug, Clone, Default)]
 pub struct Row {
-    /// Name of the row for scripts: the attribute `data-row`. Empty for none.
+    /// Name of the row in the attribute `data-row`, for scripts. Empty if there is none.
     pub key: String,
     pub cells: Vec<Html>,
 }
@@ -93,8 +93,8 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// States where the rows are that are not shown: `12 more are in PLACE.` The verb is that of one row and of several; a noun can
-    /// stand before it.
+    /// States where to find the `rows` rows that are not shown: `12 more are in PLACE.` `one` and `more` are the verb for one
+    /// row and for several. They can begin with a noun.
     pub fn left_out(&mut self, rows: usize, [one, more]: [&str; 2], place: &str) {
         let rows = rows as u64;
         let text = || {
@@ -116,7 +116,7 @@ impl Table {
             .child(body);
         let scroll = element("div")
             .class("scroll")
-            // No region: that is a landmark, and a section may have the same name.
+            // A region would be a landmark, and a section may have the same name. So this is a group.
             .attr("role", "group")
             .attr("aria-label", &self.caption)
             .attr("tabindex", "0")

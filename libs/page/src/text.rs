@@ -1,9 +1,9 @@
-//! [`escape`]: text from telemetry as HTML. No other place of the pages turns text into markup. [`visible`]: such text without
-//! characters that change the text around them.
+//! [`escape`]: turns text from telemetry into HTML. No other code of the pages does this. [`visible`]: replaces characters that
+//! would change the text around them.
 
 use std::borrow::Cow;
 
-/// Text for an element's content or a quoted attribute.
+/// Escapes text for an element's content or a quoted attribute.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in visible(text).chars() {
@@ -19,8 +19,8 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// The text with U+FFFD in place of control characters, which are invalid in HTML, and of directional ones, which reorder the
-/// text around them.
+/// The text with U+FFFD in place of characters that do harm in HTML: control characters are invalid, and directional ones
+/// reorder the text around them.
 pub fn visible(text: &str) -> Cow<'_, str> {
     match text.contains(is_replaced) {
         true => text.replace(is_replaced, "\u{fffd}").into(),

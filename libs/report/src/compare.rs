@@ -10,12 +10,12 @@ use analyze::stats::group::{By, Group};
 use analyze::stats::load::Load;
 use page::number::Unit;
 
-/// Whether two intervals show that the figures of two runs differ.
+/// The result of a comparison: whether two intervals show that the figures of two runs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// The intervals do not overlap.
     Differs,
-    /// They overlap, which does not show that the runs are the same.
+    /// The intervals overlap. This does not show that the runs are equal.
     NoDifferenceSeen,
     /// An interval is missing.
     Undecided,
@@ -31,15 +31,15 @@ impl Verdict {
     }
 }
 
-/// A mean or quantile and how certain it is.
+/// A 95% interval of a mean or quantile, or the reason why there is none.
 pub type Certainty = Result<Interval, NoInterval>;
 
 /// A figure of one run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Side<'a> {
-    /// In the unit of the pair, as its interval.
+    /// Value in the unit of the pair's interval.
     pub value: Option<f64>,
-    /// `None` beyond the maximum number of groups with intervals.
+    /// `None` for groups for which no intervals are computed, because there are too many.
     pub interval: Option<&'a Certainty>,
 }
 
@@ -53,14 +53,14 @@ pub struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// The second value as a multiple of the first one.
+    /// Ratio of the second value to the first one.
     pub fn ratio(&self) -> Option<f64> {
         let [first, second] = [self.sides[0].value?, self.sides[1].value?];
         (first > 0.0).then(|| second / first)
     }
 }
 
-/// A module or endpoint of both runs.
+/// A module or endpoint that both runs have.
 #[derive(Debug)]
 pub struct Common<'a> {
     pub key: &'a Key,
@@ -70,13 +70,13 @@ pub struct Common<'a> {
 /// The groups of one grouping.
 #[derive(Debug)]
 pub struct Comparison<'a> {
-    /// Those with the most response time first.
+    /// Groups of both runs. The group with the most response time comes first.
     pub common: Vec<Common<'a>>,
-    /// Groups that only the first, and only the second run has.
+    /// Groups that only the first run has, and groups that only the second run has.
     pub only: [Vec<&'a Key>; 2],
 }
 
-/// Matches the groups by their whole key. Groups that stand for further ones have no match.
+/// Matches groups whose keys are equal. The group that sums up all further groups has no match.
 pub fn compare<'a>(first: &'a Stats, second: &'a Stats, by: By) -> Comparison<'a> {
     let groups = |stats: &'a Stats| {
         let is_it = move |group: &&Group| group.by == by && !group.key.is_other && group.sums.calls > 0;
@@ -129,7 +129,7 @@ fn pairs<'a>(first: &'a Group, second: &'a Group) -> Vec<Pair<'a>> {
     for (name, time) in [("service mean", Time::Service), ("CPU mean", Time::Cpu)] {
         pairs.push(pair(name, Unit::Nanoseconds, &|group| mean(group, time)));
     }
-    // A figure that neither run has is no row.
+    // A figure that neither run has gets no row.
     pairs.retain(|pair| pair.sides.iter().any(|side| side.value.is_some()));
     pairs
 }
@@ -138,7 +138,7 @@ fn verdict(intervals: [Option<&Certainty>; 2]) -> Verdict {
     let [Some(Ok(first)), Some(Ok(second))] = intervals else {
         return Verdict::Undecided;
     };
-    // An end that the run does not bound can be anywhere.
+    // An end without a bound can be anywhere.
     let low = |interval: &Interval| interval.low.unwrap_or(f64::NEG_INFINITY);
     let high = |interval: &Interval| interval.high.unwrap_or(f64::INFINITY);
     let overlap = low(first) <= high(second) && low(second) <= high(first);

@@ -1,8 +1,8 @@
 //! A recorded run as one offline HTML file.
 //!
-//! - [`model`]: everything that is shown of one run.
+//! - [`model`]: the data of one run that the report shows.
 //! - [`gather`]: reads a run.
-//! - [`compare`]: what two runs have in common, with a verdict on each pair of figures.
+//! - [`compare`]: the modules and endpoints that two runs have in common, with a verdict on each pair of figures.
 //! - [`sheet`]: a verdict on two runs as a whole, for the page and for a terminal.
 //! - [`pack`]: the timeline for the page's script.
 //! - [`render`]: the page.

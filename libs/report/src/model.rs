@@ -1,4 +1,4 @@
-//! [`RunData`]: everything that a report shows of one run, gathered before anything is drawn.
+//! [`RunData`]: the data of one run that a report shows. It is complete before the page is drawn.
 
 use std::collections::BTreeMap;
 
@@ -15,25 +15,25 @@ use cctf_proto::validate::Finding;
 /// One run.
 #[derive(Debug)]
 pub struct RunData {
-    /// Figures by module, endpoint, node and link, and the lint.
+    /// Figures by module, endpoint, node and link, and the results of the lint (checks of the figures against queueing laws).
     pub stats: Stats,
     /// `None` if `run_meta.json` is missing or invalid.
     pub meta: Option<Meta>,
     pub validation: Validation,
     pub timeline: Timeline,
-    /// Calls between modules, those with the most time first.
+    /// Calls between modules. The edge with the most time comes first.
     pub edges: Vec<Edge>,
     pub hosts: Vec<Host>,
     pub events: Vec<Event>,
     /// The slowest, the median and the failed traces.
     pub traces: Vec<PickedTrace>,
-    /// By endpoint, of modules whose rows report no CPU time.
+    /// Estimates by endpoint, for modules whose rows report no CPU time.
     pub cpu_estimates: BTreeMap<Key, CpuEstimate>,
-    /// What is missing or left out, as sentences for the reader. The notes of `stats` are among them.
+    /// Sentences about data that is missing or left out, including the notes of `stats`.
     pub notes: Vec<String>,
 }
 
-/// CPU time of a request in its process by regression, with its 95% interval, nanoseconds.
+/// A regression's estimate of the CPU time that a request takes in its process, with its 95% interval, nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CpuEstimate {
     pub mean_ns: f64,
@@ -41,13 +41,13 @@ pub struct CpuEstimate {
     pub high_ns: f64,
 }
 
-/// From `run_meta.json`.
+/// Facts from `run_meta.json`.
 #[derive(Debug, Clone, Default)]
 pub struct Meta {
     /// Nanoseconds since the Unix epoch.
     pub started_ns: i64,
     pub ended_ns: Option<i64>,
-    /// Name and value of each other field and count that is not null, as shown.
+    /// Name and value of each other field and count that is not null, as text.
     pub facts: Vec<(String, String)>,
 }
 
@@ -55,18 +55,18 @@ pub struct Meta {
 pub struct Validation {
     pub errors: u64,
     pub warnings: u64,
-    /// The first ones.
+    /// The first findings.
     pub findings: Vec<Finding>,
-    /// Why the run was not checked as a whole.
+    /// The reason why the run was not checked completely.
     pub unchecked: Option<String>,
 }
 
-/// Samples of a node, means by bucket of the timeline.
+/// Samples of a node as means in the buckets of the timeline.
 #[derive(Debug, Clone)]
 pub struct Host {
     pub node: String,
     pub stage: String,
-    /// Percent of all CPUs.
+    /// CPU utilisation, percent of all CPUs.
     pub cpu_util: Vec<Option<f64>>,
     pub mem_used_mb: Vec<Option<f64>>,
     pub mem_free_mb: Vec<Option<f64>>,

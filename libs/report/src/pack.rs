@@ -1,6 +1,6 @@
-//! [`pack`]: the timeline of a run for the page's script, as much of it as fits into a number of bytes.
+//! [`pack`]: the timeline of a run for the page's script. It has as much data as a number of bytes allows.
 //!
-//! It is JSON, deflated with zlib, which the script decodes with the browser's `DecompressionStream`.
+//! The data is JSON that is compressed with zlib. The script decodes it with the browser's `DecompressionStream`.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -13,43 +13,43 @@ use serde::Serialize;
 
 use crate::model::{Bucket, BucketTime, Series, Timeline, bin_middle_ns};
 
-/// Modules whose quantiles come before the counts of the modules behind them.
+/// Number of modules whose quantiles are more important than the counts of further modules.
 const LEADING_MODULES: usize = 8;
-/// Significant digits of a mean: far within the error of the quantiles.
+/// Significant digits of a mean. The error of this rounding is much less than that of the quantiles.
 const MEAN_DIGITS: i32 = 4;
 const NS_PER_S: f64 = 1e9;
 const NS_PER_MS: f64 = 1e6;
 const NS_PER_US: f64 = 1e3;
 
-/// The packed timeline, and what found room in it.
+/// The packed timeline, and the numbers of modules and endpoints in it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Packed {
     pub bytes: Vec<u8>,
-    /// Modules with quantiles of the response time.
+    /// Number of modules with quantiles of the response time.
     pub with_quantiles: usize,
-    /// Modules with counts and means, including those with quantiles.
+    /// Number of modules with counts and means. It includes those with quantiles.
     pub with_counts: usize,
-    /// Endpoints with counts, means and quantiles of the response time.
+    /// Number of endpoints with counts, means and quantiles of the response time.
     pub endpoints: usize,
 }
 
-/// What can be left out.
+/// Data that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Item {
     /// Counts and means of a series; [`RUN`] is the whole run.
     Counts(usize),
-    /// The sketches of one time of a series.
+    /// The sketches (counts of times in bins) of one kind of time of a series.
     Sketches(usize, Time),
 }
 
-/// Number of the whole run's series. Module `i` is `i + 1`, and the endpoints follow the modules.
+/// Number of the series of the whole run. The series of module `i` is `i + 1`, and the endpoints follow the modules.
 const RUN: usize = 0;
 
-/// The JSON of the script.
+/// The JSON for the script.
 #[derive(Serialize)]
 struct Content {
     width_s: f64,
-    /// Length of the run: the last bucket can end later.
+    /// Length of the run, seconds. The last bucket can end later.
     length_s: f64,
     buckets: usize,
     /// Number of the first bin in `middles_ms`.
@@ -61,7 +61,7 @@ struct Content {
 
 #[derive(Serialize)]
 struct PackedSeries {
-    /// Row in the tables: a letter for the table and the number of the row. Null for the whole run.
+    /// Row of the series in the tables: a letter for the table and the number of the row. Null for the whole run.
     row: Option<String>,
     calls: Vec<u64>,
     errors: Vec<u64>,
@@ -77,8 +77,9 @@ struct PackedTime {
     bins: Vec<Vec<i64>>,
 }
 
-/// Packs the whole run, and as many modules as fit, in the order of the timeline; then as many endpoints as fit. `row_of` gives the
-/// row of a module or an endpoint in the tables. `None` if not even the whole run fits, or if there is no bucket.
+/// Packs the whole run, then as many modules as fit in the order of the timeline, and then as many endpoints as fit. `row_of`
+/// returns the row of a module or an endpoint in the tables. Returns `None` if not even the whole run fits, or if there is no
+/// bucket.
 pub fn pack(
     timeline: &Timeline,
     length_ns: u64,
@@ -92,7 +93,8 @@ pub fn pack(
     let rows: Vec<Option<String>> = all.map(|(key, _)| row_of(key)).collect();
     let items = items(timeline);
     let packed = |count: usize| deflated(&content(timeline, length_ns, &rows, &items[..count]));
-    // The size grows with the number of items. Numbers are doubled, then halved, so that no try is much larger than the result.
+    // The size grows with the number of items. The search doubles the number until the data is too large, then halves the
+    // remaining range. So no try is much larger than the result.
     let (mut fits, mut too_many) = (None, items.len() + 1);
     let mut next = 1;
     while next < too_many {
@@ -123,7 +125,7 @@ pub fn pack(
     })
 }
 
-/// Everything that can be packed, the most useful first.
+/// All items that can be packed. The most useful ones come first.
 fn items(timeline: &Timeline) -> Vec<Item> {
     let modules = timeline.modules.len();
     let leading = modules.min(LEADING_MODULES);
@@ -231,13 +233,13 @@ fn mean_us(time: &BucketTime) -> f64 {
     }
 }
 
-/// The value with so many significant digits.
+/// The value, rounded to `digits` significant digits.
 fn rounded(value: f64, digits: i32) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return 0.0;
     }
     let decimals = digits - 1 - value.abs().log10().floor() as i32;
-    // Powers of ten above 0 are exact, so that the quotient prints with few digits.
+    // Powers of ten with a positive exponent are exact, so the quotient is printed with few digits.
     let power = 10_f64.powi(decimals.abs());
     match decimals >= 0 {
         true => (value * power).round() / power,
@@ -263,7 +265,8 @@ fn encoded(bins: &[(u16, u32)]) -> Vec<i64> {
 }
 
 fn deflated(content: &Content) -> Vec<u8> {
-    // Neither numbers nor writing to memory can fail; without bytes the page would have no brush.
+    // Neither the conversion of numbers nor writing to memory can fail. Without the data, the page would only lack the choice
+    // of a window.
     let json = serde_json::to_vec(content).unwrap_or_default();
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
     let written = encoder.write_all(&json).and_then(|()| encoder.finish());
@@ -294,7 +297,7 @@ mod tests {
     }
 
     fn timeline(modules: usize) -> Timeline {
-        // Modules differ, so that each takes bytes of its own.
+        // Modules differ, so that each one adds bytes to the compressed data.
         let series = |number: u32| Series {
             buckets: vec![
                 bucket(3, &[(10, 2), (14, 1 + number * number * 7919)]),

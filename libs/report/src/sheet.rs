@@ -2,22 +2,23 @@
 
 pub use page::summary::Verdict as Sign;
 
-/// Everything that is shown of a verdict. Its texts can contain names from telemetry, and are escaped where they are shown.
+/// The content of a verdict, as it is shown. Texts can contain names from telemetry; the code that shows them escapes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sheet {
     /// The verdict: a word or two.
     pub verdict: String,
     pub sign: Option<Sign>,
-    /// The verdict with its cause, one sentence.
+    /// One sentence with the verdict and its cause.
     pub headline: String,
-    /// What the verdict means, what would decide, what the reader has to know before the tables.
+    /// Sentences that state what the verdict means, what would decide it, and what the reader has to know before he reads the
+    /// tables.
     pub sentences: Vec<String>,
     pub tables: Vec<SheetTable>,
-    /// What is missing or left out.
+    /// Notes about data that is missing or left out.
     pub notes: Vec<String>,
 }
 
-/// A table below its title.
+/// A table with its title.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SheetTable {
     /// Unique in the sheet, of letters and `-`.
@@ -26,7 +27,7 @@ pub struct SheetTable {
     pub columns: Vec<SheetColumn>,
     /// A cell for each column.
     pub rows: Vec<Vec<Cell>>,
-    /// What the table lacks, or how to read it.
+    /// A sentence that states which rows are missing, or how to read the table.
     pub note: Option<String>,
 }
 
@@ -42,7 +43,7 @@ pub struct SheetColumn {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cell {
     pub text: String,
-    /// Draws the eye to a judgement.
+    /// A sign that marks a judgement.
     pub sign: Option<Sign>,
 }
 

@@ -1,4 +1,4 @@
-//! Folders of a run: several parts, damaged rows, a run that is being written, an existing result.
+//! Folders of a run: several parts, damaged rows, a run that is still being written, and a result that already exists.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -57,7 +57,7 @@ fn all_parts_of_a_run_appear_as_parts_of_one_run() {
         .unwrap()
         .unwrap();
     assert_eq!(found.parts_from(&part).unwrap().len(), 3);
-    // From a later part on, as other commands do.
+    // Like other commands, this one can begin with a later part.
     let later = folder.path().join("later");
     let summary = run_of(&folder.path().join("soak-0002"), &later).unwrap();
     assert_eq!(
@@ -96,7 +96,7 @@ fn unreadable_rows_are_left_out_and_counted() {
     assert_eq!(of("cctf/links.json"), (0, 2));
     assert_eq!(of("cctf/nodes.json"), (0, 1));
     assert_eq!(summary.damaged(), 9);
-    // The counts are those of the result.
+    // The counts are those of the new files.
     let counts = meta(&out)["counts"].clone();
     assert_eq!(counts["rows"]["calls.jsonl"], json!(2));
     assert_eq!(counts["orphans"], json!(2), "{counts}");

@@ -1,4 +1,4 @@
-//! No text of a field that is not kept is in any byte of the result, however the text looks.
+//! No byte of the result contains a text of a field that is not kept, whatever the text contains.
 
 use std::fs;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::support::{BEGIN_MS, Source, bytes_below, run_of, write};
 
-/// Minimum length of a part of a text that cannot be in a hash by chance, bytes.
+/// Minimum length of a text's part that cannot occur in a hash by chance, bytes.
 const PART_BYTES: usize = 8;
 
-/// Parts of at least four characters, the first of which is in no hash and in no text of the contract.
+/// Texts of parts with at least four characters. The first character occurs in no hash and in no text of the contract.
 fn hostile() -> impl Strategy<Value = String> {
     let part = "Ω[\\PC\"\\\\ .:/\u{7}\u{2028}é🦀?#{}*>-]{3,12}";
     prop_oneof![
@@ -24,7 +24,7 @@ fn hostile() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Whether a text is in the bytes: as it is, as JSON escapes it, or a part of it.
+/// Whether the bytes contain a text: unchanged, escaped as in JSON, or a part of it.
 fn is_in(bytes: &[u8], text: &str) -> bool {
     let escaped = Value::from(text).to_string();
     let forms = [text, &escaped[1..escaped.len() - 1]];
@@ -53,12 +53,12 @@ proptest! {
                 prop_assert!(!is_in(&bytes, part), "{part:?} of {secret:?} is in the result");
             }
         }
-        // The first character of each part is in no other text.
+        // The first character of each part occurs in no other text.
         prop_assert!(!is_in(&bytes, "Ω"));
-        // Times within the run differ in their last digits only.
+        // Times within the run have the same first digits.
         prop_assert!(!is_in(&bytes, &(BEGIN_MS / 1_000_000).to_string()));
         prop_assert!(!is_in(&bytes, "2026-01-01T"));
-        // One in each full row: of ten files, and of the driver's.
+        // One in each complete row: of ten files, and of the driver's file.
         prop_assert_eq!(summary.unknown_fields.values, 11);
     }
 }

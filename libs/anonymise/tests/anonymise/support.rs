@@ -1,4 +1,5 @@
-//! Rows of every file, made from the contract's field tables, so that a new field is in them, too.
+//! Rows of every file. They are generated from the contract's field tables, so that they also contain fields that are added
+//! later.
 
 use std::fs;
 use std::path::Path;
@@ -12,11 +13,11 @@ use serde_json::{Map, Value, json};
 /// 2026-01-01, ms.
 pub const BEGIN_MS: u64 = 1_767_225_600_000;
 
-/// Gives the texts, ids and times of rows, one after the other.
+/// Generates the texts, ids and times of rows.
 pub struct Source<'s> {
     texts: &'s [String],
     next: usize,
-    /// Texts of fields whose values must not be in the result.
+    /// Texts that must not be in the result.
     pub secret: Vec<String>,
 }
 
@@ -63,7 +64,7 @@ impl<'s> Source<'s> {
             Kind::Integer | Kind::Unsigned => 7.into(),
             Kind::Float => json!(0.1),
             Kind::Bool => true.into(),
-            // Its six decimal places are those of the text, not of a double.
+            // Its six decimal places must stay exact, so it is a text, not a double.
             Kind::Milliseconds => {
                 self.next += 1;
                 let time = matches!(treatment, Treatment::Time);
@@ -80,7 +81,7 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// A row with a value in each field, and with a field that the contract does not know.
+    /// A row with a value in each field, and with a field that the contract does not have.
     pub fn row(&mut self, fields: &[Field]) -> Map<String, Value> {
         let mut row = Map::new();
         for field in fields {
@@ -92,7 +93,7 @@ impl<'s> Source<'s> {
     }
 }
 
-/// The same row with null or nothing wherever the contract allows it.
+/// The row without the values that the contract allows to be null or missing.
 pub fn sparse(fields: &[Field], row: &Map<String, Value>) -> Map<String, Value> {
     let kept = fields.iter().filter(|field| field.presence != Presence::Optional);
     kept.map(|field| {
@@ -105,7 +106,7 @@ pub fn sparse(fields: &[Field], row: &Map<String, Value>) -> Map<String, Value> 
     .collect()
 }
 
-/// Writes a run folder of rows of the source.
+/// Writes a run folder with rows from `source`.
 pub fn write(run: &Path, source: &mut Source<'_>) {
     let cctf = run.join("cctf");
     fs::create_dir_all(&cctf).unwrap();
@@ -141,7 +142,7 @@ pub fn run_of(run: &Path, out: &Path) -> anyhow::Result<Summary> {
     anonymise(&run, &part, &key(), out, options, &mut |_| {})
 }
 
-/// All bytes of a folder, each file's after the other, and the names of the files.
+/// The bytes of all files in a folder and its subfolders, and the names of the files.
 pub fn bytes_below(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut paths: Vec<_> = fs::read_dir(folder)

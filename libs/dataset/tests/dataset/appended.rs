@@ -18,7 +18,7 @@ fn appending() -> Options {
     }
 }
 
-/// All files below a folder with their contents.
+/// All files in a folder and its subfolders, with their contents.
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -53,14 +53,15 @@ fn a_failed_addition_leaves_the_data_set_as_it_was() {
     let out = logs.path("data");
     export_runs(&out, &[&runs[0]], &small()).unwrap();
     let before = contents(&out);
-    // Interrupted, at the first report of the progress.
+    // The user interrupts at the first report of the progress.
     let long: String = (0..9000).map(|span| call(5, span, 4)).collect();
     let long = logs.run("long", &[("calls.jsonl", &long)]);
     let inputs = [input(&long).unwrap()];
     let stopped = export(&out, &inputs, &appending(), &mut |_, _| false).unwrap_err();
     assert_eq!(stopped.to_string(), "interrupted");
     assert_eq!(contents(&out), before);
-    // A file in place of the last table's folder: the folders of the others have been moved by then.
+    // A file has the path of the last table's folder. When the export finds it, it has already moved the folders of the other
+    // tables.
     fs::rename(out.join("run_meta"), logs.path("aside")).unwrap();
     fs::write(out.join("run_meta"), "").unwrap();
     let error = export_runs(&out, &[&runs[1]], &appending())

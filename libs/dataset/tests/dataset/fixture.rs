@@ -60,7 +60,7 @@ impl Logs {
         self.0.path().join(name)
     }
 
-    /// A run with these files. Those that are not given are empty or have no row.
+    /// A run with these files. Its other files are empty or have no row.
     pub fn run(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
         let run = self.path(name);
         let cctf = run.join("cctf");
@@ -80,7 +80,7 @@ impl Logs {
     }
 }
 
-/// Bounds so small that the sort and the row groups reach them.
+/// Limits that are so small that the sort and the row groups reach them.
 pub fn small() -> Options {
     Options {
         held_bytes: 4 << 10,
@@ -102,7 +102,7 @@ pub fn export_runs(out: &Path, runs: &[&Path], options: &Options) -> anyhow::Res
     export(out, &inputs, options, &mut |_, _| true)
 }
 
-/// All Parquet files below a folder, in the order of their paths.
+/// All Parquet files in a folder and its subfolders, sorted by path.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -28,7 +28,7 @@ fn metadata(file: &Path) -> ParquetMetaData {
 #[test]
 fn rows_of_a_trace_meet_in_one_bucket_in_the_order_of_time() {
     let logs = Logs::new();
-    // Each trace has three rows in each file, far apart, and the latest one first.
+    // Each trace has three rows in each file. They are far from each other, and the latest one comes first.
     let all = (0..900_u64).map(|row| (trace(row % 300), row, 1_000_000 - (row as i64) * 7));
     let calls: String = all
         .clone()
@@ -122,7 +122,7 @@ fn row_groups_are_bounded_sorted_compressed_and_indexed_by_page() {
 #[test]
 fn long_rows_complete_a_row_group_by_their_bytes() {
     let logs = Logs::new();
-    // Digits that look random, because others are compressed to nothing.
+    // The digits look random, because other digits would be compressed to almost nothing.
     let long = |row: u64| -> String {
         let digits = (0..60).map(|piece| format!("{:032x}", trace(1000 * row + piece)));
         digits.collect()
@@ -160,7 +160,7 @@ fn the_index_lists_types_runs_counts_and_ranges() {
         (&calls["rows"], &calls["bytes"]),
         (&json!(3), &json!(fs::metadata(file).unwrap().len()))
     );
-    // A table without rows has a file, so that a reader finds its columns.
+    // A table without rows has a file, so that readers find its columns.
     let nodes = &run["tables"]["nodes"];
     assert_eq!((&nodes["rows"], &nodes["files"]), (&json!(0), &json!(1)));
     let table = |name: &str| {

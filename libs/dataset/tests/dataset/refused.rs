@@ -1,4 +1,4 @@
-//! Runs that cannot be exported: one sentence, and nothing is left.
+//! Runs that cannot be exported: the user gets one sentence, and no file is left.
 
 use std::fs;
 use std::num::NonZero;
@@ -9,7 +9,7 @@ use rundir::UsageError;
 
 use crate::fixture::{Logs, call, export_runs, meta, small};
 
-/// The sentence with which an export is refused.
+/// The error with which an export is refused.
 fn refused(out: &Path, runs: &[&Path], options: &Options) -> String {
     let error = export_runs(out, runs, options).unwrap_err();
     assert!(error.is::<UsageError>(), "{error:?}");

@@ -1,4 +1,4 @@
-//! Every value of every row that the normalizer's golden cases have is in the table of its file.
+//! The normalizer's golden cases: each value of each row is in the table of its file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +41,7 @@ fn row_as_json(row: &Row) -> Value {
         .into()
 }
 
-/// A row, or an object in one, as its table has it: each field has a value or null, and times are integers.
+/// The row (or an object in it) as the table has it: each field has a value or is null, and times are integers.
 fn expected(fields: &[CctfField], raw: &str) -> Value {
     let values: BTreeMap<String, &RawValue> = serde_json::from_str(raw).unwrap();
     let one = |field: &CctfField| {
@@ -136,7 +136,7 @@ fn each_value_of_each_row_is_in_its_table() {
             .map(|row| row_as_json(&row))
             .collect();
         if table.time.is_some() {
-            // Another test checks the order.
+            // The order of rows is not compared here; another test checks it.
             for rows in [&mut expected, &mut found] {
                 rows.sort_by_cached_key(Value::to_string);
             }

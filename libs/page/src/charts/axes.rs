@@ -2,19 +2,19 @@
 
 use crate::number::{Unit, without_zeros};
 
-/// Values beyond this are drawn at it: sums and steps of such values stay finite.
+/// Larger values are drawn at this one, so that their sums and steps stay finite.
 pub(super) const VALUE_MAX: f64 = 1e18;
-/// Ticks of a time axis at most. Eight labels fit beside each other in 600 pixels.
+/// Maximum number of ticks of a time axis. Eight labels fit beside each other in 600 pixels.
 const TIME_TICKS_MAX: f64 = 8.0;
-/// Intervals between ticks of a vertical axis: most have three to five.
+/// Number of intervals between ticks of a vertical axis for which a step is chosen. Most axes get three to five.
 const VALUE_STEPS: f64 = 4.0;
-/// Round numbers of seconds between ticks, up to a day.
+/// Round numbers of seconds for the distance between ticks, up to a day.
 const ROUND_SECONDS: [f64; 19] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1200.0, 1800.0, 3600.0, 7200.0,
     14_400.0, 43_200.0, 86_400.0,
 ];
 
-/// Equal intervals of time from the start of a run.
+/// A time axis from the start of a run, divided into buckets (intervals) of equal length.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeAxis {
     pub buckets: usize,
@@ -30,10 +30,10 @@ pub struct Mark {
     pub text: String,
 }
 
-/// A labelled place on an axis.
+/// A tick of an axis with its label.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tick {
-    /// From 0 at the start of the axis to 1 at its end.
+    /// Position on the axis: 0 is its start, 1 is its end.
     pub at: f64,
     pub label: String,
 }
@@ -48,7 +48,7 @@ impl TimeAxis {
         }
     }
 
-    /// The place of a time on the axis, if it is on it.
+    /// The position of a time on the axis, from 0 to 1. `None` outside the axis.
     pub(super) fn place(&self, at_s: f64) -> Option<f64> {
         let place = at_s / self.length_s();
         (0.0..=1.0).contains(&place).then_some(place)
@@ -84,7 +84,7 @@ fn clock(seconds: f64, length_s: f64) -> String {
     }
 }
 
-/// The smallest round number of seconds that is not below `least`.
+/// The smallest round number of seconds that is at least `least`.
 fn round_time(least: f64) -> f64 {
     let is_enough = |step: &&f64| **step >= least;
     match least {
@@ -97,7 +97,7 @@ fn round_time(least: f64) -> f64 {
     }
 }
 
-/// The smallest 1, 2 or 5 times a power of ten that is not below `least`.
+/// The smallest number of the form 1, 2 or 5 times a power of ten that is at least `least`.
 fn round_decimal(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
@@ -115,12 +115,12 @@ pub(super) struct ValueAxis {
 }
 
 impl ValueAxis {
-    /// An axis for values up to `max`.
+    /// An axis for values from 0 to `max`.
     pub fn new(max: f64, unit: Unit) -> Self {
         Self::with_steps(max, unit, VALUE_STEPS)
     }
 
-    /// An axis with at most about so many intervals between ticks.
+    /// Like [`ValueAxis::new`], with about `steps` intervals between ticks at most.
     pub fn with_steps(max: f64, unit: Unit, steps: f64) -> Self {
         let max = match max.is_finite() && max > 0.0 {
             true => max.clamp(1e-9, VALUE_MAX),
@@ -141,7 +141,7 @@ impl ValueAxis {
         }
     }
 
-    /// The place of a value on the axis: 0 for negative values, 1 for values above its end.
+    /// The position of a value on the axis, from 0 to 1: 0 for negative values, 1 for values above the axis' end.
     pub fn place(&self, value: f64) -> f64 {
         (value / self.max).clamp(0.0, 1.0)
     }
@@ -156,7 +156,7 @@ pub(super) fn tick_label(value: f64, unit: Unit) -> String {
     format!("{}{rest}", without_zeros(number))
 }
 
-/// A coordinate with one decimal. What is not finite becomes zero.
+/// A coordinate with one decimal. A value that is not finite becomes zero.
 pub(super) fn coordinate(value: f64) -> String {
     match value.is_finite() {
         true => trimmed(value.clamp(-VALUE_MAX, VALUE_MAX), 1),
@@ -164,7 +164,7 @@ pub(super) fn coordinate(value: f64) -> String {
     }
 }
 
-/// A place from 0 to 1 as a percentage of a width.
+/// A position from 0 to 1 as a percentage of a width.
 pub(super) fn percentage(place: f64) -> String {
     match place.is_finite() {
         true => trimmed(place.clamp(0.0, 1.0) * 100.0, 2) + "%",
@@ -172,7 +172,7 @@ pub(super) fn percentage(place: f64) -> String {
     }
 }
 
-/// At most so many decimals, without zeros at the end.
+/// The number with at most `decimals` decimals, without zeros at the end.
 fn trimmed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match without_zeros(&text) {

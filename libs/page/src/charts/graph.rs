@@ -1,26 +1,28 @@
-//! [`graph`]: who calls whom, in layers from left to right.
+//! [`graph`]: a call graph: an edge leads from a caller to a callee, in layers from left to right.
 
 use super::axes::{VALUE_MAX, coordinate};
 use super::layout::{LOOP_HEIGHT, Layout, Link, NodeSize, Rect, Route};
 use crate::html::{Element, Html, element};
 use crate::number::share;
 
-/// Nodes that are drawn at most; the caller collapses larger graphs.
+/// Maximum number of nodes that are drawn. Callers of [`graph`] must join nodes of larger graphs.
 pub const NODES_MAX: usize = 60;
-/// Edges that are drawn at most; the chart states how many are not. Each takes about 400 bytes with its tip.
+/// Maximum number of edges that are drawn. The chart states how many further ones there are. An edge takes about 400 bytes with
+/// its tip.
 pub const EDGES_MAX: usize = 120;
-/// Characters of a node's lines and of an edge's label; the tip has the whole text.
+/// Maximum number of characters in a line of a node and in the label of an edge. The tip has the whole text.
 const NODE_CHARS: usize = 26;
 const LABEL_CHARS: usize = 24;
-/// Mean width of a character in pixels: of names (13 px, bold), details and labels (11 px). On the safe side.
+/// Estimated width of a character, pixels: of names (13 px, bold), and of details and labels (11 px). Most characters are
+/// narrower.
 const NAME_CHAR: f64 = 8.0;
 const SMALL_CHAR: f64 = 6.2;
 const NODE_WIDTH_MIN: f64 = 92.0;
-/// Space left and right of a node's text.
+/// Space left and right of a node's text, pixels.
 const PADDING: f64 = 12.0;
-/// Distance of edges that end at a node, for labels of one line and of two.
+/// Distance between edges that end at the same node, pixels: with labels of one line, and of two.
 const SPACING: [f64; 2] = [17.0, 32.0];
-/// Length of an arrow's head.
+/// Length of an arrow's head, pixels.
 const HEAD: f64 = 8.0;
 
 #[derive(Debug, Clone)]
@@ -30,7 +32,7 @@ pub struct Graph {
     pub title: String,
     pub description: String,
     pub nodes: Vec<Node>,
-    /// Of several edges with the same ends, the first is drawn.
+    /// If several edges have the same ends, only the first one is drawn.
     pub edges: Vec<Edge>,
 }
 
@@ -39,14 +41,14 @@ pub enum NodeKind {
     Module,
     /// A caller or peer without telemetry.
     External,
-    /// Several modules that are shown as one.
+    /// Several modules or peers that are drawn as one node.
     Group,
 }
 
 #[derive(Debug, Clone)]
 pub struct Node {
     pub name: String,
-    /// The second line.
+    /// The second line of the text.
     pub detail: String,
     /// Shown on hover and focus.
     pub tip: String,
@@ -58,11 +60,11 @@ pub struct Edge {
     /// Index of a node. An edge of an unknown node is not drawn.
     pub from: usize,
     pub to: usize,
-    /// Calls per second: the line's thickness.
+    /// Calls per second. They determine the thickness of the line.
     pub rate: f64,
-    /// Share of failed calls, 0 to 1: above zero, the edge is marked and the share added to its label.
+    /// Share of failed calls, 0 to 1. If it is above zero, the edge is marked, and the label shows the share.
     pub errors: f64,
-    /// Above the line, before its target. What follows a line break stands below the line.
+    /// Text above the line, near the target. The text after a line break is below the line.
     pub label: String,
     /// Shown on hover and focus.
     pub tip: String,
@@ -136,7 +138,7 @@ pub fn graph(chart: &Graph) -> Html {
     Html::from_iter([element("div").class(class).child(svg).build(), note(left_out)])
 }
 
-/// How many nodes and edges are not drawn.
+/// A note that states how many nodes and edges are not drawn.
 fn note(left_out: (usize, usize)) -> Html {
     match left_out {
         (0, 0) => Html::new(),
@@ -147,7 +149,7 @@ fn note(left_out: (usize, usize)) -> Html {
     }
 }
 
-/// Edges from a node to itself, and all others, without duplicates.
+/// Splits edges into those from a node to itself and all others, and removes duplicates.
 fn drawn_edges(edges: &[Edge], nodes: usize) -> (Vec<&Edge>, Vec<&Edge>) {
     let mut seen = std::collections::BTreeSet::new();
     edges
@@ -157,7 +159,7 @@ fn drawn_edges(edges: &[Edge], nodes: usize) -> (Vec<&Edge>, Vec<&Edge>) {
         .partition(|edge| edge.from == edge.to)
 }
 
-/// Whole pixels are exact enough for boxes and curves, and short.
+/// A coordinate in whole pixels, which is short and exact enough for boxes and curves.
 fn pixel(value: f64) -> String {
     coordinate(value.round())
 }
@@ -169,12 +171,12 @@ fn finite(value: f64) -> f64 {
     }
 }
 
-/// Characters that are as wide as Latin ones count once, all others twice.
+/// Width of a text in columns: characters that are as wide as Latin ones count once, all others twice.
 fn columns(text: &str) -> usize {
     text.chars().map(|c| if c < '\u{300}' { 1 } else { 2 }).sum()
 }
 
-/// The text, shortened to a number of columns.
+/// The text, shortened to `max` columns.
 fn fitted(text: &str, max: usize) -> String {
     if columns(text) <= max {
         return text.to_owned();
@@ -197,7 +199,7 @@ fn node_width(node: &Node) -> f64 {
     (text + 2.0 * PADDING).max(NODE_WIDTH_MIN)
 }
 
-/// What stands beside an edge.
+/// The text beside an edge.
 struct Label {
     above: String,
     errors: Option<String>,
@@ -224,7 +226,7 @@ impl Label {
         (columns(&self.above) + errors).max(below) as f64 * SMALL_CHAR + HEAD + 6.0
     }
 
-    /// Both lines at the end of an edge. The style aligns them by the edge's class.
+    /// Both lines at the end of an edge. The style sheet aligns them by the edge's class.
     fn html(&self, x: f64, y: f64) -> Html {
         let text = |y: f64| element("text").attr("x", pixel(x)).attr("y", pixel(y));
         let errors = self.errors.as_ref().map(|errors| {
@@ -241,7 +243,7 @@ impl Label {
     }
 }
 
-/// Thickness by the square root of the rate: a hundredth of the highest rate is still seen.
+/// Grows with the square root of the rate, so that an edge with a hundredth of the highest rate can still be seen.
 fn thickness(edge: &Edge, highest: f64) -> f64 {
     match highest > 0.0 {
         true => 1.2 + 3.3 * (finite(edge.rate) / highest).sqrt(),
@@ -250,7 +252,7 @@ fn thickness(edge: &Edge, highest: f64) -> f64 {
 }
 
 fn edge_group(edge: &Edge, route: &Route, highest: f64) -> Html {
-    // Forward edges arrive from the left, edges of cycles from the right.
+    // Forward edges arrive from the left, and edges that close cycles from the right.
     let side = if route.is_back { 1.0 } else { -1.0 };
     let mut path = format!("M{} {}", pixel(route.start.0), pixel(route.start.1));
     let mut pen_x = route.start.0;
@@ -304,7 +306,7 @@ fn loop_group(edge: &Edge, rect: &Rect, highest: f64) -> Html {
     let height = top - LOOP_HEIGHT + 8.0;
     let points = [from, top, from, height, to, height, to, top - HEAD].map(pixel);
     let [x0, y0, x1, y1, x2, y2, x3, y3] = points;
-    // Both lines in one: there is no line between them.
+    // Both texts are in one line, because no edge runs between them.
     let mut label = Label::new(edge);
     if let Some(below) = label.below.take() {
         label.above = format!("{} {below}", label.above);
@@ -356,7 +358,7 @@ fn node_group(index: usize, node: &Node, rect: &Rect) -> Html {
             .attr("height", pixel(rect.height))
             .attr("rx", "7")
     };
-    // A second sheet behind the box shows that it stands for several modules.
+    // A second sheet behind the box shows that the node represents several modules.
     let sheet = (node.kind == NodeKind::Group).then(|| shape(4.0).class("sheet"));
     element("g")
         .class(class)

@@ -1,4 +1,5 @@
-//! [`heat_map`]: how many values fall into each interval of time and each range of values. One path for each level.
+//! [`heat_map`]: shows how many values are in each interval of time and each range of values. All cells of a level (a colour)
+//! are one path.
 
 use std::fmt::Write as _;
 
@@ -7,13 +8,13 @@ use super::plot::Plot;
 use crate::html::{Html, element};
 use crate::number::{Unit, count};
 
-/// Rows that are drawn at most; 120 buckets of 40 rows stay below 45 KB.
+/// Maximum number of rows that are drawn. 120 buckets of 40 rows take less than 45 KB.
 pub const ROWS_MAX: usize = 40;
-/// Buckets that are drawn at most.
+/// Maximum number of buckets (columns) that are drawn.
 pub const BUCKETS_MAX: usize = 240;
-/// Steps of the colour scale.
+/// Number of colours in the scale.
 const LEVELS: usize = 8;
-/// Height of the plot in pixels: seven for each of 40 rows.
+/// Height of the plot in pixels: 7 pixels for each of 40 rows.
 const HEIGHT: f64 = 280.0;
 
 #[derive(Debug, Clone)]
@@ -25,7 +26,8 @@ pub struct HeatMap {
     pub description: String,
     pub time: TimeAxis,
     pub unit: Unit,
-    /// Boundaries of the rows, from low to high, with equal ratios: one more than there are rows.
+    /// Boundaries of the rows, from low to high. The ratio of neighbours is equal, and there is one boundary more than there
+    /// are rows.
     pub bounds: Vec<f64>,
     /// For each bucket, the counts of its rows from low to high.
     pub counts: Vec<Vec<u64>>,
@@ -55,7 +57,7 @@ pub fn heat_map(chart: &HeatMap) -> Html {
             .attr("d", path)
             .attr("data-range", scale.range(level))
     });
-    // Cells are horizontal strokes as wide as a row, in its middle.
+    // A run of cells is a horizontal stroke in the middle of its row, as thick as the row is high.
     let cells = element("g")
         .class("cells")
         .attr("transform", "translate(0 .5)")
@@ -75,10 +77,10 @@ pub fn heat_map(chart: &HeatMap) -> Html {
     Html::from_iter([scale.legend(), plot.frame(content).build()])
 }
 
-/// The styles of the levels, from few to many.
+/// The classes of the levels in the style sheet, from few values to many.
 const CLASSES: [&str; LEVELS] = ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8"];
 
-/// Counts by level. Levels have equal ratios, because counts spread over orders of magnitude.
+/// Assigns counts to levels. The boundaries of levels have equal ratios, because counts spread over orders of magnitude.
 struct Scale {
     max: u64,
 }
@@ -88,20 +90,20 @@ impl Scale {
         Self { max }
     }
 
-    /// The lowest count of a level. Levels of a low maximum can be empty.
+    /// The lowest count of a level. If the maximum is low, some levels have no count.
     fn lowest(&self, level: usize) -> u64 {
         let exponent = level as f64 / LEVELS as f64;
         ((self.max as f64 + 1.0).powf(exponent) - 1e-9).ceil() as u64
     }
 
-    /// `None` for a count of zero, which is not drawn.
+    /// The level of a count. `None` for a count of zero, which is not drawn.
     fn level(&self, count: u64) -> Option<usize> {
         (0..LEVELS)
             .rev()
             .find(|level| count > 0 && count >= self.lowest(*level))
     }
 
-    /// Counts of a level in words.
+    /// The range of a level's counts as text.
     fn range(&self, level: usize) -> String {
         let (low, high) = (self.lowest(level), self.lowest(level + 1).saturating_sub(1));
         let (low, high) = (low, high.clamp(low, self.max.max(low)));
@@ -139,7 +141,7 @@ impl Scale {
     }
 }
 
-/// Runs of cells of one level within a row, as one path for each level.
+/// One path for each level, which draws the level's runs of cells in each row.
 fn level_paths(counts: &[Vec<u64>], buckets: usize, rows: usize, scale: &Scale) -> [String; LEVELS] {
     let mut paths: [String; LEVELS] = Default::default();
     let mut pens = [(0i64, 0i64); LEVELS];
@@ -182,7 +184,7 @@ fn value_ticks(bounds: &[f64], unit: Unit) -> Vec<Tick> {
         decades if decades > 0.6 => &[1.0, 2.0, 5.0],
         _ => &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
     };
-    // Twelve decades of labels at most, if someone passes the whole range of numbers.
+    // If a caller passes the whole range of numbers, there are still at most twelve labels.
     let stride = (decades / 12.0).ceil().max(1.0);
     let first = low.log10().floor();
     let powers = (0..=13).map(|index| 10f64.powf(first + f64::from(index) * stride));
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_largest_map_stays_below_45_kilobytes() {
-        // No neighbours share a level, so that every cell is a run of its own.
+        // Neighbours never have the same level, so every cell is drawn by itself.
         let map = chart(120, ROWS_MAX, |bucket, row| {
             4u64.pow(((bucket * 3 + row) % 8) as u32)
         });

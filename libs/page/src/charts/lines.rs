@@ -1,4 +1,4 @@
-//! [`lines`]: values over time, with gaps, events and a legend.
+//! [`lines`]: a chart of values over time, with interruptions, events and a legend.
 
 use std::fmt::Write as _;
 
@@ -7,22 +7,22 @@ use super::plot::Plot;
 use crate::html::{Html, element};
 use crate::number::{NONE, Unit};
 
-/// Series with different dashes and colours. Further ones are not drawn.
+/// Maximum number of series that are drawn. Each has its own dash and colour.
 pub const SERIES_MAX: usize = 8;
-/// Values of a series; further ones are not drawn. Each takes about 20 bytes in the page.
+/// Maximum number of values of a series that are drawn. Each takes about 20 bytes in the page.
 pub const VALUES_MAX: usize = 1000;
 /// Height of the plot in pixels.
 const HEIGHT: f64 = 168.0;
-/// Width of the plot in its own coordinates: one decimal is finer than a pixel.
+/// Width of the plot in its own coordinates. With one decimal they are finer than a pixel.
 const WIDTH: f64 = 1000.0;
 
-/// Values below zero are drawn at zero.
+/// A chart of lines. Values below zero are drawn at zero.
 #[derive(Debug, Clone)]
 pub struct Lines {
     /// Unique in the page; the prefix of all ids in the chart.
     pub id: String,
     pub title: String,
-    /// One sentence for screen readers: the range, the highest value.
+    /// One sentence for screen readers, with the range and the highest value.
     pub description: String,
     pub time: TimeAxis,
     pub unit: Unit,
@@ -33,7 +33,7 @@ pub struct Lines {
 #[derive(Debug, Clone)]
 pub struct Line {
     pub name: String,
-    /// A value for each bucket; `None` is a gap.
+    /// A value for each bucket. The line is interrupted at a bucket with `None`.
     pub values: Vec<Option<f64>>,
 }
 
@@ -84,7 +84,7 @@ pub fn lines(chart: &Lines) -> Html {
     Html::from_iter([legend, plot.frame(content).build()])
 }
 
-/// The styles of series, each with a colour and a dash of its own.
+/// The classes of the series in the style sheet. Each has its own colour and dash.
 const CLASSES: [&str; SERIES_MAX] = [
     "series s1",
     "series s2",
@@ -96,7 +96,7 @@ const CLASSES: [&str; SERIES_MAX] = [
     "series s8",
 ];
 
-/// A series whose values are finite, from zero to [`VALUE_MAX`].
+/// A series whose values are finite, and limited to the range from zero to [`VALUE_MAX`].
 struct Drawn<'a> {
     name: &'a str,
     values: Vec<Option<f64>>,
@@ -119,7 +119,7 @@ impl<'a> Drawn<'a> {
         }
     }
 
-    /// Runs of values without a gap, as points of the plot.
+    /// Runs of values without `None` between them, as points of the plot.
     fn runs(&self, axis: &ValueAxis) -> Vec<Vec<(f64, f64)>> {
         let step = WIDTH / self.values.len().max(1) as f64;
         let points = self.values.iter().enumerate().map(|(index, value)| {
@@ -138,7 +138,7 @@ impl<'a> Drawn<'a> {
         let mut path = String::new();
         for run in self.runs(axis) {
             push_points(&mut path, &run);
-            // A line of no length is a dot, because its ends are round.
+            // A line without length is drawn as a dot, because its ends are round.
             if run.len() == 1 {
                 path.push_str("h0");
             }
@@ -158,7 +158,7 @@ impl<'a> Drawn<'a> {
         path
     }
 
-    /// All values as they are shown, separated by `|`.
+    /// All values as text, separated by `|`.
     fn texts(&self, unit: Unit) -> String {
         let texts = self.values.iter().map(|value| match value {
             Some(value) => unit.format(*value),
@@ -177,7 +177,7 @@ fn push_points(path: &mut String, run: &[(f64, f64)]) {
     }
 }
 
-/// Names of several series with samples of their lines, and the sign of events.
+/// The legend: the names of the series with samples of their lines, and the sign of events.
 fn legend(series: &[Drawn], unit: Unit, has_events: bool) -> Html {
     let names = series.iter().enumerate().map(|(index, line)| {
         let sample = element("path")
@@ -199,7 +199,7 @@ fn legend(series: &[Drawn], unit: Unit, has_events: bool) -> Html {
     element("ul").class("legend").children(names).child(event).build()
 }
 
-/// A sample of a mark beside its name.
+/// A sample of a line or mark, shown beside its name.
 fn swatch(width: &str, height: &str, content: Html) -> Html {
     element("svg")
         .attr("width", width)

@@ -1,4 +1,5 @@
-//! Charts, laid out here and drawn as SVG. Each takes plain data, survives any number, and names itself to screen readers.
+//! Charts as SVG, laid out by this crate. Each chart takes plain data, accepts any number, and has a description for screen
+//! readers.
 
 pub mod axes;
 pub mod graph;

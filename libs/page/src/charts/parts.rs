@@ -1,11 +1,11 @@
-//! [`Part`]: the parts of a response time, with one colour and one pattern each in every chart.
+//! [`Part`]: the parts of a response time. In every chart, a part has the same colour and pattern.
 
 use crate::html::{Html, element};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Queue,
-    /// Service time that is not CPU time: waiting for others, for disks, for locks.
+    /// Service time that is not CPU time: the process waited for others, for disks or for locks.
     Service,
     Cpu,
     Network,
@@ -46,12 +46,12 @@ impl Part {
         }
     }
 
-    /// The fill of a rectangle: the pattern of [`patterns`] with the same prefix.
+    /// The fill of a rectangle: a pattern that [`patterns`] defined with the same `id`.
     pub(super) fn fill(self, id: &str) -> String {
         format!("url(#{id}-{})", self.class())
     }
 
-    /// Lines over the colour, in a tile of 6 by 6 pixels. Empty for a plain fill.
+    /// Lines that are drawn over the colour, in a tile of 6 by 6 pixels. Empty if the fill is plain.
     const fn hatch(self) -> &'static str {
         match self {
             Self::Queue => "M-1 1L1 -1M0 6L6 0M5 7L7 5",
@@ -103,7 +103,7 @@ pub(super) fn legend(id: &str, parts: &[Part]) -> Html {
     element("ul").class("legend").children(names).build()
 }
 
-/// Those of all parts that are used, in their order.
+/// All parts that are used, in the order of the enum.
 pub(super) fn used(parts: impl Iterator<Item = Part>) -> Vec<Part> {
     let found: Vec<Part> = parts.collect();
     Part::ALL

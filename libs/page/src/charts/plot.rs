@@ -1,18 +1,19 @@
-//! [`Plot`]: the frame of a chart over time. Its marks stretch with the page's width, its text keeps its size.
+//! [`Plot`]: the frame of a chart over time. Marks stretch with the width of the page, and texts keep their size.
 //!
-//! The outer SVG has no view box and covers the plot only: x is in percent, and labels stand outside, where the style leaves a margin.
+//! The outer SVG has no view box and covers only the plot: x is in percent. The labels are outside, where the style leaves a
+//! margin.
 
 use super::axes::{Mark, Tick, TimeAxis, coordinate, percentage};
 use crate::html::{Element, Html, element};
 
-/// Marks of events that are drawn at most. Events closer to each other than 1/200 of the axis share one.
+/// Maximum number of marks. Events that are closer to each other than 1/200 of the axis share a mark.
 const MARKS_MAX: usize = 100;
-/// Texts of events in one mark; the rest is a count.
+/// Maximum number of texts in a mark. Of further events, only the number is shown.
 const TEXTS_MAX: usize = 5;
 
-/// What all charts over time have.
+/// The parts that all charts over time have.
 pub(super) struct Plot<'a> {
-    /// The kind of chart, for the script: `data-chart`.
+    /// The kind of chart in the attribute `data-chart`, for the script.
     pub kind: &'static str,
     pub id: &'a str,
     pub title: &'a str,
@@ -24,7 +25,7 @@ pub(super) struct Plot<'a> {
 }
 
 impl Plot<'_> {
-    /// The outer SVG with its axes. Its content is drawn over the grid.
+    /// The outer SVG with its axes. `content` is drawn over the grid.
     pub fn frame(&self, content: impl Into<Html>) -> Element {
         let description_id = format!("{}-desc", self.id);
         element("svg")
@@ -47,7 +48,7 @@ impl Plot<'_> {
             .child(self.time_axis())
     }
 
-    /// The nested SVG whose coordinates are those of the marks; it stretches in both directions.
+    /// The nested SVG, whose coordinates are those of the chart's marks. It stretches in both directions.
     pub fn stretched(&self, width: f64, height: f64) -> Element {
         element("svg")
             .attr("id", format!("{}-plot", self.id))
@@ -86,7 +87,7 @@ impl Plot<'_> {
         element("g").class("times").children(ticks).build()
     }
 
-    /// Vertical lines at events, with their texts on hover.
+    /// Vertical lines at events. Their texts are shown on hover.
     pub fn marks(&self, events: &[Mark]) -> Option<Html> {
         let shared = share_marks(&self.time, events);
         let marks = shared.iter().map(|(place, texts)| {
@@ -113,7 +114,7 @@ impl Plot<'_> {
     }
 }
 
-/// The places of events on the axis with the texts of each.
+/// The positions of marks on the axis, each with the texts of its events.
 fn share_marks<'a>(time: &TimeAxis, events: &'a [Mark]) -> Vec<(f64, Vec<&'a str>)> {
     let mut placed: Vec<(f64, &str)> = events
         .iter()

@@ -3,12 +3,13 @@
 use super::axes::{VALUE_MAX, coordinate};
 use crate::html::{Html, element};
 
-/// Values that are drawn at most, from the end.
+/// Maximum number of values that are drawn. Of more values, the last ones are drawn.
 pub const VALUES_MAX: usize = 240;
 const WIDTH: f64 = 120.0;
 const HEIGHT: f64 = 24.0;
 
-/// Values with equal distances; `None` is a gap. `title` names it to screen readers. The line starts at zero.
+/// A line of values at equal distances. The line is interrupted at `None`, and its axis starts at zero. `title` is its name for
+/// screen readers.
 pub fn sparkline(title: &str, values: &[Option<f64>]) -> Html {
     let values = &values[values.len().saturating_sub(VALUES_MAX)..];
     let finite = |value: &Option<f64>| {

@@ -1,11 +1,11 @@
-//! [`stacked`]: a bar for each module, composed of its parts.
+//! [`stacked`]: one bar for each module, which consists of its parts.
 
 use super::axes::{VALUE_MAX, percentage};
 use super::parts::{Part, legend, patterns, used};
 use crate::html::{Html, element};
 use crate::number::Unit;
 
-/// Bars that are drawn at most.
+/// Maximum number of bars that are drawn.
 pub const BARS_MAX: usize = 60;
 
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Stacked {
 #[derive(Debug, Clone)]
 pub struct Bar {
     pub label: String,
-    /// In the order in which they are drawn. Values that are not above zero are not drawn.
+    /// Parts in the order in which they are drawn. Values of zero or less are not drawn.
     pub parts: Vec<(Part, f64)>,
 }
 

@@ -5,11 +5,11 @@ use super::parts::{Part, legend, patterns, used};
 use crate::html::{Element, Html, element};
 use crate::number::{Unit, duration};
 
-/// Rows that are drawn at most. Each takes about 800 bytes.
+/// Maximum number of rows that are drawn. Each takes about 800 bytes.
 pub const ROWS_MAX: usize = 200;
-/// Levels that are indented; deeper ones stay at the last.
+/// Maximum level of indentation. Rows at deeper levels are indented like this one.
 const DEPTH_MAX: usize = 12;
-/// A bar is at least this share of the axis, so that it is seen.
+/// Minimum length of a bar as a share of the axis, so that it can be seen.
 const BAR_MIN: f64 = 0.003;
 
 #[derive(Debug, Clone)]
@@ -20,24 +20,24 @@ pub struct Waterfall {
     /// Length of the axis in nanoseconds.
     pub length_ns: f64,
     pub rows: Vec<Step>,
-    /// Rows that are not shown, as a sentence.
+    /// A sentence about rows that are not shown.
     pub more: Option<String>,
 }
 
-/// One row.
+/// A row of the table.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// Level of indentation.
     pub depth: usize,
     pub label: String,
-    /// Beside the label: node, status, or kind.
+    /// Text beside the label: node, status, or kind.
     pub detail: String,
-    /// Shown on hover and focus.
+    /// Text that is shown on hover and focus.
     pub tip: String,
     /// Nanoseconds since the start of the trace.
     pub start_ns: f64,
     pub duration_ns: f64,
-    /// Parts of the duration, from the start on. The rest is drawn plain.
+    /// Parts of the duration, in order from the start. The remaining duration is drawn without a fill.
     pub parts: Vec<(Part, f64)>,
     pub is_critical: bool,
     pub failed: bool,
@@ -83,7 +83,7 @@ pub fn waterfall(chart: &Waterfall) -> Html {
     Html::from_iter([patterns(&chart.id, &parts), table.build(), more.into()])
 }
 
-/// Names of the parts, and the signs of the critical path and of failures.
+/// Names of the parts, and samples of the signs for the critical path and for failures.
 fn keys(id: &str, parts: &[Part]) -> Html {
     let signs = element("ul")
         .class("legend")
@@ -110,12 +110,12 @@ fn failed_sign() -> Element {
         .child("✕")
 }
 
-/// Round times above the bars.
+/// Labels at round times above the bars.
 fn axis(length_ns: f64) -> Html {
     let axis = ValueAxis::with_steps(length_ns, Unit::Nanoseconds, 6.0);
     let ticks = axis.ticks.iter().filter_map(|tick| {
         let place = tick.at * axis.max / length_ns;
-        // A label at the end would be cut off.
+        // There is no label near the end, because it would be cut off.
         (place < 0.93).then(|| {
             element("text")
                 .attr("x", percentage(place))
@@ -178,7 +178,7 @@ const DEPTHS: [&str; DEPTH_MAX + 1] = [
     "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10", "d11", "d12",
 ];
 
-/// The whole duration, its parts over it, and a line below it on the critical path.
+/// The bar of a duration, its parts over it, and, on the critical path, a line under it.
 fn bar(id: &str, row: &Step, length: f64) -> Html {
     let finite = |value: f64| if value.is_finite() { value } else { 0.0 };
     let start = (finite(row.start_ns) / length).clamp(0.0, 1.0 - BAR_MIN);

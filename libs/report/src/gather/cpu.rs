@@ -1,4 +1,5 @@
-//! [`read`]: CPU times of endpoints that `cctf stats --cpu --write-inventory` or a merge estimated, from the inventory.
+//! [`read`]: the CPU times of endpoints that `cctf stats --cpu --write-inventory` or a merge estimated and wrote into the
+//! inventory.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,10 @@ use rundir::ReadError;
 use crate::model::CpuEstimate;
 
 const NS_PER_MS: f64 = 1e6;
-/// Maximum number of estimates: far more than the page has rows.
+/// Maximum number of estimates: much more than the rows of a page.
 const ESTIMATES_MAX: usize = 1024;
 
-/// The estimates in the inventory of the last part that has one. None without a valid inventory: `stats` has a note.
+/// The estimates in the inventory of the last part that has one. Empty if no inventory is valid: `stats` then has a note.
 ///
 /// # Errors
 /// If a file cannot be read.

@@ -7,12 +7,12 @@ use rundir::ReadError;
 
 use crate::model::Event;
 
-/// Maximum number of events: more cannot be distinguished in a chart.
+/// Maximum number of events. A chart could not show more as separate marks.
 const EVENTS_MAX: usize = 500;
-/// Reason of a start with which a later part repeats what an earlier one has.
+/// Reason of a start event with which a later part repeats that an instance is running since an earlier part.
 const ALREADY_RUNNING: &str = "already_running";
 
-/// The first events in the order of time.
+/// The first events in order of time.
 ///
 /// # Errors
 /// If a file cannot be read.

@@ -16,16 +16,16 @@ const CPU: usize = 0;
 const USED: usize = 1;
 const FREE: usize = 2;
 
-/// Sum and number of samples.
+/// Sum of samples, and their number.
 type Mean = (f64, u32);
 
 struct Samples {
     stage: String,
-    /// Of each measure, by bucket.
+    /// For each measure, its mean in each bucket.
     means: [Vec<Mean>; 3],
 }
 
-/// The nodes in the order of their names. A sample counts in the bucket of its time.
+/// The nodes, sorted by name. A sample counts in the bucket that contains its time.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -75,7 +75,7 @@ pub fn read(opened: &Opened, timeline: &Timeline, notes: &mut Vec<String>) -> Re
 }
 
 fn bucket_of(timeline: &Timeline, at: i64) -> Option<usize> {
-    // Two timestamps of 64 bits can be more than an `i64` apart.
+    // Two timestamps of 64 bits can differ by more than an `i64` holds.
     let after = (at >= timeline.begin_ns).then(|| at.abs_diff(timeline.begin_ns))?;
     let bucket = after.checked_div(timeline.bucket_ns)? as usize;
     (bucket < timeline.run.buckets.len()).then_some(bucket)

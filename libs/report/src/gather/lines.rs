@@ -1,19 +1,19 @@
-//! [`each_row`]: the rows of a file with few of them, in all parts of a run.
+//! [`each_row`]: the rows of a small file, in all parts of a run.
 
 use analyze::stats::opened::Opened;
 use cctf_proto::cctf::{File, Part};
 use page::number::counted;
 use rundir::{Lines, ReadError};
 
-/// What was found of the file.
+/// State of the file.
 pub struct Found {
-    /// Whether a part has the file.
+    /// Whether at least one part has the file.
     pub exists: bool,
-    /// Complete lines that are not rows.
+    /// Number of complete lines that are not rows.
     pub damaged: u64,
 }
 
-/// Passes each complete line to `on_row`, which returns whether it is a row.
+/// Passes each complete line to `on_row`, which returns false if the line is not a row.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -37,7 +37,7 @@ pub fn each_row(
 }
 
 impl Found {
-    /// Adds a sentence about what is missing.
+    /// Adds a sentence to `notes` if the file or lines of it are missing.
     pub fn note(&self, file: File, without_it: &str, notes: &mut Vec<String>) {
         if !self.exists {
             notes.push(format!("the run has no {}, so {without_it}", file.name()));

@@ -1,4 +1,4 @@
-//! [`read`]: what `run_meta.json` says about the run.
+//! [`read`]: the facts in `run_meta.json`.
 
 use analyze::stats::opened::Opened;
 use cctf_proto::cctf::{Field, File, Row, RunMeta, WHOLE_BYTES_MAX};
@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::model::Meta;
 
-/// Fields that are shown elsewhere, or differ by part.
+/// Fields that are shown elsewhere, or that differ between the parts of a run.
 const NOT_FACTS: [&str; 5] = ["run_id", "started_ts", "ended_ts", "part", "counts"];
 const COUNTS: &str = "counts";
 
-/// The facts of the first part, with the end of the last one and the counts of all. `None` if a part's file is missing or
-/// invalid.
+/// The facts of the first part, the end of the last part, and the sums of the counts of all parts. `None` if the file of a part
+/// is missing or invalid.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -50,7 +50,7 @@ pub fn read(opened: &Opened, notes: &mut Vec<String>) -> Result<Option<Meta>, Re
     Ok(meta)
 }
 
-/// The fields in their order.
+/// The fields of an object as text, in the contract's order.
 fn facts(fields: &[Field], object: &Map<String, Value>) -> Vec<(String, String)> {
     let names = fields.iter().map(|field| field.name);
     let names = names.filter(|name| !NOT_FACTS.contains(name));
@@ -65,7 +65,7 @@ fn facts(fields: &[Field], object: &Map<String, Value>) -> Vec<(String, String)>
     names.filter_map(fact).collect()
 }
 
-/// Adds counts to those of earlier parts.
+/// Adds the counts of a part to the sums of earlier parts.
 fn add(sums: &mut Map<String, Value>, more: &Map<String, Value>) {
     for (name, value) in more {
         match value {
@@ -84,7 +84,7 @@ fn add(sums: &mut Map<String, Value>, more: &Map<String, Value>) {
     }
 }
 
-/// Counts that are not zero, each with the names above it.
+/// Adds counts that are not zero. The names of the enclosing objects (`above`) precede the name of each.
 fn push_counts(above: &str, counts: &Map<String, Value>, facts: &mut Vec<(String, String)>) {
     for (name, value) in counts {
         let name = format!("{above}.{name}");

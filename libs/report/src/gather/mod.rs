@@ -1,6 +1,6 @@
-//! [`gather`]: reads a run and computes everything that a report shows of it.
+//! [`gather`]: reads a run and computes everything that its report shows.
 //!
-//! - [`rows`]: three passes over invocations and calls; [`validation`]: the rules of the contract, beside them.
+//! - [`rows`]: three passes over invocations and calls; [`validation`]: the rules of the contract, checked by another thread.
 //! - [`meta`], [`events`], [`hosts`], [`networks`]: the small files. Each adds sentences about what is missing to the notes.
 //! - [`cpu`]: estimated CPU times in the inventory.
 //! - [`lines`]: rows of a small file.
@@ -25,18 +25,18 @@ use rundir::parts::Run;
 
 use crate::model::RunData;
 
-/// How to read a run.
+/// Options for reading a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Number of threads. It does not change the result.
     pub threads: usize,
-    /// Whether to validate runs beyond [`VALIDATED_BYTES_MAX`], too.
+    /// Whether to validate the run even if it is larger than [`VALIDATED_BYTES_MAX`].
     pub validates_large_runs: bool,
 }
 
 pub use validation::VALIDATED_BYTES_MAX;
 
-/// A run without a report.
+/// The reason why a run has no report.
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
     #[error(transparent)]
@@ -54,7 +54,7 @@ impl From<StatsError> for GatherError {
     }
 }
 
-/// Gathers a run from the part `first` on. Whatever is missing is a sentence in the notes.
+/// Reads a run from the part `first` on. If data is missing, the notes say so.
 ///
 /// # Errors
 /// If a file cannot be read, or there are no invocations.
@@ -77,7 +77,7 @@ pub fn gather(
             progress.done += bytes;
             on_progress(progress);
         })?;
-        // A panic of the other thread goes on here.
+        // A panic of the other thread continues here.
         let validation = validation
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;

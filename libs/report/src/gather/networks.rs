@@ -1,10 +1,10 @@
-//! [`check`]: whether the small files about nodes and links are there and valid.
+//! [`check`]: checks whether the small files about nodes and links exist and are valid.
 
 use analyze::stats::opened::Opened;
 use cctf_proto::cctf::{File, Link, LinkMetric, Node, WHOLE_BYTES_MAX};
 use rundir::{ReadError, RunFolder};
 
-/// Adds sentences about what is missing to the notes.
+/// Adds a sentence to the notes for each file that is missing or damaged.
 ///
 /// # Errors
 /// If a file cannot be read.

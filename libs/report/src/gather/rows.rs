@@ -9,10 +9,11 @@ use analyze::survey::{Surveyed, survey};
 use page::number::{counted, exact};
 use rundir::ReadError;
 
-/// Passes: the figures; the timeline, the edges and the choice of traces; the rows of the traces.
+/// Number of passes. They read the figures; the timeline, the edges and the choice of traces; and the rows of the chosen
+/// traces.
 pub const PASSES: u64 = 3;
 
-/// The figures, and everything else that the rows show. The notes are about both.
+/// Reads the figures and all other data that comes from invocations and calls. Adds notes about the two files.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -39,7 +40,7 @@ pub fn read(
     Ok((stats, surveyed))
 }
 
-/// What a reader has to know about the rows as a whole.
+/// Notes about the rows as a whole.
 fn state(stats: &Stats) -> Vec<String> {
     let mut notes = Vec::new();
     if stats.is_open {
@@ -58,7 +59,7 @@ fn state(stats: &Stats) -> Vec<String> {
     notes
 }
 
-/// Busier than their slots allow, beyond what rounding explains: the inventory or the times are wrong.
+/// A note about modules that were busier than their slots allow, even with rounding: the inventory or the times are wrong.
 fn overused(stats: &Stats) -> Option<String> {
     const ROUNDING: f64 = 1.01;
     let is_overused = |group: &&Group| group.utilisation().is_some_and(|busy| busy > ROUNDING);

@@ -1,4 +1,4 @@
-//! [`validation`]: whether the files of the run keep the rules of the contract.
+//! [`validation`]: checks whether the files of the run follow the rules of the contract.
 
 use analyze::stats::opened::Opened;
 use cctf_proto::validate::Severity;
@@ -8,13 +8,13 @@ use rundir::{ReadError, RunFolder};
 
 use crate::model::Validation;
 
-/// Maximum size of a run that is validated without being asked, bytes of lines: the references between rows take up to 180 bytes
-/// of memory for each KiB of lines.
+/// Maximum size of a run that is validated by default, bytes of lines. The check of references between rows takes up to 180
+/// bytes of memory for each KiB of lines.
 pub const VALIDATED_BYTES_MAX: u64 = 256 << 20;
 /// Maximum number of findings in the report.
 const FINDINGS_MAX: usize = 50;
 
-/// Validates each part. Errors come first.
+/// Validates each part. The findings begin with the errors.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -49,7 +49,7 @@ pub fn validation(opened: &Opened, is_any_size: bool) -> Result<Validation, Read
         }
         found.findings.extend(report.broken);
     }
-    // A stable sort, so that findings keep the order of parts, files and lines.
+    // The sort is stable: findings keep the order of parts, files and lines.
     found
         .findings
         .sort_by_key(|finding| finding.severity != Severity::Error);

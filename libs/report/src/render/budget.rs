@@ -1,9 +1,9 @@
-//! [`fitted`] and [`kept`]: parts of a page within a number of bytes; [`Budget`] shares what is left among further parts.
+//! [`fitted`] and [`kept`]: make a part of a page fit into a number of bytes. [`Budget`] shares the bytes among parts.
 
 use page::html::Html;
 use page::summary::{Verdict, notice};
 
-/// Bytes that are left, and the weights of the parts that still come.
+/// Bytes that remain, and the sum of the weights of the remaining parts.
 #[derive(Debug)]
 pub struct Budget {
     bytes: usize,
@@ -15,7 +15,7 @@ impl Budget {
         Self { bytes, weights }
     }
 
-    /// The share of a part. What it does not use, further parts can.
+    /// The share of the next part. Bytes of it that the part does not use remain for later parts.
     pub fn share(&mut self, weight: usize) -> usize {
         let share = match self.weights {
             0 => self.bytes,
@@ -30,8 +30,8 @@ impl Budget {
     }
 }
 
-/// The markup with the most rows that fits into a number of bytes: each try has half as many rows as the one before. Beyond all
-/// of them, a sentence says that the part is left out.
+/// Builds a part with as many rows as fit into a number of bytes. Each try has half as many rows as the one before. If the part
+/// is too large even without rows, a sentence says that it is left out.
 pub fn fitted(bytes_max: usize, rows_max: usize, build: impl Fn(usize) -> Html) -> Html {
     let html = kept(bytes_max, rows_max, build);
     if html.as_str().len() <= bytes_max {
@@ -41,7 +41,7 @@ pub fn fitted(bytes_max: usize, rows_max: usize, build: impl Fn(usize) -> Html) 
     notice(Verdict::Warning, text)
 }
 
-/// Like [`fitted`], but a part that is too large even without rows is kept.
+/// Like [`fitted`], but a part that is too large even without rows is returned nevertheless.
 pub fn kept(bytes_max: usize, rows_max: usize, build: impl Fn(usize) -> Html) -> Html {
     let mut rows = rows_max;
     loop {

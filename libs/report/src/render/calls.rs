@@ -1,4 +1,5 @@
-//! [`calls`]: who calls whom, as a graph with rates, errors and times, and as a table; [`links`]: the same between nodes.
+//! [`calls`]: the calls between modules, as a graph with rates, errors and times, and as a table. [`links`]: a table of the
+//! calls between nodes.
 
 use analyze::stats::cells::{Key, OTHER_NAME};
 use analyze::stats::figures::{Time, per_second};
@@ -34,7 +35,7 @@ pub fn calls(view: &View, rows: usize) -> Html {
     )
 }
 
-/// States what is collapsed.
+/// Explains the graph, and states how many modules and peers were joined.
 fn rule(graph: &Graph<'_>, reach: Reach) -> String {
     let mut text = "An edge shows calls per second, and the 95th percentile of their duration at the caller, or their mean where \
                     several edges became one. The line is thicker the more calls it has."
@@ -91,7 +92,7 @@ fn chart(view: &View, collapsed: &Graph<'_>) -> Html {
     })
 }
 
-/// Rate above the line, time below it. The chart adds the share of failed calls.
+/// The rate (above the line) and the time (below it). The chart adds the share of failed calls.
 fn edge_label(flow: &Flow, rate: f64) -> String {
     let time = match flow.p95_ns {
         Some(ns) => format!("p95 {}", duration(ns as f64)),

@@ -1,4 +1,4 @@
-//! [`validation`], [`lint`] and [`notes`]: what a reader has to know before he trusts the figures.
+//! [`validation`], [`lint`] and [`notes`]: facts that a reader has to know before he trusts the figures.
 
 use analyze::stats::lint::{Check, Verdict as LawVerdict};
 use cctf_proto::validate::Severity;
@@ -59,7 +59,7 @@ pub fn validation(view: &View, rows: usize) -> Html {
     html
 }
 
-/// How many damaged lines are, as the beginning of a sentence.
+/// The number of damaged lines, as the beginning of a sentence.
 pub fn damaged_lines(count: u64) -> String {
     counted(count, "damaged line is", "damaged lines are")
 }
@@ -117,7 +117,7 @@ pub fn notes(view: &View, rows: usize) -> Html {
     notes_in(list, notes, rows, SENTENCE_MAX)
 }
 
-/// A list with at most `rows` notes of at most so many characters.
+/// Adds at most `rows` notes to a list, each with at most `chars_max` characters.
 pub fn notes_in(list: Element, notes: &[String], rows: usize, chars_max: usize) -> Html {
     let shown = notes.len().min(rows);
     let items = notes[..shown]

@@ -1,5 +1,5 @@
-//! [`collapse`]: the call graph with a bounded number of nodes. Modules with little response time become one node, and so do peers
-//! with few calls.
+//! [`collapse`]: the call graph with a limited number of nodes. Modules with little response time are joined into one node, and
+//! so are peers with few calls.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use analyze::stats::cells::{Key, UNKNOWN_NAME};
 
 use crate::model::{Edge, EdgeEnd};
 
-/// Modules with a node of their own, those with the most response time.
+/// Maximum number of modules with their own node. They are the modules with the most response time.
 const MODULES_MAX: usize = 30;
-/// Peers without invocations that have a node of their own, those with the most calls.
+/// Maximum number of peers without invocations that have their own node. They are the peers with the most calls.
 const PEERS_MAX: usize = 20;
 
-/// Maximum numbers of nodes.
+/// Maximum numbers of modules and peers that have their own node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
     pub modules: usize,
@@ -20,7 +20,8 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Beside a table with so many rows. With few rows there is little room, for nodes as well.
+    /// The maximum numbers for a graph that is shown with a table of `rows` rows. If there is room for few rows only, the graph
+    /// has few nodes, too.
     pub fn beside(rows: usize) -> Self {
         Self {
             modules: rows.clamp(2, MODULES_MAX),
@@ -34,10 +35,10 @@ impl Reach {
 pub enum Vertex {
     /// Callers that are not in the files, such as the load driver.
     Outside,
-    /// A module by its position.
+    /// Position of a module.
     Module(usize),
     OtherModules,
-    /// A peer, or a caller without invocations, by its position in [`Graph::peers`].
+    /// A peer, or a caller without invocations. The value is its position in [`Graph::peers`].
     Peer(usize),
     OtherPeers,
 }
@@ -47,10 +48,10 @@ pub enum Vertex {
 pub struct Flow {
     pub calls: u64,
     pub errors: u64,
-    /// Calls with a known duration, and the sum of these.
+    /// Number of calls with a known duration, and the sum of these durations.
     pub timed: u64,
     pub sum_ns: u128,
-    /// Of a flow that is one edge, its p95.
+    /// The 95th percentile. `None` if the flow consists of several edges.
     pub p95_ns: Option<u64>,
     edges: usize,
 }
@@ -58,16 +59,16 @@ pub struct Flow {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Graph<'a> {
     pub flows: BTreeMap<(Vertex, Vertex), Flow>,
-    /// Names of the peers that have a node.
+    /// Names of the peers that have their own node.
     pub peers: Vec<&'a str>,
     pub other_modules: usize,
     pub other_peers: usize,
 }
 
-/// `modules`: all of them, those with the most response time first.
+/// Joins nodes. `modules` are all modules; the one with the most response time comes first.
 pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key], reach: Reach) -> Graph<'a> {
     let positions: BTreeMap<&Key, usize> = modules.iter().copied().zip(0..).collect();
-    // A module without invocations only calls, as the load driver does.
+    // A module without invocations only calls others, like the load driver.
     let peer_name = |key: &'a Key| match positions.contains_key(key) {
         true => None,
         false => Some(key.module_id.as_deref().unwrap_or(UNKNOWN_NAME)),
@@ -129,7 +130,7 @@ pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key], reach: Reach) -> Graph<
 }
 
 impl Graph<'_> {
-    /// Nodes with calls, in their order.
+    /// All nodes that have calls, in their order.
     pub fn vertices(&self) -> Vec<Vertex> {
         let ends = self.flows.keys().flat_map(|(from, to)| [*from, *to]);
         let mut vertices: Vec<Vertex> = ends.collect();
@@ -140,7 +141,7 @@ impl Graph<'_> {
 }
 
 impl Flow {
-    /// `None` if no duration is known.
+    /// Mean duration of the calls. `None` if no duration is known.
     pub fn mean_ns(&self) -> Option<f64> {
         (self.timed > 0).then(|| self.sum_ns as f64 / self.timed as f64)
     }
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(graph.other_modules, 270);
         assert_eq!((graph.peers.len(), graph.other_peers), (20, 31));
         assert_eq!(graph.peers[..2], ["driver", "p49"]);
-        // Outside, 30 modules, the others, 20 peers and the other peers.
+        // The nodes: outside, 30 modules, the other modules, 20 peers, and the other peers.
         assert_eq!(graph.vertices().len(), 1 + 30 + 1 + 20 + 1);
         let calls = |sum: u64, flow: &Flow| sum + flow.calls;
         let all: u64 = edges.iter().map(|edge| edge.calls).sum();

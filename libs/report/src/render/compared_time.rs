@@ -1,4 +1,5 @@
-//! [`over_time`]: rates and response times of two runs in one chart each, both from their own start.
+//! [`over_time`]: charts of rates and of response times, each with the lines of two runs. The time axis starts at each run's
+//! own start.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +15,10 @@ use page::table::{Column, Row, Table};
 use super::over_time::titled;
 use super::view::{NS_PER_S, View};
 
-/// Sums over the buckets of a run whose start is in an interval.
+/// Sums over the buckets of a run that start within an interval.
 #[derive(Debug, Clone, Default)]
 struct Joined {
-    /// Of buckets that have enough seconds for a rate, as have the seconds.
+    /// Calls in buckets that cover enough seconds for a rate. The seconds are those of the same buckets.
     calls: u64,
     seconds: f64,
     bins: BTreeMap<u16, u32>,
@@ -34,7 +35,7 @@ impl Joined {
     }
 }
 
-/// Both runs in intervals of one width: the larger of theirs.
+/// Both runs in intervals of the same width, which is the larger of their bucket widths.
 struct Both {
     width_ns: u64,
     runs: [Vec<Joined>; 2],
@@ -46,7 +47,7 @@ impl Both {
         let width_ns = widths.into_iter().max().unwrap_or(0).max(1);
         let intervals = |view: &View| {
             let timeline = &view.run.timeline;
-            // The last bucket may end after 64 bits of nanoseconds.
+            // The end of the last bucket may not fit into 64 bits of nanoseconds.
             let length_ns = (timeline.run.buckets.len() as u64).saturating_mul(timeline.bucket_ns);
             length_ns.div_ceil(width_ns) as usize
         };
@@ -88,7 +89,7 @@ impl Both {
     }
 }
 
-/// The timeline of a run in intervals of another width.
+/// The timeline of a run in intervals of a larger width.
 fn joined(view: &View, width_ns: u64, intervals: usize) -> Vec<Joined> {
     let timeline = &view.run.timeline;
     let mut joined = vec![Joined::default(); intervals];

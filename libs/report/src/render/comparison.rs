@@ -1,4 +1,4 @@
-//! [`comparison`]: two runs side by side.
+//! [`comparison`]: compares two runs.
 
 use analyze::stats::cells::Key;
 use analyze::stats::group::By;
@@ -13,7 +13,7 @@ use super::names::{cut, endpoint, shown};
 use super::view::View;
 use crate::compare::{self, Common, Comparison, Pair, Side, compare};
 
-/// Modules or endpoints of one run only that are named.
+/// Maximum number of modules or endpoints that are listed although only one run has them.
 const ONLY_MAX: usize = 20;
 /// Maximum length of a run's name in a sentence, in characters.
 const RUN_MAX: usize = 40;
@@ -26,13 +26,13 @@ const NOTE: &str = "“differs” stands where the two 95% intervals do not over
 const NO_VOTE: &str = "These comparisons do not vote: each interval is that of one run alone. The section Verdict pairs the requests of both runs, \
                        and judges each difference by its margin.";
 
-/// Whether the runs have a module in common.
+/// Whether the runs have at least one module in common.
 pub fn are_related(views: [&View; 2]) -> bool {
     let [first, second] = views.map(|view| &view.run.stats);
     !compare(first, second, By::Module).common.is_empty()
 }
 
-/// Why there is nothing to compare.
+/// The reason why there is nothing to compare.
 pub fn unrelated(views: [&View; 2]) -> String {
     let [first, second] = views.map(|view| cut(&view.run.stats.run_id, RUN_MAX));
     format!(
@@ -40,7 +40,7 @@ pub fn unrelated(views: [&View; 2]) -> String {
     )
 }
 
-/// `is_judged`: whether the page has a verdict on both runs as a whole.
+/// The comparison. `is_judged` states whether the page also has a verdict on both runs as a whole.
 pub fn comparison(views: [&View; 2], rows: usize, is_judged: bool) -> Html {
     let [first, second] = views.map(|view| &view.run.stats);
     let modules = compare(first, second, By::Module);
@@ -85,7 +85,7 @@ pub fn comparison(views: [&View; 2], rows: usize, is_judged: bool) -> Html {
     html
 }
 
-/// How many figures of modules have each verdict.
+/// The number of modules' figures with each verdict.
 fn verdicts(modules: &Comparison<'_>) -> Html {
     let all = || {
         modules
@@ -101,7 +101,7 @@ fn verdicts(modules: &Comparison<'_>) -> Html {
     ];
     let items = verdicts.into_iter().filter_map(|verdict| {
         let count = all().filter(|found| *found == verdict).count();
-        // A sign would draw the eye to a verdict that no figure has.
+        // A verdict that no figure has gets no sign, because a sign would attract attention.
         (count > 0).then(|| {
             element("li")
                 .child(shown_verdict(verdict))

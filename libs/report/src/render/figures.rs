@@ -1,4 +1,4 @@
-//! Figures of a group as cells: the value, and below it how certain it is.
+//! Figures of a group as cells of a table: the value, and its 95% interval below it.
 
 use analyze::stats::figures::Time;
 use analyze::stats::group::Group;
@@ -23,7 +23,7 @@ fn below(certainty: Option<&Certainty>, unit: Unit) -> Html {
     element("span").class("interval").child(interval).build()
 }
 
-/// Both ends of an interval, or in two words why there is none.
+/// Both ends of an interval as text, or the reason in two words why there is none.
 pub fn interval(certainty: Option<&Certainty>, unit: Unit) -> String {
     let end = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| unit.format(value));
     match certainty {
@@ -33,7 +33,7 @@ pub fn interval(certainty: Option<&Certainty>, unit: Unit) -> String {
     }
 }
 
-/// Two values with a unit; a unit that both have stands once.
+/// Two values with a unit. If the units are equal, the text contains the unit only once.
 fn range(low: &str, high: &str) -> String {
     match (low.split_once(' '), high.split_once(' ')) {
         (Some((value, unit)), Some((_, other))) if unit == other => format!("{value} to {high}"),
@@ -46,7 +46,7 @@ pub fn mean(group: &Group, time: Time) -> Html {
     with_interval(group.sums.of(time).mean_ns(), certainty, Unit::Nanoseconds)
 }
 
-/// The mean CPU time of an endpoint's rows, or else its estimate, which is marked.
+/// The mean CPU time of an endpoint's rows, or, if these have none, its estimate with a sign.
 pub fn cpu_mean(group: &Group, estimate: Option<&CpuEstimate>) -> Html {
     let Some(estimate) = estimate.filter(|_| group.sums.of(Time::Cpu).count() == 0) else {
         return mean(group, Time::Cpu);
@@ -59,7 +59,7 @@ pub fn cpu_mean(group: &Group, estimate: Option<&CpuEstimate>) -> Html {
     html
 }
 
-/// The quantile with this index in `QUANTILES`.
+/// The quantile. `index` is its position in `QUANTILES`.
 pub fn quantile(group: &Group, time: Time, index: usize) -> Html {
     let certainty = group.time_intervals(time).map(|of| &of.quantiles[index]);
     with_interval(
@@ -69,7 +69,7 @@ pub fn quantile(group: &Group, time: Time, index: usize) -> Html {
     )
 }
 
-/// Number of independent values that would show the mean as well.
+/// Effective sample size: the number of independent values whose mean would be as certain.
 pub fn effective(group: &Group, time: Time) -> String {
     match group.time_intervals(time).map(|of| &of.mean) {
         Some(Ok(interval)) => count(interval.effective_sample_size.round()),
@@ -88,7 +88,7 @@ pub fn load(group: &Group, load: Load) -> Html {
     with_interval(group.load(load), group.load_interval(load), unit)
 }
 
-/// Errors of a group with the interval of their share. A group without errors has none.
+/// Errors of a group with the interval of their share. Without errors there is no interval.
 pub fn errors_of(group: &Group) -> Html {
     let mut html = Html::text(&errors(group.sums.errors, group.sums.calls));
     if group.sums.errors > 0 {
@@ -97,7 +97,7 @@ pub fn errors_of(group: &Group) -> Html {
     html
 }
 
-/// Errors as a count and a share.
+/// Errors as a number and as a share of the calls.
 pub fn errors(errors: u64, calls: u64) -> String {
     match (errors, calls) {
         (0, _) | (_, 0) => errors.to_string(),

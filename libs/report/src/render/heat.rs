@@ -1,19 +1,20 @@
-//! [`heat_rows`]: the rows of a heat map of latencies, from the sketches of a timeline.
+//! [`heat_rows`]: the rows of a heat map of response times, from the sketches (counts by bin) of a timeline.
 
 use analyze::stats::figures::Time;
 
 use crate::model::{BIN_RATIO, Bucket};
 
-/// Rows of a heat map: bins of equal ratio, joined so that they are not too many.
+/// Rows of a heat map. Each row consists of one or more bins with equal ratios of their boundaries, so that there are not too
+/// many rows.
 #[derive(Debug, PartialEq)]
 pub struct Rows {
-    /// Boundaries, nanoseconds: one more than there are rows.
+    /// Boundaries of the rows, nanoseconds. There is one boundary more than there are rows.
     pub bounds: Vec<f64>,
-    /// For each bucket, the counts from low to high.
+    /// For each bucket, the counts of its rows from low to high.
     pub counts: Vec<Vec<u64>>,
 }
 
-/// `None` without values above 0. Zeros count in the lowest row.
+/// The rows of the buckets. `None` if there is no value above zero. Values of zero count in the lowest row.
 pub fn heat_rows(buckets: &[Bucket], time: Time, rows_max: usize) -> Option<Rows> {
     let bins_of = |bucket: &Bucket| bucket.times[time as usize].bins.clone();
     let used = || {
@@ -42,7 +43,7 @@ pub fn heat_rows(buckets: &[Bucket], time: Time, rows_max: usize) -> Option<Rows
     })
 }
 
-/// The lower boundary of a bin that has no zeros, nanoseconds.
+/// The lower boundary of a bin other than the bin of zeros, nanoseconds.
 fn lowest_ns(bin: u16) -> f64 {
     BIN_RATIO.powi(i32::from(bin) - 1)
 }

@@ -20,7 +20,7 @@ pub fn hosts(view: &View, rows: usize) -> Html {
             .child("No host was sampled: host_metrics.jsonl has no rows.")
             .build();
     }
-    // With few rows there is little room, for lines as well.
+    // If there is room for few rows only, the charts have few lines, too.
     let nodes = rows.clamp(1, SERIES_MAX);
     let cpu = ("cpu", "CPU of the hosts");
     let mut html = chart(view, nodes, cpu, Unit::Percent, |host| host.cpu_util.clone());

@@ -1,4 +1,4 @@
-//! [`latency`]: the heat map of response times, and the window of time that can be chosen in it.
+//! [`latency`]: the heat map of response times, and the elements with which a reader chooses a window of time in it.
 
 use analyze::coarse::quantile;
 use analyze::stats::figures::{QUANTILES, Time};
@@ -51,7 +51,7 @@ pub fn latency(view: &View, rows: usize) -> Html {
     html
 }
 
-/// Whether there is a map, in which a window can be chosen.
+/// Whether the run has a heat map, in which a reader can choose a window.
 pub fn has_map(view: &View) -> bool {
     heat_rows(&view.run.timeline.run.buckets, Time::Response, ROWS_MAX).is_some()
 }
@@ -59,7 +59,7 @@ pub fn has_map(view: &View) -> bool {
 /// Id of the element with the sliders.
 pub const CONTROLS: &str = "window-controls";
 
-/// Hidden until the page's script has the timeline.
+/// The sliders. They are hidden until the page's script has decoded the timeline.
 fn controls(view: &View) -> Html {
     let last = view.axis().buckets;
     let slider = |name: &str, text: &str, value: usize| {
@@ -98,7 +98,7 @@ fn controls(view: &View) -> Html {
         .build()
 }
 
-/// Figures of the whole run beside those of the window, which the script fills in.
+/// A table of figures: those of the whole run, and those of the window, which the script fills in.
 fn window(view: &View) -> Html {
     let columns = vec![
         Column::text("figure", "Figure"),
@@ -158,7 +158,7 @@ fn window(view: &View) -> Html {
         .build()
 }
 
-/// Name of a time at the begin of a title.
+/// Name of a kind of time at the beginning of a title.
 pub fn title(time: Time) -> &'static str {
     match time {
         Time::Queue => "Queue",
@@ -202,7 +202,7 @@ fn table(view: &View, rows: usize) -> Table {
     table
 }
 
-/// What the window can recompute, as a sentence.
+/// A sentence that states which figures the page can recompute for a window.
 pub fn reach(view: &View, packed: Option<&Packed>) -> String {
     let modules = view.modules.len();
     match packed {

@@ -1,4 +1,4 @@
-//! [`method`]: how each figure is computed, with the SQL that gives it from the files, and how certain the figures are.
+//! [`method`]: explains how each figure is computed, which SQL computes it from the files, and how certain the figures are.
 
 use analyze::stats::group::By;
 use analyze::stats::table::{Precision, figures};

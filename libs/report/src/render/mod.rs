@@ -1,9 +1,11 @@
 //! [`render`]: runs as one HTML page of at most [`BYTES_MAX`] bytes.
 //!
-//! - [`view`], [`names`], [`figures`]: a run, texts and figures as the page shows them; [`budget`]: the bytes of each part.
+//! - [`view`], [`names`], [`figures`]: runs, texts and figures in the form that the page shows; [`budget`]: the bytes of each
+//!   part.
 //! - [`summary`], [`over_time`], [`latency`], [`modules`], [`calls`], [`hosts`], [`traces`], [`checks`]: the parts of a run, in their order.
-//! - [`heat`], [`collapse`]: what the heat map and the call graph draw.
-//! - [`verdict`], [`comparison`], [`compared_time`]: two runs side by side; [`method`]: how figures are computed; [`parts`]: all of it in one page.
+//! - [`heat`], [`collapse`]: the data of the heat map and of the call graph.
+//! - [`verdict`], [`comparison`], [`compared_time`]: the comparison of two runs; [`method`]: how figures are computed;
+//!   [`parts`]: all parts of one run.
 
 mod budget;
 mod calls;
@@ -39,10 +41,10 @@ use view::View;
 
 /// Maximum size of a page, bytes.
 pub const BYTES_MAX: usize = 500_000;
-/// Maximum number of runs in a page. With more, each would have too few bytes for its charts.
+/// Maximum number of runs in a page. Each run of a larger number would have too few bytes for its charts.
 pub const RUNS_MAX: usize = 8;
 
-/// Bytes for the comparison of two runs.
+/// Bytes for the table of differences between two runs.
 const COMPARISON_BYTES: usize = 70_000;
 /// Maximum number of rows of each table of the comparison.
 const COMPARISON_ROWS: usize = 180;
@@ -61,16 +63,16 @@ const SCRIPT: &str = include_str!("report.js");
 #[derive(Debug)]
 pub struct Rendered {
     pub html: String,
-    /// What the user has to know beside the page, as sentences.
+    /// Sentences that the user has to know and that are not in the page.
     pub warnings: Vec<String>,
 }
 
-/// The page of these runs, at most [`RUNS_MAX`]. With `against`, the second one is compared to the first.
+/// The page of at most [`RUNS_MAX`] runs. With `against`, the second run is compared with the first one.
 pub fn render(runs: &[RunData], against: bool) -> Rendered {
     page_of(runs, against, None)
 }
 
-/// The page of two compared runs below a verdict on them.
+/// The page of two compared runs. It begins with the verdict on them.
 pub fn render_verdict(runs: &[RunData; 2], sheet: &Sheet) -> Rendered {
     page_of(runs, true, Some(sheet))
 }
@@ -109,12 +111,12 @@ fn page_of(runs: &[RunData], against: bool, sheet: Option<&Sheet>) -> Rendered {
     let mut left = BYTES_MAX.saturating_sub(fixed);
     let mut renderings = Vec::new();
     for (number, view) in views.iter().enumerate() {
-        // What a run does not use, those behind it can.
+        // Bytes that a run does not use remain for later runs.
         let rendering = run_parts(view, left / (views.len() - number), views.len() == 1);
         left = left.saturating_sub(rendering.bytes);
         renderings.push(rendering);
     }
-    // Runs that lack rows get the bytes that are left. The last run has had all of them.
+    // Earlier runs that lack rows are drawn again with the bytes that remain. The last run was drawn with all of them already.
     let earlier = views.len().saturating_sub(1);
     for (view, rendering) in views.iter().zip(&mut renderings).take(earlier) {
         if rendering.is_whole || left < REDRAWN_BYTES_MIN {
@@ -130,7 +132,7 @@ fn page_of(runs: &[RunData], against: bool, sheet: Option<&Sheet>) -> Rendered {
     }
 }
 
-/// Everything but the runs.
+/// The parts of the page that do not belong to a run.
 struct Frame {
     title: String,
     subtitle: Html,
@@ -138,7 +140,7 @@ struct Frame {
     after: Section,
     /// The subcommand that writes the page.
     command: &'static str,
-    /// Id and title of the section of each run; none if the parts of the only run are sections.
+    /// Id and title of each run's section. Empty for a single run, whose parts are sections themselves.
     run_sections: Vec<(String, String)>,
 }
 
@@ -172,7 +174,7 @@ fn document(
             })
             .collect(),
     };
-    // Several runs have their times in a table.
+    // If there are several runs, a table shows their times.
     let only = views.first().filter(|_| views.len() == 1);
     let started = only.and_then(|view| view.run.meta.as_ref());
     Frame {

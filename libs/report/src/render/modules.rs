@@ -1,4 +1,4 @@
-//! [`modules`]: figures of modules, and what their response times consist of; [`nodes`], [`endpoints`].
+//! [`modules`]: figures of modules, and the parts of their response times; [`nodes`], [`endpoints`]: figures of these.
 
 use analyze::stats::figures::Time;
 use analyze::stats::group::Group;
@@ -56,10 +56,10 @@ pub fn nodes(view: &View, rows: usize) -> Html {
     html
 }
 
-/// Groups of which two tables are made: times and load.
+/// A kind of groups. It has two tables: one of times, one of load.
 struct Kind<'a> {
     ids: [&'static str; 2],
-    /// As in `cctf stats --by`.
+    /// The name that `cctf stats --by` takes.
     name: &'static str,
     head: &'static str,
     groups: &'a [&'a Group],
@@ -80,7 +80,7 @@ fn times(view: &View, kind: &Kind, rows: usize) -> Table {
     table
 }
 
-/// Columns of times, for modules, nodes and endpoints.
+/// Columns of the table of times, for modules, nodes and endpoints.
 fn time_columns() -> Vec<Column> {
     vec![
         Column::number("calls", "Invocations"),
@@ -151,23 +151,23 @@ fn load(view: &View, kind: &Kind, rows: usize) -> Table {
     table
 }
 
-/// Means of the parts of an invocation's time; `None` if no value is known.
+/// Mean duration of each part of an invocation. `None` if no value is known.
 struct Composition {
     name: String,
     queue: Option<f64>,
     cpu: Option<f64>,
-    /// With the CPU time.
+    /// Mean service time, which contains the CPU time.
     service: Option<f64>,
     network: Option<f64>,
 }
 
 impl Composition {
-    /// Service time beside the CPU time, which is unknown if one of them is.
+    /// Service time that is not CPU time. `None` if one of the two is unknown.
     fn other_service(&self) -> Option<f64> {
         Some((self.service? - self.cpu?).max(0.0))
     }
 
-    /// The known parts. Without a CPU time the whole service time is one part.
+    /// The parts that are known. If the CPU time is unknown, the whole service time is one part.
     fn parts(&self) -> Vec<(Part, f64)> {
         let parts = [
             (Part::Queue, self.queue),
@@ -258,7 +258,7 @@ pub fn endpoints(view: &View, rows: usize) -> Html {
     table.html()
 }
 
-/// States where the groups are that the table does not show.
+/// States where to find the groups that the table does not show.
 fn left_out(table: &mut Table, groups: usize, by: &str) {
     let more = groups.saturating_sub(table.rows.len());
     table.left_out(more, ["is", "are"], &format!("in cctf stats --by {by}."));

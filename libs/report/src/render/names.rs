@@ -1,4 +1,4 @@
-//! [`Names`]: texts from telemetry as they are shown: cut to a bounded length, and isolated from the text around them.
+//! [`Names`]: texts from telemetry in the form that the page shows: shortened, and isolated from the text around them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,12 @@ use page::number::NONE;
 
 /// Maximum length of a shown text, in characters.
 const SHOWN_MAX: usize = 60;
-/// Maximum length of a text in a chart.
+/// Maximum length of a text in a chart, in characters.
 const LABEL_MAX: usize = 28;
-/// Maximum length of the whole text, which appears beside a text that was cut.
+/// Maximum length of the tip that shows more of a shortened text, in characters.
 const WHOLE_MAX: usize = 300;
 
-/// The text with at most so many characters; an ellipsis marks the cut.
+/// The text, shortened to `chars_max` characters. An ellipsis marks a shortened text.
 pub fn cut(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         None => text.to_owned(),
@@ -31,7 +31,7 @@ pub fn label(text: &str) -> String {
     cut(text, LABEL_MAX)
 }
 
-/// A text for a cell. The direction of its script does not affect the text around it.
+/// A text for a cell. If its script runs from right to left, the text around it does not change.
 pub fn shown(text: &str) -> Html {
     let short = cut(text, SHOWN_MAX);
     let is_cut = short != text;
@@ -41,17 +41,17 @@ pub fn shown(text: &str) -> Html {
         .build()
 }
 
-/// A sentence that can contain names, with at most so many characters.
+/// A sentence that can contain names, shortened to `chars_max` characters.
 pub fn sentence(text: &str, chars_max: usize) -> Html {
     element("bdi").child(cut(text, chars_max)).build()
 }
 
-/// A text or a dash.
+/// The text, or a dash if there is none.
 pub fn shown_or_none(text: Option<&str>) -> Html {
     text.map_or_else(|| Html::text(NONE), shown)
 }
 
-/// Names of modules. A module shows its application where another one has a module of that name.
+/// Names of modules. The application is part of a module's name if several applications have a module of this name.
 #[derive(Debug)]
 pub struct Names {
     ambiguous: BTreeSet<String>,
@@ -73,7 +73,7 @@ impl Names {
         }
     }
 
-    /// Whole name of a module, or of the module of an endpoint.
+    /// Full name of a module, or of an endpoint's module.
     pub fn module(&self, key: &Key) -> String {
         let Some(module) = key.module_id.as_deref() else {
             return if key.is_other { OTHER_NAME } else { UNKNOWN_NAME }.to_owned();

@@ -1,4 +1,4 @@
-//! [`over_time`]: rates, requests in the system and utilisation over time, with the placement events.
+//! [`over_time`]: charts of rates, requests in the system and utilisation over time, with marks at placement events.
 
 use analyze::coarse::quantile;
 use analyze::stats::figures::Time;
@@ -15,9 +15,9 @@ use super::names::{cut, label, shown, shown_or_none};
 use super::view::{NS_PER_S, View};
 use crate::model::{Bucket, Event};
 
-/// Modules with a line of their own.
+/// Maximum number of modules that have their own line.
 const MODULES_MAX: usize = 6;
-/// Events that are marked in a chart; more would cover the lines.
+/// Maximum number of events that are marked in a chart. Further marks would cover the lines.
 const MARKS_MAX: usize = 20;
 /// Maximum number of rows of the table of events.
 const EVENTS_MAX: usize = 60;
@@ -44,7 +44,7 @@ pub fn over_time(view: &View, rows: usize) -> Html {
     html
 }
 
-/// With few rows of the table there is little room, for lines as well.
+/// The charts. If there is room for few rows only, the charts have few lines, too.
 fn charts(view: &View, rows: usize) -> Html {
     let modules = MODULES_MAX.min(rows / 10);
     let buckets = &view.run.timeline.run.buckets;
@@ -82,7 +82,7 @@ fn charts(view: &View, rows: usize) -> Html {
     html
 }
 
-/// The run and its first modules. A single module is the run.
+/// A line for the run, and one for each of the first modules. If there is one module only, its line is that of the run.
 fn series(view: &View, modules: usize, value: fn(&Bucket) -> Option<f64>) -> Vec<Line> {
     let timeline = &view.run.timeline;
     let values = |buckets: &[Bucket]| -> Vec<Option<f64>> { buckets.iter().map(value).collect() };
@@ -127,7 +127,7 @@ fn chart(view: &View, id: &str, title: &str, unit: Unit, series: Vec<Line>) -> H
     titled(title, drawn)
 }
 
-/// A chart below its title, for figures with several charts.
+/// A chart with its title, for figures that consist of several charts.
 pub fn titled(title: &str, chart: Html) -> Html {
     let mut html = element("p").class("chart-title").child(title).build();
     html.push(chart);
@@ -140,14 +140,14 @@ fn marks(view: &View) -> Vec<Mark> {
         at_s: at_s(view, event),
         text: sentence(event),
     });
-    // Instances that ran before the first invocation started then, too.
+    // Events before the first invocation are not marked: their instances run from the beginning of the chart.
     marks
         .filter(|mark| mark.at_s >= 0.0 && mark.at_s <= end)
         .take(MARKS_MAX)
         .collect()
 }
 
-/// Seconds since the first invocation; negative before it.
+/// Time of an event in seconds since the first invocation. It is negative for earlier events.
 fn at_s(view: &View, event: &Event) -> f64 {
     event.ts_ns.saturating_sub(view.run.timeline.begin_ns) as f64 / NS_PER_S
 }

@@ -1,4 +1,4 @@
-//! [`run_parts`]: all parts of a run within its number of bytes.
+//! [`run_parts`]: all parts of a run within a number of bytes.
 
 use page::document::Section;
 use page::html::{Html, element};
@@ -19,9 +19,9 @@ use crate::pack::pack;
 struct Part {
     id: &'static str,
     title: &'static str,
-    /// Its share of the bytes.
+    /// The part's share of the bytes, relative to other parts.
     weight: usize,
-    /// Maximum number of rows of its tables.
+    /// Maximum number of rows in each of its tables.
     rows: usize,
     build: fn(&View, usize) -> Html,
 }
@@ -42,7 +42,8 @@ const fn part(
     }
 }
 
-/// In the order of the page. A weight is about the size of the part of a large run, in thousands of bytes.
+/// The parts in the order of the page. The weight of a part is about its size in the page of a large run, in thousands of
+/// bytes.
 const PARTS: [Part; 13] = [
     part("summary", "Summary", (10, 40), summary),
     part("over-time", "Over time", (60, 120), over_time),
@@ -60,11 +61,12 @@ const PARTS: [Part; 13] = [
 ];
 const TRACES: &str = "traces";
 const LATENCY: &str = "latency";
-/// Parts without which a reader would trust figures that he should not: they come first, and are never left out.
+/// Parts that say which figures cannot be trusted. They get their bytes first, and are never left out.
 const KEPT: [&str; 3] = ["summary", "validation", "notes"];
-/// Bytes that such a part has at least, if it needs them: enough for its sentences and some rows. Without rows it takes less.
+/// Minimum number of bytes for each of the parts in [`KEPT`]: enough for their sentences and some rows. Without rows they need
+/// less.
 const KEPT_BYTES: usize = 6_000;
-/// Parts in which a reader misses rows the most, in this order: they get the bytes that others do not use.
+/// Parts that get the bytes that other parts do not use. The first one is the part in which missing rows matter most.
 const REDRAWN: [&str; 9] = [
     "modules",
     "over-time",
@@ -76,27 +78,27 @@ const REDRAWN: [&str; 9] = [
     "links",
     "lint",
 ];
-/// Fewer bytes than this are not worth drawing a part again.
+/// If fewer bytes than this remain, no part is drawn a second time.
 pub const REDRAWN_BYTES_MIN: usize = 2_000;
 
-/// Part of the bytes, of a hundred, that the packed timeline has at most.
+/// Maximum size of the packed timeline, percent of the run's bytes.
 const PACK_PERCENT: usize = 35;
-/// Bytes for the sentence about what the window recomputes.
+/// Bytes for the sentence about the figures that the page can recompute for a window.
 const REACH_BYTES: usize = 500;
 /// Bytes of the elements around a part.
 const SECTION_BYTES: usize = 250;
 /// Bytes of the element around the packed timeline.
 const DATA_BYTES: usize = 150;
 
-/// The parts of a run, and their size.
+/// The parts of a run as markup, and their size.
 #[derive(Debug, Clone, Default)]
 pub struct Rendering {
     pub sections: Vec<Section>,
     /// Id and bytes of the packed timeline.
     pub data: Option<(String, Vec<u8>)>,
-    /// Maximum size of all of it in the page.
+    /// Maximum size of all parts and the data in the page.
     pub bytes: usize,
-    /// Whether each part has all its rows.
+    /// Whether no part lacks rows.
     pub is_whole: bool,
 }
 
@@ -110,7 +112,7 @@ struct Bodies {
 pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
     let bytes = bytes.saturating_sub(around(view, is_single));
     let pack_max = bytes / 100 * PACK_PERCENT / 4 * 3;
-    // Without a map nothing can be chosen, so the timeline is of no use.
+    // Without a heat map a reader cannot choose a window, so the timeline would be useless.
     let mut packed = has_map(view)
         .then(|| {
             pack(
@@ -133,7 +135,7 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
         .position(|part| part.id == LATENCY)
         .map(|index| &mut sections[index]);
     if let Some(section) = latency {
-        // The part may be left out for room. Texts cannot have this markup, because their quotes are escaped.
+        // The part may have been left out. Texts from telemetry cannot contain this markup, because their quotes are escaped.
         let controls = format!("id=\"{}\"", view.id(CONTROLS));
         packed = packed.filter(|_| section.body.as_str().contains(&controls));
         let sentence = element("p").class("note").child(reach(view, packed.as_ref()));
@@ -153,7 +155,7 @@ impl Part {
         KEPT.contains(&self.id)
     }
 
-    /// The part in at most `bytes` bytes, or with more if it must not be left out.
+    /// The part in at most `bytes` bytes. Parts that must not be left out can be larger.
     fn body(&self, view: &View, bytes: usize) -> Html {
         let build = |rows| (self.build)(view, rows);
         match self.id {
@@ -164,8 +166,8 @@ impl Part {
     }
 }
 
-/// All bodies in at most `bytes` bytes: whole ones if they fit; otherwise each has its share, and what is left goes to those
-/// that lack rows.
+/// All parts in at most `bytes` bytes. If they fit, all are complete. Otherwise each part gets its share, and then the bytes
+/// that remain go to parts that lack rows.
 fn bodies(view: &View, bytes: usize) -> Bodies {
     let mut bodies: Vec<Html> = PARTS.iter().map(|part| part.body(view, usize::MAX)).collect();
     let size = |bodies: &[Html]| bodies.iter().map(|body| body.as_str().len()).sum::<usize>();
@@ -200,12 +202,13 @@ fn bodies(view: &View, bytes: usize) -> Bodies {
     }
 }
 
-/// Base64 makes four bytes of three.
+/// Size of bytes in base64, which makes four bytes of three.
 fn encoded_len(bytes: &[u8]) -> usize {
     bytes.len().div_ceil(3) * 4
 }
 
-/// Maximum bytes around the parts of a run: headings, links to them if there are several runs, a sentence, an element for the data.
+/// Maximum size of the markup around the parts of a run: headings, links to them if there are several runs, a sentence, and an
+/// element for the data.
 fn around(view: &View, is_single: bool) -> usize {
     let links = PARTS
         .iter()
@@ -220,7 +223,7 @@ fn link(id: &str, title: &str) -> Html {
 }
 
 impl Rendering {
-    /// The parts below one heading.
+    /// All parts under one heading.
     pub fn grouped(&self, title: &str) -> Html {
         let links = self
             .sections
@@ -232,7 +235,8 @@ impl Rendering {
             .child(element("ul").children(links))
             .build();
         for section in &self.sections {
-            // Without a name a section is no landmark. The runs have the same parts, and landmarks need different names.
+            // A section is a landmark only if it has a name. All runs have the same parts, and names of landmarks must differ,
+            // so these sections get none.
             html.push(
                 element("section")
                     .attr("id", &section.id)

@@ -1,4 +1,4 @@
-//! [`summary`]: the facts of a run, and a verdict with a sentence and a link for each thing that a reader has to know first.
+//! [`summary`]: the facts of a run, and verdicts on what a reader has to know first, each with a sentence and a link.
 
 use analyze::stats::figures::{Time, per_second};
 use analyze::stats::lint::Verdict as LawVerdict;
@@ -12,10 +12,10 @@ use super::checks::damaged_lines;
 use super::names::shown;
 use super::view::View;
 
-/// Share of failed invocations that is a warning, not a failure of the run.
+/// Share of failed invocations from which the verdict is bad. Below it, failed invocations are a warning.
 const ERRORS_BAD: f64 = 0.01;
 
-/// A verdict, its sentence, and the section with the details.
+/// A verdict, its sentence, and the section that has the details.
 struct Judgement {
     verdict: Verdict,
     word: &'static str,
@@ -52,7 +52,7 @@ fn verdicts(view: &View) -> Html {
     element("ul").class("verdicts").children(items).build()
 }
 
-/// Of rows whose times contradict `run_meta.json`.
+/// The judgement of rows whose times contradict `run_meta.json`.
 fn clocks(outside: u64) -> Judgement {
     let one = "invocation starts more than a minute before started_ts of run_meta.json, or ends";
     let more = "invocations start more than a minute before started_ts of run_meta.json, or end";
@@ -322,7 +322,7 @@ fn facts(view: &View, rows: usize) -> Table {
     table
 }
 
-/// A timestamp as `2026-11-23 10:45:00 UTC`; a dash beyond the calendar.
+/// A timestamp as `2026-11-23 10:45:00 UTC`. A dash if the calendar cannot express it.
 pub fn utc(ns: i64) -> String {
     match Timestamp::from_nanosecond(ns.into()) {
         Ok(time) => time.strftime("%F %T UTC").to_string(),

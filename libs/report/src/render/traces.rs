@@ -1,4 +1,4 @@
-//! [`traces`]: the slowest, the median and the failed traces, each with its waterfall.
+//! [`traces`]: the slowest, the median and the failed traces, each as a waterfall.
 
 use analyze::survey::traces::upper_rows;
 use analyze::trace::{Node, Placement, Root, Span, Trace};
@@ -24,13 +24,13 @@ const NOTE: &str = "Traces are chosen by the response time of their root invocat
                     caller, its bar is centred in the bar of its call, because clocks of different nodes are never compared. Open a \
                     trace with Enter or a click.";
 
-/// As many rows of each trace as fit into its share of the bytes.
+/// The traces. Each one has as many rows as fit into its share of the bytes.
 pub fn traces(view: &View, bytes_max: usize) -> Html {
     let traces = &view.run.traces;
     if traces.is_empty() {
         return element("p").child("No trace was found.").build();
     }
-    // The list around the traces takes less than this.
+    // Maximum size of the list's markup around the traces.
     let overhead = NOTE.len() + 200;
     let mut budget = Budget::new(bytes_max.saturating_sub(overhead), traces.len());
     let mut list = element("div").attr("id", view.id("trace-list")).class("traces");
@@ -61,7 +61,7 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
         1 => ", 1 failed".to_owned(),
         failed => format!(", {failed} failed"),
     };
-    // One child: the parts of a summary are laid out side by side, and must wrap as one text.
+    // The text is one child, because the children of a summary are laid out side by side, and this text must wrap as a whole.
     let text = element("span")
         .child(element("strong").child(kind))
         .child(format!(": {} ", duration(root.map_or(0, Span::duration) as f64)))
@@ -100,7 +100,7 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
         .build()
 }
 
-/// From the start of the first row to the end of the last one.
+/// The time from the start of the first row to the end of the last one.
 fn length_ns(trace: &Trace) -> f64 {
     let ends = trace.nodes.iter().map(|node| node.interval().1);
     ends.max().unwrap_or(0).max(trace.duration()) as f64
@@ -199,13 +199,13 @@ fn tip(node: &Node) -> String {
     parts.join(", ")
 }
 
-/// Parts of a row's time, as far as they are known.
+/// The known parts of a row's time.
 fn parts(node: &Node) -> Vec<(Part, f64)> {
     let span = &node.span;
     let all = span.duration();
     let own = node.own.clamp(0, all);
     if span.is_call() {
-        // Without the row of an invocation, nothing is known of a call's time.
+        // If the invocation of a call has no row, the parts of the call's time are unknown.
         return match node.children {
             0 => Vec::new(),
             _ => vec![

@@ -55,7 +55,7 @@ fn rows_of(table: &SheetTable, rows: usize) -> Html {
     html
 }
 
-/// A head as the tables of a page have it.
+/// The head of a column with a capital letter, like all heads of the page.
 fn capital(head: &str) -> String {
     let mut chars = head.chars();
     let first = chars.next().map(char::to_uppercase);

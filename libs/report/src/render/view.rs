@@ -1,4 +1,5 @@
-//! [`View`]: a run as the parts of the page see it: its groups in the order of the tables, and the ids of its elements.
+//! [`View`]: a run in the form in which the parts of the page need it: its groups in the order of the tables, and the ids of
+//! its elements.
 
 use analyze::stats::cells::Key;
 use analyze::stats::figures::{Sums, Time};
@@ -16,11 +17,11 @@ pub struct View<'a> {
     pub names: &'a Names,
     /// Position of the run in the page.
     number: usize,
-    /// Modules, nodes and endpoints, those with the most response time first.
+    /// Modules, nodes and endpoints. Those with the most response time come first.
     pub modules: Vec<&'a Group>,
     pub nodes: Vec<&'a Group>,
     pub endpoints: Vec<&'a Group>,
-    /// Those with the most calls first.
+    /// Links. The link with the most calls comes first.
     pub links: Vec<&'a Group>,
 }
 
@@ -43,7 +44,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The id of an element, unique in the page: that of the first run has no number.
+    /// The id of an element, which is unique in the page. It contains the number of the run, except for the first run.
     pub fn id(&self, name: &str) -> String {
         match self.number {
             0 => name.to_owned(),
@@ -56,7 +57,7 @@ impl<'a> View<'a> {
         format!("#{}", self.id(name))
     }
 
-    /// Row of a module or an endpoint in its table, for the page's script.
+    /// Id of the row of a module or an endpoint in its table, for the page's script.
     pub fn row_of(&self, key: &Key) -> Option<String> {
         let is_it = |group: &&Group| group.key == *key;
         let module = self.modules.iter().position(is_it);
@@ -71,7 +72,7 @@ impl<'a> View<'a> {
         sums
     }
 
-    /// Length of the timeline: that of the run but for rows with a wrong clock.
+    /// Length of the timeline, which ends with the run. Rows with a wrong clock do not make it longer.
     pub fn length_ns(&self) -> u64 {
         let timeline = &self.run.timeline;
         let length_ns = timeline.end_ns.abs_diff(timeline.begin_ns);
@@ -93,16 +94,16 @@ impl<'a> View<'a> {
         self.run.timeline.bucket_ns as f64 / NS_PER_S
     }
 
-    /// Seconds of a bucket that are within the run. `None` if they are too few for a rate.
+    /// Number of seconds of a bucket that are within the run. `None` if they are too few for a rate.
     pub fn covered_s(&self, bucket: usize) -> Option<f64> {
-        // With less, a few invocations would look like the highest rate of the run.
+        // With a smaller share of a bucket, a few invocations would look like the highest rate of the run.
         const SHARE_MIN: f64 = 0.5;
         let width = self.bucket_s();
         let covered = (self.length_ns() as f64 / NS_PER_S - bucket as f64 * width).min(width);
         (covered >= width * SHARE_MIN).then_some(covered)
     }
 
-    /// Start of a bucket, for a table.
+    /// Start of a bucket as text for a table.
     pub fn start_of(&self, bucket: usize) -> String {
         page::number::duration(bucket as f64 * self.run.timeline.bucket_ns as f64)
     }

@@ -1,4 +1,4 @@
-//! [`Item`] and [`Segment`]: what stands in a layer, and what joins two layers.
+//! [`Item`] and [`Segment`]: the things in a layer, and the lines between two layers.
 
 /// A node, or the lane of an edge in a layer that it passes.
 #[derive(Debug, Clone)]
@@ -8,7 +8,7 @@ pub(super) struct Item {
     pub is_lane: bool,
 }
 
-/// A piece of an edge between neighbouring layers, from left to right.
+/// The part of an edge between two neighbouring layers, from left to right.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub left: usize,

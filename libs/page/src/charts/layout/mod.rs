@@ -10,21 +10,21 @@ mod rank;
 
 use item::{Item, Segment};
 
-/// Space around the drawing in pixels.
+/// Space around the drawing, pixels.
 const MARGIN: f64 = 12.0;
-/// Space for curves between layers, beside labels.
+/// Space for curves between layers, in addition to labels, pixels.
 const CURVE: f64 = 46.0;
-/// Distance of lines without labels that end at a node, at least and at most.
+/// Minimum and maximum distance between lines without labels that end at the same node, pixels.
 const PORT_MIN: f64 = 3.0;
 const PORT_MAX: f64 = 10.0;
-/// Height of a node, at least.
+/// Minimum height of a node, pixels.
 const NODE_HEIGHT: f64 = 46.0;
 /// Space above a node for an edge from the node to itself.
 pub(super) const LOOP_HEIGHT: f64 = 26.0;
-/// Height of the lane of an edge that passes a layer.
+/// Height of a lane, through which an edge passes a layer, pixels.
 const LANE_HEIGHT: f64 = 14.0;
 
-/// What is laid out.
+/// The size of a node to lay out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodeSize {
     pub width: f64,
@@ -36,7 +36,7 @@ pub(super) struct NodeSize {
 pub(super) struct Link {
     pub from: usize,
     pub to: usize,
-    /// Space for the label before the target.
+    /// Width of the label near the target.
     pub label_width: f64,
 }
 
@@ -48,14 +48,14 @@ pub(super) struct Rect {
     pub height: f64,
 }
 
-/// The line of an edge from its source to its target: straight, except for the curves. So labels stand at straight lines.
+/// The line of an edge from its source to its target. It is straight between its curves, so labels are at straight lines.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Route {
     pub start: (f64, f64),
-    /// First and last point of the curve between each two layers.
+    /// For each two neighbouring layers, the first and the last point of the curve between them.
     pub curves: Vec<[(f64, f64); 2]>,
     pub end: (f64, f64),
-    /// It leads to an earlier layer, because it closes a cycle.
+    /// Whether the edge leads to an earlier layer, because it closes a cycle.
     pub is_back: bool,
 }
 
@@ -67,17 +67,17 @@ pub(super) struct Layout {
     pub routes: Vec<Route>,
 }
 
-/// The place of a layer.
+/// The horizontal position of a layer.
 #[derive(Debug, Clone, Copy)]
 struct Column {
     x: f64,
     width: f64,
-    /// Widest label of the edges that arrive from the left, and from the right.
+    /// Width of the widest label of edges that arrive from the left, and from the right.
     before: f64,
     behind: f64,
 }
 
-/// Nodes first, then lanes.
+/// A graph divided into layers. Its items are the nodes, then the lanes.
 struct Layered {
     items: Vec<Item>,
     segments: Vec<Segment>,
@@ -85,12 +85,13 @@ struct Layered {
     chains: Vec<Vec<usize>>,
     is_back: Vec<bool>,
     layers: usize,
-    /// Distance of lines with labels that end at a node.
+    /// Distance between lines with labels that end at the same node.
     spacing: f64,
 }
 
 impl Layout {
-    /// Lines with labels end `spacing` apart. Links of unknown nodes, and those from a node to itself, must not be passed.
+    /// Lays out a graph. Lines with labels end `spacing` apart. `links` must not contain links of unknown nodes or links from a
+    /// node to itself.
     pub fn new(nodes: &[NodeSize], links: &[Link], spacing: f64) -> Self {
         let layered = Layered::new(nodes, links, spacing);
         let layers = order::order(&layered.items, &layered.segments, layered.layers);
@@ -145,7 +146,7 @@ impl Layered {
         layered
     }
 
-    /// Makes nodes high enough for the lines that end at them.
+    /// Makes nodes high enough for all lines that end at them.
     fn set_heights(&mut self, nodes: &[NodeSize]) {
         for (node, size) in nodes.iter().enumerate() {
             let sides = [Side::Left, Side::Right].map(|side| {
@@ -173,7 +174,8 @@ impl Layered {
             .collect()
     }
 
-    /// Labels are at the targets: on the left, and on the right for edges that lead back.
+    /// Whether links have labels at this side. Labels are near the targets: on the left, and on the right for edges that lead
+    /// back.
     fn has_labels(&self, links: &[usize], side: Side) -> bool {
         links
             .iter()
@@ -256,13 +258,13 @@ impl Layered {
         columns
     }
 
-    /// Heights of the two ends of each link, left and right.
+    /// The vertical positions of the two ends of each link, left and right.
     fn ports(&self, rects: &[Rect], centers: &[f64]) -> Vec<(f64, f64)> {
         let mut ports = vec![(0.0, 0.0); self.chains.len()];
         for (node, rect) in rects.iter().enumerate() {
             for side in [Side::Left, Side::Right] {
                 let mut ends = self.ends(node, side);
-                // The other end of the piece beside this node decides, so that lines do not cross right there.
+                // Lines are sorted by the other end of the part beside this node, so that they do not cross beside the node.
                 let other = |link: &usize| {
                     let chain = &self.chains[*link];
                     match side {

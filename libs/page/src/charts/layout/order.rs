@@ -1,11 +1,11 @@
-//! [`order`]: the items of each layer from top to bottom, with few crossings.
+//! [`order`]: sorts the items of each layer from top to bottom so that few lines cross.
 
 use super::item::{Item, Segment};
 
-/// Sweeps over all layers, down and up in turn. The result rarely improves after six.
+/// Number of sweeps over all layers, forward and backward in turn. After six, the result rarely improves.
 const SWEEPS: usize = 12;
 
-/// Items by layer. Each item moves to the mean position of its neighbours in the layer before or behind it.
+/// The items of each layer in order. Each item moves to the mean position of its neighbours in the layer before or behind it.
 pub(super) fn order(items: &[Item], segments: &[Segment], layers: usize) -> Vec<Vec<usize>> {
     let mut current = vec![Vec::new(); layers];
     for (index, item) in items.iter().enumerate() {
@@ -50,7 +50,8 @@ fn sort_layer(layers: &mut [Vec<usize>], layer: usize, neighbours: &[Vec<usize>]
     layers[layer].sort_by(|a, b| mean(*a).total_cmp(&mean(*b)));
 }
 
-/// The place of each item in its layer, from 0 to 1, so that layers of different sizes compare.
+/// The position of each item in its layer as a number from 0 to 1, so that positions in layers of different sizes can be
+/// compared.
 fn places(layers: &[Vec<usize>], items: usize) -> Vec<f64> {
     let mut places = vec![0.0; items];
     for layer in layers {
@@ -61,12 +62,12 @@ fn places(layers: &[Vec<usize>], items: usize) -> Vec<f64> {
     places
 }
 
-/// Pairs of lines between neighbouring layers that cross.
+/// Number of pairs of lines between two neighbouring layers that cross.
 fn crossings(layers: &[Vec<usize>], behind: &[Vec<usize>], items: usize) -> usize {
     let places = places(layers, items);
     let mut crossings = 0;
     for layer in layers {
-        // The ends of the lines in the order of their starts: each pair in the wrong order crosses.
+        // The lines' ends, sorted by the lines' starts. Two lines cross if their ends are in the wrong order.
         let mut ends: Vec<(usize, f64)> = Vec::new();
         for (index, item) in layer.iter().enumerate() {
             ends.extend(behind[*item].iter().map(|other| (index, places[*other])));

@@ -1,14 +1,15 @@
-//! [`place`]: the height of each item, as close to its neighbours as the order of its layer allows.
+//! [`place`]: the vertical position of each item, as near to the item's neighbours in other layers as the order in its own
+//! layer allows.
 
 use super::item::{Item, Segment};
 
-/// Passes over all layers, forward and backward in turn.
+/// Number of passes over all layers, forward and backward in turn.
 const PASSES: usize = 16;
 /// Space between nodes, and beside lanes, in pixels.
 const NODE_GAP: f64 = 20.0;
 const LANE_GAP: f64 = 8.0;
 
-/// The vertical centers of all items. Items of a layer keep their order and distance.
+/// The vertical centres of all items. Items of a layer keep their order and a minimum distance.
 pub(super) fn place(items: &[Item], segments: &[Segment], layers: &[Vec<usize>]) -> Vec<f64> {
     let mut before = vec![Vec::new(); items.len()];
     let mut behind = vec![Vec::new(); items.len()];
@@ -45,7 +46,7 @@ pub(super) fn place(items: &[Item], segments: &[Segment], layers: &[Vec<usize>])
     centers
 }
 
-/// Moves the items of a layer to where they want to be, as far as their distances allow: the least squares solution.
+/// Moves the items of a layer to the `wanted` positions. If two items would be too close, the least squares solution is used.
 fn settle(items: &[Item], layer: &[usize], centers: &mut [f64], wanted: impl Fn(usize, &[f64]) -> f64) {
     let mut offsets = Vec::with_capacity(layer.len());
     let mut offset = 0.0;
@@ -65,7 +66,7 @@ fn settle(items: &[Item], layer: &[usize], centers: &mut [f64], wanted: impl Fn(
     }
 }
 
-/// From center to center, at least.
+/// Minimum distance between the centres of two items, one above the other.
 fn distance(above: &Item, below: &Item) -> f64 {
     let gap = match above.is_lane || below.is_lane {
         true => LANE_GAP,
@@ -74,7 +75,8 @@ fn distance(above: &Item, below: &Item) -> f64 {
     (above.height + below.height) / 2.0 + gap
 }
 
-/// The ascending values that are closest to the given ones: neighbours in the wrong order share their mean.
+/// The ascending values nearest to the given ones (isotonic regression): neighbours in the wrong order are replaced by their
+/// mean.
 fn ascending(values: &[f64]) -> Vec<f64> {
     let mut blocks: Vec<(f64, usize)> = Vec::new();
     for value in values {

@@ -1,9 +1,9 @@
 //! [`rank`]: the layer of each node, and the edges that close cycles.
 
 pub(super) struct Ranks {
-    /// The longest path from a node without incoming edges.
+    /// For each node, the length of the longest path to it from a node without incoming edges.
     pub layer: Vec<usize>,
-    /// Edges that lead to an earlier layer.
+    /// For each edge, whether it leads to an earlier layer.
     pub is_back: Vec<bool>,
 }
 
@@ -19,7 +19,8 @@ pub(super) fn rank(nodes: usize, edges: &[(usize, usize)]) -> Ranks {
     Ranks { layer, is_back }
 }
 
-/// Edges to a node that the search has entered and not left, by depth first from nodes without incoming edges.
+/// Marks edges that close a cycle: a depth-first search from the nodes without incoming edges has entered their target, but not
+/// left it.
 fn back_edges(nodes: usize, edges: &[(usize, usize)]) -> Vec<bool> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {
@@ -63,7 +64,7 @@ fn back_edges(nodes: usize, edges: &[(usize, usize)]) -> Vec<bool> {
     is_back
 }
 
-/// For edges without cycles.
+/// The length of the longest path to each node. `edges` must have no cycle.
 fn longest_paths(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     let mut layer = vec![0; nodes];
     let mut incoming = vec![0usize; nodes];
@@ -83,7 +84,7 @@ fn longest_paths(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     layer
 }
 
-/// Moves nodes without incoming edges to the layer before their first target, which shortens their edges.
+/// Moves nodes without incoming edges to the layer before their first target, so that their edges become shorter.
 fn pull_sources(layer: &mut [usize], edges: &[(usize, usize)]) {
     for node in 0..layer.len() {
         if edges.iter().any(|(_, to)| *to == node) {

@@ -77,7 +77,8 @@ proptest! {
             };
             prop_assert!(touches(&layout.nodes[*from], &route.start), "{from} {route:?}");
             prop_assert!(touches(&layout.nodes[*to], &route.end), "{to} {route:?}");
-            // Straight pieces are those from each curve to the next, and at both ends.
+            // The straight parts: from the start to the first curve, from each curve to the next, and from the last curve to
+            // the end.
             for piece in points(route).chunks(2) {
                 prop_assert_eq!(piece[0].1, piece[1].1);
                 let (left, right) = (piece[0].0.min(piece[1].0), piece[0].0.max(piece[1].0));
