@@ -11,7 +11,8 @@ use super::child::{Child, ChildError, Timeouts};
 use super::environment;
 
 const NAME: &str = "application";
-/// Long timeouts: at the start, runtimes may be installed, compiled and warmed up; at the stop, jobs finish.
+/// Timeouts are long, because a runtime may be installed, compiled and warmed up before the start, and jobs may still run at
+/// the stop.
 const TIMEOUTS: Timeouts = Timeouts {
     start: Duration::from_secs(600),
     stop: Duration::from_secs(300),
@@ -19,7 +20,8 @@ const TIMEOUTS: Timeouts = Timeouts {
 
 /// Starts `program` and waits for one line of JSON on its standard output, whose field `listening` is the application's URL.
 ///
-/// Its telemetry goes to `otlp_endpoint`. SERVICE_URL is the URL of a tunable-svc that it may call. It must exit on SIGTERM.
+/// Its telemetry goes to `otlp_endpoint`. SERVICE_URL is the URL of a tunable-svc (the project's own test service) that it may
+/// call. It must exit on SIGTERM.
 pub fn start(
     program: &Path,
     service: &Target,

@@ -10,7 +10,7 @@ use super::config::StackConfig;
 use super::service::{SERVICE, Service, start_service};
 use super::tiers::{ServiceNetwork, Tiers};
 
-/// The chain from its last node to its first: node, stage, and the path that its predecessor calls.
+/// The services of the chain, from the last to the first: node, stage, and the path that the service before it calls.
 const CHAIN: [(&str, &str, &str); 3] = [
     ("cloud0", "cloud", "/kv/set/k1"),
     ("edge0", "edge", GZIP),
@@ -19,7 +19,7 @@ const CHAIN: [(&str, &str, &str); 3] = [
 /// Node and stage of the chain's end.
 pub(crate) const END: (&str, &str) = (CHAIN[0].0, CHAIN[0].1);
 const GZIP: &str = "/blob/gzip";
-/// Without compression, as many bytes are sent as received. So the messages on the links have known sizes.
+/// With level 0, the service sends as many bytes as it received. So the messages on the links have known sizes.
 const GZIP_STORED: &str = "/blob/gzip?level=0";
 
 /// Starts the chain's services from the last to the first. Returns them in the order of a request, and the first one's URL.
@@ -54,7 +54,8 @@ pub(crate) fn start_chain(
     Ok((services, url))
 }
 
-/// The URL at which the service on node `from` calls the one on `to`. If there are links, the call goes over their link.
+/// The URL at which the service on node `from` calls the service on node `to`. If the network has links, the call uses the link
+/// between the two.
 fn next_url(tiers: Option<&Tiers>, (from, to): (&str, &str), url: &Target, path: &str) -> String {
     match tiers {
         Some(tiers) => {

@@ -33,7 +33,7 @@ pub struct Collector {
     pub otlp_endpoint: String,
 }
 
-/// Spans received and sent, and requests in its queue, from the Collector's own metrics.
+/// The Collector's own metrics: numbers of received and sent spans, and of requests in its queue.
 #[derive(Debug, Default, PartialEq)]
 struct Flow {
     accepted_spans: f64,
@@ -120,7 +120,7 @@ impl Collector {
         }
     }
 
-    /// Stops it; data in its queue stays there.
+    /// Stops the Collector. Data in its queue stays on the disk.
     pub fn stop(mut self) -> Result<(), ChildError> {
         self.child.stop()
     }

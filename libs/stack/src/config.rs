@@ -24,7 +24,7 @@ pub struct StackConfig {
     pub workers: Option<u32>,
     /// Maximum queue length of each service.
     pub queue_limit: Option<u32>,
-    /// `held` or `released`.
+    /// The policy of worker slots during calls to others: `held` or `released`.
     pub slot_policy: Option<String>,
     pub app_id: Option<String>,
     /// Program that starts a third-party application, which is loaded and may call the service.
@@ -38,9 +38,9 @@ pub struct StackConfig {
 /// The services of a run.
 #[derive(Debug, Clone)]
 pub enum Services {
-    /// One, on this node of this stage.
+    /// One service on this node, which is on this stage.
     Single { node: String, stage: String },
-    /// Three in a chain.
+    /// Three services in a chain.
     Chain,
     /// Stand-ins for the instances of a recorded run. The load driver is on the node `driver`.
     StandIns { placed: Arc<Placed>, driver: String },

@@ -16,7 +16,7 @@ use super::stand_ins::launch::launch;
 use super::tiers::{self, Tiers};
 
 const NORMALIZER: &str = "cctf-normalizer";
-/// Node and stage to which a service moves.
+/// Node and stage of the second service to which the load moves.
 const MOVES_TO: (&str, &str) = ("cloud0", "cloud");
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Stack {
     collector: Option<Collector>,
     normalizer: Child,
     tiers: Option<Tiers>,
-    /// The service or application under load; of stand-ins, the first one.
+    /// The service or application under load. If there are stand-ins, the first one.
     pub target: Target,
     /// The file with the addresses of the stand-ins.
     pub stand_ins: Option<PathBuf>,
@@ -38,9 +38,9 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the normalizer, then the Collector, then the services, each when those before it are ready.
+    /// Starts the normalizer, then the Collector, then the services. Each waits until the earlier ones are ready.
     pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
-        // First, because it moves this thread into the network.
+        // The network comes first, because its start moves this thread into it.
         let network = config.network.as_ref();
         let tiers = network
             .map(|network| Tiers::start(network, scratch, stop))
@@ -102,7 +102,7 @@ impl Stack {
             .try_for_each(Child::check_alive)
     }
 
-    /// Starts a second service on the node to which the first one moves. The next drive loads this one.
+    /// Starts a second service on the other node. The next drive loads this service.
     pub fn start_elsewhere(
         &mut self,
         config: &StackConfig,
@@ -147,7 +147,8 @@ impl Stack {
     }
 }
 
-/// Starts the services. Returns them with the URL of the one under load, and the file with the addresses of stand-ins.
+/// Starts the services. Returns them, the URL of the service under load, and the path of the file with the addresses of
+/// stand-ins.
 fn start_services(
     config: &StackConfig,
     tiers: Option<&Tiers>,
@@ -171,7 +172,8 @@ fn start_services(
     }
 }
 
-/// Node and stage of the Collector's host metrics: those of the single service, of the chain's end, or of the first stand-in.
+/// Node and stage for the Collector's host metrics: those of the single service, of the last service of the chain, or of the
+/// first stand-in.
 fn host_of(config: &StackConfig) -> (&str, &str) {
     match &config.services {
         Services::Single { node, stage } => (node, stage),
@@ -182,7 +184,7 @@ fn host_of(config: &StackConfig) -> (&str, &str) {
     }
 }
 
-/// Returns the normalizer, its OTLP/gRPC receiver and its admin listener.
+/// Starts the normalizer. Returns its process, its OTLP/gRPC receiver and its admin listener.
 fn start_normalizer(
     config: &StackConfig,
     host: Ipv4Addr,

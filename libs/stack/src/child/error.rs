@@ -40,7 +40,7 @@ pub enum ChildError {
     #[error("{name} {what}{tail}")]
     Unresponsive {
         name: String,
-        /// Predicate of the error's sentence.
+        /// End of the error's sentence, after the name of the child.
         what: String,
         /// The end of its standard error, on separate lines.
         tail: String,

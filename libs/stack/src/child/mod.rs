@@ -38,7 +38,7 @@ const FILE_NAME_CHARACTERS_MAX: usize = 100;
 pub struct Timeouts {
     /// Maximum time for the child to announce its ports, and again to become ready.
     pub start: Duration,
-    /// To exit after SIGTERM.
+    /// Maximum time between SIGTERM and the child's exit.
     pub stop: Duration,
 }
 

@@ -39,7 +39,7 @@ fn a_dropped_child_is_gone() {
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }
 
-/// Seen to fail if only the child itself is killed.
+/// This test fails if only the child itself is killed.
 #[test]
 fn dropping_a_child_also_kills_what_it_started() {
     let scratch = tempfile::tempdir().unwrap();

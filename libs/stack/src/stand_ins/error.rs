@@ -1,13 +1,13 @@
-//! [`PlacementError`]: stand-ins that cannot be placed as asked for.
+//! [`PlacementError`]: the reason why a placement of stand-ins is impossible.
 
 use std::path::PathBuf;
 
 use crate::tiers::network::NODES_MAX;
 
-/// Maximum number of stand-ins on one machine: each is a process with some ten threads.
+/// Maximum number of stand-ins on one machine. Each one is a process with some ten threads.
 pub const STAND_INS_MAX: usize = 256;
 
-/// A placement that does not fit its recording, or that is too large for one machine.
+/// The placement does not fit its recording, or is too large for one machine.
 #[derive(Debug, thiserror::Error)]
 pub enum PlacementError {
     #[error("cannot read placement {}: {cause}", path.display())]
@@ -67,7 +67,7 @@ pub enum PlacementError {
     NoModules(String),
 }
 
-/// Each module needs a stand-in, so that a placement can only have fewer instances.
+/// Advice for a placement with too many stand-ins. Each module needs at least one, so the user can only remove instances.
 fn too_many_remedy(modules: usize) -> &'static str {
     match modules > STAND_INS_MAX {
         true => "start them on several machines, and use cctf replay --stand-in",

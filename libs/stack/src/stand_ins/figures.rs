@@ -1,4 +1,4 @@
-//! [`Figures`]: delay and rate of links, from placement and recording.
+//! [`Figures`]: delay and rate of each link, taken from the placement, or else from the recording.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use super::recording::{Link, Recording};
 use crate::tiers::network::ConfiguredLink;
 use crate::tiers::settings::{DELAY_MAX, RATE_BPS};
 
-/// Bytes of a full Ethernet frame for each byte of a body in it: rates of recorded links count bodies, and tbf counts frames.
+/// Number of bytes on an Ethernet link for each byte of a body, if frames are full. Rates of recorded links count bodies, but
+/// tbf (the kernel's rate limit) counts frames.
 const FRAME_PER_BODY: f64 = 1514.0 / 1448.0;
 
 /// Delay and rate by calling and called node.
@@ -36,7 +37,7 @@ impl Figures {
         self.placed.keys().map(|(u, v)| (u.as_str(), v.as_str()))
     }
 
-    /// Refuses a link that cannot be emulated.
+    /// Returns an error if the link cannot be emulated.
     pub fn check(link: &LinkPlace) -> Result<(), PlacementError> {
         let invalid = |what: String, remedy: String| {
             Err(PlacementError::Value {
@@ -59,8 +60,8 @@ impl Figures {
         Ok(())
     }
 
-    /// The link over which `u` calls `v`: the placement's for this direction or the other one, else the recorded one. `None` if neither
-    /// has it.
+    /// The link over which `u` calls `v`. A link of the placement comes first, for this direction or else for the other one.
+    /// Otherwise the recorded link is used. `None` if neither has one.
     pub fn link(&self, u: &str, v: &str) -> Option<ConfiguredLink> {
         let (forth, back) = ((u.to_owned(), v.to_owned()), (v.to_owned(), u.to_owned()));
         let placed = self.placed.get(&forth).or_else(|| self.placed.get(&back));
@@ -79,11 +80,11 @@ impl Figures {
     }
 }
 
-/// Delay of a link one way, seconds, and its rate, bits per second. No rate: no limit.
+/// One-way delay of a link, seconds, and its rate, bits per second. `None` as rate: no limit.
 pub type Way = (f64, Option<f64>);
 
 impl Figures {
-    /// The recorded link over which `u` calls `v`, else the one of the other direction.
+    /// The recorded link over which `u` calls `v`, or else the recorded link of the other direction.
     pub(super) fn recorded_way(&self, u: &str, v: &str) -> Option<Way> {
         let link = |u: &str, v: &str| self.recorded.get(&(u.to_owned(), v.to_owned()));
         let link = link(u, v).or_else(|| link(v, u))?;
@@ -91,7 +92,7 @@ impl Figures {
         Some((link.delay_s.unwrap_or(0.0).max(0.0), rate_bps))
     }
 
-    /// The same with the placement's link, which comes first.
+    /// Like [`Figures::recorded_way`], but a link of the placement comes first.
     pub(super) fn way(&self, u: &str, v: &str) -> Option<Way> {
         let placed = |u: &str, v: &str| self.placed.get(&(u.to_owned(), v.to_owned()));
         let Some(placed) = placed(u, v).or_else(|| placed(v, u)) else {
@@ -105,8 +106,8 @@ impl Figures {
     }
 }
 
-/// Delay and rate of a recorded link as they are emulated. Estimates of a path without delay, such as that between processes of one
-/// machine, have a rate without meaning: such a link gets no limit.
+/// Delay and rate that emulate a recorded link. If a path has no delay, such as a path within one machine, the estimate of its
+/// rate has no meaning: it gets no limit.
 fn emulated(recorded: Link) -> (u64, Option<u64>) {
     let delay_max = DELAY_MAX.as_millis() as f64;
     // A float becomes an integer by saturation, and NaN becomes 0.

@@ -16,7 +16,7 @@ use crate::config::StackConfig;
 use crate::service::{Service, start_service};
 use crate::tiers::Tiers;
 
-/// Variables that a stand-in must not inherit: it is as recorded.
+/// Variables that a stand-in must not inherit, because they would change its recorded behaviour.
 const NOT_INHERITED: [&str; 10] = [
     "APP_ID",
     "DEFAULT_NEXT_URL",
@@ -33,16 +33,16 @@ const NOT_INHERITED: [&str; 10] = [
 /// All stand-ins of a run.
 #[derive(Debug)]
 pub struct Launched {
-    /// In the order of the placement.
+    /// The processes in the order of the placement.
     pub children: Vec<Child>,
-    /// The file with their addresses, for the load driver.
+    /// The file with the stand-ins' addresses, for the load driver.
     pub file: PathBuf,
-    /// The address of the first one.
+    /// The address of the first stand-in.
     pub first: Target,
 }
 
-/// Starts the stand-ins one after the other, and writes the files with their addresses when all listen. In a network each node has a
-/// file of its own, because its links lead to other addresses.
+/// Starts the stand-ins one after the other. When all listen, it writes the files with their addresses. In a network, each node
+/// has its own file, because its links lead to other addresses.
 pub fn launch(
     config: &StackConfig,
     placed: &Placed,
@@ -85,7 +85,7 @@ pub fn launch(
     })
 }
 
-/// Everything by which stand-ins differ.
+/// The environment variables with the settings in which stand-ins differ.
 fn variables(stand_in: &StandIn) -> Vec<(&'static str, String)> {
     let station = &stand_in.station;
     let slots = stand_in.counted_slots();
@@ -116,13 +116,13 @@ fn variables(stand_in: &StandIn) -> Vec<(&'static str, String)> {
 
 /// The files with the addresses of the stand-ins.
 struct Files {
-    /// As the load driver reaches them. Without a network, stand-ins use the same addresses.
+    /// The file with the addresses at which the load driver reaches the stand-ins. Without a network, stand-ins also use it.
     driver: PathBuf,
     by_node: BTreeMap<String, PathBuf>,
 }
 
 impl Files {
-    /// Their paths are absolute: stand-ins have another working directory.
+    /// The paths are absolute, because stand-ins have another working directory.
     fn new(placed: &Placed, scratch: &Path) -> Result<Self, ChildError> {
         let scratch = std::path::absolute(scratch).map_err(|source| ChildError::StandInsFile {
             path: scratch.to_owned(),
@@ -168,13 +168,13 @@ impl Files {
                 write(path, seen_from(node))?;
             }
         }
-        // The driver has no loopback in common with a stand-in of its node.
+        // In a network, the driver does not share a loopback interface with the stand-ins of its node.
         let is_apart = tiers.is_some() && self.by_node.contains_key(driver);
         write(&self.driver, seen_from(if is_apart { "" } else { driver }))
     }
 }
 
-/// Writes a file that appears complete.
+/// Writes a file. It appears complete, by a rename.
 fn write(path: &Path, instances: Vec<Instance>) -> Result<(), ChildError> {
     let failed = |source| ChildError::StandInsFile {
         path: path.to_owned(),

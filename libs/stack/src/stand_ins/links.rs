@@ -8,7 +8,7 @@ use super::stand_in::StandIn;
 use crate::tiers::network::{ConfiguredLink, NODES_MAX, Network, Node};
 
 impl Placed {
-    /// The network of the stand-ins, with notes on links without figures. The load driver calls from `driver`.
+    /// The network of the stand-ins, and notes about links whose delay or rate is unknown. The load driver is on node `driver`.
     ///
     /// # Errors
     /// If there are too many nodes.
@@ -63,7 +63,7 @@ impl Placed {
         Ok((network, notes))
     }
 
-    /// The stand-ins on a node. The index of each is the number of its service there.
+    /// The stand-ins on a node. The position of a stand-in is its service number on the node.
     pub fn on_node<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a StandIn> {
         self.stand_ins
             .iter()
@@ -85,7 +85,7 @@ fn unused_note(links: &[String]) -> Option<String> {
     ))
 }
 
-/// The first links of a list; `None` if there are none.
+/// The first links of a list as text. `None` if the list is empty.
 fn shown(links: &[String]) -> Option<String> {
     const SHOWN_MAX: usize = 5;
     let shown = links[..links.len().min(SHOWN_MAX)].join(", ");

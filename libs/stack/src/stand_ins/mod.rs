@@ -1,10 +1,11 @@
-//! Stand-ins for the instances of a recorded run: which ones, where they run, over which links, and how they start.
+//! Stand-ins for the instances of a recorded run: their nodes, their links, and their start.
 //!
 //! - [`recording`]: modules, nodes and links of the recorded run.
-//! - [`placement`]: the user's file that changes them; [`error`]: what is invalid in it.
-//! - [`placed`]: the stand-ins that result, each a [`stand_in`].
-//! - [`figures`]: delay and rate of links; [`pairs`]: the nodes that call each other; [`links`]: the network of the stand-ins; [`ways`]: those that calls take.
-//! - [`launch`]: their processes, and the files with their addresses.
+//! - [`placement`]: the user's file that changes them; [`error`]: the errors in such a file.
+//! - [`placed`]: the list of stand-ins that results; [`stand_in`]: one of them.
+//! - [`figures`]: delay and rate of links; [`pairs`]: the nodes that call each other; [`links`]: the network of the stand-ins;
+//!   [`ways`]: the links between given nodes or instances.
+//! - [`launch`]: the processes of the stand-ins, and the files with their addresses.
 
 pub mod error;
 pub mod figures;

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::recording::{Instance, Recording};
 use super::stand_in::StandIn;
 
-/// Where the stand-ins of each module are.
+/// The nodes of each module's stand-ins.
 struct Nodes<'a> {
     by_instance: BTreeMap<(&'a str, &'a str), &'a str>,
     all: BTreeMap<&'a str, BTreeSet<&'a str>>,
 }
 
-/// Calling and called nodes. The inventory shows which modules call each other, and `links.json` between which nodes.
+/// Pairs of calling and called node. The module inventory lists which modules call each other, and `links.json` between which
+/// nodes calls were made.
 pub(super) fn pairs(recording: &Recording, stand_ins: &[StandIn]) -> BTreeSet<(String, String)> {
     let nodes = Nodes::new(stand_ins);
     let mut pairs = BTreeSet::new();
@@ -33,7 +34,7 @@ pub(super) fn pairs(recording: &Recording, stand_ins: &[StandIn]) -> BTreeSet<(S
     pairs
 }
 
-/// Whether an instance can have called another one, as far as links show. Without any link nothing is known.
+/// Whether an instance may have called another one. If the recording has no link, every instance may.
 fn may_call(recording: &Recording, from: &Instance, to: &Instance) -> bool {
     from.node == to.node
         || recording.links.is_empty()
@@ -53,7 +54,8 @@ impl<'a> Nodes<'a> {
         Self { by_instance, all }
     }
 
-    /// The node of an instance's stand-in. All nodes of its module if it has none: each stand-in there gets requests in turn.
+    /// The node of an instance's stand-in. If the instance has none, all nodes of its module, because the stand-ins there get
+    /// its requests in turn.
     fn of(&self, module: &str, instance: &Instance) -> BTreeSet<&'a str> {
         match self.by_instance.get(&(module, instance.id.as_str())) {
             Some(node) => BTreeSet::from([*node]),

@@ -1,4 +1,4 @@
-//! [`Placed`]: the stand-ins of a recording, as recorded or as a placement changes them.
+//! [`Placed`]: the list of stand-ins: like the recorded instances, with the changes of a placement.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use super::stand_in::StandIn;
 /// All stand-ins of a run.
 #[derive(Debug, Clone)]
 pub struct Placed {
-    /// Those of a caller before those of its callees, where no cycle prevents it.
+    /// Stand-ins. Those of a caller precede those of its callees, unless a cycle of calls prevents it.
     pub stand_ins: Vec<StandIn>,
-    /// Sentences about instances that are not as recorded.
+    /// Notes about instances that differ from the recording.
     pub notes: Vec<String>,
-    /// The nodes of which one calls the other: calling node, called node.
+    /// Pairs of calling and called node.
     pub(super) pairs: BTreeSet<(String, String)>,
     pub(super) figures: Figures,
 }
@@ -75,7 +75,7 @@ fn stage(changed: &NodePlace, known: Option<&Node>) -> String {
     changed.stage.map_or(recorded, |stage| stage.as_str()).to_owned()
 }
 
-/// Refuses names that are not in the recording, and values that no stand-in can have.
+/// Returns an error for names that are not in the recording, and for values that no stand-in can have.
 fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementError> {
     let is_node = |name: &String| {
         recording.nodes.contains_key(name)
@@ -137,7 +137,7 @@ fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementEr
     Ok(())
 }
 
-/// Refuses what cannot be started.
+/// Returns an error for stand-ins that cannot be started.
 fn check_all(recording: &Recording, stand_ins: &[StandIn]) -> Result<(), PlacementError> {
     let run = || recording.run_id.clone();
     if stand_ins.is_empty() {
@@ -156,7 +156,7 @@ fn check_all(recording: &Recording, stand_ins: &[StandIn]) -> Result<(), Placeme
             ("instance", &stand_in.instance),
             ("node", &stand_in.node),
         ];
-        // Variables of the environment cannot have them.
+        // Variables of the environment cannot contain NUL characters.
         if let Some((what, name)) = names
             .into_iter()
             .find(|(_, name)| name.is_empty() || name.contains('\0'))
@@ -171,7 +171,7 @@ fn check_all(recording: &Recording, stand_ins: &[StandIn]) -> Result<(), Placeme
     Ok(())
 }
 
-/// The first names of a list, for an error.
+/// The first names of a list, for an error message.
 fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
     const SHOWN_MAX: usize = 10;
     let names: BTreeSet<&String> = names.collect();
@@ -186,7 +186,8 @@ fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
     shown.join(", ")
 }
 
-/// The instances of a module: as recorded, or as the placement names them. One without a recording is like the first recorded one.
+/// The instances of a module, or those that the placement lists for it. A listed instance that was not recorded is like the
+/// first recorded one.
 fn instances(module: &Module, place: &ModulePlace) -> Vec<Instance> {
     let Some(named) = &place.instances else {
         return module.instances.clone();
@@ -219,12 +220,12 @@ fn missing_note(name: &str, module: &Module, place: &ModulePlace) -> Option<Stri
     })
 }
 
-/// The modules, each before those that it calls, unless a cycle prevents it.
+/// The modules, sorted so that each one precedes the modules that it calls, unless a cycle of calls prevents it.
 fn callers_first(modules: &BTreeMap<String, Module>) -> Vec<&str> {
     let mut done: Vec<&str> = Vec::with_capacity(modules.len());
     let mut seen = BTreeSet::new();
     for name in modules.keys() {
-        // Names on the way from `name`, each with what it still has to visit.
+        // Modules on the path of calls from `name`, each with the callees that were not visited yet.
         let mut open = Vec::new();
         if seen.insert(name.as_str()) {
             open.push((name.as_str(), modules[name].calls.iter()));

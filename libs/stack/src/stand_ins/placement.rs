@@ -12,14 +12,14 @@ use super::error::PlacementError;
 
 /// Maximum size of the file: 4 KiB for each of 256 modules.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// The most slots of a tunable-svc that are counted.
+/// Maximum number of slots that a tunable-svc can count.
 pub const SLOTS_MAX: u32 = 1_024;
-/// The longest queue of a tunable-svc.
+/// Maximum length of a tunable-svc's queue.
 pub const QUEUE_LIMIT_MAX: u32 = 1 << 20;
-/// A part of a file, for errors.
+/// A correct part of a file, shown in error messages.
 const EXAMPLE: &str = r#"{"modules": {"cart": {"node": "edge0"}}}"#;
 
-/// Changes to a recorded deployment. Everything absent is as recorded.
+/// Changes to a recorded deployment. A setting that is absent stays as recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Placement {
     pub modules: BTreeMap<String, ModulePlace>,
@@ -30,12 +30,12 @@ pub struct Placement {
 /// Changes to a module.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModulePlace {
-    /// Node of all its stand-ins.
+    /// Node of all stand-ins of the module.
     pub node: Option<String>,
     pub slots: Option<Slots>,
     pub slot_policy: Option<SlotPolicy>,
     pub queue_limit: Option<u32>,
-    /// Its stand-ins. The requests of recorded instances that are not here go to all of these, in turn.
+    /// Stand-ins of the module. Requests of recorded instances that are not in this list go to all of these stand-ins in turn.
     pub instances: Option<Vec<String>>,
 }
 
@@ -46,16 +46,16 @@ pub struct NodePlace {
     pub mips_per_core: Option<f64>,
 }
 
-/// A link between two nodes. It holds for both directions, unless the other one has a link of its own.
+/// A link between two nodes. It is used for both directions, unless the placement has a separate link for the other one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LinkPlace {
     /// Calling node.
     pub u: String,
     /// Called node.
     pub v: String,
-    /// In each direction, milliseconds.
+    /// Delay in each direction, milliseconds.
     pub delay_ms: Option<u64>,
-    /// In each direction, bits per second.
+    /// Rate in each direction, bits per second.
     pub rate_bps: Option<u64>,
 }
 
@@ -87,7 +87,7 @@ const STAGES: [(&str, Stage); 4] = [
     ("cloud", Stage::Cloud),
     ("unknown", Stage::Unknown),
 ];
-/// Maximum of a number in the file that has no narrower one.
+/// Maximum of numbers in the file that have no other maximum.
 const NUMBER_MAX: u64 = u32::MAX as u64;
 
 impl Stage {
@@ -102,7 +102,7 @@ impl Stage {
 }
 
 impl Placement {
-    /// Reads the file.
+    /// Reads a placement from a file.
     ///
     /// # Errors
     /// If it cannot be read, is too large, or is not a placement.
@@ -115,7 +115,7 @@ impl Placement {
         Self::parse(&bytes.map_err(|error| failed(error.to_string()))?).map_err(failed)
     }
 
-    /// Parses the file's content. The error is a cause without a path.
+    /// Parses the file's content. The error message does not contain the path.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let document = Document::parse(bytes)?;
         let fields = document.fields(EXAMPLE)?.only(&["modules", "nodes", "links"])?;
@@ -133,7 +133,7 @@ impl Placement {
         })
     }
 
-    /// Whether everything stays as recorded.
+    /// Whether the placement has no change.
     pub fn changes_nothing(&self) -> bool {
         self.modules
             .values()
@@ -143,7 +143,7 @@ impl Placement {
     }
 }
 
-/// The values of an object with free names.
+/// The values of an object whose names the user chooses.
 fn named<T>(
     item: Option<&Item<'_>>,
     parse: impl Fn(&Item<'_>) -> Result<T, String>,
@@ -197,13 +197,13 @@ impl ModulePlace {
                 .get("slot_policy")
                 .map(|item| item.choice(&SLOT_POLICIES))
                 .transpose()?,
-            // The range is that of the type.
+            // The parser accepts only numbers that fit the type.
             queue_limit: queue_limit.transpose()?.map(|limit| limit as u32),
             instances: instances.transpose()?,
         })
     }
 
-    /// The recorded station with the changes.
+    /// Applies the changes to a recorded station.
     pub fn change(&self, mut station: Station) -> Station {
         match self.slots {
             Some(Slots::Count(slots)) => station.slots = Some(slots),
@@ -217,7 +217,7 @@ impl ModulePlace {
         station
     }
 
-    /// Refuses what no stand-in can have.
+    /// Returns an error for values that no stand-in can have.
     pub fn check(&self, module: &str) -> Result<(), PlacementError> {
         let invalid = |what: String, remedy: &str| {
             Err(PlacementError::Value {
@@ -241,13 +241,13 @@ impl ModulePlace {
     }
 }
 
-/// The number, or `"unlimited"`.
+/// A number of slots, or `"unlimited"`.
 fn slots(item: &Item<'_>) -> Result<Slots, String> {
     if item.as_text() == Some("unlimited") {
         return Ok(Slots::Unlimited);
     }
     match item.whole(1..=u64::from(SLOTS_MAX)) {
-        // The range is that of the type.
+        // The parser accepts only numbers that fit the type.
         Ok(count) => Ok(Slots::Count(count as u32)),
         Err(_) => Err(item.must_be(&format!("a whole number from 1 to {SLOTS_MAX}, or \"unlimited\""))),
     }
@@ -265,7 +265,7 @@ impl NodePlace {
         })
     }
 
-    /// Refuses what no node can have.
+    /// Returns an error for values that no node can have.
     pub fn check(&self, node: &str) -> Result<(), PlacementError> {
         match self.mips_per_core {
             Some(mips) if !mips.is_finite() || mips <= 0.0 => Err(PlacementError::Value {

@@ -11,25 +11,25 @@ use rundir::parts::Run;
 /// Node of an instance whose node is unknown.
 const UNKNOWN: &str = "unknown";
 
-/// What stand-ins take the place of.
+/// The recorded deployment, which stand-ins replace.
 #[derive(Debug, Clone, Default)]
 pub struct Recording {
     pub run_id: String,
-    /// The modules that processed requests, messages or jobs, by name.
+    /// The modules that processed requests, messages or jobs, by name. Only these get stand-ins.
     pub modules: BTreeMap<String, Module>,
     pub nodes: BTreeMap<String, Node>,
     /// Delay and rate by calling and called node.
     pub links: BTreeMap<(String, String), Link>,
-    /// Sentences about files that the run lacks.
+    /// Notes about files that the run lacks.
     pub notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Module {
     pub app_id: Option<String>,
-    /// In the order of the inventory, at least one.
+    /// Instances in the order of the inventory. There is at least one.
     pub instances: Vec<Instance>,
-    /// The modules that it calls.
+    /// Names of the modules that this module calls.
     pub calls: BTreeSet<String>,
 }
 
@@ -43,14 +43,14 @@ pub struct Instance {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     pub stage: String,
-    /// Million instructions per second and core.
+    /// Speed of a core, million instructions per second.
     pub mips_per_core: Option<f64>,
 }
 
-/// A recorded link; `None`: the recording has no figure.
+/// A recorded link. A figure is `None` if the recording does not contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Link {
-    /// One way, seconds.
+    /// One-way delay, seconds.
     pub delay_s: Option<f64>,
     pub rate_bps: Option<f64>,
 }
@@ -98,7 +98,7 @@ impl Recording {
     }
 }
 
-/// Modules of several applications with the same name count as one, as in a plan.
+/// The modules by name. Modules of different applications with the same name count as one, as in a plan.
 fn modules(rows: &[cctf::Module<'_>]) -> BTreeMap<String, Module> {
     let servers = servers(rows);
     let mut modules: BTreeMap<String, Module> = BTreeMap::new();

@@ -16,12 +16,13 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Slots of the process; `None`: as many as it needs. An instance with more slots than can be counted gets these, too.
+    /// Number of the process's slots. `None`: as many as it needs. An instance with more slots than can be counted gets `None`,
+    /// too.
     pub fn counted_slots(&self) -> Option<u32> {
         self.station.slots.filter(|slots| *slots <= SLOTS_MAX)
     }
 
-    /// `held` or `released`.
+    /// The policy of slots during calls to others: `held` or `released`.
     pub fn slot_policy(&self) -> &'static str {
         if self.station.is_released {
             "released"

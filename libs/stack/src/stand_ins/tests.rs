@@ -1,4 +1,4 @@
-//! Placements of a recording with three modules on two nodes: what they change, and what is refused.
+//! Placements of a recording with three modules on two nodes: which changes they make, and which placements are refused.
 
 use std::path::PathBuf;
 
@@ -137,7 +137,8 @@ fn without_changes_every_instance_is_where_it_was() {
         .collect();
     assert_eq!(services, [("edge0", 3), ("ep0", 1)]);
     assert!(notes.is_empty(), "{notes:?}");
-    // 4.9 ms are 5 ms, and 47 Mbit/s of bodies need more for frames. The driver's path of 0.1 ms is not emulated.
+    // The recorded delay of 4.9 ms becomes 5 ms. 47 Mbit/s of bodies need a higher rate of frames. The driver's path with a
+    // delay of 0.1 ms is not emulated.
     assert_eq!(
         links(&placed, "driver0"),
         [edge("ep0", "edge0", 5, Some(49_142_265))]
@@ -349,7 +350,7 @@ fn modules_that_call_each_other_in_a_circle_are_all_placed() {
     cart.calls.extend(["front".to_owned(), "cart".to_owned()]);
     let placed = Placed::new(&recording, &Placement::default()).unwrap();
     assert_eq!(placed.stand_ins.len(), 4);
-    // No call from edge0 to ep0 was recorded.
+    // The recording has no call from edge0 to ep0.
     assert_eq!(
         links(&placed, "driver0"),
         [edge("ep0", "edge0", 5, Some(49_142_265))]

@@ -1,15 +1,16 @@
-//! [`connect`]: the interfaces of one link, and the address by which its calling node reaches the other one.
+//! [`connect`]: creates the interfaces of one link, and returns the address at which the calling node reaches the called one.
 
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use crate::namespace::{Namespace, NetworkError};
 
-/// Bytes that a link passes at once after silence: more than one frame, and too few to change the measured bandwidth.
+/// Number of bytes that a link sends at once after a pause. It is more than one frame, but too little to change the measured
+/// rate.
 const BURST_BYTES: u32 = 5_000;
-/// Bytes that may wait before a link: more than ever do, so nothing is lost.
+/// Number of bytes that can wait before a link. The queue never becomes that long, so nothing is lost.
 const QUEUE_BYTES: u32 = 16_000_000;
-/// Addresses of links are in 10.201.0.0/16: four for each pair of interfaces, two pairs for each link.
+/// Addresses of links are in 10.201.0.0/16. Each pair of interfaces has four addresses, and each link has two pairs.
 const LINKS: u32 = u32::from_be_bytes([10, 201, 0, 0]);
 /// Maximum length of an interface's name in Linux.
 const INTERFACE_BYTES_MAX: usize = 15;
@@ -23,7 +24,7 @@ pub(super) struct Place<'a> {
     pub namespace: &'a Namespace,
 }
 
-/// What a link connects, and how.
+/// The description of a link.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cable<'a> {
     /// Number of the link.
@@ -31,14 +32,14 @@ pub(super) struct Cable<'a> {
     /// Calling node, then called node.
     pub ends: [Place<'a>; 2],
     pub rate_bps: Option<u64>,
-    /// The router between both ends, if a proxy there delays the data.
+    /// The router between both ends, if a proxy in the router delays the data.
     pub router: Option<&'a Namespace>,
 }
 
 /// The addresses of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reached {
-    /// The calling node connects to this address: the called node's own, or the router's.
+    /// The address to which the calling node connects: the called node's own address, or the router's.
     pub listen: Ipv4Addr,
     /// The called node's own address.
     pub upstream: Ipv4Addr,
@@ -47,7 +48,7 @@ pub(super) struct Reached {
 /// The names of interfaces in use, by node.
 pub(super) type Used = HashSet<(usize, String)>;
 
-/// Creates a link's interfaces. Each node's own one sends at most at the link's rate.
+/// Creates the interfaces of a link. The interfaces of both nodes send at most at the link's rate.
 pub(super) fn connect(cable: &Cable<'_>, used: &mut Used) -> Result<Reached, NetworkError> {
     let [from, to] = cable.ends;
     let names = [
@@ -83,7 +84,7 @@ pub(super) fn connect(cable: &Cable<'_>, used: &mut Used) -> Result<Reached, Net
 
 /// The two addresses of a pair of interfaces.
 fn addresses(link: usize, side: usize) -> [Ipv4Addr; 2] {
-    // There are too few links for an overflow.
+    // The number of links is limited, so this cannot overflow.
     let first = LINKS + 4 * (2 * link as u32 + side as u32);
     [1, 2].map(|host| Ipv4Addr::from_bits(first + host))
 }
@@ -110,7 +111,7 @@ fn limit(namespace: &Namespace, interface: &str, rate_bps: Option<u64>) -> Resul
     ))
 }
 
-/// The name of a node's interface to a peer: `to-PEER` if that is possible and free.
+/// The name of a node's interface to another node: `to-PEER` if the name is short enough and not in use.
 fn interface(used: &mut Used, node: usize, peer: &str, link: usize) -> String {
     let named = format!("to-{peer}");
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -118,7 +119,7 @@ fn interface(used: &mut Used, node: usize, peer: &str, link: usize) -> String {
     if fits && used.insert((node, named.clone())) {
         return named;
     }
-    // A number is in no other name, because peers' names begin with `to-`.
+    // No other interface has this name, because the names of the others begin with `to-`.
     format!("link{link}")
 }
 

@@ -1,18 +1,19 @@
-//! [`Tiers`]: nodes in network namespaces, connected by links of known delay and rate.
+//! [`Tiers`]: nodes in network namespaces, connected by links with a set delay and rate.
 //!
 //! ```text
 //!            ep0 ◀── 50 Mbit/s ──▶ router ◀── 50 Mbit/s ──▶ edge0
 //!            rate limit in each sending node (tbf)      toxiproxy in the router: 5 ms each way
 //! ```
 //!
-//! A message passes one rate limit: that of the interface by which it leaves its node. toxiproxy delays each piece of data as it
-//! arrives, without limiting its rate. A link without delay connects its nodes directly. Each link has its own interfaces, so links
-//! do not share a rate.
+//! A message passes one rate limit, in the interface by which it leaves its node. toxiproxy delays each piece of data, without
+//! limiting its rate. A link without delay connects its nodes directly. Each link has its own interfaces, so links do not share
+//! a rate.
 //!
-//! Telemetry, load and readiness probes use another interface of each node, which leads directly to this process. Load of a driver
-//! whose node has links uses these. This process is in its own namespace, so nothing of a run is visible from outside.
+//! Telemetry, load and readiness probes use another interface of each node, which is connected directly to this process. There
+//! is one exception: if links lead to the driver's node, the load uses these links. This process is in its own namespace, so
+//! nothing of a run is visible from outside.
 //!
-//! - [`network`]: nodes and links, as they are configured; [`settings`]: those of the chain, and their parsers.
+//! - [`network`]: configuration of nodes and links; [`settings`]: nodes and links of the chain, and parsers of their settings.
 //! - [`link`]: the interfaces of one link; [`proxy`]: links through toxiproxy.
 
 mod link;
@@ -34,9 +35,9 @@ use proxy::{Proxy, Route};
 
 /// Address of this process on the network for telemetry and load.
 pub const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 1);
-/// Address of the router on that network.
+/// Address of the router on the network for telemetry and load.
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 2);
-/// Port of the first service of each node. Each service has two, so that all on a node differ.
+/// Port of the first service of each node. Each service uses two ports, and all ports of a node differ.
 const PORT: u16 = 8_080;
 
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub struct Tiers {
     _router: Option<Namespace>,
 }
 
-/// How one node reaches another one.
+/// The address at which one node reaches another one.
 #[derive(Debug)]
 struct Link {
     from: String,
@@ -55,18 +56,19 @@ struct Link {
     address: Ipv4Addr,
 }
 
-/// The network of a service.
+/// The namespace and addresses of a service.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceNetwork<'a> {
     pub namespace: &'a Namespace,
-    /// Address that is reached without passing a link.
+    /// Address at which the service is reached without a link.
     pub address: Ipv4Addr,
     pub port: u16,
     pub admin_port: u16,
 }
 
 impl Tiers {
-    /// Creates the network, moves this thread into it, and starts toxiproxy. Later children of this thread are in it, too.
+    /// Creates the network, moves this thread into it, and starts toxiproxy. Child processes that this thread starts later are
+    /// in it, too.
     pub fn start(network: &Network, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
         let control = Namespace::new()?;
         let has_delays = network.links.iter().any(|link| link.delay_ms > 0);
@@ -94,7 +96,7 @@ impl Tiers {
         })
     }
 
-    /// The network of a node's service; `service` is its number on the node.
+    /// The network of a service. `service` is the number of the service on the node.
     pub fn network_of(&self, node: &str, service: u16) -> Option<ServiceNetwork<'_>> {
         let index = self.nodes.iter().position(|(name, _)| name == node)?;
         Some(ServiceNetwork {
@@ -105,7 +107,8 @@ impl Tiers {
         })
     }
 
-    /// The address by which node `from` reaches a service of node `to`: over their link, or on the node itself. `None` without a link.
+    /// The address at which node `from` reaches a service of node `to`: over their link, or directly if both are the same node.
+    /// `None` if there is no link.
     pub fn by_link(&self, from: &str, to: &str, service: u16) -> Option<Target> {
         let has_services = self.nodes.iter().any(|(name, _)| name == from);
         let host = match from == to && has_services {
@@ -132,14 +135,14 @@ impl Tiers {
     }
 }
 
-/// Creates the links. Returns how nodes reach each other, and what the router's proxy has to forward.
+/// Creates the links. Returns how nodes reach each other, and the routes for the proxy in the router.
 fn lay(
     network: &Network,
     nodes: &[(String, Namespace)],
     control: &Namespace,
     router: Option<&Namespace>,
 ) -> Result<(Vec<Link>, Vec<Route>), NetworkError> {
-    // A node without services is this process's.
+    // A node without services is the driver's. It is in the namespace of this process.
     let place = |name| match network.node(name) {
         Some(node) => Place {
             node,
@@ -189,7 +192,7 @@ fn target(host: Ipv4Addr, service: u16) -> Target {
     }
 }
 
-/// The port of a node's service. Its admin listener has the next one.
+/// The port of a service. Its admin listener uses the next port.
 fn port(service: u16) -> u16 {
     PORT + 2 * service
 }

@@ -1,12 +1,12 @@
-//! [`Network`]: nodes and the links between them, as they are configured.
+//! [`Network`]: configuration of nodes and links.
 
 use std::path::PathBuf;
 
-/// Maximum number of nodes. Each has a namespace, and a call path to each other node takes an interface in both.
+/// Maximum number of nodes. Each node has a namespace, and a link to another node needs an interface in both.
 pub const NODES_MAX: usize = 32;
-/// Maximum number of links: one in each direction between all nodes, and those of the driver.
+/// Maximum number of links: one in each direction between all nodes, including links of the driver's node.
 pub const LINKS_MAX: usize = NODES_MAX * NODES_MAX;
-/// Maximum number of services on one node, so that their ports are below those that the system gives to connections.
+/// Maximum number of services on one node. Their ports are below the ports that the system gives to outgoing connections.
 pub const SERVICES_PER_NODE_MAX: u16 = 4_096;
 
 /// A network of namespaces.
@@ -26,21 +26,21 @@ pub struct Node {
     pub services: u16,
 }
 
-/// The configuration of one link, over which `u` calls `v`. A node that calls, and that has no services, is the load driver's.
+/// Configuration of the link over which `u` calls `v`. A calling node that has no services is the load driver's.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct ConfiguredLink {
     /// Calling node.
     pub u: String,
     /// Called node.
     pub v: String,
-    /// In each direction, milliseconds.
+    /// Delay in each direction, milliseconds.
     pub delay_ms: u64,
-    /// In each direction, bits per second. `None`: no limit.
+    /// Rate in each direction, bits per second. `None`: no limit.
     pub rate_bps: Option<u64>,
 }
 
 impl Network {
-    /// The number of a node with services.
+    /// The index of a node that has services.
     pub(super) fn node(&self, name: &str) -> Option<usize> {
         self.nodes.iter().position(|node| node.name == name)
     }

@@ -19,7 +19,7 @@ const API_PORT: u16 = 8474;
 /// Timeout of one API request.
 const API_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The proxied path of one link.
+/// A route of the proxy, which is a part of one link.
 #[derive(Debug)]
 pub struct Route {
     pub name: String,
@@ -81,7 +81,7 @@ impl Proxy {
         Ok(Self { child })
     }
 
-    /// Fails if it has exited.
+    /// Fails if toxiproxy has exited.
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
         self.child.check_alive()
     }

@@ -12,7 +12,7 @@ use super::network::{ConfiguredLink, Network, Node};
 const NODES: [&str; 3] = ["ep0", "edge0", "cloud0"];
 /// The links in the order of a request's path.
 const LINKS: [(&str, &str); 2] = [("ep0", "edge0"), ("edge0", "cloud0")];
-/// The range in which tbf's timer is exact enough.
+/// Rates at which the timer of tbf (the kernel's rate limit) is exact enough.
 pub const RATE_BPS: std::ops::RangeInclusive<u64> = 100_000..=1_000_000_000;
 pub const DELAY_MAX: Duration = Duration::from_secs(60);
 
