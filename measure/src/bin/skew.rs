@@ -1,5 +1,5 @@
-//! A stand-in for the Collector (`cctf run --collector`) that shifts the timestamps of one node, as if the node's clock were wrong. It
-//! records the original requests in the file of SKEW_KEEP.
+//! A stand-in for the Collector (`cctf run --collector`). It shifts the timestamps of one node, as if the node's clock were
+//! wrong. It also writes the original requests to the file in SKEW_KEEP.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -79,7 +79,7 @@ extern "C" fn end(_signal: libc::c_int) {
     unsafe { libc::_exit(0) }
 }
 
-/// Health and metrics: an empty answer means ready, with an empty queue.
+/// Answers requests for health and metrics. An empty answer means ready, with an empty queue.
 fn say_yes(listener: &TcpListener) {
     for mut stream in listener.incoming().flatten() {
         let _ = stream.read(&mut [0; 1024]);
@@ -111,7 +111,7 @@ impl Relay {
             .into_inner())
     }
 
-    /// Appends a request after its length.
+    /// Appends a request to the file, after its length.
     fn keep(&self, given: &[u8]) -> Result<(), Status> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(file) = kept.as_mut() else { return Ok(()) };
@@ -130,7 +130,7 @@ impl Relay {
             })
     }
 
-    /// Zero means no timestamp.
+    /// Shifts a timestamp. Zero means that there is none.
     fn shift(&self, stamp: &mut u64) {
         if *stamp != 0 {
             *stamp = stamp.saturating_add_signed(self.shift_ns);
@@ -195,7 +195,7 @@ impl Relay {
     }
 }
 
-/// Handles any call, with message and answer as bytes.
+/// Accepts any call. Message and answer stay encoded.
 #[derive(Clone)]
 struct Door(Arc<Relay>);
 

@@ -1,6 +1,8 @@
-//! A test program whose calls depend on each other in known ways. It reports OpenTelemetry spans, as any instrumented application does.
+//! A test program whose calls depend on each other in known ways. It reports OpenTelemetry spans like any instrumented
+//! application.
 //!
-//! A program with callees (`--call`) has a route for each pattern; one without is a callee, which answers after the requested time.
+//! If it has callees (`--call`), it has one route for each pattern. Otherwise it is a callee, which answers after the time that
+//! a request states.
 //!
 //! - [`patterns`]: the patterns, as code. [`request`]: a request, and the calls that it makes.
 //! - [`telemetry`]: the spans, and their export over OTLP.
@@ -68,7 +70,7 @@ fn main() -> anyhow::Result<()> {
     telemetry.export()
 }
 
-/// Answers requests until SIGTERM.
+/// Answers requests until it receives SIGTERM.
 async fn serve(program: &Arc<Program>) -> anyhow::Result<()> {
     let mut end = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -91,7 +93,7 @@ async fn answer_all(program: Arc<Program>, stream: TcpStream) {
         let connection = hyper::server::conn::http1::Builder::new();
         anyhow::Ok(connection.serve_connection(TokioIo::new(stream), answer).await?)
     };
-    // A client that closes its connection is no fault.
+    // A client that closes its connection causes no error.
     let _ = served.await;
 }
 
@@ -119,7 +121,7 @@ async fn answer(
     Ok(response)
 }
 
-/// Waits for the time in the query, such as `us=7250`. With `fails`, the result is a failure.
+/// Waits for the time in the query, such as `us=7250`. If the query contains `fails`, the answer is a failure.
 async fn work(query: &str) -> anyhow::Result<StatusCode> {
     let us = query.split('&').find_map(|part| part.strip_prefix("us="));
     let us: u64 = us.context("the query has no time")?.parse()?;

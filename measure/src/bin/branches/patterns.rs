@@ -1,4 +1,4 @@
-//! The patterns: for each route, which calls wait for which. The code is the truth with which plans are compared.
+//! The patterns. For each route, the code defines which calls wait for which others. The tests compare plans with this code.
 
 use anyhow::ensure;
 use tokio::task::JoinSet;
@@ -39,14 +39,14 @@ async fn fan_out(of: Request) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two branches at the same time, without a span of their own.
+/// Two branches that run at the same time, without spans for the branches.
 async fn independent(of: Request) -> anyhow::Result<()> {
     try_join!(two_calls(&of, ["a", "b"]), two_calls(&of, ["c", "d"]))?;
     of.own("after").await;
     Ok(())
 }
 
-/// The same, each branch with a span of its own.
+/// Like [`independent`], but each branch has its own span.
 async fn inner_spans(of: Request) -> anyhow::Result<()> {
     try_join!(
         two_calls_of(of.inner_span("first"), ["a", "b"]),
@@ -69,7 +69,7 @@ async fn two_calls(of: &Request, [first, second]: [&str; 2]) -> anyhow::Result<(
     Ok(())
 }
 
-/// Work goes on after two of three answers. The third call continues, and nobody waits for it.
+/// The request continues after two of three answers. The third call is not cancelled, but nothing waits for it.
 async fn quorum(of: Request) -> anyhow::Result<()> {
     let mut calls = JoinSet::new();
     for name in ["a", "b", "c"] {
@@ -98,7 +98,7 @@ async fn after_answer(of: Request) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first attempt to call `a` fails in every third request.
+/// In every third request, the first call of `a` fails and is repeated.
 async fn retry(of: Request) -> anyhow::Result<()> {
     of.own("before").await;
     let fails = of.number().is_multiple_of(RETRIED_EVERY);

@@ -1,6 +1,7 @@
-//! [`Request`]: a request that this program answers, and the calls that it makes. [`Program`]: the callees, and the telemetry.
+//! [`Request`]: a request that this program answers, and the calls that it makes. [`Program`]: the callees and the telemetry,
+//! which all requests share.
 //!
-//! Times vary from request to request, but not from run to run: they follow from the route, the number of the request and the step.
+//! Times vary between requests, but not between runs: they depend on the route, the number of the request and the step.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -24,11 +25,12 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::telemetry::{Telemetry, new_id, number, statuses};
 
-/// Minimum time of a callee, and how much more it can be. Between the calls of independent branches, either order must occur often.
+/// Minimum time that a callee takes, and the range above it. The range is wide, so that calls of independent branches often end
+/// in either order.
 const CALL_US: [u64; 2] = [2_000, 20_000];
-/// The same for a short call.
+/// Minimum time and range of a short call.
 const SHORT_CALL_US: [u64; 2] = [1_000, 1_000];
-/// The same for own work.
+/// Minimum time and range of the program's own work.
 const OWN_US: [u64; 2] = [1_000, 1_000];
 
 /// The callees of this program, and its telemetry.
@@ -36,7 +38,7 @@ pub struct Program {
     callees: HashMap<String, String>,
     client: Client<HttpConnector, Empty<Bytes>>,
     telemetry: Arc<Telemetry>,
-    /// Requests of each route so far.
+    /// Number of requests so far, for each route.
     counts: [AtomicU64; ROUTES.len()],
 }
 
@@ -62,7 +64,7 @@ impl Program {
 #[derive(Clone)]
 pub struct Request {
     facts: Arc<Facts>,
-    /// Span under which calls are made.
+    /// The parent of the spans of calls.
     parent: u64,
 }
 
@@ -73,11 +75,11 @@ struct Facts {
     trace: u128,
     baggage: Option<HeaderValue>,
     run_id: Option<String>,
-    /// Without its end.
+    /// The server span, which has no end yet.
     server_span: Span,
 }
 
-/// A span within a request, with the request as its calls see it.
+/// A span within a request. Calls through `request` have this span as their parent.
 pub struct InnerSpan {
     pub request: Request,
     span: Span,
@@ -90,7 +92,7 @@ impl InnerSpan {
 }
 
 impl Request {
-    /// Begins the request with these headers.
+    /// Begins a request. `headers` can contain the caller's span.
     pub fn begin(program: Arc<Program>, route: &'static str, headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (trace, caller) = text("traceparent").and_then(context_of).unzip();
@@ -130,12 +132,12 @@ impl Request {
         }
     }
 
-    /// Its number among the requests of its route.
+    /// Number of this request among the requests of its route.
     pub fn number(&self) -> u64 {
         self.facts.number
     }
 
-    /// Reports the span of the request. Calls can still follow.
+    /// Reports the server span of the request. Calls can still be made afterwards.
     pub fn end(&self, status: StatusCode) {
         let mut span = self.facts.server_span.clone();
         span.attributes = [
@@ -156,7 +158,7 @@ impl Request {
         run_id.map(|run_id| attribute(keys::RUN_ID, run_id))
     }
 
-    /// Own work. It only takes time.
+    /// Waits, as a stand-in for the program's own work.
     pub async fn own(&self, step: &str) {
         tokio::time::sleep(Duration::from_micros(self.draw_us(&("own", step), OWN_US))).await;
     }
@@ -166,7 +168,7 @@ impl Request {
         self.call_within(name, CALL_US).await
     }
 
-    /// The same, with a short time.
+    /// Like [`Request::call`], with a short time.
     pub async fn short_call(&self, name: &str) -> anyhow::Result<()> {
         self.call_within(name, SHORT_CALL_US).await
     }
@@ -178,14 +180,14 @@ impl Request {
         Ok(())
     }
 
-    /// An attempt of a call, and its status.
+    /// Calls `name` once, and returns the status. `earlier` is the number of earlier attempts.
     pub async fn attempt(&self, name: &str, earlier: u32, fails: bool) -> anyhow::Result<StatusCode> {
         let us = self.draw_us(&(name, earlier), CALL_US);
         let fails = if fails { "&fails" } else { "" };
         self.send(name, earlier, &format!("us={us}{fails}")).await
     }
 
-    /// Begins a span below this one.
+    /// Begins a span whose parent is the current span.
     pub fn inner_span(&self, name: &str) -> InnerSpan {
         let span = self.span(name.to_owned(), SpanKind::Internal);
         let request = Self {
@@ -238,7 +240,7 @@ impl Request {
         Ok(status)
     }
 
-    /// A time of a step of this request.
+    /// The time of a step of this request.
     fn draw_us<T: std::hash::Hash>(&self, step: &T, [least, more]: [u64; 2]) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.facts.route, self.facts.number, step).hash(&mut hasher);

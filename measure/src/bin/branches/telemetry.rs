@@ -17,7 +17,8 @@ use prost::Message as _;
 
 /// Pause between two exports.
 const EXPORT_EVERY: Duration = Duration::from_millis(100);
-/// Maximum number of spans that wait: half a minute of the highest load in the tests. More mean that no receiver takes them.
+/// Maximum number of spans that wait for an export: half a minute of the highest load in the tests. If there are more, no
+/// receiver accepts spans.
 const SPANS_MAX: usize = 65_536;
 
 /// Spans that have ended and wait for their export.
@@ -25,7 +26,7 @@ pub struct Telemetry {
     resource: Resource,
     endpoint: String,
     waiting: Mutex<Vec<Span>>,
-    /// Held during an export, so that the last one begins after all others.
+    /// Locked during an export, so that the last export begins after all others have ended.
     exporting: Mutex<()>,
 }
 
@@ -46,7 +47,7 @@ impl Telemetry {
         }
     }
 
-    /// Ends a span now.
+    /// Ends a span at the current time.
     pub fn end(&self, mut span: Span) {
         span.end_time_unix_nano = now_unix_ns();
         self.waiting
@@ -68,7 +69,8 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Sends spans until the process ends. Ends the process if they cannot be sent, because a recording with gaps is of no use.
+    /// Exports spans until the process ends. If an export fails, it ends the process, because a recording without some of its
+    /// spans is useless.
     pub fn export_forever(&self) {
         loop {
             std::thread::sleep(EXPORT_EVERY);
@@ -105,10 +107,10 @@ pub fn statuses(span: &mut Span, status: StatusCode) {
 
 /// A new id, which is not 0.
 pub fn new_id() -> u64 {
-    /// Odd, so that all steps differ until the counter wraps.
+    /// The step is odd, so no value repeats until all values have occurred.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    // Processes start at different times, and their ids must differ.
+    // The first value depends on the time and the process id, so that processes create different ids.
     if NEXT.load(Ordering::Relaxed) == 0 {
         let seed = now_unix_ns().wrapping_mul(STEP) ^ u64::from(std::process::id()) << 32;
         let _ = NEXT.compare_exchange(0, seed | 1, Ordering::Relaxed, Ordering::Relaxed);

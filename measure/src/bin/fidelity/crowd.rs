@@ -1,4 +1,5 @@
-//! Eight requests of 20 ms CPU time at once, on eight slots and two CPUs: each request is charged its own CPU time.
+//! Eight requests with 20 ms of CPU time each run at the same time, on eight slots and two CPUs. The row of each request must
+//! have its own CPU time.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ const WORK: &str = "/work?cpu_ms=20";
 const WORK_MS: f64 = 20.0;
 const CROWD: usize = 8;
 const ROUNDS: usize = 40;
-/// Rounds at the start, which open connections and start threads.
+/// Number of requests at the start that are not evaluated. They open connections and start threads.
 const WARM_UP: usize = 2 * CROWD;
 
 /// Sends the requests and checks their rows.

@@ -57,7 +57,7 @@ impl Finding {
     }
 }
 
-/// A quantile of the values, which it sorts.
+/// A quantile. Sorts the values.
 pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);

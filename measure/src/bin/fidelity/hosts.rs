@@ -1,5 +1,5 @@
-//! Rows of a host under a known load on a CPU, a disk and a veth pair, compared with the load and with the kernel's counters over the
-//! same intervals. The service and the real Collector report the host as two nodes.
+//! Creates a known load on a CPU, a disk and a veth pair. Compares the host's rows with this load, and with the kernel's
+//! counters over the same intervals. Both the service and the real Collector report the host, as two nodes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::stack::Stack;
 
 /// Length of the measurement before the load.
 const QUIET: Duration = Duration::from_secs(4);
-/// Length of the load, and the part at either end that is not evaluated.
+/// Length of the load, and length of the parts at its start and end that are not evaluated.
 const LOADED: Duration = Duration::from_secs(24);
 const EDGE_MS: f64 = 500.0;
 const INTERVAL: &str = "1s";
@@ -24,25 +24,25 @@ const INTERVAL_MS: f64 = 1_000.0;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const DATAGRAMS_PER_SECOND: u64 = 1_000;
 const DISK_BYTES_PER_SECOND: u64 = 8 << 20;
-/// Largest difference to the utilization by one busy CPU; other processes use little.
+/// Maximum difference between the measured utilisation and one busy CPU. Other processes use little.
 const BURN_DIFFERENCE_MAX: f64 = 5.0;
 const CPU_DIFFERENCE_MAX: f64 = 2.0;
 const MEMORY_DIFFERENCE_MIB_MAX: f64 = 16.0;
-/// Of a rate over all intervals, percent.
+/// Maximum difference of a rate over all intervals, percent.
 const RATE_DIFFERENCE_MAX: f64 = 2.0;
 
-/// A rate in a row, and its counter.
+/// A rate in a row, and the kernel's counter for it.
 type Rate = (fn(&Sample) -> f64, fn(&Look) -> f64);
 
-/// The evaluated time.
+/// The evaluated part of the load.
 struct Window<'a> {
     history: &'a History,
     samples: Vec<Sample>,
-    /// Utilization of all CPUs before the load, percent.
+    /// Utilisation of all CPUs before the load, percent.
     quiet: f64,
 }
 
-/// Runs the load in a network whose only interface is the veth pair, and checks the rows.
+/// Runs the load in a network namespace whose only interface is the veth pair, and checks the rows.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     in_machine(|| check_inside(bin_dir))
 }
@@ -73,7 +73,7 @@ fn check_inside(bin_dir: &Path) -> anyhow::Result<Vec<Finding>> {
     let to = now_ms()?;
     load.finish()?;
     let arrived = veth.arrived();
-    // The last interval is reported after the next one.
+    // The last interval is reported one interval later.
     std::thread::sleep(Duration::from_millis(3 * INTERVAL_MS as u64));
     let history = recorder.finish()?;
     drop(collector);
@@ -178,7 +178,8 @@ impl Window<'_> {
         let sent = DATAGRAMS_PER_SECOND as f64 * (DATAGRAM_BYTES + HEADER_BYTES) as f64;
         let echo = sent / ECHO_EACH as f64;
         let disk = DISK_BYTES_PER_SECOND as f64;
-        // The file system writes more than the load, and so do other processes.
+        // The measured rates can be higher, because the file system writes more than the load does, and other processes write,
+        // too.
         let rates: [(&str, Rate, (f64, f64)); 4] = [
             (
                 "tx_Bps",
@@ -224,7 +225,7 @@ impl Window<'_> {
         })
     }
 
-    /// The mean of a rate against the known load, and against its counter over the same time.
+    /// Compares the mean of a rate with the known load, and with its counter over the same time.
     fn rate(&self, name: &str, (row, counter): Rate, known: (f64, f64)) -> anyhow::Result<[Finding; 2]> {
         let (bytes, ms) = self.samples.iter().fold((0.0, 0.0), |(bytes, ms), sample| {
             (

@@ -7,16 +7,17 @@ use super::finding::{Finding, quantile};
 use super::stack::Stack;
 use super::theory::{Means, Wakeups, lindley_differences};
 
-/// 2 ms of CPU time each at 80%. The service's own overhead makes the measured load a little higher.
+/// Each request needs 2 ms of CPU time, which gives a load of 80%. The service's own overhead makes the measured load a little
+/// higher.
 const WORK: &str = "/work?cpu_ms=2";
 const RATE: f64 = 400.0;
 const SEED: &str = "1";
-/// Requests at the start, which warm up caches and threads.
+/// Number of requests at the start that are not evaluated. They warm up caches and threads.
 pub const WARM_UP: usize = 200;
 pub const DIFFERENCE_MS_MAX: f64 = 1.0;
 pub const MEAN_RATIO: (f64, f64) = (0.85, 1.15);
 
-/// Drives the load for `duration` and compares.
+/// Drives the load for `duration`, and compares the queue times with theory.
 pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
     let stack = Stack::start(bin_dir, &[("WORKERS", "1"), ("QUEUE_LIMIT", "100000")])?;
     let report = stack.load_poisson(bin_dir, WORK, RATE, duration, SEED)?;

@@ -1,5 +1,5 @@
-//! Links of known delay and rate between three namespaces, with one node's clock 3 s ahead: links.json and nodes.json agree with the
-//! settings, and nothing else differs from a run with correct clocks.
+//! Three namespaces are connected by links with a set delay and rate, and the clock of one node is 3 s ahead. links.json and
+//! nodes.json must agree with the settings, and all else must be as in a run with correct clocks.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use e2e::tiers::{Run, SKEW_MS};
 use super::finding::Finding;
 
 const DURATION: &str = "60s";
-/// Measured value divided by the setting.
+/// Maximum relative difference between a measured value and its setting.
 const DELAY_WITHIN: f64 = 0.10;
 const RATE_WITHIN: f64 = 0.15;
 

@@ -1,21 +1,22 @@
-//! Compares recorded values with queueing theory, with the kernel's counters, with the settings of links and with those of replays:
-//! `make fidelity`. No other load may run on the machine.
+//! `make fidelity`: compares recorded values with queueing theory, with the kernel's counters, and with the settings of links.
+//! Also compares runs with their replays. No other load may run on the machine.
 //!
-//! - [`lindley`]: queue times are those of a first-come queue with one server, step by step and on average.
+//! - [`lindley`]: queue times are those of a first-come queue with one server, for each request and on average.
 //! - [`neighbours`]: with every CPU busy, the recorded wake-up times explain the rest of the queue times.
-//! - [`stations`]: the station simulator computes the recorded waits from arrivals, own times and slots.
+//! - [`stations`]: from arrivals, own times and slots, the station simulator computes the recorded waiting times.
 //! - [`overload`]: behaviour at twice the capacity.
-//! - [`crowd`]: a request is charged its own CPU time when eight requests share two CPUs.
-//! - [`hosts`]: the rows of a node under a known load agree with the kernel's counters, from the service and from the Collector.
-//! - [`links`]: links.json agrees with the delay and rate that were set; one wrong clock is reported and changes nothing else.
-//! - [`replay`]: `cctf compare` calls replays of an unchanged service the same, and names a change of the service or the requests;
-//!   stand-ins in place of the services, and of the shop in five languages.
-//! - [`simgrid`]: SimGrid and our own simulator predict busier runs of a chain from a quiet one.
-//! - [`regression`]: CPU times estimated from `process.cpu.time` are those of the requests.
+//! - [`crowd`]: when eight requests share two CPUs, each row has the CPU time of its own request.
+//! - [`hosts`]: under a known load, a node's rows from the service and from the Collector agree with the kernel's counters.
+//! - [`links`]: links.json agrees with the set delay and rate. One wrong clock is reported and changes nothing else.
+//! - [`replay`]: `cctf compare` judges replays of an unchanged service to be the same, and finds a change of the service or the
+//!   requests. Stand-ins replace the services, and also the shop in five languages.
+//! - [`simgrid`]: from a run of a chain with little load, SimGrid and our own simulator predict runs with more load.
+//! - [`regression`]: CPU times that are estimated from `process.cpu.time` are those of the requests.
 //!
-//! Each part prints the CPU time that the host of a virtual machine took meanwhile ([`steal`]). If a line breaks and the host took
-//! too much, the part is measured again, at most three times. If the last attempt is still disturbed, its broken lines are not judged
-//! and the exit code is 2. A line is BROKEN, with exit code 1, only if the host took little.
+//! Each part prints the CPU time that the host of a virtual machine took from it meanwhile ([`steal`]). If a value is out of
+//! its bounds and the host took too much, the part is measured again, at most three times. If the host still took too much in
+//! the last attempt, the part is not judged, and the exit code is 2. A line is BROKEN, with exit code 1, only if the host took
+//! little.
 
 mod crowd;
 mod finding;
@@ -57,14 +58,14 @@ struct Flags {
     only: Vec<String>,
 }
 
-/// A check of the binaries in a folder; some take the given time.
+/// A check of the binaries in a folder. Some checks take the length of the load.
 type Check = fn(&Path, &str) -> anyhow::Result<Vec<Finding>>;
 
-/// A part, which is measured and judged on its own.
+/// A part of the measurement, which is measured and judged by itself.
 struct Part {
     name: &'static str,
     check: Check,
-    /// Largest percentage of all CPU time taken by the host with which a broken line is judged.
+    /// Maximum share of all CPU time that the host may take, percent. Above it, a broken line is not judged.
     stolen_max: f64,
 }
 
@@ -78,9 +79,9 @@ impl Part {
     }
 }
 
-/// For a part with averages and quantiles of thousands of rows.
+/// Maximum for a part with averages and quantiles of thousands of rows.
 const STOLEN_MAX: f64 = 0.5;
-/// For a part that a single row can break.
+/// Maximum for a part in which a single row can break a line.
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
@@ -119,7 +120,7 @@ const NAMES: [&str; 15] = [
     "simgrid",
 ];
 
-/// Exit code if no line is certainly broken, but a part could not be judged.
+/// Exit code if no line is BROKEN, but a part could not be judged.
 const UNJUDGED: u8 = 2;
 
 fn main() -> ExitCode {
@@ -155,7 +156,7 @@ fn measure(flags: &Flags) -> anyhow::Result<Verdict> {
     Ok(worst)
 }
 
-/// Measures a part, and repeats it while a line breaks and the host takes CPU time. Prints every attempt.
+/// Measures a part. Repeats this while a line is out of its bounds and the host takes CPU time. Prints every attempt.
 fn measure_part(part: &Part, bin_dir: &Path, duration: &str) -> anyhow::Result<Verdict> {
     let mut attempt = 1;
     loop {

@@ -1,5 +1,6 @@
-//! One server at half of its capacity beside a CPU hog on each CPU. A request that finds the slot free waits until the slot's thread
-//! gets a CPU; the recorded wake-up times explain all of the queue time that Lindley's recursion does not.
+//! One server has half of its maximum load, while a CPU hog runs on each CPU. A request that finds the slot free waits until
+//! the slot's thread gets a CPU. The recorded wake-up times must explain all of the queue time that Lindley's recursion does
+//! not explain.
 
 use std::path::Path;
 
@@ -11,19 +12,20 @@ use super::lindley::{DIFFERENCE_MS_MAX, MEAN_RATIO, WARM_UP};
 use super::stack::{Row, Stack};
 use super::theory::{Means, Wakeups, lindley_differences};
 
-/// Longer than a time slice. Shorter requests in a row would share slices, and the formula for the mean requires independent times.
+/// Work that is longer than a time slice. Successive shorter requests would share time slices, but the formula for the mean
+/// requires independent times.
 const WORK: &str = "/work?cpu_ms=4";
-/// With this seed, the mean wait of a constant service at half of its capacity is within 2% of the expected one after 2,500, 5,000,
-/// 10,000 and 15,000 arrivals. With other seeds it is up to 8% off, about half of the tolerance.
+/// With this seed, the mean waiting time of a constant service at half of its capacity is within 2% of the expected one after
+/// 2,500, 5,000, 10,000 and 15,000 arrivals. With other seeds it deviates by up to 8%, which is about half of the tolerance.
 const SEED: &str = "102";
-/// Utilisation for which the rate is chosen.
+/// The utilisation that the rate shall cause.
 const LOAD: f64 = 0.5;
-/// Rate and length of the first load, which measures the service time beside the hogs.
+/// Rate and length of the first load, which measures the service time while the hogs run.
 const PROBE_RATE: f64 = 50.0;
 const PROBE_DURATION: &str = "10s";
 const SERVICE: [(&str, &str); 2] = [("WORKERS", "1"), ("QUEUE_LIMIT", "100000")];
 
-/// Drives the load for `duration` and compares.
+/// Drives the load for `duration`, and compares the queue times with theory.
 pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
     let service_ms = mean_service_ms(&beside_hogs(bin_dir, PROBE_RATE, PROBE_DURATION)?);
     ensure!(service_ms > 0.0, "the first load left no rows");

@@ -1,4 +1,5 @@
-//! Twice the capacity: the queue fills, further requests get 503 with Retry-After, and the others are served as before.
+//! The load is twice the capacity. The queue becomes full, further requests get 503 with Retry-After, and the others are served
+//! as before.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -45,7 +46,7 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The answers to the load and to the requests beside it.
+/// The answers to the load, and to single requests during and after it.
 struct Answers {
     /// Number of answers by status.
     statuses: BTreeMap<String, f64>,
@@ -102,7 +103,7 @@ impl Answers {
         let served: Vec<&Row> = rows.iter().filter(|row| row.status == 200).collect();
         let mean_ms = served.iter().map(|row| row.service_ms()).sum::<f64>() / served.len() as f64;
         let mut queued: Vec<f64> = served.iter().map(|row| row.queue_ms()).collect();
-        // Most requests that are served find the queue full: they wait for as many services as it has places.
+        // Most served requests arrive at a full queue. Each waits for the service of all requests in the queue.
         let full_ms = QUEUE_LIMIT * mean_ms;
         vec![
             Finding::between(
@@ -121,7 +122,7 @@ impl Answers {
     }
 }
 
-/// Sends one request after the other until the load ends, and returns the first 503.
+/// Sends one request after the other until the load ends. Returns the first 503.
 fn first_refusal(address: SocketAddr, loaded: &AtomicBool) -> Option<Response> {
     while !loaded.load(Ordering::Relaxed) {
         let answer = http::send(address, "GET", WORK, &[], b"").ok();

@@ -1,4 +1,5 @@
-//! CPU time by endpoint from `process.cpu.time`: requests of known CPU time in a varying mix, whose rows then lose their CPU times.
+//! CPU time by endpoint from `process.cpu.time`. Requests with known CPU times arrive in a varying mix; then the CPU times are
+//! removed from their rows and estimated.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,9 +15,10 @@ use serde_json::Value;
 use super::finding::Finding;
 use super::stack::Stack;
 
-/// CPU time of the requests. Far apart, so that a row's CPU time shows which one it was.
+/// CPU times of the requests. They differ so much that a row's CPU time shows which kind of request it was.
 const BURNS_MS: [f64; 3] = [1.0, 3.0, 9.0];
-/// Gaps between requests in ms, by phase and burn; a phase lasts a second. No two columns are in step.
+/// Times between requests in ms, for each phase and kind of request. A phase lasts a second. The rates of no two kinds vary in
+/// the same way.
 const GAPS_MS: [[u64; 3]; 5] = [
     [20, 200, 100],
     [200, 40, 60],
@@ -26,12 +28,12 @@ const GAPS_MS: [[u64; 3]; 5] = [
 ];
 const PHASES: usize = 65;
 const PHASE: Duration = Duration::from_secs(1);
-/// Between two samples.
+/// Time between two samples.
 const SAMPLE_MS: &str = "100";
-/// What a request costs in its process beyond its work: a connection, HTTP, a span and its export.
+/// CPU time of a request in addition to its work: for the connection, HTTP, the span and its export.
 const OVERHEAD_MS: f64 = 0.6;
 
-/// Drives the load and compares estimates with the burns.
+/// Drives the load, and compares the estimates with the known CPU times.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let variables = [("WORKERS", "4"), ("OTEL_METRIC_EXPORT_INTERVAL", SAMPLE_MS)];
     let stack = Stack::start(bin_dir, &variables)?;
@@ -70,7 +72,7 @@ fn drive(address: SocketAddr, burn: usize, begin: Instant) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The rows as an SDK without CPU times writes them, with a route for each burn.
+/// The rows as an SDK without CPU times would produce them, with a different route for each CPU time.
 fn without_cpu_times(rows: &[Value]) -> String {
     let mut text = String::new();
     for row in rows {

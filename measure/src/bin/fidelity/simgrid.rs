@@ -1,5 +1,6 @@
-//! A chain whose work is 20% CPU time and otherwise sleep, at three utilisations of its last station. From the recording of the lowest one,
-//! SimGrid and our own simulator of stations predict the others, of which they know only the arrivals.
+//! A chain whose services compute for 20% of their time and sleep for the rest, at three utilisations of its last station.
+//! SimGrid and our own simulator of stations get the recording with the lowest utilisation, and the arrivals of the other two.
+//! From these they predict the other two.
 //!
 //! All services are on one node, because they share the machine.
 
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 use super::finding::{Finding, quantile};
 use super::stack::Stack;
 
-/// Utilisations of the last station's slots. The first one is the recording that is known.
+/// Utilisations of the last station's slots. The simulators get the recording of the first one.
 const BUSY: [f64; 3] = [0.3, 0.5, 0.7];
 /// Module, slots and work, from the first station to the last.
 const CHAIN: [(&str, &str, &str); 3] = [
@@ -30,21 +31,21 @@ const CHAIN: [(&str, &str, &str); 3] = [
     ("middle", "12", "/work?cpu_ms=1&sleep_ms=4"),
     ("back", "2", "/work?cpu_ms=2&sleep_ms=8"),
 ];
-/// Service time of the last station with its overhead, for the choice of rates.
+/// Service time of the last station including its overhead. The rates are computed from it.
 const BACK_MS: f64 = 10.2;
 const BACK_SLOTS: f64 = 2.0;
-/// Each load gets a part of the given time.
+/// Share of the given time for each load.
 const SHARE: f64 = 0.5;
 const SEED: u64 = 1;
-/// Conditions under which the recordings are valid.
+/// Maximum utilisation of the other stations and of the machine. Above it, a recording is not valid.
 const OTHERS_BUSY_MAX: f64 = 0.3;
 const CPU_PERCENT_MAX: f64 = 60.0;
-/// Largest errors of a prediction.
+/// Maximum errors of a prediction.
 const QUEUE_ERROR_MAX: f64 = 0.15;
 const QUEUE_MS_MAX: f64 = 0.1;
 const QUANTILES: [(&str, f64, f64); 3] = [("p50", 0.5, 0.05), ("p95", 0.95, 0.05), ("p99", 0.99, 0.2)];
 
-/// Records three loads, predicts two, and compares.
+/// Records three loads, predicts two of them, and compares the predictions with the recordings.
 pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
     let seconds: f64 = duration
         .strip_suffix('s')
@@ -79,7 +80,7 @@ pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Three services, each of which calls the next one for each request, after a load on the first one.
+/// Starts three services, of which each one calls the next one, loads the first one, and returns the folder of the run.
 fn record(bin_dir: &Path, busy: f64, duration: &str, seed: u64) -> anyhow::Result<TempDir> {
     let of = |place: usize| {
         let (module, slots, _) = CHAIN[place];
@@ -113,7 +114,7 @@ fn record(bin_dir: &Path, busy: f64, duration: &str, seed: u64) -> anyhow::Resul
     stack.stop()
 }
 
-/// How busy the stations and the machine were.
+/// Findings about the utilisations of the stations and of the machine.
 fn conditions(busy: f64, run: &Path) -> anyhow::Result<Vec<Finding>> {
     let rows = rows::lines(&run.join("cctf/invocations.jsonl"))?;
     let mut findings = Vec::new();
@@ -143,7 +144,7 @@ fn conditions(busy: f64, run: &Path) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The work of one run at the arrivals of another one.
+/// Exports the work of one run with the arrivals of another run.
 fn export(bin_dir: &Path, known: &Path, busier: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     let out = folder.join("export");
     let mut command = command_in(bin_dir, "cctf")?;
@@ -180,7 +181,7 @@ fn finish(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits by module, and responses of the first one, milliseconds.
+/// Waiting times by module, and response times of the first module, milliseconds.
 #[derive(Default)]
 struct Times {
     queues: BTreeMap<String, Vec<f64>>,
@@ -250,7 +251,7 @@ fn own(known: &Path, busier: &Path) -> anyhow::Result<Times> {
     Ok(Times::of_outcomes(&moved, &simulate(&moved)))
 }
 
-/// SimGrid's predictions are judged; ours stand beside them.
+/// Compares the predictions. SimGrid's are judged; ours are shown beside them.
 fn compared(busy: f64, mut recorded: Times, mut simgrid: Times, mut own: Times) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |what: &str, recorded: f64, simgrid: f64, own: f64, error: f64| {

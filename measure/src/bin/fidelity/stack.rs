@@ -10,7 +10,7 @@ use e2e::rows;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The running pair with a folder for its files.
+/// A running normalizer and a running service, with a folder for their files.
 pub struct Stack {
     pub service: Child,
     normalizer: Child,
@@ -24,7 +24,7 @@ pub struct Row {
     pub start: i128,
     pub end: i128,
     pub cpu: i128,
-    /// Time without a CPU although ready to run.
+    /// Time for which the thread was ready to run, but had no CPU.
     pub cpu_wait: i128,
     /// Part of the queue time in which the slot was free.
     pub wakeup: i128,
@@ -47,7 +47,7 @@ impl Row {
 }
 
 impl Stack {
-    /// Starts both; `variables` are the service's.
+    /// Starts both. `variables` are those of the service.
     pub fn start(bin_dir: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
         let logs = tempfile::tempdir()?;
         let normalizer = Child::normalizer(bin_dir, logs.path(), &["--run-id", "r", "--join-window", "1s"])?;
@@ -136,7 +136,7 @@ impl Stack {
 
 fn row(line: &str) -> anyhow::Result<Row> {
     let value: Value = serde_json::from_str(line)?;
-    // A request that never had a slot has neither value.
+    // A request that never got a slot has none of these values.
     let measured = |field| match value.get(field) {
         None | Some(Value::Null) => Ok(0),
         Some(_) => rows::nanoseconds(line, field),

@@ -1,8 +1,8 @@
-//! Stations of one and two slots at three loads, and a chain whose slots are held or released: the waits that the station simulator
-//! computes from arrivals, own times and slots are the recorded ones.
+//! Stations with one and with two slots at three loads, and a chain whose slots are held or released during calls. From
+//! arrivals, own times and slots, the station simulator computes waiting times. They must be the recorded ones.
 //!
-//! With held slots, the simulator repeats the recorded order of events, so each wait is exact. Rows do not state when exactly a slot was
-//! released for a call, so those waits are close.
+//! If slots are held, the simulator repeats the recorded order of events, so each waiting time is exact. Rows do not state when
+//! exactly a slot was released for a call, so waiting times with released slots are only close.
 
 use std::path::Path;
 
@@ -15,27 +15,27 @@ use rundir::parts::Target;
 use super::finding::{Finding, quantile};
 use super::stack::Stack;
 
-/// Utilisations for which the rates are chosen. Overhead of the service makes the measured ones a little higher.
+/// Utilisations that the rates shall cause. The service's overhead makes the measured ones a little higher.
 const LOADS: [f64; 3] = [0.5, 0.7, 0.85];
-/// One slot that computes, and two that mostly sleep, because the driver and the normalizer need CPUs, too.
+/// The two stations. One slot computes. Two slots mostly sleep, because the driver and the normalizer need CPUs, too.
 const STATIONS: [(u32, &str, f64); 2] = [
     (1, "/work?cpu_ms=2", 2.1),
     (2, "/work?cpu_ms=0.2&sleep_ms=8", 8.4),
 ];
-/// The front calls the back for each request.
+/// The first service of the chain calls the second one for each request.
 const FRONT: &str = "/work?cpu_ms=1";
 const BACK: &str = "/work?cpu_ms=1.5";
 const CHAIN_RATE: f64 = 200.0;
-/// A seed for all loads: each has its own rate.
+/// Seed of all loads. They differ nevertheless, because each has its own rate.
 const SEED: &str = "1";
-/// Each of the eight loads gets a part of the given time.
+/// Share of the given time for each of the eight loads.
 const SHARE: f64 = 0.125;
-/// Nanoseconds are exact where slots are held.
+/// Maximum difference if slots are held, where waiting times are exact to the nanosecond.
 const HELD_MS_MAX: f64 = 0.001;
 const RELEASED_P95_MS_MAX: f64 = 0.5;
 const RELEASED_MEAN_ERROR_MAX: f64 = 0.05;
 
-/// Drives eight loads and compares.
+/// Drives eight loads, and compares the waiting times.
 pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
     let duration = share_of(duration)?;
     let mut findings = Vec::new();
@@ -59,7 +59,7 @@ pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// A part of a duration such as 120s.
+/// A share of a duration such as 120s.
 fn share_of(duration: &str) -> anyhow::Result<String> {
     let seconds: f64 = duration
         .strip_suffix('s')
@@ -68,7 +68,7 @@ fn share_of(duration: &str) -> anyhow::Result<String> {
     Ok(format!("{:.0}ms", 1e3 * SHARE * seconds))
 }
 
-/// Two services with one slot each, after a load on the first one. The second one has stopped.
+/// Two services with one slot each, after a load on the first one. The second service has been stopped.
 fn chain(bin_dir: &Path, policy: &str, duration: &str) -> anyhow::Result<Stack> {
     let common = [
         ("WORKERS", "1"),
@@ -94,10 +94,10 @@ fn chain(bin_dir: &Path, policy: &str, duration: &str) -> anyhow::Result<Stack> 
     Ok(stack)
 }
 
-/// A recorded run and what the simulator says of it.
+/// A recorded run, compared with its simulation.
 struct Compared {
     requests: usize,
-    /// |recorded - simulated| of all waits, milliseconds.
+    /// Absolute difference between recorded and simulated waiting time of each request, milliseconds.
     differences: Vec<f64>,
     recorded_ms: f64,
     simulated_ms: f64,

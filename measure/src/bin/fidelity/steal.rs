@@ -1,4 +1,4 @@
-//! CPU time that the host of a virtual machine took away from it, and the verdict on a part with a broken line.
+//! CPU time that the host of a virtual machine took from it, and the verdict on a part with a value out of its bounds.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 
 /// Maximum attempts per part.
 pub const ATTEMPTS_MAX: u32 = 3;
-/// Fields of the first line of /proc/stat up to the stolen time. The following ones are parts of the first two.
+/// Number of fields in the first line of /proc/stat up to the stolen time. Later fields are already contained in the first two.
 const FIELDS: usize = 8;
 
 /// The counters of all CPUs since boot, ticks.
@@ -51,15 +51,15 @@ impl Ticks {
 pub enum Verdict {
     /// Every line holds.
     Holds,
-    /// A line broke, and the host took little: an error of the service.
+    /// A line is out of its bounds, and the host took little: this is an error of the service.
     Broken,
-    /// A line broke while the host took CPU time; the part is measured again.
+    /// A line is out of its bounds, and the host took CPU time. The part is measured again.
     Again,
-    /// The same at the last attempt.
+    /// Like `Again`, but in the last attempt.
     Unjudged,
 }
 
-/// Judges an attempt. The first one is number 1.
+/// Judges an attempt. Attempts are counted from 1.
 pub fn judge(all_hold: bool, stolen: f64, stolen_max: f64, attempt: u32) -> Verdict {
     match (all_hold, stolen <= stolen_max) {
         (true, _) => Verdict::Holds,

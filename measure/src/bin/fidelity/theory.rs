@@ -2,17 +2,17 @@
 
 use super::stack::Row;
 
-/// The part of the recorded queue time that the recursion has to explain.
+/// How the recursion treats wake-ups (the time from a free slot to the thread's start on a CPU).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wakeups {
-    /// All of it: a wake-up shows as a difference.
+    /// Wake-ups are not part of the recursion, so each one shows as a difference.
     Ignored,
     /// The recursion adds the recorded wake-up.
     Added,
 }
 
-/// |recorded queue time - one step of Lindley's recursion| of each row except the first, milliseconds. A step is
-/// max(0, end of the predecessor - own arrival).
+/// Absolute difference between the recorded queue time and one step of Lindley's recursion, for each row except the first,
+/// milliseconds. The step is max(0, end of the predecessor - own arrival).
 pub fn lindley_differences(rows: &[Row], wakeups: Wakeups) -> Vec<f64> {
     let step = |pair: &[Row]| {
         let waited = (pair[0].end - pair[1].enqueue).max(0) as f64 / 1e6;
@@ -30,9 +30,10 @@ pub fn lindley_differences(rows: &[Row], wakeups: Wakeups) -> Vec<f64> {
 pub struct Means {
     /// Recorded mean queue time, milliseconds.
     pub recorded_ms: f64,
-    /// According to Pollaczek and Khinchine, from the recorded rate and moments of the service time, milliseconds.
+    /// Mean according to Pollaczek and Khinchine, computed from the recorded rate and moments of the service time,
+    /// milliseconds.
     pub expected_ms: f64,
-    /// Addition by wake-ups of requests that find the server idle: M/G/1 with setup times, milliseconds.
+    /// Part that wake-ups add for requests that find the server idle (M/G/1 with setup times), milliseconds.
     pub setup_ms: f64,
     /// Utilisation.
     pub load: f64,
@@ -56,7 +57,7 @@ impl Means {
         Self {
             recorded_ms: rows.iter().map(Row::queue_ms).sum::<f64>() / rows.len() as f64,
             expected_ms: rate_per_ms * square / (2.0 * (1.0 - load)),
-            // Without a request that found the server idle there is no wake-up.
+            // If no request found the server idle, there was no wake-up.
             setup_ms: if wakeups.is_empty() { 0.0 } else { setup },
             load,
         }

@@ -13,14 +13,14 @@ use super::ids::place_of;
 use super::rows::Rows;
 use super::trace::SPANS_A_TRACE;
 
-/// What it writes.
+/// Name of the file that the Collector writes.
 pub const FILE: &str = "traces.jsonl";
 const SPAN_ID: &[u8] = b"\"spanId\":\"";
 const SPAN_ID_LEN: usize = 16;
 const LINE_BUFFER_LEN: usize = 1 << 20;
 const ALL_PLACES: u8 = u8::MAX;
 
-/// Starts a Collector with only a receiver and an exporter, and without telemetry of its own.
+/// Starts a Collector with only a receiver and an exporter. It reports no telemetry about itself.
 pub fn start(binary: &Path, folder: &Path) -> anyhow::Result<(Child, SocketAddr)> {
     ensure!(
         binary.is_file(),
@@ -44,7 +44,7 @@ pub fn start(binary: &Path, folder: &Path) -> anyhow::Result<(Child, SocketAddr)
     Ok((Child::listening("otelcol", command, address)?, address))
 }
 
-/// Checks that the file has each span of so many traces once.
+/// Checks that the file has each span of `traces` traces once.
 pub fn check(folder: &Path, traces: u64) -> anyhow::Result<()> {
     let path = folder.join(FILE);
     let context = || format!("cannot read {}", path.display());

@@ -1,4 +1,4 @@
-//! Receivers side by side, each at full speed with the same spans.
+//! Compares receivers. Each gets the same spans at full speed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use super::process;
 use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
 
-/// Until allocators, tables and connections are warm.
+/// Time until allocators, tables and connections are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// Loads one receiver and checks its files. Work after an acknowledgement counts as well: the CPU time is read when the files have
-/// stopped growing.
+/// Loads one receiver and checks its files. The CPU time includes work after the last acknowledgement, because it is read when
+/// the files no longer grow.
 pub fn measure(
     kind: Kind,
     places: &Places,

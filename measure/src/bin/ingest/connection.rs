@@ -1,4 +1,4 @@
-//! A thin client: one HTTP/2 connection with OTLP/gRPC calls.
+//! A simple client: one HTTP/2 connection for OTLP/gRPC calls.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ const PREFIX_LEN: usize = 5;
 const OK: &str = "0";
 const UNAVAILABLE: &str = "14";
 
-/// A connection; its clones share it.
+/// A connection. All clones share it.
 #[derive(Clone)]
 pub struct Connection {
     sender: http2::SendRequest<Full<Bytes>>,
@@ -30,25 +30,25 @@ pub struct Connection {
 pub enum Answer {
     /// All spans were accepted.
     Taken,
-    /// No span was accepted; the request has to be sent again.
+    /// No span was accepted. The request has to be repeated.
     Refused,
 }
 
 impl Connection {
-    /// Connects. Must be called within the runtime that will drive the connection.
+    /// Connects. Must be called in the runtime that will run the connection.
     pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address)
             .await
             .with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-        // Its calls report its errors.
+        // Calls on the connection report its errors.
         tokio::spawn(driver);
         let uri = format!("http://{address}{EXPORT_TRACES}").parse()?;
         Ok(Self { sender, uri })
     }
 
-    /// Sends a framed request and waits for the answer.
+    /// Sends a request (with its gRPC prefix) and waits for the answer.
     pub async fn export(&mut self, frame: Bytes) -> anyhow::Result<Answer> {
         let request = Request::post(self.uri.clone())
             .header("content-type", "application/grpc")

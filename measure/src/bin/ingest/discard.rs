@@ -1,4 +1,4 @@
-//! The baseline: a tonic server that reads the bytes of each request and drops them.
+//! The baseline for comparisons: a tonic server that reads the bytes of each request and drops them.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,13 +16,13 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// Larger than any request of the bench.
+/// Maximum size of a message. All requests of the benchmark are smaller.
 const MESSAGE_LEN_MAX: usize = 64 << 20;
 
-/// The subcommand that serves.
+/// The name of the subcommand that runs this server.
 pub const COMMAND: &str = "discard";
 
-/// Serves until it is killed.
+/// Serves until the process is killed.
 pub fn serve() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -34,7 +34,7 @@ pub fn serve() -> anyhow::Result<()> {
     })
 }
 
-/// Any call, its message as bytes.
+/// Accepts any call. The message stays encoded.
 #[derive(Clone, Copy)]
 struct Discard;
 

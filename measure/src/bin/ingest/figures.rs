@@ -1,4 +1,4 @@
-//! The measured values of one receiver, as a line of text and a line of JSON for the table.
+//! The measured values of one receiver, as a line of text and as a line of JSON for a table.
 
 use std::time::Duration;
 
@@ -18,25 +18,25 @@ pub struct Figures {
     pub part: &'static str,
     pub subject: &'static str,
     pub spans_a_request: usize,
-    /// All spans; each was accepted.
+    /// Number of spans. All were accepted.
     pub spans: u64,
     pub cpu_us_a_span: f64,
-    /// From the first request to the last row on disk.
+    /// Rate over the time from the first request to the last row on disk.
     pub spans_a_second: f64,
-    /// From the scheduled time of a request to its acknowledgement.
+    /// Time from when a request was scheduled to its acknowledgement.
     pub ack_ms_p50: f64,
     pub ack_ms_p99: f64,
-    /// From the acknowledgement of the last span that a row waits for to its row in the file.
+    /// Time from the acknowledgement of the last span that a row needs to the row in the file.
     pub readable_ms_p50: Option<f64>,
     pub readable_ms_p99: Option<f64>,
     pub peak_mib: f64,
     pub written_bytes_a_span: f64,
-    /// Refused requests, which were sent again.
+    /// Number of refused requests, which were repeated.
     pub refused: u64,
 }
 
 impl Figures {
-    /// The values of a load with its CPU time and written bytes. It was complete after `took`.
+    /// The values of a load. `took` is the time until it was complete.
     pub fn new(
         (part, kind): (&'static str, Kind),
         spans_a_request: usize,

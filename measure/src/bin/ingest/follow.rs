@@ -12,14 +12,14 @@ use super::rows::Rows;
 
 const PIECE_LEN: usize = 1 << 20;
 
-/// Both files of a run and the read positions.
+/// Both files of a run, and the positions up to which they were read.
 pub struct Follower {
     tails: [Tail; 2],
     pub rows: Rows,
 }
 
 impl Follower {
-    /// Follows the files in a folder, which may not exist yet.
+    /// Follows the files of a folder. The folder may not exist yet.
     pub fn new(folder: &Path) -> Self {
         Self {
             tails: [File::Invocations, File::Calls].map(|file| Tail::new(folder, file)),
@@ -40,7 +40,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Reads new rows and passes on the trace, the place and the time of each. Returns whether there were any.
+    /// Reads new rows, and calls a function with the trace, the position and the time of each. Returns whether there were new
+    /// rows.
     pub fn read(
         &mut self,
         mut each: impl FnMut(u64, usize, Instant) -> anyhow::Result<()>,
@@ -60,7 +61,7 @@ impl Follower {
     }
 }
 
-/// One file, the read position, and the incomplete line before it.
+/// A file, the position up to which it was read, and the incomplete line before this position.
 struct Tail {
     file: File,
     path: PathBuf,
@@ -78,7 +79,7 @@ impl Tail {
         }
     }
 
-    /// Returns whether there were new lines.
+    /// Reads the next bytes of the file. Returns whether there were any.
     fn read_piece(&mut self) -> anyhow::Result<bool> {
         let context = || format!("cannot read {}", self.path.display());
         let open = match &mut self.open {

@@ -1,4 +1,4 @@
-//! CPU time of a request beside many rows that wait for their callers, compared with that beside few.
+//! Compares the CPU time of a request while many rows wait for their callers with that while few rows wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +14,19 @@ use super::trace::REQUESTS_A_BLOCK;
 
 const FEW: usize = 10;
 const MANY: usize = 100_000;
-/// Waiting rows of one request.
+/// Number of waiting rows that each request causes.
 const HELD_A_REQUEST: usize = 1000;
-/// Room for all waiting rows.
+/// Memory limit that is large enough for all waiting rows.
 const MEMORY_LIMIT: &str = "1GiB";
-/// Longer than the measurement, so that rows wait all the time.
+/// Join window. It is longer than the measurement, so that rows wait all the time.
 const JOIN_WINDOW: &str = "10m";
 const SPANS_A_REQUEST: usize = 512;
-/// Blocks of one turn: 49,152 spans. All turns together stay below the number of spans that the join keeps; beyond it, the oldest
-/// rows leave.
+/// Blocks of one turn: 49,152 spans. The spans of all turns together are fewer than the join keeps. With more, the join would
+/// release the oldest rows.
 const BLOCKS_A_TURN: u64 = 12;
-/// The two take turns, so that other load of the machine affects both.
+/// Number of turns. The two normalizers are loaded in turn, so that other load of the machine affects both.
 const TURNS: usize = 14;
-/// Numbers of the waiting rows' traces; all others are lower.
+/// First number of the waiting rows' traces. All other traces have lower numbers.
 const HELD_FROM_BLOCK: u64 = 1 << 32;
 
 /// The result.
@@ -77,7 +77,7 @@ pub fn measure(places: &Places) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A normalizer with so many waiting rows.
+/// A normalizer with a number of waiting rows.
 struct Beside {
     subject: Subject,
     load: Load,
@@ -92,7 +92,7 @@ impl Beside {
             &["--join-window", JOIN_WINDOW, "--memory-limit", MEMORY_LIMIT],
         )?;
         let load = Load::new(subject.address(), Arc::new(Requests::new(SPANS_A_REQUEST)?))?;
-        // Spans of the innermost service. Their callers never arrive.
+        // These are spans of the innermost service. The spans of their callers are never sent.
         let orphans = Requests::new(held_a_request)?;
         let blocks = HELD_FROM_BLOCK..HELD_FROM_BLOCK + (held / held_a_request) as u64;
         let mut beside = Self { subject, load, held };

@@ -1,9 +1,9 @@
-//! Ids from numbers and back: all are different and spread like random ones, and the number follows from the id without a table.
+//! Converts numbers to ids and back. All ids differ and look random, and an id contains its number, so no table is needed.
 
 use super::trace::SPANS_A_TRACE;
 
-/// Added before mixing, so that the halves of a trace id and a span id differ. No sum is 0 for the numbers in use; only 0 is mixed to
-/// 0, which is an invalid id.
+/// Added before mixing, so that the two halves of a trace id and the span ids differ. For the numbers in use no sum is 0. Only
+/// 0 would give 0, which is an invalid id.
 const HIGH: u64 = 0x1000_0000_0000_0001;
 const LOW: u64 = 0x2000_0000_0000_0001;
 const SPAN: u64 = 0x4000_0000_0000_0001;
@@ -16,19 +16,19 @@ pub fn trace_id(trace: u64) -> [u8; 16] {
     id
 }
 
-/// The id of a span by its place in a trace.
+/// The id of a span. `place` is the position of the span in the trace.
 pub fn span_id(trace: u64, place: usize) -> [u8; 8] {
     mix(trace * SPANS_A_TRACE as u64 + place as u64 + SPAN).to_be_bytes()
 }
 
-/// The number of the trace with this id in hex.
+/// The number of the trace whose id in hex is `id`.
 pub fn trace_of(id: &str) -> Option<u64> {
     let (high, low) = id.split_at_checked(16)?;
     let trace = unmix(hex(high)?).wrapping_sub(HIGH);
     (unmix(hex(low)?).wrapping_sub(LOW) == trace).then_some(trace)
 }
 
-/// Trace and place of the span with this id in hex.
+/// The trace and the position of the span whose id in hex is `id`.
 pub fn place_of(id: &str) -> Option<(u64, usize)> {
     let number = unmix(hex(id)?).wrapping_sub(SPAN);
     let place = usize::try_from(number % SPANS_A_TRACE as u64).ok()?;

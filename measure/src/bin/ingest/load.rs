@@ -1,4 +1,4 @@
-//! Load on a receiver, at full speed or at a rate.
+//! Sends load to a receiver, at full speed or at a given rate.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,22 +15,23 @@ use super::connection::{Answer, Connection};
 use super::requests::Requests;
 use super::trace::{REQUESTS_A_BLOCK, ROWS_A_TRACE};
 
-/// Connections of the load to each address.
+/// Number of connections to each address.
 pub const CONNECTIONS: usize = 8;
-/// Delay before a refused request is sent again: long enough that few are refused twice, and shorter than receivers ask for, so that
-/// they do not run idle.
+/// Time after which a refused request is repeated. Few requests are refused twice after this time. Receivers ask for a longer
+/// time, but would then be idle.
 const SEND_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// Requests of the paced load that wait for a connection. Further ones are delayed and count as late.
+/// Maximum number of requests that wait for a connection in a load with a given rate. Further requests are delayed and count as
+/// late.
 const MADE_MAX: usize = 256;
-/// Unanswered requests of the paced load. A receiver with more has failed.
+/// Maximum number of unanswered requests in a load with a given rate. If there are more, the receiver has failed.
 const UNANSWERED_MAX: usize = 4096;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// Sent requests and their answers.
 pub struct Sent {
-    /// All were accepted.
+    /// Number of spans. All were accepted.
     pub spans: u64,
-    /// Requests that were refused at least once.
+    /// Number of requests that were refused at least once.
     pub refused: u64,
     /// Nanoseconds from a request's scheduled time to its acknowledgement.
     pub ack_ns: Histogram<u64>,
@@ -41,13 +42,13 @@ pub struct Sent {
 /// Length of a load.
 #[derive(Clone, Copy)]
 pub enum Until {
-    /// Whole blocks that start within this time.
+    /// Blocks are sent for this time. A block that has started is completed.
     Passed(Duration),
-    /// This many blocks.
+    /// This number of blocks is sent.
     Blocks(u64),
 }
 
-/// The load on one receiver. The numbers of its blocks of traces continue from phase to phase.
+/// The load on one receiver. Block numbers (and so trace numbers) continue from one phase to the next.
 pub struct Load {
     runtime: tokio::runtime::Runtime,
     lanes: Vec<Lane>,
@@ -60,7 +61,7 @@ impl Load {
         Self::shared(&[address], requests)
     }
 
-    /// Connects to each address. The blocks rotate over the addresses, so that all spans of a trace go to one of them.
+    /// Connects to each address. Blocks are sent to the addresses in turn, so that all spans of a trace go to the same address.
     pub fn shared(addresses: &[SocketAddr], requests: Arc<Requests>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -112,8 +113,8 @@ impl Load {
         Ok(tally.sent(self.spans(self.next_block - first), begun))
     }
 
-    /// Requests leave at their time, whatever happened to earlier ones. The outermost service's requests leave `callers_late` after the
-    /// innermost one's. Records the acknowledgement of each request in `acknowledged`.
+    /// Sends each request at its scheduled time, even if earlier ones are not answered. Requests of the outermost service are
+    /// sent `callers_late` after those of the innermost one. Records the acknowledgement of each request in `acknowledged`.
     pub fn paced(
         &mut self,
         spans_a_second: u64,
@@ -131,7 +132,7 @@ impl Load {
         let tally = Arc::new(Tally::new()?);
         let (made, mut to_send) = mpsc::channel::<Made>(MADE_MAX);
         let requests = self.requests.clone();
-        // A thread of its own, because the runtime's timers have a resolution of a millisecond.
+        // The pacer has its own thread, because timers of the runtime have a resolution of a millisecond.
         let pacer = std::thread::spawn(move || {
             for turn in 0..blocks + late_turns {
                 for request in 0..REQUESTS_A_BLOCK {
@@ -222,7 +223,7 @@ impl Lane {
     }
 }
 
-/// Share of the delay by service: none for the innermost, half for its caller, all for the others.
+/// Delay of a request in halves of the whole delay: 0 for the innermost service, 1 for its caller, 2 for all others.
 fn halves_late(request: usize) -> u64 {
     match request {
         0 => 0,
@@ -239,7 +240,7 @@ struct Made {
     frame: Bytes,
 }
 
-/// The requests, in the order in which connections fetch them.
+/// Creates the requests in the order in which connections fetch them.
 struct Plan {
     state: Mutex<PlanState>,
     until: Option<Instant>,
@@ -305,7 +306,7 @@ impl Tally {
         })
     }
 
-    /// Sends until it is accepted.
+    /// Sends a request until the receiver accepts it.
     async fn send(&self, connection: &mut Connection, frame: Bytes, due: Instant) -> anyhow::Result<()> {
         while connection.export(frame.clone()).await? == Answer::Refused {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -328,15 +329,15 @@ impl Tally {
     }
 }
 
-/// Times of the acknowledgements of a paced load.
+/// The times at which the requests of a load with a given rate were acknowledged.
 pub struct Acknowledged {
     origin: Instant,
-    /// Nanoseconds since the origin by block and request; 0 before the acknowledgement.
+    /// Nanoseconds since the origin, by block and request. 0: not acknowledged yet.
     at_ns: Vec<AtomicU64>,
 }
 
 impl Acknowledged {
-    /// Room for so many blocks.
+    /// Creates the times for `blocks` blocks.
     pub fn of_blocks(blocks: usize) -> Arc<Self> {
         let at_ns = (0..blocks * REQUESTS_A_BLOCK)
             .map(|_| AtomicU64::new(0))
@@ -363,7 +364,7 @@ impl Acknowledged {
         }
     }
 
-    /// Rows of the blocks that are acknowledged.
+    /// Number of rows of all acknowledged blocks.
     pub fn rows(&self, spans_a_request: usize) -> u64 {
         let requests = self.at_ns.iter().filter(|at| at.load(Ordering::Acquire) != 0);
         requests.count() as u64 / REQUESTS_A_BLOCK as u64 * spans_a_request as u64 * ROWS_A_TRACE

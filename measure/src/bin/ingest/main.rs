@@ -1,9 +1,9 @@
-//! Measures receivers of OTLP as whole processes, with the same spans: `make bench` and `make bench-scale`.
+//! Measures receivers of OTLP as whole processes. All get the same spans. Used by `make bench` and `make bench-scale`.
 //!
 //! - [`trace`], [`ids`], [`requests`]: the spans and their requests.
 //! - [`connection`], [`load`]: the clients.
 //! - [`subject`], [`collector`], [`discard`]: the receivers.
-//! - [`rows`], [`follow`]: check that all spans are in the files, once.
+//! - [`rows`], [`follow`]: check that the files contain each span once.
 //! - [`compare`], [`turns`], [`steady`], [`held`], [`scale`], [`pairs`]: the measurements, which use [`process`] and [`figures`].
 
 mod collector;

@@ -1,4 +1,5 @@
-//! CPU time of a span behind two Collectors and two normalizers, compared with one of each: how well the work scales out.
+//! Compares the CPU time of a span with two Collectors and two normalizers to that with one of each. This shows how well the
+//! work scales out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,21 +17,21 @@ use super::process;
 use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
 
-/// Until allocators, tables and connections are warm.
+/// Time until allocators, tables and connections are warm.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// Pairs of the setup in which Collectors route by trace id.
+/// Number of pairs of a Collector and a normalizer in the larger setup. Its Collectors choose the normalizer by trace id.
 const SHARDS: usize = 2;
 
-/// The load of each pair. Two pairs get twice the load of one, as on twice the machines.
+/// The load of each pair. Two pairs get twice the load of one pair, as two machines would.
 #[derive(Clone, Copy)]
 pub struct Pace {
     pub spans_a_request: usize,
-    /// For each pair; full speed if none.
+    /// Rate for each pair. `None`: full speed.
     pub spans_a_second: Option<u64>,
     pub duration: Duration,
 }
 
-/// The result: medians of the turns.
+/// The results, as medians of the turns.
 #[derive(Serialize)]
 struct Found {
     part: &'static str,
@@ -43,11 +44,11 @@ struct Found {
     two_normalizers_us_a_span: f64,
     two_collectors_us_a_span: f64,
     two_us_a_span: f64,
-    /// Throughput of two normalizers relative to one, with the same CPU time for each.
+    /// Throughput of two normalizers relative to that of one, if each has the same CPU time.
     normalizers_carry: f64,
-    /// The same of the Collectors.
+    /// The same ratio for Collectors.
     collectors_carry: f64,
-    /// The same of normalizers and Collectors together.
+    /// The same ratio for normalizers and Collectors together.
     pairs_carry: f64,
 }
 
@@ -100,7 +101,8 @@ pub fn measure(places: &Places, pace: Pace, count: usize) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Throughput of two relative to one, from the CPU time of a span: 2 if a span costs the same.
+/// Throughput of two relative to that of one, computed from the CPU time of a span. It is 2 if a span needs the same time in
+/// both.
 fn carried(of_one_us: f64, of_two_us: f64) -> f64 {
     SHARDS as f64 * of_one_us / of_two_us
 }
@@ -117,7 +119,7 @@ impl Cost {
     }
 }
 
-/// As many Collectors as normalizers.
+/// A setup with an equal number of Collectors and normalizers.
 struct SetUp {
     collectors: Vec<Collector>,
     normalizers: Vec<Subject>,
@@ -159,8 +161,8 @@ impl SetUp {
         }
         collectors.iter_mut().try_for_each(Collector::start)?;
         let addresses: Vec<_> = collectors.iter().map(Collector::grpc).collect();
-        // A trace passes one Collector. On separate machines all Collectors have the same list of shards, so a trace may pass any of
-        // them. On one machine the ports of their inner receivers differ, and so do the lists.
+        // All spans of a trace go to the same Collector. On separate machines, a trace could go to any Collector, because all
+        // have the same list of normalizers. On one machine, the ports of their inner receivers differ, and so do their lists.
         let load = Load::shared(&addresses, Arc::new(Requests::new(pace.spans_a_request)?))?;
         Ok(Self {
             collectors,
@@ -206,7 +208,8 @@ impl SetUp {
         ))
     }
 
-    /// Checks that all traces are there, each whole on one shard, and that the shards have similar shares.
+    /// Checks that no trace is missing, that each trace is complete in one run folder, and that the normalizers got similar
+    /// shares. Then stops all processes.
     fn check_and_stop(mut self) -> anyhow::Result<()> {
         let mut follower: Option<Follower> = None;
         let mut counts = Vec::with_capacity(self.normalizers.len());

@@ -47,7 +47,7 @@ pub fn peak_memory(pid: u32) -> anyhow::Result<u64> {
     Ok(number(&format!("/proc/{pid}/status"), "VmHWM:")? * 1024)
 }
 
-/// Bytes that it has written to disks.
+/// Number of bytes that the process has written to disks.
 pub fn written_bytes(pid: u32) -> anyhow::Result<u64> {
     number(&format!("/proc/{pid}/io"), "write_bytes:")
 }

@@ -1,4 +1,5 @@
-//! Requests from templates that are encoded once, then copied and given ids and times. So the driver needs little CPU time.
+//! Creates requests from templates. A template is encoded once; for each request it is copied, and ids and times are written
+//! into it. So the driver needs little CPU time.
 
 use anyhow::ensure;
 use bytes::Bytes;
@@ -14,25 +15,25 @@ use super::trace::{KINDS, REQUESTS_A_BLOCK, SERVICES, describe, resource};
 /// Span flags: sampled, with a known remote parent.
 const FLAGS_REMOTE: u32 = 0x301;
 const FLAGS_LOCAL: u32 = 0x101;
-/// Duration of the outermost span. Each inner one is two insets shorter.
+/// Duration of the outermost span. Each inner span begins `INSET_NS` later and ends `INSET_NS` earlier.
 const DURATION_NS: u64 = 50_000_000;
 const INSET_NS: u64 = 1_000_000;
-/// gRPC's prefix of a message: one byte for no compression, four for the length.
+/// Length of gRPC's prefix of a message: one byte states that it is not compressed, and four bytes contain the length.
 const PREFIX_LEN: usize = 5;
-/// Marks in the templates for ids and times.
+/// Marks in the templates, which are replaced by ids and times.
 const TRACE_MARK: [u8; 16] = *b"\xf1\xe2\xd3\xc4\xb5\xa6\x97\x88\x79\x6a\x5b\x4c\x3d\x2e\x1f\x0e";
 const SPAN_MARK: [u8; 8] = *b"\xe1\xd2\xc3\xb4\xa5\x96\x87\x78";
 const PARENT_MARK: [u8; 8] = *b"\xd1\xc2\xb3\xa4\x95\x86\x77\x68";
 const START_MARK: [u8; 8] = *b"\xc1\xb2\xa3\x94\x85\x76\x67\x58";
 const END_MARK: [u8; 8] = *b"\xb1\xa2\x93\x84\x75\x66\x57\x48";
 
-/// Makes the requests of any block of traces.
+/// Creates the requests of any block of traces.
 pub struct Requests {
     spans_a_request: usize,
     templates: Vec<Template>,
 }
 
-/// A request of a block: its framed bytes, and the positions of ids and times.
+/// A request of a block: its bytes with the prefix, and the positions of ids and times in them.
 struct Template {
     frame: Vec<u8>,
     spans: Vec<Slots>,
@@ -76,7 +77,7 @@ impl Requests {
         bytes as f64 / (self.templates.len() * self.spans_a_request) as f64
     }
 
-    /// One of a block's requests, framed for gRPC. Its spans ended `late_ns` ago.
+    /// A request of a block, with gRPC's prefix. Its spans ended `late_ns` ago.
     pub fn frame(&self, block: u64, request: usize, late_ns: u64) -> Bytes {
         let template = &self.templates[request];
         let first_trace = block * self.spans_a_request as u64;

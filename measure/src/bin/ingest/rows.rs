@@ -1,4 +1,4 @@
-//! Checks that the rows on disk are the expected ones: each once, with its caller, and no others.
+//! Checks that the rows on disk are the expected ones: each is there once, with its caller, and there are no others.
 
 use anyhow::{Context, ensure};
 use cctf_proto::cctf::File;
@@ -8,7 +8,7 @@ use super::ids::{place_of, span_id, trace_of};
 use super::trace::{KINDS, ROWS_A_TRACE, SPANS_A_TRACE, invocation_above};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-/// The fields of a row that follow from its trace. The normalizer's tests check the others.
+/// The fields of a row that can be computed from its trace. Tests of the normalizer check the other fields.
 #[derive(Deserialize)]
 struct Row<'a> {
     trace_id: &'a str,
@@ -20,16 +20,16 @@ struct Row<'a> {
     flags: Vec<String>,
 }
 
-/// The rows that were seen.
+/// The rows that were read so far.
 #[derive(Default)]
 pub struct Rows {
-    /// A byte for each trace, a bit for each place.
+    /// A byte for each trace, with a bit for each span.
     seen: Vec<u8>,
     count: u64,
 }
 
 impl Rows {
-    /// Checks a line and returns its trace and place.
+    /// Checks a line. Returns its trace and the position of its span.
     pub fn take(&mut self, file: File, line: &[u8]) -> anyhow::Result<(u64, usize)> {
         let text = || String::from_utf8_lossy(line).into_owned();
         let row: Row<'_> = serde_json::from_slice(line).with_context(text)?;
@@ -65,7 +65,7 @@ impl Rows {
         Ok((trace, place))
     }
 
-    /// Marks a span. Returns false for a duplicate.
+    /// Marks a span as read. Returns false if it was read before.
     pub fn is_new(&mut self, trace: u64, place: usize) -> anyhow::Result<bool> {
         let at = usize::try_from(trace).ok().filter(|&at| at < TRACES_MAX);
         let at = at.with_context(|| format!("trace {trace} was never sent"))?;
@@ -82,7 +82,7 @@ impl Rows {
         self.count
     }
 
-    /// Checks that all rows of so many traces are there.
+    /// Checks that all rows of `traces` traces were read.
     pub fn ensure_whole(&self, traces: u64) -> anyhow::Result<()> {
         let places = (0..SPANS_A_TRACE).filter(|&place| KINDS[place] != SpanKind::Internal);
         let all = places.fold(0, |bits, place| bits | 1_u8 << place);
@@ -95,7 +95,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Checks that each of so many traces has these places, and that there is no other trace.
+    /// Checks that `traces` traces have exactly the spans in `places`, and that there is no other trace.
     pub fn ensure_each(&self, traces: u64, places: u8) -> anyhow::Result<()> {
         ensure!(
             self.seen.len() as u64 == traces,
@@ -112,7 +112,7 @@ impl Rows {
     }
 }
 
-/// More than any bench sends. Each takes one byte.
+/// Maximum number of traces. No benchmark sends more. Each takes one byte.
 const TRACES_MAX: usize = 1 << 28;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Many spans through one normalizer whose run has many parts. Each part is checked and deleted once it is closed, as an operator with
-//! a small disk does.
+//! Sends many spans to one normalizer, whose run has many parts. Each part is checked and deleted as soon as it is closed, as
+//! an operator with a small disk would do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ use super::subject::{Kind, Places, RUN_ID, Subject};
 use super::trace::{REQUESTS_A_BLOCK, ROWS_A_TRACE};
 
 const SPANS_A_REQUEST: usize = 512;
-/// Bytes of a part: few, so that even the smallest load makes several parts.
+/// Size of a part. It is small, so that even the smallest load creates several parts.
 const PART_BYTES: &str = "256MiB";
-/// Pieces of a load. The last one is compared with the whole.
+/// Number of equal pieces of a load. The last piece is compared with the whole load.
 const PIECES: u64 = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Longest wait for the rows of acknowledged spans.
+/// Maximum time to wait for the rows of acknowledged spans.
 const PATIENCE: Duration = Duration::from_secs(120);
 const MIB: f64 = (1 << 20) as f64;
 
@@ -41,7 +41,7 @@ struct Found {
     deleted_parts: u64,
 }
 
-/// Loads a normalizer with at least so many spans.
+/// Loads a normalizer with at least `spans` spans.
 pub fn measure(places: &Places, spans: u64) -> anyhow::Result<()> {
     let subject = Subject::start(Kind::Fsync, places, &["--roll-bytes", PART_BYTES])?;
     let mut load = Load::new(subject.address(), Arc::new(Requests::new(SPANS_A_REQUEST)?))?;
@@ -93,7 +93,7 @@ pub fn measure(places: &Places, spans: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The parts of the run, one after the other.
+/// The parts of the run, in order.
 struct Parts {
     out_dir: PathBuf,
     part: Part,
@@ -111,7 +111,8 @@ impl Parts {
         }
     }
 
-    /// Reads until the rows of so many traces were seen; `u64::MAX` means not known yet. Returns the number of deleted parts.
+    /// Reads until all rows of `traces` traces were read (`u64::MAX`: the number is not known yet). Returns the number of
+    /// deleted parts.
     fn read_and_delete(mut self, traces: &AtomicU64) -> anyhow::Result<u64> {
         let mut grown_at = Instant::now();
         loop {
@@ -136,7 +137,7 @@ impl Parts {
         }
     }
 
-    /// Whether the part is finished: it has an end, and the next part exists.
+    /// Whether the part is finished: its run_meta.json has an end, and the next part exists.
     fn is_closed(&self) -> anyhow::Result<bool> {
         let is_followed = self.out_dir.join(self.part.next().folder()).exists();
         Ok(is_followed && !self.meta()?["ended_ts"].is_null())

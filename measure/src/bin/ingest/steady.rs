@@ -1,4 +1,4 @@
-//! A fixed rate for a minute: acknowledgements, delay of rows, and memory.
+//! Sends spans at a fixed rate for a minute. Measures the time to acknowledgements, the delay of rows, and memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,13 @@ use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
 use super::trace::{request_of, row_needs};
 
-/// Pause between two reads of files that do not grow. It is part of the measured delay.
+/// Time between two reads of files that do not grow. It is part of the measured delay.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// Longest wait for rows after all spans are acknowledged.
+/// Maximum time to wait for rows after all spans are acknowledged.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SIGNIFICANT_DIGITS: u8 = 3;
-/// For a normalizer with waiting rows: seconds of them exceed the default limit, and rows would leave early.
+/// Memory limit of a normalizer if callers are late. The rows of some seconds need more than the default limit, and would be
+/// written too early.
 const MEMORY_LIMIT_LATE: &str = "1GiB";
 
 /// The load of a steady measurement.
@@ -98,7 +99,7 @@ fn follows(kind: Kind) -> bool {
     matches!(kind, Kind::Fsync | Kind::Flush)
 }
 
-/// Nanoseconds from the acknowledgement of the last span that a row waits for until the row is read.
+/// Nanoseconds from the acknowledgement of the last span that a row needs until the row is read.
 fn read_along(
     mut follower: Follower,
     spans_a_request: usize,
@@ -113,7 +114,7 @@ fn read_along(
             let in_block = (trace % spans_a_request as u64) as usize;
             let since =
                 |place| acknowledged.until(block, request_of(in_block, place, spans_a_request), read_at);
-            // The shortest time belongs to the last acknowledgement.
+            // The shortest time is that since the last acknowledgement.
             let least = row_needs(place).map(since).min().unwrap_or(0);
             Ok(readable_ns.record(least)?)
         })?;

@@ -1,4 +1,4 @@
-//! A measured receiver: a process with a folder of its own.
+//! A measured receiver: a process with its own folder.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,18 +18,18 @@ use super::process;
 
 /// The run of all spans.
 pub const RUN_ID: &str = "bench";
-/// Output that has not grown for so long is complete. The Collector flushes after one second.
+/// Time after which files that have not grown count as complete. The Collector flushes after one second.
 const QUIET_FOR: Duration = Duration::from_millis(1500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Longest wait for the output to be complete.
+/// Maximum time to wait until the output is complete.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Kinds of receivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// The normalizer; an acknowledgement survives a power loss.
+    /// The normalizer. What it has acknowledged survives a power loss.
     Fsync,
-    /// The normalizer; an acknowledgement survives the process.
+    /// The normalizer. What it has acknowledged survives the end of the process, but not a power loss.
     Flush,
     /// A tonic server that drops everything.
     Discard,
@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its name in results.
+    /// Name of the receiver in results.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Fsync => "fsync",
@@ -66,7 +66,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Starts a receiver. `args` are for a normalizer.
+    /// Starts a receiver. `args` are further arguments for a normalizer.
     pub fn start(kind: Kind, places: &Places, args: &[&str]) -> anyhow::Result<Self> {
         let folder = TempDir::new_in(&places.scratch)
             .with_context(|| format!("cannot create a folder in {}", places.scratch.display()))?;
@@ -115,12 +115,12 @@ impl Subject {
         self.folder.path().join(RUN_ID).join("cctf")
     }
 
-    /// Waiting rows of a normalizer.
+    /// Number of rows that wait in a normalizer.
     pub fn held_rows(&self) -> anyhow::Result<f64> {
         self.child.metric("cctf_rows_held", "")
     }
 
-    /// Bytes of all files that grow with the spans.
+    /// Total size of all files that grow with the number of spans, bytes.
     pub fn output_len(&self) -> anyhow::Result<u64> {
         let len = |path: &Path| match fs::metadata(path) {
             Ok(metadata) => Ok(metadata.len()),
@@ -152,7 +152,7 @@ impl Subject {
         Ok(grown_at)
     }
 
-    /// Checks that the files have all rows of so many traces, each once, and stops the receiver.
+    /// Checks that the files have all rows of `traces` traces, each one once. Then stops the receiver.
     pub fn check_and_stop(self, traces: u64) -> anyhow::Result<()> {
         match self.kind {
             Kind::Fsync | Kind::Flush => {
@@ -166,7 +166,7 @@ impl Subject {
         self.stop()
     }
 
-    /// Stops it gracefully.
+    /// Stops the receiver and lets it complete its files.
     pub fn stop(self) -> anyhow::Result<()> {
         let ended = self.child.stop()?;
         if self.kind != Kind::Discard && !ended.status.success() {

@@ -1,7 +1,8 @@
 //! The trace that is sent repeatedly, and its expected rows.
 //!
-//! A driver calls `front`, which calls `middle`, which calls `back`: 3 SERVER, 3 CLIENT and 2 INTERNAL spans, each a child
-//! of the previous one. Every service exports its own spans, as SDKs do, so no request contains a whole trace.
+//! A driver calls `front`, `front` calls `middle`, and `middle` calls `back`. This gives 3 SERVER, 3 CLIENT and 2 INTERNAL
+//! spans, each a child of the previous one. Like SDKs, every service exports its own spans, so no request contains a whole
+//! trace.
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -9,14 +10,14 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use e2e::otlp::attribute;
 
-/// Spans of a trace. The place of a span is its number in the trace.
+/// Number of spans in a trace. The position (`place`) of a span is its index in the trace.
 pub const SPANS_A_TRACE: usize = 8;
-/// Requests of a block of traces. A block has as many traces as a request has spans.
+/// Number of requests in a block of traces. The number of traces in a block equals the number of spans in a request.
 pub const REQUESTS_A_BLOCK: usize = 8;
 /// Rows of a trace: three in each of the two files.
 pub const ROWS_A_TRACE: u64 = 6;
 
-/// Kinds by place.
+/// Kind of the span at each position.
 pub const KINDS: [SpanKind; SPANS_A_TRACE] = [
     SpanKind::Client,
     SpanKind::Server,
@@ -28,7 +29,7 @@ pub const KINDS: [SpanKind; SPANS_A_TRACE] = [
     SpanKind::Server,
 ];
 
-/// Services and the places of their spans, in the order in which spans end: a called service ends before its caller.
+/// Services and the positions of their spans. They are in the order in which spans end: a called service before its caller.
 pub const SERVICES: [(&str, &[usize]); 4] = [
     ("back", &[7]),
     ("middle", &[6, 5, 4]),
@@ -36,7 +37,7 @@ pub const SERVICES: [(&str, &[usize]); 4] = [
     ("driver", &[0]),
 ];
 
-/// The request of its block that contains a span.
+/// The index of the request that contains a span, within the block.
 pub fn request_of(trace_in_block: usize, place: usize, spans_a_request: usize) -> usize {
     let mut before = 0;
     for (_, places) in SERVICES {
@@ -48,12 +49,13 @@ pub fn request_of(trace_in_block: usize, place: usize, spans_a_request: usize) -
     before
 }
 
-/// The place of the nearest invocation above a span.
+/// The position of the nearest ancestor span that is an invocation.
 pub fn invocation_above(place: usize) -> Option<usize> {
     (0..place).rev().find(|&above| KINDS[above] == SpanKind::Server)
 }
 
-/// Places of the spans that must arrive before a span's row is written: itself, and all up to the nearest invocation or the root.
+/// Positions of the spans that must arrive before a span's row can be written: the span itself, and its ancestors up to the
+/// nearest invocation or the root.
 pub fn row_needs(place: usize) -> std::ops::RangeInclusive<usize> {
     invocation_above(place).unwrap_or(0)..=place
 }
@@ -76,7 +78,7 @@ pub fn resource(service: &str) -> Resource {
     }
 }
 
-/// Routes. The number of a trace determines its route.
+/// Routes of requests. The route depends on the number of the trace.
 const ROUTES: [&str; 4] = ["/hash/sha256", "/blob/gzip", "/json/validate", "/kv/set/{key}"];
 
 /// Name and attributes of a span.

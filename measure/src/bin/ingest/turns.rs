@@ -1,4 +1,5 @@
-//! Two builds of the normalizer under the same load in turns: the ratio of their user CPU time shows the cost of a change.
+//! Loads two builds of the normalizer in turn with the same spans. The ratio of their user CPU times shows the cost of a
+//! change.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use super::process;
 use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
 
-/// Until allocators, tables and connections are warm.
+/// Time until allocators, tables and connections are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Fewer turns give no interval of the median at [`CONFIDENCE`].
+/// Minimum number of turns. With fewer turns there is no interval of the median with [`CONFIDENCE`].
 const TURNS_MIN: usize = 6;
 const CONFIDENCE: f64 = 0.95;
-/// A change fails if its whole interval lies above this.
+/// A change fails if the whole interval of its ratio is above this value.
 const RATIO_MAX: f64 = 1.03;
 
 /// The ratio of two builds, over all turns.
@@ -32,8 +33,9 @@ struct Ratio {
     turns: usize,
 }
 
-/// Loads the baseline, the candidate, and the baseline once more in each turn, in an order that rotates. Prints the ratio of the
-/// candidate and of the second baseline to the first, which shows the machine's noise.
+/// In each turn, loads the baseline, the candidate, and the baseline once more, in an order that rotates. Prints two ratios:
+/// that of the candidate to the baseline, and that of the second baseline to the first one, which shows the noise of the
+/// machine.
 pub fn measure(
     places: &Places,
     baseline: &Path,
@@ -58,7 +60,7 @@ pub fn measure(
             "turn {}: user us a span: baseline {first:.3}, candidate {candidate:.3}, baseline again {second:.3}",
             turn + 1
         );
-        // The mean of both baselines, so that the candidate is not compared with one lucky run.
+        // The candidate is compared with the mean of both baselines, so that one lucky run has less influence.
         found[0].push(candidate / ((first + second) / 2.0));
         found[1].push(second / first);
     }
@@ -116,8 +118,9 @@ fn ratio(what: &'static str, mut ratios: Vec<f64>) -> anyhow::Result<Ratio> {
     Ok(ratio)
 }
 
-/// Number of sorted values outside of the median's interval at either end. It is the sign test's interval, which assumes independent
-/// turns and no distribution. With `n` values and `k` left out, the coverage is `1 - 2 P(Binomial(n, 1/2) <= k)`.
+/// Number of sorted values outside of the median's interval at either end. The interval is that of the sign test, which needs
+/// independent turns, but no distribution. If `k` of `n` values are outside at each end, the coverage is `1 - 2 P(Binomial(n,
+/// 1/2) <= k)`.
 fn values_outside(n: usize) -> usize {
     let mut probability = 0.5_f64.powi(i32::try_from(n).unwrap_or(i32::MAX));
     let mut tail = probability;
@@ -139,7 +142,8 @@ mod tests {
 
     #[test]
     fn an_interval_leaves_out_what_the_sign_test_allows() {
-        // Coverage 0.984 with none of 7 left out, 0.875 with one; 0.979 with one of 10; 0.965 with three of 15.
+        // The coverage of 7 values is 0.984 with none left out at each end, and 0.875 with one; of 10 values 0.979 with one; of
+        // 15 values 0.965 with three.
         assert_eq!(values_outside(6), 0);
         assert_eq!(values_outside(7), 0);
         assert_eq!(values_outside(10), 1);

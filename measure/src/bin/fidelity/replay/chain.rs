@@ -1,7 +1,8 @@
-//! The chain on three nodes over links of known delay, with a normalizer for each node: recorded, replayed, merged and compared.
+//! A chain on three nodes over links with a known delay. Each node has its own normalizer. The run is recorded, replayed,
+//! merged and compared.
 //!
-//! The same processes are recorded and replayed. New processes have caches, files and memory of their own, and differ by more than
-//! the margin of a mean: `/kv/set` 0.157 ms in one and 0.195 ms in the next was measured.
+//! The replay uses the same processes as the recording. New processes have other caches, files and memory. Their means can
+//! differ by more than the allowed margin: for `/kv/set`, 0.157 ms was measured in one process and 0.195 ms in the next.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ const NODES: [(&str, &str, &str); 3] = [
 ];
 /// One-way delays of the links behind the first and the second node, ms.
 const DELAYS_MS: [u32; 2] = [5, 20];
-/// Bodies with which each service time is long enough that 2% of it are more than the noise of a clock and of a cache.
+/// Requests whose service times are so long that 2% of them are more than the noise of a clock and of a cache.
 const LOAD: [&str; 8] = [
     "--endpoint",
     "json",
@@ -32,7 +33,8 @@ const LOAD: [&str; 8] = [
     "--size",
     "50000",
 ];
-/// Sent before the recording, so that connections, caches and the database are as in a service that has run for some time.
+/// Requests before the recording. They bring connections, caches and the database into the state of a service that has run for
+/// some time.
 const WARM_UP: [&str; 8] = [
     "--endpoint",
     "json",
@@ -50,7 +52,7 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let nodes = Nodes::start(bin_dir, scratch.path())?;
     nodes.send("warm-up", "load", &WARM_UP)?;
     nodes.send("recorded", "load", &LOAD)?;
-    // The first node has all requests from outside.
+    // All requests from outside go to the first node.
     let recorded = nodes.folder(0, "recorded");
     wait_for_end(&recorded)?;
     let of = recorded.to_str().context("the folder's name is not UTF-8")?;
@@ -80,7 +82,7 @@ struct Nodes<'a> {
     bin_dir: &'a Path,
     scratch: &'a Path,
     normalizers: Vec<Child>,
-    /// From the last node to the first.
+    /// Services from the last node to the first.
     services: Vec<Child>,
     _proxy: Proxy,
 }
@@ -109,7 +111,7 @@ impl<'a> Nodes<'a> {
             let service = Child::service(bin_dir, &variables)?;
             let own = service.url("listening")?;
             services.push(service);
-            // The load driver is beside the first node.
+            // The load driver is on the first node.
             next = match index {
                 0 => None,
                 _ => {
@@ -138,12 +140,12 @@ impl<'a> Nodes<'a> {
         Ok(())
     }
 
-    /// The folder of a run as one node has it.
+    /// The folder of a run that one node's normalizer wrote.
     fn folder(&self, node: usize, run_id: &str) -> PathBuf {
         self.scratch.join(NODES[node].0).join(run_id)
     }
 
-    /// Stops all processes, after which all files are complete.
+    /// Stops all processes. All files are complete then.
     fn stop(self) -> anyhow::Result<()> {
         for child in self.services.into_iter().rev().chain(self.normalizers) {
             let ended = child.stop()?;

@@ -1,7 +1,9 @@
-//! Dependence between calls: a slower callee delays the stand-ins of its callers as much as it delays the callers themselves.
+//! Dependence between calls: a slower callee must delay the stand-ins of its callers by the same time as the callers
+//! themselves.
 //!
-//! A program with known branches ([`e2e::branches`]) is recorded, then again with each callee slowed by a proxy: that is the truth.
-//! Stand-ins repeat the first recording, then again with a proxy of the same delay in front of the callee's stand-in.
+//! A program with known branches ([`e2e::branches`]) is recorded once as it is, and once for each callee with a proxy that
+//! slows this callee. These recordings are the truth. Stand-ins repeat the first recording, also once as it is and once for
+//! each callee with such a proxy in front of the callee's stand-in.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,11 +21,11 @@ use crate::finding::{Finding, quantile};
 /// Delay of the proxy in each direction.
 const ONE_WAY_MS: u32 = 25;
 const SLOWER_MS: f64 = 2.0 * ONE_WAY_MS as f64;
-/// Maximum difference between the movements of two means: 5% of the delay.
+/// Maximum difference between the changes of two means: 5% of the delay.
 const MARGIN_MS: f64 = 0.05 * SLOWER_MS;
-/// Maximum error of a mean without a slower callee.
+/// Maximum error of a mean if no callee is slower.
 const MEAN_ERROR_MAX: f64 = 0.05;
-/// 300 requests of each route.
+/// Rate that gives 300 requests of each route.
 const RATE: &str = "75";
 const DURATION: &str = "4s";
 const REQUESTS: usize = 300;
@@ -37,7 +39,7 @@ fn called(route: &str) -> &'static [&'static str] {
     }
 }
 
-/// Records the program and its stand-ins, as they are and with each callee slowed.
+/// Records the program and its stand-ins, first without a slow callee, then with each callee slowed.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let mut bench = Bench {
         bin_dir,
@@ -64,13 +66,14 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// How the responses move with a slower callee, in the program and in the stand-ins.
+/// Compares how much a slower callee delays the responses of the program and those of its stand-ins.
 fn compared(callee: &str, truth: &Responses, repeated: &Responses) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut differences = Vec::new();
     for route in ROUTES.into_iter().filter(|route| called(route).contains(&callee)) {
         let mean_ms = mean(&truth[route]);
-        // In a sequence each callee counts in full. If the program does not move like that, the proxy does not delay it.
+        // In a sequence, the whole delay of each callee adds to the response. If this is not so in the program, the proxy does
+        // not delay the callee.
         if route == "/sequence" {
             findings.push(Finding::between(
                 &format!("{route}, {callee} 50 ms slower: program"),
@@ -97,7 +100,7 @@ fn compared(callee: &str, truth: &Responses, repeated: &Responses) -> Vec<Findin
     findings
 }
 
-/// Responses by route, ms, in the order of the requests. The same request has the same times in each run of the program.
+/// Response times in ms by route, in the order of the requests. Each request has the same times in every run of the program.
 type Responses = BTreeMap<&'static str, Vec<f64>>;
 
 /// How much longer each response is in the second run.
@@ -120,7 +123,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// The URL of a callee, behind the delaying proxy if it is the slow one.
+    /// The URL of a callee. If the callee is the slow one, the URL is that of the proxy.
     fn link(&self, of: &str, name: &str, url: &str, slow: Option<&str>) -> anyhow::Result<String> {
         match slow == Some(name) {
             true => self.proxy.link(&format!("{of}-{name}"), url, ONE_WAY_MS),
@@ -128,7 +131,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Records the program.
+    /// Records the program. `slow` is the callee that is slowed.
     fn program(&self, slow: Option<&str>) -> anyhow::Result<Responses> {
         let link = |name: &str, url: &str| self.link("program", name, url, slow);
         let program = Branches::start(self.bin_dir, &self.site.otlp()?, link)?;
@@ -144,7 +147,7 @@ impl Bench<'_> {
         responses(&folder)
     }
 
-    /// Repeats the first recording by stand-ins.
+    /// Repeats the first recording by stand-ins. `slow` is the callee that is slowed.
     fn stand_ins(&mut self, slow: Option<&str>) -> anyhow::Result<Responses> {
         let path = self.site.logs().join("stand-ins.json");
         let file = utf8(&path)?;
@@ -180,7 +183,7 @@ fn run_id(of: &str, slow: Option<&str>) -> String {
     }
 }
 
-/// Responses of the program in a run.
+/// Response times of the program in a run.
 fn responses(folder: &Path) -> anyhow::Result<Responses> {
     let mut found: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for row in lines(&folder.join("cctf/invocations.jsonl"))? {

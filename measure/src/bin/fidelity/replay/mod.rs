@@ -1,12 +1,12 @@
-//! Replays against the service that was recorded, and against one that was changed: the verdicts of `cctf compare`.
+//! Replays against the recorded service and against changed ones: checks the verdicts of `cctf compare`.
 //!
-//! - [`site`]: a normalizer and services that stay while runs are recorded and replayed.
-//! - [`pairs`]: replays of one recording differ by chance only.
+//! - [`site`]: a normalizer and services that keep running while runs are recorded and replayed.
+//! - [`pairs`]: several replays of the same recording, which differ only by chance.
 //! - [`chain`]: three nodes with a normalizer each, over links that [`proxy`] delays.
-//! - [`sensitivity`]: replays after one change, which the verdict names first.
-//! - [`stand_ins`]: stand-ins in place of the services.
-//! - [`dependence`]: the same with a slower callee, for a program with known branches.
-//! - [`shop`]: the same for the shop of `examples/`, with a service behind a link.
+//! - [`sensitivity`]: replays after one change. The verdict must name the change as its first cause.
+//! - [`stand_ins`]: stand-ins replace the services.
+//! - [`dependence`]: stand-ins for a program with known branches, with a slower callee.
+//! - [`shop`]: stand-ins for the shop of `examples/`, with a service behind a link.
 
 mod chain;
 mod dependence;

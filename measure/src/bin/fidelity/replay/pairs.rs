@@ -1,30 +1,32 @@
-//! Replays of one recording against the service that was recorded: how often they are called different although nothing was changed.
+//! Several replays of each recording against the recorded service. Counts how often they are judged to be different although
+//! nothing was changed.
 
 use std::path::Path;
 
 use super::site::{Site, Word};
 use crate::finding::Finding;
 
-/// Replays of each recording, each of which is a pair with it.
+/// Number of replays of each recording. Each replay is compared with the recording.
 const REPLAYS: usize = 10;
 const PAIRS: usize = REPLAYS * SCENES.len();
-/// Maximum number of pairs that are called different.
+/// Maximum number of pairs that are judged to be different.
 const FALSE_ALARMS_MAX: usize = 1;
-/// Share of the pairs up to the utilisation [`CALM`] that must be called the same.
+/// Minimum share of pairs that must be judged to be the same, for loads up to the utilisation [`CALM`].
 const SAME_SHARE_MIN: f64 = 0.9;
 const CALM: f64 = 0.7;
-/// CPU time of a request of the Poisson loads, and of the service around it, ms.
+/// Request of the Poisson loads, and the CPU time that the service adds to it, ms.
 const WORK: &str = "/work?cpu_ms=1";
 const SERVICE_MS: f64 = 1.1;
 /// The endpoints of `make real-all`.
 const ENDPOINTS: &str = "json,gzip,hash,kvset,kvget";
 
-/// The load of one recording.
+/// The load during one recording.
 struct Scene {
     name: &'static str,
-    /// `None`: the five endpoints, one after the other.
+    /// `None`: the five endpoints are loaded one after the other.
     utilisation: Option<f64>,
-    /// Length of the load: at 0.85, 200 relaxation times are 33,000 requests.
+    /// Length of the load. At a utilisation of 0.85, 200 relaxation times (in which a queue forgets its past) are 33,000
+    /// requests.
     duration: &'static str,
 }
 

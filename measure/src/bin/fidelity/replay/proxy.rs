@@ -10,9 +10,9 @@ use e2e::http;
 use e2e::ports::free_ports;
 use serde_json::{Value, json};
 
-/// A toxiproxy. Dropping it ends all links.
+/// A toxiproxy. If it is dropped, all links end.
 pub struct Proxy {
-    /// Held, because dropping a child kills it.
+    /// Kept, because a dropped child is killed.
     _child: Child,
     api: SocketAddr,
 }
@@ -27,7 +27,7 @@ impl Proxy {
         Ok(Self { _child: child, api })
     }
 
-    /// A URL that leads to `url` over a link with this one-way delay.
+    /// A URL that leads to `url` over a link with the one-way delay `delay_ms`.
     pub fn link(&self, name: &str, url: &str, delay_ms: u32) -> anyhow::Result<String> {
         let upstream = url.strip_prefix("http://").context("not an http URL")?;
         let proxy = json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "enabled": true});

@@ -1,4 +1,5 @@
-//! Replays after one change of the service or the requests. Each must differ, with the change as its first cause.
+//! Replays after one change of the service or of the requests. The verdict on each must be "different", and its first cause
+//! must be the change.
 
 use std::fs;
 use std::path::Path;
@@ -10,27 +11,28 @@ use tempfile::TempDir;
 use super::site::{Site, Verdict, Word};
 use crate::finding::Finding;
 
-/// CPU time of a request at the first module, ms. The second module gets it by the header of the next hop.
+/// CPU time of a request in the first module, ms. The second module gets its own by the header for the next hop.
 const FRONT_WORK: &str = "/work?cpu_ms=1";
-/// A third of the second module's two workers: the changes must show without long queues.
+/// Rate at which the second module's two workers have a third of their maximum load, so that the changes must show without long
+/// queues.
 const RATE: f64 = 330.0;
 const DURATION: &str = "20s";
-/// 40% of two workers, and 80% of one.
+/// Rate that gives a load of 40% on two workers, and of 80% on one.
 const RATE_OF_ONE: f64 = 380.0;
 const FRONT: &str = "front";
 const BACK: &str = "back";
-/// The module that the second one calls in one replay only.
+/// The module that the second one calls in only one of the replays.
 const FAR: &str = "far";
 const BACK_WORK: &str = "/work?cpu_ms=2";
 const BACK_SLOWER: &str = "/work?cpu_ms=2&sleep_ms=1";
 const BACK_CHEAPER: &str = "/work?cpu_ms=1.8";
 
-/// A change, and the cause that the verdict must give first.
+/// A change, and the first cause that the verdict must give.
 struct Change {
     name: &'static str,
-    /// Topics of the cause in the JSON of `cctf compare`, of which one must come first.
+    /// Topics of causes in the JSON of `cctf compare`. The first cause must have one of these.
     causes: &'static [&'static str],
-    /// The module that must be named. None if the cause has none.
+    /// The module that the cause must name. `None` if this cause names no module.
     module: Option<&'static str>,
 }
 
@@ -101,7 +103,7 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Half of the workers: one service with two of them, then with one.
+/// Half of the workers: records one service with two workers, then replays with one.
 fn fewer_workers(bin_dir: &Path) -> anyhow::Result<Finding> {
     let mut site = Site::start(bin_dir)?;
     let url = site.service(FRONT, &[("WORKERS", "2")])?;
@@ -113,7 +115,7 @@ fn fewer_workers(bin_dir: &Path) -> anyhow::Result<Finding> {
     Ok(change.finding(&site.compare(&recording, &replayed)?))
 }
 
-/// A copy of a run without the call of one request in its middle, as if a retry had not been sent.
+/// A copy of a run in which the call of one request in its middle is missing, as if a retry had not been sent.
 fn without_one_request(run: &Path) -> anyhow::Result<TempDir> {
     let copy = tempfile::tempdir()?;
     let (from, to) = (run.join("cctf"), copy.path().join("cctf"));

@@ -1,4 +1,4 @@
-//! [`Site`]: a normalizer and services that stay while runs are recorded, replayed and compared.
+//! [`Site`]: a normalizer and services that keep running while runs are recorded, replayed and compared.
 
 use std::path::{Path, PathBuf};
 
@@ -13,13 +13,13 @@ const SAME: i32 = 0;
 const DIFFERS: i32 = 3;
 const CANNOT_TELL: i32 = 4;
 
-/// The answer of `cctf compare` on two runs.
+/// The result of `cctf compare` in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
     Same,
     Differs,
     CannotTell,
-    /// The driver was late.
+    /// The comparison is not valid, because the driver was late.
     Void,
 }
 
@@ -30,7 +30,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The first cause or reason, for people.
+    /// The first cause or reason as text.
     pub fn cause(&self) -> String {
         let verdict = &self.json["verdict"];
         let undecided = &verdict["reasons"][0];

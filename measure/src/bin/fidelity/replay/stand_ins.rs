@@ -1,4 +1,4 @@
-//! Stand-ins in place of the services that were recorded: the verdict of `cctf compare`, and CPU times request by request.
+//! Stand-ins replace the recorded services. Checks the verdict of `cctf compare`, and the CPU times of each request.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use serde_json::Value;
 use super::site::{Word, compare};
 use crate::finding::Finding;
 
-/// Mean CPU times above this are judged, ms.
+/// Minimum mean of CPU times that are judged, ms.
 const JUDGED_MS: f64 = 0.3;
-/// Maximum deviation of the mean CPU time of an instance.
+/// Maximum deviation of an instance's mean CPU time.
 const DEVIATION_MAX: f64 = 0.01;
-/// Coefficients of variation above this have a correlation that is judged.
+/// Minimum coefficient of variation of CPU times whose correlation is judged.
 const VARIATION_MIN: f64 = 0.1;
 const CORRELATION_MIN: f64 = 0.95;
 
@@ -91,10 +91,11 @@ fn run(bin_dir: &Path, logs: &Path, run_id: &str, args: &[&str]) -> anyhow::Resu
     Ok(logs.join(run_id))
 }
 
-/// CPU times of requests and of their repetitions, ms, by instance: the modules of a chain have one name.
+/// CPU times of requests and of their repetitions, ms, by instance. The modules of the chain have the same name, so the module
+/// cannot be the key.
 struct Pairs {
     by_instance: HashMap<String, Vec<(f64, f64)>>,
-    /// Invocations of the recording without a repetition.
+    /// Number of recorded invocations that have no repetition.
     missing: usize,
 }
 

@@ -1,8 +1,8 @@
-//! The shop of `examples/`, services in Python, Node, Java, Go and Rust: recorded, and repeated by stand-ins. Then the stock moves to a
-//! node behind a link of 20 ms, in the shop and in the stand-ins.
+//! The shop of `examples/`, with services in Python, Node, Java, Go and Rust. It is recorded, and repeated by stand-ins. Then
+//! the stock service moves to a node behind a link of 20 ms, both in the shop and in the stand-ins.
 //!
 //! - [`runs`]: starts the shop and its stand-ins.
-//! - [`traces`]: the rows of a run as trees.
+//! - [`traces`]: the rows of a run as trees of calls.
 //! - [`order`]: which calls of an invocation follow each other, and which overlap.
 //! - [`responses`]: mean response times by module.
 
@@ -22,16 +22,16 @@ use self::traces::Traces;
 use super::site::Verdict;
 use crate::finding::Finding;
 
-/// Maximum deviation of a module's mean response by stand-ins.
+/// Maximum deviation of a module's mean response time in stand-ins.
 const MEAN_ERROR_MAX: f64 = 0.05;
-/// The same for short responses, ms: the cost of a request between two stand-ins is some 0.1 ms.
+/// Maximum deviation for short responses, ms. A request between two stand-ins alone costs some 0.1 ms.
 const MEAN_ERROR_FLOOR_MS: f64 = 0.3;
-/// Maximum difference between the movements of two means: this share of the movement, and at least of the way there and back. The other
-/// modules of the shop move, too: caches are colder, and requests overlap more.
+/// Maximum difference between the changes of two means, as a share of the change, and at least of twice the one-way delay. The
+/// other modules of the shop change, too, because caches are colder and requests overlap more.
 const MOVEMENT_ERROR_MAX: f64 = 0.1;
 const WAY_MS: f64 = 2.0 * ONE_WAY_MS as f64;
 
-/// Records the shop and its stand-ins, first as they are, then with the stock far away.
+/// Records the shop and its stand-ins, first without a change, then with the stock far away.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let shop = Shop::start(bin_dir)?;
     let recorded = shop.record("recorded", false)?;
@@ -55,7 +55,7 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Call graph and statuses, request by request.
+/// The finding about call graph and statuses of each request.
 fn same_calls(what: &str, verdict: &Verdict) -> Finding {
     let graph = verdict.json["graph"].as_array();
     let first = graph.and_then(|graph| graph.first());
@@ -95,7 +95,7 @@ fn means(truth: &Responses, stand_ins: &Responses) -> anyhow::Result<Vec<Finding
     Ok(findings.collect())
 }
 
-/// By how much mean responses move when the stock is far away, by module.
+/// Changes of the mean response times by module when the stock is far away.
 fn movements(truth: &[(String, Mean)], stand_ins: &[(String, Mean)]) -> Vec<Finding> {
     let modules = truth.iter().zip(stand_ins);
     let findings = modules.map(|((module, truth), (_, repeated))| {

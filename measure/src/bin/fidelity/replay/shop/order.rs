@@ -1,4 +1,4 @@
-//! [`Orders`]: whether the calls of an invocation follow each other, or overlap, as in the recording.
+//! [`Orders`]: checks that the calls of an invocation follow each other or overlap as in the recording.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,12 @@ use anyhow::Context;
 use super::traces::{Call, Invocation, Trace, Traces};
 use crate::finding::Finding;
 
-/// A call that starts so long before another one's end still follows it: a span ends after its program has the answer.
+/// A call still counts as following another one if it starts up to this time before the other one's end, because a span ends a
+/// little after its program has the answer.
 const TOLERANCE_MS: f64 = 0.05;
 
-/// Minimum percentages of pairs with the recorded relation. A retry after 503 is planned as a call after any of the parallel attempts,
-/// because nothing in a plan depends on statuses: so an order is not always that of all requests.
+/// Minimum percentage of pairs with the recorded relation. It is below 100, because a plan does not depend on statuses: the
+/// plan of a retry after 503 waits for any of the parallel attempts, which is not the recorded order in all requests.
 const ORDER_MIN: f64 = 99.9;
 const OVERLAP_MIN: f64 = 98.0;
 const VARYING_MIN: f64 = 95.0;
@@ -24,11 +25,12 @@ enum Relation {
     Overlap,
 }
 
-/// Two calls of all invocations with the same endpoint and calls: the endpoint, and both calls with their numbers among equal ones.
+/// Identifies a pair of calls in all invocations with the same endpoint and calls: the endpoint, and both calls with their
+/// numbers among equal calls.
 type Pair = (String, Numbered, Numbered);
 type Numbered = (String, usize);
 
-/// Relations of pairs of calls in the recording and its repetition.
+/// Relations of pairs of calls, in the recording and in its repetition.
 #[derive(Default)]
 pub struct Orders(HashMap<Pair, Vec<(Relation, Relation)>>);
 
@@ -76,7 +78,7 @@ impl Orders {
         Ok(())
     }
 
-    /// The relations that all requests have, and those that only some have.
+    /// Findings about relations that are the same in all requests, and about those that differ between requests.
     pub fn findings(&self) -> Vec<Finding> {
         let [mut fixed, mut overlapping, mut varying] = [Kept::default(); 3];
         for relations in self.0.values() {
@@ -111,7 +113,7 @@ impl Orders {
     }
 }
 
-/// Pairs of calls, and those with the recorded relation.
+/// Number of pairs of calls, and number of those with the recorded relation.
 #[derive(Debug, Clone, Copy, Default)]
 struct Kept {
     all: usize,
@@ -137,7 +139,7 @@ impl Relation {
     }
 }
 
-/// The calls with their numbers among equal ones.
+/// The calls of an invocation, each with its number among equal calls.
 fn numbered(invocation: &Invocation) -> Vec<(Numbered, &Call)> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let numbered = invocation.calls.iter().map(|call| {

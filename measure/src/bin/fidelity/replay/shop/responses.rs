@@ -7,13 +7,13 @@ use anyhow::{Context, ensure};
 
 use super::traces::Traces;
 
-/// Of a normal distribution, for an interval of 95%.
+/// Quantile of the normal distribution for a 95% interval.
 const Z: f64 = 1.96;
 
-/// For each module the mean response of each trace, ms, by the trace id of the original.
+/// For each module, the mean response time in each trace, ms, by the trace id of the original.
 pub struct Responses(BTreeMap<String, BTreeMap<String, f64>>);
 
-/// A mean, and half of its interval.
+/// A mean, and half of the length of its interval.
 #[derive(Debug, Clone, Copy)]
 pub struct Mean {
     pub ms: f64,
@@ -21,7 +21,8 @@ pub struct Mean {
 }
 
 impl Responses {
-    /// Every trace must have as many invocations of a module as the others: then the mean of all traces is that of all invocations.
+    /// The response times of a run. Every trace must have the same number of invocations of a module, so that the mean over
+    /// traces is the mean over invocations.
     pub fn of(traces: &Traces) -> anyhow::Result<Self> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         let mut responses: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
@@ -52,7 +53,7 @@ impl Responses {
         means.collect()
     }
 
-    /// By how much the means are above those of another run with other requests.
+    /// Differences between the means of this run and those of another run with other requests.
     pub fn moved_from(&self, other: &Self) -> anyhow::Result<Vec<(String, Mean)>> {
         let mut moved = Vec::new();
         for (module, after) in self.means() {
@@ -72,7 +73,7 @@ impl Responses {
         Ok(moved)
     }
 
-    /// The same for a run of the same requests.
+    /// Differences between the means of this run and those of another run with the same requests.
     pub fn paired_from(&self, other: &Self) -> anyhow::Result<Vec<(String, Mean)>> {
         ensure!(self.0.len() == other.0.len(), "the runs have other modules");
         let mut moved = Vec::new();
@@ -104,7 +105,7 @@ impl Mean {
     }
 }
 
-/// With `+`, a movement with its sign.
+/// With the flag `+`, the text is a difference with its sign.
 impl fmt::Display for Mean {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ms, error_ms } = self;

@@ -1,4 +1,4 @@
-//! [`Shop`]: runs of the shop and of its stand-ins, each with processes of its own.
+//! [`Shop`]: runs of the shop and of its stand-ins. Each run starts its own processes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,10 @@ use tempfile::TempDir;
 use super::super::proxy::Proxy;
 use super::super::site::{Verdict, compare};
 
-/// A rate at which the shop is calm: a checkout and its mail take some 130 ms with the stock far away, and 50 ms otherwise.
+/// Load with so low a rate that requests rarely wait: a checkout and its mail take some 130 ms with the stock far away, and 50
+/// ms otherwise.
 const LOAD: [&str; 6] = ["--endpoints", "/checkout", "--rate", "8", "--duration", "75s"];
-/// One way, between the stock and the services that call it.
+/// One-way delay between the stock and the services that call it.
 pub const ONE_WAY_MS: u32 = 20;
 const MOVED: &str = "stock";
 /// Nodes whose services call the stock, and the node of the service that the stock calls.
@@ -38,7 +39,7 @@ impl<'a> Shop<'a> {
         })
     }
 
-    /// Records the shop itself. If it is far, all calls of the stock pass a proxy that delays them.
+    /// Records the shop itself. If `is_far`, all calls to the stock pass a proxy that delays them.
     pub fn record(&self, run_id: &str, is_far: bool) -> anyhow::Result<PathBuf> {
         let mut command = command_in(self.bin_dir, "cctf")?;
         command.env("SHOP_LOGS", self.logs.path().join(format!("{run_id}-logs")));
@@ -53,7 +54,7 @@ impl<'a> Shop<'a> {
         self.run(command, run_id)
     }
 
-    /// Repeats a recording by stand-ins. If the stock is far, it is on a node of its own, in a network with namespaces.
+    /// Repeats a recording by stand-ins. If `is_far`, the stock's stand-in has its own node in a network of namespaces.
     pub fn repeat(&self, run_id: &str, of: &Path, is_far: bool) -> anyhow::Result<PathBuf> {
         let mut command = command_in(self.bin_dir, "cctf")?;
         command.args(["run", "--run-id", run_id, "--stand-in"]).arg(of);
@@ -80,7 +81,7 @@ impl<'a> Shop<'a> {
     }
 }
 
-/// The stock on a node that is far from its callers, and near the service that it calls.
+/// A placement: the stock is on a node that is far from its callers, and near the service that it calls.
 fn placement() -> serde_json::Value {
     let far = "far0";
     let near = json!({"u": far, "v": CALLED, "delay_ms": 0});

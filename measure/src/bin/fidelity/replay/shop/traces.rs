@@ -1,4 +1,4 @@
-//! [`Traces`]: the rows of a run as trees, without those of its first seconds.
+//! [`Traces`]: the rows of a run as trees of calls, without the requests of its first seconds.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -7,15 +7,16 @@ use anyhow::{Context, ensure};
 use e2e::rows::{lines, number, text};
 use serde_json::Value;
 
-/// Requests in the first seconds find cold caches and code that is not compiled yet, in other amounts in each run. The load has a
-/// request each 125 ms, and this time ends between two of them: a recording and its repetition leave out the same ones.
+/// Requests in the first seconds find cold caches and code that is not compiled yet, and this differs between runs. The load
+/// has a request every 125 ms, and this time ends between two requests. So a recording and its repetition leave out the same
+/// requests.
 const WARM_UP_MS: f64 = 20_060.0;
 const DRIVER: &str = "cctf-load";
 
-/// The traces of a run, by the trace id of the original.
+/// The traces of a run. The key is the trace id of the original.
 pub struct Traces(pub BTreeMap<String, Trace>);
 
-/// One request from outside.
+/// A request from outside, with all its invocations.
 pub struct Trace {
     pub at_ms: f64,
     /// Index of the first invocation.
@@ -25,10 +26,10 @@ pub struct Trace {
 
 pub struct Invocation {
     pub module: String,
-    /// Method and path, with ids as `*`.
+    /// Method and path. Ids in the path are `*`.
     pub endpoint: String,
     pub response_ms: f64,
-    /// In the order of their start.
+    /// Calls in the order of their starts.
     pub calls: Vec<Call>,
 }
 
@@ -129,7 +130,7 @@ fn required<'a>(row: &'a Value, field: &str) -> anyhow::Result<&'a str> {
     text(row, field).with_context(|| format!("no {field} in {row}"))
 }
 
-/// Method and route, else path, with `*` in place of each part that is a parameter or contains a digit.
+/// Method, and route or path. Each part of the path that is a parameter or contains a digit is `*`.
 fn endpoint(row: &Value) -> String {
     let path = text(row, "route").or(text(row, "path")).unwrap_or("-");
     let is_id =
