@@ -97,7 +97,7 @@ fn a_response_that_is_not_http_is_reported_as_such() {
     );
 }
 
-/// Seen to fail when the result did not contain the reason why requests are late.
+/// This test failed when the result did not contain the reason why requests are late.
 #[test]
 fn too_few_open_files_for_the_connections_are_reported_with_their_remedy() {
     let address = server(|mut stream| while read_request(&mut stream) {});

@@ -21,7 +21,7 @@ fn scale(servers: &Servers, module: &str) -> Output {
     .unwrap()
 }
 
-/// Seen to fail when partial success was ignored: exit code 0.
+/// This test failed when partial success was ignored: the exit code was 0.
 #[test]
 fn a_rejected_event_is_a_failure() {
     let outcome = |answers, module| {

@@ -371,7 +371,7 @@ fn an_abandoned_session_ends_and_leaves_whole_lines() {
     assert_eq!(servers.spans().len(), 1, "only the start was reported");
 }
 
-/// Seen to fail when both headers were refused.
+/// This test failed when both headers were refused.
 #[test]
 fn the_service_receives_host_and_content_type_of_the_user() {
     let servers = Servers::start(Answers::Accept, None);

@@ -88,7 +88,7 @@ fn with_each_command(check: impl Fn(&[&str], i32)) {
     }
 }
 
-/// Seen to fail with `println!`: exit code 101, and for help 0.
+/// This test fails with `println!`: the exit code is then 101, and for help 0.
 #[test]
 fn a_full_standard_output_is_an_error_with_a_sentence() {
     with_each_command(|args, code| {
@@ -103,7 +103,7 @@ fn a_full_standard_output_is_an_error_with_a_sentence() {
     });
 }
 
-/// Seen to fail with `println!`: exit code 101.
+/// This test fails with `println!`: the exit code is then 101.
 #[test]
 fn a_closed_standard_output_ends_a_command_quietly() {
     with_each_command(|args, _| {
@@ -116,7 +116,7 @@ fn a_closed_standard_output_ends_a_command_quietly() {
     });
 }
 
-/// Seen to fail with `eprintln!`: exit code 101.
+/// This test fails with `eprintln!`: the exit code is then 101.
 #[test]
 fn a_closed_or_full_standard_error_does_not_change_the_exit_code() {
     let servers = Servers::start(Answers::RefuseSpans, None);
@@ -166,7 +166,7 @@ fn assert_harmless(args: &[&str], shown: &str) {
     );
 }
 
-/// Seen to fail: the summary of a merge and the findings of a validation had the path as it is.
+/// This test failed before the fix: the summary of a merge and the findings of a validation contained the unescaped path.
 #[test]
 fn paths_in_results_do_not_control_the_terminal() {
     let folder = tempfile::tempdir().unwrap();

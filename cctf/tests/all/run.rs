@@ -38,7 +38,7 @@ fn a_missing_binary_is_named_with_the_remedy() {
     );
 }
 
-/// Seen to fail when empty variables were read: "" is an invalid rate.
+/// This test failed when empty variables were read: "" is an invalid rate.
 #[test]
 fn an_empty_variable_counts_as_unset() {
     let empty = [("CCTF_RATE", ""), ("CCTF_DURATION", ""), ("RUN_ID", "")];
@@ -51,7 +51,7 @@ fn an_empty_variable_counts_as_unset() {
     assert!(text.contains("cannot find cctf-normalizer"), "{text}");
 }
 
-/// Seen to fail without the check before the start: the error came only when kvget was loaded.
+/// This test fails without the check before the start: the error then comes only when kvget is loaded.
 #[test]
 fn a_size_that_an_endpoint_cannot_have_is_refused_before_the_start() {
     for (endpoints, size, expected) in [
@@ -72,7 +72,7 @@ fn a_size_that_an_endpoint_cannot_have_is_refused_before_the_start() {
     }
 }
 
-/// Seen to fail: the flags were ignored, because child processes export without them.
+/// This test failed before the fix: the flags were ignored, because child processes export without them.
 #[test]
 fn flags_of_an_export_that_does_not_happen_are_refused() {
     for (flag, value) in [
@@ -149,7 +149,7 @@ fn stand_ins(logs: &Path, placement: &Path) -> Command {
     command
 }
 
-/// Seen to fail: everything had started, and an empty run was left.
+/// This test failed before the fix: all processes were started, and an empty run remained.
 #[test]
 fn what_no_stand_in_can_do_is_refused_before_anything_starts() {
     let logs = recorded();
@@ -341,7 +341,7 @@ fn a_child_with_an_invalid_announcement_is_reported_and_stopped() {
     );
 }
 
-/// Seen to fail when only the child processes refused such an id (exit code 1), or nobody (the run replaced the link).
+/// This test failed when only the child processes refused such an id (exit code 1), or none did (the run replaced the link).
 #[test]
 fn a_reserved_name_is_refused_as_a_run_id_before_the_start() {
     for command in [

@@ -63,7 +63,7 @@ fn a_folder_that_cannot_be_read_is_named() {
     }
 }
 
-/// Seen to fail: `cctf tail` took the run for one in progress, and waited.
+/// This test failed before the fix: `cctf tail` considered the run to be in progress, and waited.
 #[test]
 fn a_run_meta_that_cannot_be_read_is_named() {
     let logs = tempfile::tempdir().unwrap();

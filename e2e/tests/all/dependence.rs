@@ -1,8 +1,8 @@
 //! The plan of a real program whose calls depend on each other in known ways: sequence, fan-out, independent branches, quorum, work
 //! after the answer, retry.
 //!
-//! The truth is the program's code, in measure/src/bin/branches/patterns.rs. Seen to fail with a `join!` in place of a sequence, and
-//! with three answers instead of two in the quorum.
+//! The truth is the program's code, in measure/src/bin/branches/patterns.rs. These tests fail if a `join!`
+//! replaces a sequence, and if the quorum needs three answers instead of two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -95,7 +95,7 @@ fn the_run_folder_has_its_stop_event_and_no_file_of_root() {
     assert!(!is_running(processes[1]));
 }
 
-/// Seen to fail without the restart: the spans wait in vain for a receiver and are dropped at the end.
+/// This test fails without the restart: no receiver accepts the spans, and they are dropped at the end.
 #[test]
 fn a_killed_normalizer_restarts_and_no_row_is_lost_or_duplicated() {
     let (_outside, log_path) = folder();
@@ -136,7 +136,7 @@ fn a_killed_normalizer_restarts_and_no_row_is_lost_or_duplicated() {
     assert_eq!((ids.len(), invocations(&log_path).len()), (sent + 1, sent + 1));
 }
 
-/// Seen to fail without --stop-with-stdin: the normalizer then never stops.
+/// This test fails without --stop-with-stdin: the normalizer then never stops.
 #[test]
 fn a_killed_service_leaves_no_normalizer_and_all_its_rows() {
     let (_outside, log_path) = folder();

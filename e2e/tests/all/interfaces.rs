@@ -18,7 +18,7 @@ const DATAGRAM_BYTES: usize = 1_000;
 /// Far more than needed: some datagrams are lost while the kernel looks up the container's address.
 const DATAGRAMS_MAX: usize = 100_000;
 
-/// Seen to fail when all interfaces except loopback are counted: `docker0,stacked,uplink,veth1`.
+/// This test fails when all interfaces except loopback are counted: `docker0,stacked,uplink,veth1`.
 #[test]
 fn traffic_inside_a_machine_does_not_cross_its_edge() {
     let _machine = exclusive::machine();

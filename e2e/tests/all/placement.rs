@@ -106,7 +106,7 @@ fn count(folder: &Path, what: &str) -> usize {
     events(folder).iter().filter(|line| line.contains(what)).count()
 }
 
-/// Seen to fail with a recorded event that counts as an instance of its module.
+/// This test fails if a recorded event counts as an instance of its module.
 #[test]
 fn inferred_and_recorded_placement_events_stand_side_by_side() {
     let logs = tempfile::tempdir().unwrap();

@@ -356,7 +356,7 @@ fn run_page(logs: &Path) -> Done {
     Done::from(command.output().unwrap())
 }
 
-/// Seen to fail with a target of another module, and with the comparison before the end of the replay.
+/// This test fails if the target is another module, and if the comparison runs before the end of the replay.
 #[test]
 fn the_commands_of_the_page_lead_from_recording_to_verdict() {
     let _machine = exclusive::machine();

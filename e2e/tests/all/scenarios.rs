@@ -88,7 +88,7 @@ fn assert_chain(cctf: &Path, hops: &[(&str, &str)]) {
     }
 }
 
-/// Seen to fail with a hop taken out of the page's chain, and with a last command that failed.
+/// This test fails if a hop is removed from the page's chain, and if the last command fails.
 #[test]
 fn the_commands_of_the_chain_scenario_leave_the_rows_that_it_promises() {
     let logs = tempfile::tempdir().unwrap();

@@ -106,7 +106,7 @@ fn collect(stream: impl Read + Send + 'static) -> (Arc<Mutex<Vec<u8>>>, JoinHand
     (seen, reader)
 }
 
-/// Seen to fail when a part is not read again after its end was seen.
+/// This test fails when a part is not read again after its end was seen.
 #[test]
 fn a_live_run_through_a_pipe_is_its_files_byte_by_byte() {
     let logs = tempfile::tempdir().unwrap();
@@ -144,7 +144,7 @@ fn a_live_run_through_a_pipe_is_its_files_byte_by_byte() {
     }
 }
 
-/// Seen to fail when `tail` finds no part after the first one.
+/// This test fails when `tail` finds no part after the first one.
 #[test]
 fn a_run_that_rolls_on_is_followed_though_its_old_parts_are_deleted() {
     const GROUPS: u8 = 12;

@@ -18,8 +18,8 @@ const RATE_PARTS: std::ops::RangeInclusive<f64> = 0.25..=1.3;
 /// A larger error would not distinguish an offset of 3 s.
 const CLOCK_ERROR_MS_MAX: f64 = 1_000.0;
 
-/// Seen to fail without toxiproxy's delay (0.5 ms and no rate were found), with a hundredfold rate for tbf (1.2 Gbit/s were found), and
-/// with a relay that does not shift the ends of spans (no link was found, because every duration was wrong).
+/// This test fails without toxiproxy's delay (0.5 ms and no rate were found), with a hundredfold rate for tbf (1.2 Gbit/s were
+/// found), and with a relay that does not shift the ends of spans (no link was found, because every duration was wrong).
 #[test]
 fn links_match_their_settings_despite_a_wrong_clock() {
     let _machine = exclusive::machine();

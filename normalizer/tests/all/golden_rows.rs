@@ -1,8 +1,8 @@
-//! Every change that gives other rows for the same records raises the mapping version. `golden/rows` has the version and a
+//! Every change that creates other rows from the same records must raise the mapping version. `golden/rows` has the version and a
 //! checksum of each golden case's rows. Once `expected` is right and the version is raised,
 //! `CCTF_BLESS=1 cargo test -p cctf-normalizer --test all golden_rows::` writes it again.
 //!
-//! Seen to fail with a field of `invocations.jsonl` left out, before and after `expected` was blessed.
+//! These tests fail if a field of `invocations.jsonl` is left out, even if `expected` is regenerated.
 
 use std::collections::BTreeMap;
 use std::fs;

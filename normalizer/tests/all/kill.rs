@@ -1,9 +1,9 @@
 //! kill -9 at random moments under load: acknowledged rows are in the files once, and no reader sees a torn line. The run continues in
 //! new parts all the time, and every second part is checked and deleted as soon as it is closed.
 //!
-//! Seen to fail without the protection. With `--durability none`, acknowledged rows are missing. If `Sink::resume` gets an empty map
-//! instead of the checkpoint's lengths, files differ or have duplicates. If `Sink::is_superseded` is always false, deleted parts
-//! come back.
+//! These tests fail without the protection. With `--durability none`, acknowledged rows are missing. If `Sink::resume` gets an
+//! empty map instead of the checkpoint's lengths, files differ or have duplicates. If `Sink::is_superseded` is always false,
+//! deleted parts come back.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};

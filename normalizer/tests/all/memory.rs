@@ -1,6 +1,6 @@
 //! The memory limit under a load of waiting rows: for a caller that never comes, or for a run that no span names.
 //!
-//! Seen to fail if the pipeline evicts no rows: the process exceeds its limit, and no row leaves.
+//! These tests fail if the pipeline evicts no rows: the process exceeds its limit, and no row leaves.
 
 use std::fmt::Write as _;
 use std::fs;

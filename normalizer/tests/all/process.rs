@@ -216,7 +216,7 @@ fn a_listener_that_others_can_reach_warns() {
     );
 }
 
-/// Seen to fail before such ids were rejected: `cannot replace .../latest`, at once and at every restart.
+/// This test failed before such ids were rejected. The error was `cannot replace .../latest`, at every start.
 #[test]
 fn a_run_named_like_the_link_stops_neither_the_process_nor_a_restart() {
     let folder = TempDir::new().unwrap();

@@ -1,8 +1,8 @@
-//! A journal of another mapping version: the next start continues with a sealed one, refuses one after a crash, and recomputes its rows
-//! with --remap.
+//! A journal of another mapping version. The next start continues if the journal is sealed (closed in order), and refuses it after a
+//! crash. With --remap, the start recomputes the journal's rows.
 //!
-//! Seen to fail without the check of the segments' version (the start then reports files that differ), and with the files
-//! completed instead of truncated (the same).
+//! These tests fail without the check of the segments' version, and if the files are completed instead of truncated. In both cases
+//! the start reports that files differ.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,7 +6,7 @@
 //! The process is its own because the test closes and opens a locked folder again and again. Beside tests that start programs, a
 //! child that has not yet called exec would still hold the lock.
 //!
-//! Seen to fail when the base of a run is not read, for a run that existed before: its lines are duplicated.
+//! These tests fail when the base of a run is not read, for a run that existed before: its lines are duplicated.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod faults;

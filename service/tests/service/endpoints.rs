@@ -106,7 +106,7 @@ fn an_unknown_path_or_method_is_refused() {
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, POST")));
 }
 
-/// Seen to fail with actix' decoded key: all three become the key U+FFFD.
+/// This test fails with the key as actix decodes it: all three become U+FFFD.
 #[test]
 fn an_undecodable_path_or_query_is_refused_and_other_keys_differ() {
     let service = spawn(&[]);

@@ -122,7 +122,7 @@ fn an_endless_request_does_not_prevent_the_stop() {
     assert!(ended.stderr.contains("DRAIN_TIMEOUT_MS"), "{}", ended.stderr);
 }
 
-/// Seen to fail with `eprintln!` for logs and for invalid flags: exit code 101.
+/// This test fails with `eprintln!` for logs and for invalid flags: the exit code is then 101.
 #[test]
 fn a_closed_standard_error_changes_nothing() {
     let closed = || {
@@ -143,7 +143,7 @@ fn a_closed_standard_error_changes_nothing() {
     service.stop();
 }
 
-/// Seen to fail with clap's own print: exit code 0.
+/// This test fails if clap prints by itself: the exit code is then 0.
 #[test]
 fn help_to_a_full_disk_is_an_error() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();

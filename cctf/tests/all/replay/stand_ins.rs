@@ -153,7 +153,8 @@ fn a_dry_run_asks_no_stand_in_and_reports_the_plan_as_json() {
     );
     assert_eq!(preview["stand_in"]["plan"]["counts"]["roots"], 3);
     assert_eq!(preview["endpoints"][0]["target"], "http://127.0.0.1:9");
-    // The self-check has the roots of the window, as the preview has. Seen to fail: it had those of ten more seconds.
+    // The self-check has the roots of the window, as the preview has. This test failed before the fix: the self-check had
+    // the roots of ten more seconds.
     for (window, roots) in [(["--to", "2s"], 2), (["--from", "1s"], 2), (["--to", "1s"], 1)] {
         let flags = [&["--dry-run", "--format", "json"][..], &window].concat();
         let done = replay(&logs, "http://127.0.0.1:9", &flags);
@@ -288,7 +289,7 @@ fn work_is_kept_on_a_node_of_another_speed() {
     assert_eq!((answer.cpu_ns, answer.gap_ns), (4_000_000, 5_500_000));
 }
 
-/// Seen to fail: the error named a time, or orphans, and not the lines and files that were the reason.
+/// This test failed before the fix: the error named a time, or orphans, instead of the damaged lines and files.
 #[test]
 fn rows_that_are_missing_are_named_as_the_reason() {
     let last_line = |done: &Output| stderr(done).lines().last().unwrap_or_default().to_owned();

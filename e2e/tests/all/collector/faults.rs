@@ -27,7 +27,7 @@ fn pair(folder: &Path, variables: &[(&'static str, &str)], flags: &[&str]) -> (C
     (collector, normalizer)
 }
 
-/// Seen to fail with the queue in memory (no `storage`): rows are missing after 60 s of waiting.
+/// This test fails if the queue is in memory (no `storage`): rows are then missing after 60 s.
 #[test]
 fn kills_of_either_or_both_lose_and_duplicate_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -63,7 +63,7 @@ fn kills_of_either_or_both_lose_and_duplicate_nothing() {
     assert_whole(&normalizer.run_dir(), client.finish());
 }
 
-/// Seen to fail with an end to the retries (`max_elapsed_time: 10s`).
+/// This test fails if the Collector stops its retries (`max_elapsed_time: 10s`).
 #[test]
 fn an_outage_and_a_full_queue_make_senders_wait_and_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();

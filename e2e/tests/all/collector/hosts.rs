@@ -23,7 +23,7 @@ const ROUNDING: f64 = 0.01;
 /// There is one row a second. Two rows of one interval would be much closer, whatever delays a sender.
 const NEAREST_MS: f64 = 300.0;
 
-/// Seen to fail with the bytes of a disk counted again under another name.
+/// This test fails if the bytes of a disk are counted again under another name.
 #[test]
 fn host_rows_agree_with_the_kernels_counters() {
     let _machine = exclusive::machine();

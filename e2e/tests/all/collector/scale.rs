@@ -29,7 +29,7 @@ fn shards_of_traces(shards: &[&Path]) -> BTreeMap<String, Vec<usize>> {
     found
 }
 
-/// Seen to fail with `routing_key: service`: all traces are on one shard.
+/// This test fails with `routing_key: service`: all traces are then on one shard.
 #[test]
 fn each_trace_is_whole_on_one_shard_and_what_is_killed_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,8 @@
 //! calls of the services' own logs, and figures that DuckDB confirms. `docs/languages.md` lists the fields that each language fills.
 //! Stand-ins repeat some of the requests with the same calls.
 //!
-//! Seen to fail with name lookups counted as calls, without a retry in the front's log, and with a changed cell in the table.
+//! These tests fail if name lookups count as calls, if a retry is missing in the front's log, and if a cell of the table
+//! changes.
 
 mod found;
 mod table;

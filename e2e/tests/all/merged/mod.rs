@@ -39,7 +39,7 @@ fn received(normalizers: &[Child], signal: &str) -> f64 {
     normalizers.iter().map(of).sum()
 }
 
-/// Seen to fail with the first tier's folder left out of the merge.
+/// This test fails if the first tier's folder is left out of the merge.
 #[test]
 fn a_normalizer_a_tier_merged_is_the_one_that_saw_everything() {
     let folder = tempfile::tempdir().unwrap();
@@ -64,7 +64,7 @@ fn a_normalizer_a_tier_merged_is_the_one_that_saw_everything() {
     compare::assert_merged_is(&parts, &at("all").join(RUN), None, folder.path());
 }
 
-/// Seen to fail with one shard's folder left out of the merge.
+/// This test fails if one shard's folder is left out of the merge.
 #[test]
 fn two_shards_by_trace_merged_are_the_unsharded_run() {
     let folder = tempfile::tempdir().unwrap();

@@ -224,7 +224,7 @@ mod tests {
         assert!(!text(&head).contains("content-"));
     }
 
-    /// Seen to fail when the driver wrote both headers itself.
+    /// This test failed when the driver wrote both headers itself.
     #[test]
     fn host_and_content_type_of_the_user_override_the_drivers() {
         let target = target();

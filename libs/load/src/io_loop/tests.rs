@@ -75,7 +75,7 @@ impl Rig {
     }
 }
 
-/// Seen to fail if the pacer's waker is the only one: its closed descriptor is no event, and the loop keeps sleeping.
+/// This test fails if the pacer's waker is the only one: closing its descriptor causes no event, and the loop keeps sleeping.
 #[test]
 fn the_last_wake_up_of_a_finished_pacer_arrives() {
     let Rig {
@@ -159,7 +159,7 @@ fn a_waiting_target_gets_the_next_free_connection_in_its_turn() {
     assert!(rig.io_loop.pool.lanes.is_empty());
 }
 
-/// Seen to fail when the connection stayed with the finished pacer: the request waited for its timeout.
+/// This test failed when the connection stayed with the finished pacer: the request then waited for its timeout.
 #[test]
 fn a_request_handed_over_last_gets_the_connection_that_the_pacer_left() {
     for last_target in [0, 1] {

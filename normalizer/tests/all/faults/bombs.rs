@@ -53,7 +53,7 @@ fn call(address: SocketAddr, coding: &str, bomb: &[u8]) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// Seen to fail when the output is not bounded (`read_bounded` with a limit of 4 GiB): memory exceeds its bound.
+/// This test fails when the output is not bounded (`read_bounded` with a limit of 4 GiB): memory exceeds its bound.
 #[test]
 fn bombs_cost_no_memory_and_affect_no_other_client() {
     let folder = TempDir::new().unwrap();

@@ -51,8 +51,8 @@ fn make_one_due(http: SocketAddr, normalizer: &mut Normalizer, request: &[u8]) {
     }
 }
 
-/// Seen to fail when a checkpoint without room ends the process (`write_checkpoint` in place of `write_checkpoint_if_there_is_room`), and
-/// when other errors do not end it.
+/// This test fails when a checkpoint without room ends the process (`write_checkpoint` in place of
+/// `write_checkpoint_if_there_is_room`), and when other errors do not end it.
 #[test]
 fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
     let folder = TempDir::new().unwrap();

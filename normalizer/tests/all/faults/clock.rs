@@ -36,7 +36,7 @@ fn a_window_closes(normalizer: &Normalizer, folder: &std::path::Path, random: &m
     format!("invocation {span_id}")
 }
 
-/// Seen to fail when the journal's clock is the wall clock alone: the first window after it was set back does not end.
+/// This test fails when the journal's clock is the wall clock alone: the first window after it was set back does not end.
 #[test]
 fn a_clock_that_is_set_back_stops_no_window_and_no_timestamp() {
     let folder = TempDir::new().unwrap();

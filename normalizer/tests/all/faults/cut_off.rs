@@ -86,8 +86,8 @@ fn send_whole(address: SocketAddr, bytes: &[u8]) {
     }
 }
 
-/// Seen to fail when the end of a connection counts as the end of the body (`next_piece` returning `None` for an error). The first spans
-/// of a cut request are then written, because a protobuf message that is cut between two fields is valid.
+/// This test fails when the end of a connection counts as the end of the body (`next_piece` returning `None` for an error). The
+/// first spans of a cut request are then written, because a protobuf message that is cut between two fields is valid.
 #[test]
 fn requests_that_are_cut_off_leave_nothing_and_affect_no_other() {
     let folder = TempDir::new().unwrap();

@@ -36,8 +36,8 @@ fn tail(path: PathBuf, stop: &AtomicBool) -> Vec<u8> {
     }
 }
 
-/// Seen to fail without the protection. With `--durability none`, acknowledged rows are missing. If `Sink::resume` gets an empty map
-/// instead of the checkpoint's lengths, files differ or have duplicates.
+/// This test fails without the protection. With `--durability none`, acknowledged rows are missing. If `Sink::resume` gets an
+/// empty map instead of the checkpoint's lengths, files differ or have duplicates.
 #[test]
 fn twenty_kills_lose_and_duplicate_nothing_and_tear_no_line() {
     let folder = TempDir::new().unwrap();

@@ -86,7 +86,7 @@ fn send_names(http: SocketAddr, with_run: bool) {
     }
 }
 
-/// Seen to fail without a bound on open runs (`Runs::open`): there are too many folders and open files.
+/// This test fails without a bound on open runs (`Runs::open`): there are too many folders and open files.
 #[test]
 fn a_hundred_thousand_names_are_bounded_and_the_rows_of_others_are_kept() {
     let folder = TempDir::new().unwrap();

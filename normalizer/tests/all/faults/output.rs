@@ -45,7 +45,7 @@ fn full() -> Stdio {
     File::options().write(true).open("/dev/full").unwrap().into()
 }
 
-/// Seen to fail with `eprintln!`: the first refusal is not answered, and SIGTERM ends in exit code 101.
+/// This test fails with `eprintln!`: the first refusal is not answered, and SIGTERM ends in exit code 101.
 #[test]
 fn a_refusal_is_answered_even_if_logging_fails() {
     let folder = TempDir::new().unwrap();
@@ -57,7 +57,7 @@ fn a_refusal_is_answered_even_if_logging_fails() {
     normalizer.stop();
 }
 
-/// Seen to fail with `eprintln!`: it does not even start.
+/// This test fails with `eprintln!`: the process does not even start.
 #[test]
 fn a_full_disk_refuses_requests_even_if_logging_fails() {
     let folder = TempDir::new().unwrap();
@@ -69,7 +69,7 @@ fn a_full_disk_refuses_requests_even_if_logging_fails() {
     normalizer.stop();
 }
 
-/// Seen to fail with `println!`: exit code 101 with a full disk, and exit code 0 of the help.
+/// This test fails with `println!`: the exit code is then 101 with a full disk, and 0 for the help.
 #[test]
 fn help_to_a_full_disk_is_an_error_and_to_a_closed_pipe_is_not() {
     for args in [&["--help"][..], &["--version"], &["replay-journal", "--help"]] {
@@ -86,7 +86,7 @@ fn help_to_a_full_disk_is_an_error_and_to_a_closed_pipe_is_not() {
     }
 }
 
-/// Seen to fail with `println!`: exit code 101 before it listens.
+/// This test fails with `println!`: the process exits with code 101 before it listens.
 #[test]
 fn ports_that_cannot_be_printed_do_not_prevent_listening() {
     let folder = TempDir::new().unwrap();

@@ -75,8 +75,8 @@ fn send_everything(normalizer: &Normalizer) {
     }
 }
 
-/// Seen to fail when no span counts as a duplicate (`RecentSet::insert`), when no point does (`Pipeline::is_new_point`), and, for data
-/// from before the kill, when recovery feeds no records.
+/// This test fails when no span counts as a duplicate (`RecentSet::insert`), when no point does (`Pipeline::is_new_point`),
+/// and, for data from before the kill, when recovery feeds no records.
 #[test]
 fn duplicates_give_one_row() {
     let folder = TempDir::new().unwrap();

@@ -40,7 +40,7 @@ fn open_files_limit() -> usize {
     usize::try_from(limit.rlim_cur).unwrap()
 }
 
-/// Seen to fail without `OPENING_TIMEOUT`: the connections stay open.
+/// This test fails without `OPENING_TIMEOUT`: the connections stay open.
 #[test]
 fn ten_thousand_silent_connections_delay_no_other() {
     let limit = open_files_limit();
@@ -83,7 +83,7 @@ fn ten_thousand_silent_connections_delay_no_other() {
     );
 }
 
-/// Seen to fail when connections over the limit are served (without a permit): the first is not closed.
+/// This test fails when connections over the limit are served (without a permit): the first is not closed.
 #[test]
 fn a_connection_over_the_limit_is_closed_until_silent_ones_end() {
     const MAX: usize = 50;

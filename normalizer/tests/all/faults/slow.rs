@@ -104,8 +104,8 @@ fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     ]
 }
 
-/// Seen to fail without `OPENING_TIMEOUT`, `HEADER_READ_TIMEOUT`, `ARRIVAL_TIMEOUT` and `KEEP_ALIVE_INTERVAL`: connections of all kinds
-/// stay open.
+/// This test fails without `OPENING_TIMEOUT`, `HEADER_READ_TIMEOUT`, `ARRIVAL_TIMEOUT` and `KEEP_ALIVE_INTERVAL`: connections
+/// of all kinds stay open.
 #[test]
 fn slow_senders_are_cut_off_and_delay_no_other() {
     let folder = TempDir::new().unwrap();

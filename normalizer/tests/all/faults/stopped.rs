@@ -44,7 +44,8 @@ fn send_impatiently(address: SocketAddr, request: Request) -> u64 {
     sent
 }
 
-/// Seen to fail when no span or point counts as a duplicate (`RecentSet::insert`, `Pipeline::is_new_point`): rows are duplicated.
+/// This test fails when no span or point counts as a duplicate (`RecentSet::insert`, `Pipeline::is_new_point`): rows are
+/// duplicated.
 #[test]
 fn duplicates_sent_to_a_stopped_process_become_one_row() {
     let folder = TempDir::new().unwrap();

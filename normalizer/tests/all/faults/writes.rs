@@ -193,7 +193,7 @@ const IO: &str = "Input/output error (os error 5)";
 const TOO_MANY: &str = "Too many open files";
 const FULL: &str = "No space left on device";
 
-/// Seen to fail when the result of the sync is ignored (`Store::sync`), and when a failed sync is retried.
+/// This test fails when the result of the sync is ignored (`Store::sync`), and when a failed sync is retried.
 #[test]
 fn a_failed_sync_of_the_journal_ends_the_process() {
     for (errno, reason) in [(libc::EIO, IO), (libc::ENOSPC, FULL)] {
@@ -206,8 +206,8 @@ fn a_failed_sync_of_the_journal_ends_the_process() {
     ends_the_process(fault("fsync", ".journal/mine", libc::EIO), IO);
 }
 
-/// Seen to fail when a write error counts as an interruption (`Segment::write_all`). The next record overwrites a torn one here, so the
-/// tests of recovery check that a torn record is zeroed at the next start.
+/// This test fails when a write error counts as an interruption (`Segment::write_all`). The next record overwrites a torn one
+/// here, so the tests of recovery check that a torn record is zeroed at the next start.
 #[test]
 fn a_failed_write_of_the_journal_ends_the_process() {
     ends_the_process(fault("write", ".segment", libc::EIO), IO);
@@ -227,7 +227,7 @@ fn a_checkpoint_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("mkdir", ".journal", libc::EIO), IO);
 }
 
-/// Seen to fail when every error of the sink counts as a full disk (`Worker::write`): the process does not end.
+/// This test fails when every error of the sink counts as a full disk (`Worker::write`): the process does not end.
 #[test]
 fn a_file_of_rows_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("write", "/cctf/", libc::EIO), IO);
@@ -237,7 +237,7 @@ fn a_file_of_rows_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("rename", "/cctf/", libc::EIO), IO);
 }
 
-/// Seen to fail by the same change.
+/// This test fails with the same change of the code.
 #[test]
 fn a_run_folder_that_cannot_be_created_ends_the_process() {
     ends_the_process(fault("mkdir", "mine", libc::EIO), IO);
@@ -248,7 +248,7 @@ fn a_run_folder_that_cannot_be_created_ends_the_process() {
     ends_the_process(fault("fsync", "mine/cctf", libc::EIO), IO);
 }
 
-/// Seen to fail when no error of the store counts as a full disk: the process ends.
+/// This test fails when no error of the store counts as a full disk: the process ends.
 #[test]
 fn without_room_for_the_journal_requests_are_refused() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
@@ -259,7 +259,7 @@ fn without_room_for_the_journal_requests_are_refused() {
     refuses_and_goes_on(fault("open", ".segment", libc::ENOSPC));
 }
 
-/// Seen to fail when no error of the sink counts as a full disk: the process ends.
+/// This test fails when no error of the sink counts as a full disk: the process ends.
 #[test]
 fn without_room_for_rows_requests_are_refused() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
@@ -271,7 +271,7 @@ fn without_room_for_rows_requests_are_refused() {
     refuses_and_goes_on(fault("rename", "/cctf/", libc::ENOSPC));
 }
 
-/// Seen to fail when an interrupted write of the journal is an error.
+/// This test fails when an interrupted write of the journal is an error.
 #[test]
 fn interrupted_and_short_calls_have_no_effect() {
     for path in [".segment", "/cctf/", "checkpoint", "/.tmp-"] {

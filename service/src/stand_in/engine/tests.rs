@@ -256,7 +256,7 @@ fn an_invocation_is_done_with_the_last_answer_not_with_a_timeout() {
     assert!(engine.is_done());
 }
 
-/// Seen to fail with a network time that counts from the answer, and with one that a timeout does not end.
+/// This test fails if the network time counts from the answer, and if a timeout does not end it.
 #[test]
 fn an_answer_counts_when_it_has_crossed_the_network() {
     let with_network = |ends| Call {

@@ -6,7 +6,8 @@ use standin::Ends;
 use super::PAIR;
 use super::cluster::{Cluster, MS, after, end_ns, leaf, request, start_ns, work};
 
-/// As in gRPC, where a client counts OUT_OF_RANGE as a failure, and a server does not. Seen to fail with the status of the answer.
+/// As in gRPC, where a client counts OUT_OF_RANGE as a failure, and a server does not. This test fails if the status
+/// of the answer decides.
 #[test]
 fn with_the_recorded_answer_a_call_has_its_recorded_result() {
     let cluster = Cluster::start(&PAIR);
