@@ -1,4 +1,4 @@
-//! The real binaries: they are in the folder of the test's own executable, built with the same profile.
+//! Finds the real binaries. They are in the folder of the test's own executable, and built with the same profile.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::exclusive;
 use crate::sources::root;
 
-/// Variables that binaries inherit. Any other could change what they do.
+/// Variables that binaries inherit. Other variables could change what they do.
 const INHERITED: [&str; 3] = ["PATH", "HOME", "TMPDIR"];
 
-/// The folder of this executable, or its parent if it is cargo's `deps`.
+/// The folder of this executable. If it is cargo's `deps`, the parent of this folder.
 pub fn bin_dir() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find this executable")?;
     let folder = own.parent().context("this executable has no folder")?;
@@ -49,7 +49,7 @@ pub fn command(name: &str) -> anyhow::Result<Command> {
     command_in(&bin_dir()?, name)
 }
 
-/// The path of a file below `target/tools`, where `make test-tools` installs the tools of the tests.
+/// The path of a file in `target/tools`, where `make test-tools` installs the tools of the tests.
 pub fn tool(path: &str) -> anyhow::Result<PathBuf> {
     let path = root().join("target/tools").join(path);
     ensure!(
@@ -63,14 +63,14 @@ pub fn tool(path: &str) -> anyhow::Result<PathBuf> {
 /// Exit code and output of a finished command.
 #[derive(Debug)]
 pub struct Done {
-    /// None if a signal ended it.
+    /// `None` if a signal ended the command.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Done {
-    /// Runs a command of `cctf` to its end, which must be exit code 0. `name` is the subcommand, for the error.
+    /// Runs a command of `cctf` until it exits, which must be with exit code 0. `name` is the subcommand, for error messages.
     pub fn success(name: &str, command: &mut Command) -> anyhow::Result<Self> {
         let output = command.output();
         let done = Self::from(output.with_context(|| format!("cannot start cctf {name}"))?);
@@ -111,7 +111,7 @@ pub fn cctf<S: AsRef<OsStr>>(args: &[S]) -> anyhow::Result<Done> {
 
 /// Runs `cctf run` for two seconds into `logs_dir`, under the run id `r`, and returns its report as JSON.
 ///
-/// Holds the machine meanwhile: a row that waits for more than one second for its caller becomes an orphan.
+/// Takes the lock of the machine for this time, because a row whose caller is late by more than one second becomes an orphan.
 pub fn short_run(logs_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
     let _machine = exclusive::machine();
     let mut command = command("cctf")?;

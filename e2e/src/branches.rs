@@ -1,4 +1,4 @@
-//! [`Branches`]: the test program whose calls depend on each other in known ways, with its callees.
+//! [`Branches`]: starts the test program whose calls depend on each other in known ways, and its callees.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::child::Child;
 /// Name of the program, which calls the others.
 pub const FRONT: &str = "front";
 pub const CALLEES: [&str; 4] = ["a", "b", "c", "d"];
-/// A route for each pattern.
+/// The routes. There is one for each pattern.
 pub const ROUTES: [&str; 7] = [
     "/sequence",
     "/fan-out",
@@ -27,7 +27,7 @@ pub struct Branches {
 }
 
 impl Branches {
-    /// Starts all. `link` returns the URL under which the program reaches a callee at a URL.
+    /// Starts all processes. `link` gets the URL of a callee, and returns the URL at which the program shall call it.
     pub fn start(
         bin_dir: &Path,
         otlp_endpoint: &str,
@@ -53,7 +53,7 @@ impl Branches {
         self.front.url("listening")
     }
 
-    /// Stops all, after which all spans are exported.
+    /// Stops all processes. They have exported all their spans then.
     pub fn stop(self) -> anyhow::Result<()> {
         for child in [self.front].into_iter().chain(self.callees) {
             let ended = child.stop()?;

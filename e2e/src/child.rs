@@ -1,4 +1,5 @@
-//! [`Child`]: a normalizer or a service as a child process. It listens on free ports, and ends with the test at the latest.
+//! [`Child`]: a normalizer or a service as a child process. It listens on free ports, and is killed at the end of the test if
+//! it still runs.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +14,7 @@ use serde_json::Value;
 use crate::binaries::command_in;
 use crate::http;
 
-/// Longest wait for a child to announce its ports, or to exit after SIGTERM.
+/// Maximum time for a child to announce its ports, or to exit after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Pause between two polls.
 const POLL_EVERY: Duration = Duration::from_millis(5);
@@ -92,7 +93,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Starts a normalizer that writes below `out_dir`.
+    /// Starts a normalizer that writes its runs into `out_dir`.
     pub fn normalizer(bin_dir: &Path, out_dir: &Path, args: &[&str]) -> anyhow::Result<Self> {
         let mut command = command_in(bin_dir, "cctf-normalizer")?;
         command.arg("--out-dir").arg(out_dir);
@@ -176,7 +177,7 @@ pub fn is_running(id: u32) -> bool {
     })
 }
 
-/// Calls `look` until it returns something, for at most three minutes. `what` names the awaited thing in the error.
+/// Calls `look` until it returns a value, for at most three minutes. `what` describes the value in the error message.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {

@@ -12,7 +12,7 @@ use crate::http;
 use crate::ports::free_ports;
 use crate::sources::root;
 
-/// Built by `make collector`.
+/// Path of the Collector that `make collector` builds.
 pub const COLLECTOR: &str = "target/tools/bin/otelcol";
 
 /// A process. Dropping it kills it.
@@ -25,7 +25,7 @@ impl Drop for Process {
     }
 }
 
-/// A Collector and the folder of its queue.
+/// A Collector, and the folder with its queue.
 pub struct Collector {
     folder: PathBuf,
     receiver: u16,
@@ -37,7 +37,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A Collector that forwards to 127.0.0.1:`receiver`. It is not started yet.
+    /// A Collector that forwards to 127.0.0.1:`receiver`. It does not run yet.
     pub fn new(folder: &Path, receiver: u16, variables: &[(&'static str, &str)]) -> anyhow::Result<Self> {
         Ok(Self {
             folder: folder.to_owned(),
@@ -66,7 +66,7 @@ impl Collector {
         self
     }
 
-    /// Starts it and waits until it is healthy.
+    /// Starts the Collector and waits until it is healthy.
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(
             self.binary.is_file(),
@@ -117,12 +117,12 @@ impl Collector {
         format!("http://{}", self.grpc())
     }
 
-    /// Status of its health port; 0 without an answer.
+    /// The status code of its health port. 0 if there is no answer.
     pub fn health(&self) -> u16 {
         http::send(self.address(2), "GET", "/", &[], b"").map_or(0, |answer| answer.status)
     }
 
-    /// The sum of one of its own metrics.
+    /// The sum of all samples of one of its own metrics.
     pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
         self.metric_of(name, "")
     }

@@ -1,17 +1,17 @@
-//! The lock of tests that need the machine to themselves: the tests of a binary run side by side.
+//! The lock for tests that must not run at the same time as others. Without it, the tests of a binary run in parallel.
 //!
-//! A test takes it for one of these reasons:
-//! - Its bounds hold only if no other test takes the CPU. Above all, a row waits for its caller for one second in a short run, and a
-//!   slower machine makes it an orphan.
-//! - It changes what others see of the machine: containers, network interfaces, fixed ports.
+//! A test takes the lock for one of these reasons:
+//! - Its bounds hold only if no other test uses the CPU. The main case is a short run, in which a row waits for its caller for
+//!   one second: on a slow machine, it becomes an orphan.
+//! - It changes the machine for others: containers, network interfaces, fixed ports.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 static MACHINE: Mutex<()> = Mutex::new(());
 
-/// Waits for the machine. A test that failed with it does not take it along.
+/// Waits for the lock. A test that fails while it has the lock does not prevent others from taking it.
 ///
-/// [`crate::binaries::short_run`] takes the lock itself, so its callers must not hold it.
+/// [`crate::binaries::short_run`] takes the lock itself. A caller that already has it would wait forever.
 pub fn machine() -> MutexGuard<'static, ()> {
     MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }

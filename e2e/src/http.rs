@@ -1,4 +1,4 @@
-//! One plain HTTP/1.1 request on a connection of its own.
+//! Sends one plain HTTP/1.1 request on its own connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-/// Longest wait for a connection, and between two reads.
+/// Maximum time to wait for a connection, and between two reads.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
-    /// With names in lower case.
+    /// Names of headers are in lower case.
     pub headers: Vec<(String, String)>,
-    /// As received: transfer codings are not decoded.
+    /// The body in the form in which it was received: a transfer coding is not decoded.
     pub body: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// On a page of metrics, the sum of the samples of a metric whose labels contain `label`.
+    /// The sum of the samples of a metric whose labels contain `label`. The answer must be a page of metrics.
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let page = self.text();
         let values = page.lines().filter_map(|line| {
@@ -59,7 +59,8 @@ pub fn send(
         head += &format!("{name}: {value}\r\n");
     }
     head += &format!("content-length: {}\r\n\r\n", body.len());
-    // A server may answer and close before it has read a body that is too large. Only its answer counts.
+    // A server may answer and close the connection before it has read a body that is too large. So an error of this write is
+    // ignored, and only the answer counts.
     let _ = stream
         .write_all(head.as_bytes())
         .and_then(|()| stream.write_all(body));

@@ -1,17 +1,17 @@
-//! Helpers of the end-to-end tests, which the measuring programs use, too.
+//! Helpers of the end-to-end tests. The programs of the crate `measure` use them, too.
 //!
-//! - [`binaries`]: where the real binaries are, and commands for them.
+//! - [`binaries`]: paths of the real binaries, and commands that run them.
 //! - [`branches`]: a test program whose calls depend on each other in known ways.
 //! - [`child`]: a normalizer or a service as a child process.
 //! - [`collector`]: the real Collector, which tests kill and restart.
-//! - [`exclusive`]: the lock of tests that need the machine to themselves.
-//! - [`host`]: the machine: its counters, load for it, and its rows.
+//! - [`exclusive`]: the lock for tests that must not run at the same time as others.
+//! - [`host`]: the machine on which tests run: its counters, load for it, and its rows.
 //! - [`http`]: one plain HTTP request.
-//! - [`otlp`]: handmade OTLP requests, valid and invalid, and how they are sent.
+//! - [`otlp`]: OTLP requests made by hand, valid and invalid, and a client for them.
 //! - [`ports`]: ports that are free.
 //! - [`rows`]: the files of a run.
-//! - [`sources`]: the repository's own files, for the tests of its rules.
-//! - [`tiers`]: a run over links of known delay and rate, with one wrong clock.
+//! - [`sources`]: the repository's own files, for the tests of the project's rules.
+//! - [`tiers`]: a run over links with a known delay and rate, in which one clock is wrong.
 
 pub mod binaries;
 pub mod branches;

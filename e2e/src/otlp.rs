@@ -1,4 +1,4 @@
-//! Handmade OTLP requests, valid and invalid, and a client that sends any bytes as a request.
+//! OTLP requests made by hand, valid and invalid, and a client that sends any bytes as a request.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ use tonic::{Request, Status};
 
 const EXPORT_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-/// Now, nanoseconds since the Unix epoch.
+/// The current time, nanoseconds since the Unix epoch.
 pub fn now_unix_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
@@ -35,7 +35,7 @@ pub fn attribute(key: &str, value: &str) -> KeyValue {
     }
 }
 
-/// A valid root SERVER span of one millisecond that has just ended. Its ids consist of `number`.
+/// A valid SERVER span without a parent. It takes one millisecond and has just ended. All bytes of its ids are `number`.
 pub fn span(number: u8) -> Span {
     let end = now_unix_ns();
     Span {
@@ -49,7 +49,7 @@ pub fn span(number: u8) -> Span {
     }
 }
 
-/// A request with these spans of a service `shop` on node `n1`.
+/// A request with these spans. Its resource is the service `shop` on node `n1`.
 pub fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
     let attributes = [
         ("service.name", "shop"),
@@ -63,7 +63,7 @@ pub fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
     request_of(Some(resource), spans)
 }
 
-/// A request with these spans, of any resource or none.
+/// A request with these spans and this resource.
 pub fn request_of(resource: Option<Resource>, spans: Vec<Span>) -> ExportTraceServiceRequest {
     let scope_spans = vec![ScopeSpans {
         spans,
@@ -77,7 +77,8 @@ pub fn request_of(resource: Option<Resource>, spans: Vec<Span>) -> ExportTraceSe
     ExportTraceServiceRequest { resource_spans }
 }
 
-/// Sends bytes to the traces service over gRPC. The inner error is the receiver's answer; the outer one means no connection.
+/// Sends bytes to the traces service over gRPC. The inner result is the receiver's answer. The outer one is an error if there
+/// is no connection.
 pub fn export(url: &str, body: Vec<u8>) -> anyhow::Result<Result<ExportTraceServiceResponse, Status>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -100,7 +101,7 @@ fn http_path() -> tonic::codegen::http::uri::PathAndQuery {
     tonic::codegen::http::uri::PathAndQuery::from_static(EXPORT_TRACES)
 }
 
-/// Codec that leaves the messages of any service encoded.
+/// A codec that does not decode messages.
 #[derive(Debug, Clone, Copy)]
 pub struct AnyBytes;
 

@@ -1,17 +1,18 @@
-//! Free ports, for programs that cannot choose one themselves or have to keep it across restarts.
+//! Free ports, for programs that cannot choose a port themselves, or that have to keep it across restarts.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::bail;
 
-/// Below the ports that the system gives to connections, so no connection takes a port between this check and its use.
+/// First port. It is below the ports that the system gives to outgoing connections, so no connection takes a port between this
+/// check and its use.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 10_000;
 /// Distance between the first ports of two processes with consecutive ids.
 const PORTS_PER_PROCESS: u32 = 97;
 
-/// Ports that were tried by this process. Tests that run side by side never get the same one.
+/// Number of ports that this process has tried. Tests that run in parallel never get the same port.
 static TRIED: AtomicU32 = AtomicU32::new(0);
 
 /// Ports that are free on all addresses.

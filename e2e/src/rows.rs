@@ -1,4 +1,4 @@
-//! A run's files, read without this project's code: each line is a JSON object.
+//! Reads the files of a run without this project's code: each line is a JSON object.
 
 use std::collections::HashMap;
 use std::fs;
@@ -24,18 +24,18 @@ pub fn lines(path: &Path) -> anyhow::Result<Vec<Value>> {
     parsed.collect()
 }
 
-/// A `.json` file.
+/// The content of a `.json` file.
 pub fn document(path: &Path) -> anyhow::Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("invalid JSON in {}", path.display()))
 }
 
-/// The text of a field; none if the field is absent or no text.
+/// The text of a field. `None` if the field is absent or is not a text.
 pub fn text<'a>(row: &'a Value, field: &str) -> Option<&'a str> {
     row.get(field).and_then(Value::as_str)
 }
 
-/// The number of a field; none if the field is absent or no number.
+/// The number of a field. `None` if the field is absent or is not a number.
 pub fn number(row: &Value, field: &str) -> Option<f64> {
     row.get(field).and_then(Value::as_f64)
 }
@@ -56,7 +56,7 @@ pub fn nanoseconds(line: &str, field: &str) -> anyhow::Result<i128> {
         .with_context(|| format!("{field} is {value} in {line}"))
 }
 
-/// The rows by trace and node. No node may have two rows of one trace.
+/// The rows by trace and node. No node may have two rows in the same trace.
 pub fn by_trace(rows: &[Value]) -> anyhow::Result<HashMap<&str, Nodes<'_>>> {
     let mut traces: HashMap<&str, Nodes> = HashMap::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! The repository's own files, for the tests of its rules.
+//! The repository's own files, for the tests of the project's rules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use anyhow::Context;
 
 /// Folders of generated files.
 const NOT_OURS: [&str; 5] = [".git", "target", "logs", "bin", "node_modules"];
-/// Extensions of files that are written by hand. So are files without an extension.
+/// Extensions of files that are written by hand. Files without an extension are also written by hand.
 const ENDINGS: [&str; 8] = ["rs", "md", "toml", "yml", "yaml", "py", "sh", "txt"];
 
 /// A file of the repository.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Relative to the repository's root, with `/`.
+    /// Path relative to the repository's root, with `/` as separator.
     pub path: String,
     pub text: String,
 }
@@ -22,7 +22,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// All files that are written by hand, in the order of their paths.
+/// All files that are written by hand, sorted by path.
 pub fn all() -> anyhow::Result<Vec<Source>> {
     let mut found = Vec::new();
     collect(&root(), "", &is_written, &mut found)?;
@@ -30,7 +30,7 @@ pub fn all() -> anyhow::Result<Vec<Source>> {
     Ok(found)
 }
 
-/// All text files, recorded and generated ones included, in the order of their paths.
+/// All text files, sorted by path. They include recorded and generated files.
 pub fn texts() -> anyhow::Result<Vec<Source>> {
     let mut found = Vec::new();
     collect(&root(), "", &|_| true, &mut found)?;
@@ -38,7 +38,7 @@ pub fn texts() -> anyhow::Result<Vec<Source>> {
     Ok(found)
 }
 
-/// Files that are written by hand, by the start and end of their path.
+/// Files that are written by hand and whose path begins with `folder` and ends with `ending`.
 pub fn below(folder: &str, ending: &str) -> anyhow::Result<Vec<Source>> {
     let mut found = all()?;
     found.retain(|source| source.path.starts_with(folder) && source.path.ends_with(ending));
@@ -60,9 +60,9 @@ fn collect(
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         if entry.file_type()?.is_dir() {
-            // Folders of tools begin with a dot and are not committed, except for these two.
+            // Folders of tools begin with a dot and are not committed. These two folders are the exceptions.
             let hidden = name.starts_with('.') && name != ".ci" && name != ".github";
-            // `src/bin` has the sources of programs; any other `bin` has built files.
+            // `src/bin` contains the sources of programs. Every other folder `bin` contains built files.
             let is_ours = !NOT_OURS.contains(&name.as_str()) || path.ends_with("src/bin");
             if !hidden && is_ours {
                 collect(&entry.path(), &format!("{path}/"), is_wanted, found)?;

@@ -1,4 +1,4 @@
-//! A run over links of known delay and rate with one wrong clock, and the effect of both on its files.
+//! A run over links with a known delay and rate, in which one clock is wrong, and the effect of both on the run's files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,36 +14,37 @@ use crate::otlp;
 use crate::rows::{self, nanoseconds, number, text};
 use crate::sources::root;
 
-/// Built by `make toxiproxy`.
+/// Path of the program that `make toxiproxy` builds.
 pub const TOXIPROXY: &str = "target/tools/bin/toxiproxy-server";
 /// The node whose clock is ahead.
 pub const SKEWED: &str = "edge0";
 pub const SKEW_MS: i64 = 3_000;
 /// The only fields of an invocation that a wrong clock may change.
 const TIMESTAMPS: [&str; 3] = ["ts_enqueue", "ts_start", "ts_end"];
-/// Long enough that even on a busy machine each row finds its caller. The rows of both clocks are compared.
+/// A join window that is so long that each row finds its caller even on a busy machine. Rows with wrong and with right clocks
+/// are compared.
 const JOIN_WINDOW: &str = "120s";
-/// Far larger than any request of a run.
+/// Maximum size of a request. All requests of a run are much smaller.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
 
-/// The settings of a link and its row in links.json.
+/// A link: its settings, and its row in links.json.
 #[derive(Debug)]
 pub struct Link {
     /// `u->v`.
     pub name: String,
-    /// One way, seconds: the setting, and links.json.
+    /// One-way delay in seconds: as set, and in links.json.
     pub delay_s: (f64, f64),
-    /// Bits per second: the setting, and links.json.
+    /// Rate in bits per second: as set, and in links.json.
     pub rate_bps: (f64, f64),
 }
 
-/// How far [`SKEWED`]'s clock is ahead of another node's according to nodes.json.
+/// The time by which the clock of [`SKEWED`] is ahead of another node's, according to nodes.json.
 #[derive(Debug)]
 pub struct Offset {
     /// The other node.
     pub than: String,
     pub offset_ms: f64,
-    /// Bound of the error according to nodes.json.
+    /// Maximum error according to nodes.json.
     pub error_ms: f64,
 }
 
@@ -55,7 +56,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Drives the chain in namespaces: bodies of 1 to 200 KB, ten requests per second, edge0's clock 3 s ahead. Needs root.
+    /// Drives the chain in namespaces, with bodies of 1 to 200 KB, ten requests per second, and a clock of edge0 that is 3 s
+    /// ahead. Needs root.
     pub fn drive(bin_dir: &Path, duration: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut command = command_in(bin_dir, "cctf")?;
@@ -103,7 +105,7 @@ impl Run {
         })
     }
 
-    /// The links of links.json, with their settings from the report.
+    /// The links of links.json, with their settings from the report of `cctf run`.
     pub fn links(&self) -> anyhow::Result<Vec<Link>> {
         let rows = rows::document(&self.cctf("skewed").join("links.json"))?;
         let rows = rows.as_array().context("links.json has no array")?;
@@ -131,8 +133,8 @@ impl Run {
             .collect()
     }
 
-    /// Number of rows, and the rows that differ from those of the same telemetry with correct clocks. Timestamps must differ by
-    /// exactly the skew, and nothing else may differ.
+    /// Number of rows, and a description of each row that differs from the row of the same telemetry with right clocks.
+    /// Timestamps must differ by exactly the skew, and other values must be equal.
     pub fn differences(&self) -> anyhow::Result<(usize, Vec<String>)> {
         let right = self.rows_with_right_clocks()?;
         let wrong = invocations(&self.cctf("skewed"))?;
@@ -168,7 +170,7 @@ impl Run {
         Ok((wrong.len(), differences))
     }
 
-    /// How far edge0's clock is ahead of each other node's, according to the nodes.json of a merge.
+    /// The time by which edge0's clock is ahead of each other node's, according to the nodes.json of a merge.
     pub fn offsets(&self) -> anyhow::Result<Vec<Offset>> {
         let merged = self.folder.path().join("merged");
         let mut command = command_in(&self.bin_dir, "cctf")?;
@@ -239,7 +241,7 @@ impl Run {
     }
 }
 
-/// The rows of invocations.jsonl, by span, as lines and parsed.
+/// The rows of invocations.jsonl by span, as text and parsed.
 fn invocations(cctf: &Path) -> anyhow::Result<BTreeMap<String, (String, Value)>> {
     let path = cctf.join("invocations.jsonl");
     let all = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

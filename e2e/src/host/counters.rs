@@ -1,6 +1,6 @@
-//! [`History`]: the kernel's counters over time, to compare with rows over the same intervals.
+//! [`History`]: the kernel's counters over time. Tests compare them with rows for the same intervals.
 //!
-//! Where the kernel offers more than one source, this one differs from the source that the service reads.
+//! If the kernel has more than one source for a counter, this module uses another one than the service.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, ensure};
 
-/// The kernel's unit in /proc/diskstats.
+/// Unit of /proc/diskstats, bytes.
 const SECTOR_BYTES: f64 = 512.0;
-/// Longest gap between two looks that can be interpolated.
+/// Maximum time between two readings of the counters. Over a longer time, values are not interpolated.
 const GAP_MAX_MS: f64 = 3_000.0;
 
-/// The counters at one time. Disks and interfaces count bytes since boot.
+/// The counters at one time. Counters of disks and interfaces are bytes since the machine's start.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Look {
     /// Milliseconds since the Unix epoch.
@@ -31,9 +31,9 @@ pub struct Look {
     pub total_mib: f64,
     pub disk_read: f64,
     pub disk_written: f64,
-    /// By all interfaces except loopback.
+    /// Bytes that all interfaces except loopback received.
     pub received: f64,
-    /// By all interfaces except loopback.
+    /// Bytes that all interfaces except loopback sent.
     pub sent: f64,
 }
 
@@ -98,7 +98,7 @@ impl Look {
     }
 }
 
-/// Whether it is a whole device that is neither stacked on another one nor backed by memory.
+/// Whether a device is a whole disk. Devices on top of another one, and devices in memory, are not.
 fn is_disk(name: &str) -> bool {
     let folder = Path::new("/sys/block").join(name.replace('/', "!"));
     let lies_on_another = fs::read_dir(folder.join("slaves")).is_ok_and(|mut below| below.next().is_some());
@@ -116,7 +116,7 @@ fn numbers(text: &str) -> Vec<f64> {
         .collect()
 }
 
-/// Now, in milliseconds since the Unix epoch.
+/// The current time, milliseconds since the Unix epoch.
 pub fn now_ms() -> anyhow::Result<f64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64() * 1e3)
 }
@@ -159,7 +159,7 @@ impl Recorder {
 pub struct History(Vec<Look>);
 
 impl History {
-    /// Value of a counter at a time, interpolated between two looks.
+    /// Value of a counter at a time, interpolated between two readings.
     pub fn at(&self, ms: f64, counter: fn(&Look) -> f64) -> anyhow::Result<f64> {
         let after = self.0.partition_point(|look| look.at_ms < ms);
         let (Some(before), Some(after)) = (
@@ -188,7 +188,7 @@ impl History {
         Ok(100.0 * busy / self.growth(from_ms, to_ms, |look| look.cpu_all)?)
     }
 
-    /// Minimum and maximum of an interval.
+    /// Minimum and maximum of a value in an interval.
     pub fn range(&self, from_ms: f64, to_ms: f64, value: fn(&Look) -> f64) -> (f64, f64) {
         let inside = self
             .0

@@ -1,4 +1,4 @@
-//! Load of a known amount on a CPU, a disk and a veth pair. The veth pair needs root.
+//! A known load on a CPU, a disk and a veth pair. The veth pair needs root.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -15,15 +15,15 @@ use anyhow::{Context, anyhow, bail};
 
 use super::machine::ip;
 
-/// Bytes of a write. A read has half as many.
+/// Bytes of a write. A read has half of this size.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Length of the file, which is overwritten cyclically.
+/// Length of the file. Writes start at the beginning when they reach its end.
 const FILE_CHUNKS: u64 = 1024;
 /// Payload of a datagram. It is one packet, because the interfaces accept jumbo frames.
 pub const DATAGRAM_BYTES: usize = 8_000;
 /// Ethernet, IP and UDP headers, which the interfaces count as well.
 pub const HEADER_BYTES: usize = 14 + 20 + 8;
-/// One in so many datagrams is echoed.
+/// One of this number of datagrams is echoed.
 pub const ECHO_EACH: u64 = 4;
 /// Interval between two batches of datagrams or chunks.
 const TICK: Duration = Duration::from_millis(8);
@@ -61,7 +61,7 @@ impl Load {
         });
     }
 
-    /// Writes so many bytes per second to a disk and reads half as many, both past the page cache.
+    /// Writes `bytes_per_second` to a disk, and reads half of that. Both bypass the page cache.
     pub fn write(&mut self, folder: &Path, bytes_per_second: u64) -> anyhow::Result<()> {
         let cannot = || format!("cannot write to {} past the page cache", folder.display());
         let named = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
@@ -69,14 +69,14 @@ impl Load {
         options.read(true).write(true).custom_flags(libc::O_DIRECT);
         let file = options.open(named.path()).with_context(cannot)?;
         let mut memory = Box::new(Chunk([7; CHUNK_BYTES]));
-        // Allocates the blocks before the measurement, so that later writes are data only.
+        // The blocks are allocated before the measurement, so that later writes contain only data.
         for place in 0..FILE_CHUNKS {
             file.write_all_at(&memory.0, place * CHUNK_BYTES as u64)
                 .with_context(cannot)?;
         }
         file.sync_all()?;
         self.spawn(move |stop| {
-            // Dropping it deletes the file.
+            // The file is deleted when this is dropped.
             let _named = named;
             let mut place = 0;
             pace(stop, bytes_per_second / CHUNK_BYTES as u64, || {
@@ -90,7 +90,7 @@ impl Load {
         Ok(())
     }
 
-    /// Sends so many datagrams per second over a veth pair. The far end echoes some of them.
+    /// Sends `datagrams_per_second` over a veth pair. The far end echoes some of them.
     pub fn transfer(&mut self, veth: &Veth, datagrams_per_second: u64) -> anyhow::Result<()> {
         let echo = veth.peer_socket()?;
         let socket = UdpSocket::bind(veth.near)?;
@@ -137,7 +137,7 @@ impl Default for Load {
     }
 }
 
-/// Repeats `work` so many times per second. Absolute times make up for delays of a busy machine.
+/// Calls `work` a number of times per second. Each call has an absolute time, so that delays of a busy machine do not add up.
 fn pace(
     stop: &AtomicBool,
     per_second: u64,
@@ -155,7 +155,7 @@ fn pace(
     Ok(())
 }
 
-/// A veth pair with the far end in a network namespace of its own. Dropping it deletes both ends.
+/// A veth pair whose far end has its own network namespace. Dropping it deletes both ends.
 pub struct Veth {
     namespace: String,
     near: SocketAddr,
@@ -187,12 +187,12 @@ impl Veth {
         Ok(veth)
     }
 
-    /// Number of datagrams received at the far end.
+    /// Number of datagrams that the far end received.
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
 
-    /// A socket at the far end, opened by a thread that enters its namespace.
+    /// A socket at the far end. A thread that enters the namespace opens it.
     fn peer_socket(&self) -> anyhow::Result<UdpSocket> {
         let namespace = Path::new("/run/netns").join(&self.namespace);
         let address = self.far;

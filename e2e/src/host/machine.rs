@@ -10,8 +10,8 @@ const ROOT: &CStr = c"/";
 const SYSFS: &CStr = c"sysfs";
 const SYS: &CStr = c"/sys";
 
-/// Runs `work` on a thread in a network namespace of its own, with the matching /sys. Threads and processes that `work` starts are in
-/// it as well. The only interface is loopback.
+/// Runs `work` on a thread that has its own network namespace, and the /sys of this namespace. Threads and processes that
+/// `work` starts are in it, too. Its only interface is loopback.
 pub fn in_machine<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
     let inside = || {
         enter().context("cannot make a network namespace (this needs root)")?;
@@ -22,12 +22,12 @@ pub fn in_machine<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> a
         .map_err(|_| anyhow!("the thread in the machine panicked"))?
 }
 
-/// Moves this thread, which exits after its work.
+/// Moves this thread into a new namespace. The thread ends after its work, so it need not return.
 fn enter() -> io::Result<()> {
     // SAFETY: system calls with constant strings, on this thread's own namespaces.
     unsafe {
         done(libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS))?;
-        // Mounts do not propagate to the rest of the system.
+        // Other processes do not see these mounts.
         let private = libc::MS_REC | libc::MS_SLAVE;
         let nothing = std::ptr::null();
         done(libc::mount(

@@ -1,5 +1,5 @@
-//! The host that tests run on: [`counters`] of the kernel, [`load`] for CPUs, disks and a network, a [`machine`] with a network of its
-//! own, and the [`rows`] of a node.
+//! The machine on which tests run: the kernel's [`counters`], [`load`] for CPUs, disks and a network, a [`machine`] with its
+//! own network, and the [`rows`] of a node.
 
 pub mod counters;
 pub mod load;

@@ -7,24 +7,24 @@ use serde_json::Value;
 
 use crate::rows;
 
-/// A node's row of each file for one interval. An unknown value is NaN.
+/// The values of a node's rows for one interval, from both files. An unknown value is NaN.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     /// End of the interval, in milliseconds since the Unix epoch.
     pub at_ms: f64,
     pub interval_ms: f64,
-    /// Percent of all CPUs.
+    /// Utilisation, percent of all CPUs.
     pub cpu_util: f64,
     pub mem_free_mb: f64,
     pub mem_used_mb: f64,
-    /// Bytes per second, as the next three.
+    /// Bytes per second. So are the next three values.
     pub disk_read: f64,
     pub disk_written: f64,
     pub received: f64,
     pub sent: f64,
 }
 
-/// The samples of a node in order, without the first one, which has no rates.
+/// The samples of a node in order of time. The first one is left out, because it has no rates.
 pub fn samples(cctf: &Path, node: &str) -> anyhow::Result<Vec<Sample>> {
     let of_node = |file: &str| {
         let mut rows = rows::lines(&cctf.join(file))?;

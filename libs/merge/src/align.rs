@@ -12,8 +12,8 @@ use crate::session::Session;
 /// Folder of the merged run with recorded timestamps, until the aligned one is written.
 const RECORDED: &str = "recorded";
 
-/// Merges the folders with their recorded timestamps, which gives the clock offsets. Then merges that result once more, with
-/// the offsets subtracted, so that everything derived from timestamps is recomputed.
+/// Merges the folders with their recorded timestamps, which gives the clock offsets. Then subtracts the offsets and merges the
+/// result again, so that all values that depend on timestamps are recomputed.
 pub fn merge_aligned(
     folder: &OutFolder,
     source: &Source<'_>,

@@ -1,4 +1,5 @@
-//! `events_client.jsonl`, the load driver's file: the lines of all folders by timestamp, each once.
+//! `events_client.jsonl`, which the load driver writes: the lines of all folders, sorted by timestamp. Equal lines are written
+//! once.
 
 use std::path::Path;
 
@@ -65,7 +66,7 @@ fn write(path: &Path, mut sorter: Sorter) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The timestamp as written: all have the same form, so the order of their bytes is that of time.
+/// The timestamp as text. All timestamps have the same form, so the order of their bytes is the order of time.
 fn timestamp_of(line: &[u8]) -> anyhow::Result<&[u8]> {
     let mut scan = Fields::new(line).context("invalid line")?;
     while let Some(field) = scan.next_field().context("invalid line")? {

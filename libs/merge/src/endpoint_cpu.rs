@@ -1,4 +1,4 @@
-//! [`add_cpu_times`]: CPU times of endpoints whose rows report none, regressed from the merged files.
+//! [`add_cpu_times`]: estimates the CPU times of endpoints whose rows report none, by a regression over the merged files.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -13,20 +13,20 @@ use rundir::parts::Run;
 
 use crate::progress::Progress;
 
-/// Maximum number of processes: with 1.5 MB each, less than the rest of the merge takes.
+/// Maximum number of processes. Each takes 1.5 MB, so all take less memory than the rest of the merge.
 const PROCESSES_MAX: usize = 32;
 
-/// What the CPU times lack.
+/// Data that the estimates of CPU times lack.
 #[derive(Debug, Default)]
 pub struct Lacking {
-    /// Sentences for the reader.
+    /// Notes for the reader.
     pub notes: Vec<String>,
     /// Number of damaged lines.
     pub damaged: u64,
 }
 
-/// Adds the estimates to the inventory of the merged run in `folder`. It reads the invocations again, but only if a module without
-/// measured CPU times has samples of its processes.
+/// Adds the estimates to the inventory of the merged run in `folder`. It reads the invocations a second time, but only if a
+/// module without measured CPU times has samples of its processes.
 pub fn add_cpu_times(
     folder: &Path,
     on_progress: &mut (dyn FnMut(Progress) + Send),

@@ -1,4 +1,4 @@
-//! [`Input`]: a run folder to merge; and where a line is in it.
+//! [`Input`]: a run folder that will be merged. [`LineLocation`]: where a line is in a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use rundir::{RunFolder, UsageError};
 /// One folder, with its `run_meta.json`.
 #[derive(Debug)]
 pub struct Input {
-    /// As the caller gave it.
+    /// The path that the caller gave.
     pub path: PathBuf,
     folder: RunFolder,
     meta: Vec<u8>,
@@ -21,7 +21,7 @@ pub struct LineLocation {
     pub folder: u32,
     /// Offset of its first byte in the file.
     pub offset: u64,
-    /// Bytes without the newline.
+    /// Length of the line without the newline, bytes.
     pub length: u32,
 }
 
@@ -65,7 +65,7 @@ impl Input {
         &self.folder
     }
 
-    /// The content of a `.json` file; `None` if it is missing.
+    /// The content of a `.json` file. `None` if the file is missing.
     pub fn whole(&self, file: CctfFile) -> anyhow::Result<Option<Vec<u8>>> {
         Ok(self.folder.whole(file, WHOLE_BYTES_MAX)?)
     }

@@ -9,10 +9,10 @@
 //!                                                              └─▶ statistics: links, modules, clocks ┘
 //! ```
 //!
-//! Folders of modules, each importing only those listed before it:
+//! Folders of modules. Each imports only those that precede it in this list:
 //!
 //! - [`rows`]: a line of `invocations.jsonl` or `calls.jsonl` as a row, and as a short record.
-//! - [`requests`]: invocations and calls, from the folders' lines to the result's.
+//! - [`requests`]: reads invocations and calls from the folders, and writes those of the result.
 //! - [`inventories`]: the `.json` files.
 //! - [`events`]: the rows of `placement_events.jsonl`.
 //!
@@ -50,7 +50,7 @@ use session::Session;
 /// Merges the folders `inputs` into one that appears at `out`.
 ///
 /// # Errors
-/// A [`UsageError`] if the request is impossible; otherwise the read or write that failed. `out` does not exist then.
+/// A [`UsageError`] if the request is impossible; otherwise an I/O error. After an error, `out` does not exist.
 pub fn merge(
     out: &Path,
     inputs: &[PathBuf],

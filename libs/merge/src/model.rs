@@ -19,18 +19,18 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// Memory limits, in bytes. Together with the buffers of partitions, chunks and files a merge stays below 128 MiB.
+/// Memory limits, bytes. With them, and with the buffers of partitions, chunks and files, a merge needs less than 128 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Records of one partition of traces, which are resolved together. Partitions are planned with half this size, because
-    /// smaller ones fit the processor's cache. Twice this size is accepted, because traces differ in size and the number of
-    /// partitions is limited.
+    /// Maximum size of the records of one partition, whose traces are resolved together. Partitions are planned for half this
+    /// size, because smaller partitions fit the processor's cache. They may have twice this size, because traces differ in size
+    /// and the number of partitions is limited.
     pub partition_bytes: u64,
-    /// Resolved invocations sorted at once, and the same again for calls.
+    /// Maximum size of resolved invocations that are sorted in memory. Calls can take the same size.
     pub spans_bytes: usize,
-    /// Lines of the folders that are held while they are copied in the order of time.
+    /// Maximum size of the folders' lines that are held while they are copied in order of time.
     pub lines_bytes: usize,
-    /// Lines of any other file that are sorted at once.
+    /// Maximum size of lines of any other file that are sorted in memory.
     pub samples_bytes: usize,
 }
 
@@ -49,19 +49,19 @@ impl Default for Limits {
 #[derive(Clone, Copy)]
 pub struct Source<'s> {
     pub inputs: &'s [Input],
-    /// Run id of the result, if it was set explicitly.
+    /// Run id of the result, if the user chose one.
     pub run_id: Option<&'s str>,
-    /// Offsets to subtract from each node's timestamps; `None` if timestamps stay as recorded.
+    /// Clock offset of each node, which is subtracted from its timestamps. `None` if timestamps stay as recorded.
     pub clocks: Option<&'s BTreeMap<String, Offset>>,
     pub limits: Limits,
 }
 
-/// Times that normalizers waited before they inferred something from silence, nanoseconds.
+/// Times for which normalizers waited until they inferred something from missing telemetry, nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// How long a row waits for the spans that it depends on.
+    /// The join window: time for which a row waits for the spans that it needs.
     pub join_ns: i64,
-    /// How long an instance is silent before it counts as stopped.
+    /// The stale time: time after which an instance without telemetry counts as stopped.
     pub stale_ns: i64,
 }
 
@@ -76,7 +76,7 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// Those of the normalizer that wrote the folder.
+    /// The times of the normalizer that wrote the folder.
     pub fn from_meta(row: &RunMeta<'_>) -> Self {
         let default = Self::default();
         let or = |recorded: Option<Milliseconds>, default| recorded.map_or(default, Milliseconds::as_ns);
@@ -86,7 +86,7 @@ impl Timeouts {
         }
     }
 
-    /// The longer of each: a normalizer with a shorter timeout may have inferred what another one observed.
+    /// For each time, the longer one: a normalizer with a shorter time may have inferred what another one observed.
     pub fn longer(self, other: Self) -> Self {
         Self {
             join_ns: self.join_ns.max(other.join_ns),
@@ -106,21 +106,21 @@ pub struct Offset {
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
-    /// Rows that another folder also had.
+    /// Number of rows that another folder also had.
     pub duplicates: u64,
-    /// Rows whose parent is in none of the folders.
+    /// Number of rows whose parent is in none of the folders.
     pub orphans: u64,
-    /// Rows flagged late.
+    /// Number of rows with the flag `late`.
     pub late: u64,
-    /// Rows that were orphans in their folder and no longer are.
+    /// Number of rows that were orphans in their folder and are not orphans in the result.
     pub resolved: u64,
-    /// Incomplete lines at the ends of files.
+    /// Number of incomplete lines at the ends of files.
     pub torn: u64,
-    /// Lines read, by file.
+    /// Number of lines that were read, by file.
     pub read: [u64; File::ALL.len()],
-    /// Lines written, by file.
+    /// Number of lines that were written, by file.
     pub written: [u64; File::ALL.len()],
-    /// Bytes of the lines read.
+    /// Size of the lines that were read, bytes.
     pub bytes: u64,
 }
 
@@ -128,10 +128,10 @@ pub struct Counts {
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct Conflict {
     pub file: &'static str,
-    /// The node, module, instance, link or run.
+    /// The name of the node, module, instance, link or run.
     pub of: String,
     pub field: String,
-    /// The value that the result has, as JSON.
+    /// The value in the result, as JSON.
     pub kept: String,
     /// The other value, as JSON.
     pub dropped: String,
@@ -160,34 +160,34 @@ pub struct Summary {
     /// Path of the result.
     pub out: PathBuf,
     pub run_id: String,
-    /// Number of folders merged.
+    /// Number of folders that were merged.
     pub folders: u64,
     /// Number of folders whose run has not ended.
     pub open: u64,
-    /// Bytes of the lines read.
+    /// Size of the lines that were read, bytes.
     pub bytes_read: u64,
-    /// Lines read, by file.
+    /// Number of lines that were read, by file.
     pub rows_read: BTreeMap<&'static str, u64>,
-    /// Lines written, by file.
+    /// Number of lines that were written, by file.
     pub rows: BTreeMap<&'static str, u64>,
-    /// Spans and points that were read more than once.
+    /// Number of spans and points that were read more than once.
     pub duplicates: u64,
-    /// Orphans whose parent was found.
+    /// Number of orphans whose parent was found.
     pub resolved: u64,
-    /// Rows that are still orphans.
+    /// Number of rows that are still orphans.
     pub orphans: u64,
-    /// Incomplete lines left out.
+    /// Number of incomplete lines, which were left out.
     pub torn: u64,
-    /// What the regressed CPU times of endpoints lack.
+    /// Notes about data that the estimated CPU times of endpoints lack.
     pub cpu_notes: Vec<String>,
-    /// Number of damaged lines that these CPU times leave out.
+    /// Number of damaged lines that these estimates leave out.
     pub cpu_damaged: u64,
-    /// Offset of each node's clock from the reference's.
+    /// Offset between each node's clock and the reference clock.
     pub clocks: BTreeMap<String, ClockOffset>,
     /// Whether the timestamps are aligned.
     pub aligned: bool,
     /// Number of contradictions between folders.
     pub conflicts: u64,
-    /// The first of them.
+    /// The first contradictions.
     pub conflicts_shown: Vec<Conflict>,
 }

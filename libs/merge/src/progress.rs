@@ -1,15 +1,15 @@
-//! [`Progress`]: how much of a phase is done, reported at intervals.
+//! [`Progress`]: the completed part of a phase, which is reported at intervals.
 
-/// Bytes between two reports.
+/// Number of bytes between two reports.
 const REPORT_BYTES: u64 = 4 << 20;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     /// Name of the current phase.
     pub phase: &'static str,
-    /// Bytes of the phase done.
+    /// Number of bytes of the phase that are completed.
     pub done: u64,
-    /// Bytes of the phase in all.
+    /// Number of bytes of the whole phase.
     pub total: u64,
 }
 

@@ -9,8 +9,8 @@ use crate::model::{Counts, Source};
 use crate::registry::EntityRegistry;
 use crate::shift::Shift;
 
-/// Passes each line of `file` to `take`, with its location. If the source has clock offsets, the line's timestamps are
-/// shifted, and the location is still that of the recorded line.
+/// Passes each line of `file` and its location to `take`. If the source has clock offsets, the timestamps of the line are
+/// shifted. The location is always that of the recorded line.
 pub fn for_each_line(
     source: &Source<'_>,
     file: File,
@@ -50,12 +50,12 @@ pub fn for_each_line(
     Ok(())
 }
 
-/// Whether the last line of a file is incomplete: its run was killed, or still grows.
+/// Whether the last line of a file is incomplete, because its run was killed or is still being written.
 fn is_torn(line: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err()
 }
 
-/// Rejects a line over the limit: it cannot be merged, and leaving it out would lose a row.
+/// Returns an error for a line above the limit. It cannot be merged, and leaving it out would lose a row.
 pub fn check_length(line: &Line<'_>) -> anyhow::Result<()> {
     ensure!(
         line.ending != Ending::TooLong,

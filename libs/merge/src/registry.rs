@@ -8,11 +8,12 @@ use rundir::fields::text;
 
 use crate::ids::{InstanceId, ModuleId, NodeId};
 
-/// Maximum bytes of distinct names and of the facts about each. Far above any real run; it bounds the memory.
+/// Maximum size of all different names and of the facts about them, bytes. It limits the memory, and is far above the size of
+/// any real run.
 const NAMES_BYTES_MAX: usize = 12 << 20;
-/// Memory of a name besides its bytes.
+/// Memory that a name needs in addition to its bytes.
 const NAME_BYTES: usize = 160;
-/// Name of the node in rows that name none.
+/// Name of the node for rows that name none.
 pub const UNKNOWN_NODE: &str = "unknown";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,12 +25,12 @@ pub struct TooManyNames;
 #[derive(Debug)]
 pub struct NodeFacts {
     pub name: String,
-    /// The stages in its rows, a bit each.
+    /// The stages in the node's rows. Each stage has one bit.
     stages: u8,
 }
 
 impl NodeFacts {
-    /// The stage that its rows agree on; [`Stage::Unknown`] if they contradict each other, `None` if no row states one.
+    /// The stage of the node's rows. [`Stage::Unknown`] if they contradict each other, `None` if no row states a stage.
     pub fn stage(&self) -> Option<Stage> {
         let is_stated = |stage: &&Stage| **stage != Stage::Unknown && self.stages & 1 << **stage as u8 != 0;
         let mut stages = Stage::ALL.iter().filter(is_stated);
@@ -57,12 +58,12 @@ pub struct InstanceFacts {
     pub instance_id: String,
     /// The node in the first row that names the instance.
     pub node: NodeId,
-    /// End of its last row in each folder that has one, nanoseconds; sorted by the folder's index.
+    /// For each folder with rows of the instance, the end of the last one, nanoseconds. Sorted by the folder's index.
     last_seen: Vec<(u32, i64)>,
 }
 
 impl InstanceFacts {
-    /// The end of its last row in a folder, nanoseconds.
+    /// The end of the instance's last row in a folder, nanoseconds.
     pub fn last_seen_in(&self, folder: u32) -> Option<i64> {
         let found = self
             .last_seen
@@ -70,7 +71,7 @@ impl InstanceFacts {
         found.ok().map(|index| self.last_seen[index].1)
     }
 
-    /// Returns whether it is the first row of that folder.
+    /// Returns whether this is the instance's first row in the folder.
     fn touch(&mut self, folder: u32, end: i64) -> bool {
         match self
             .last_seen
@@ -92,13 +93,13 @@ type Ids<K> = HashMap<K, u32, RandomState>;
 
 #[derive(Debug, Default)]
 pub struct EntityRegistry {
-    /// By [`NodeId`].
+    /// Facts by [`NodeId`].
     pub nodes: Vec<NodeFacts>,
-    /// By [`ModuleId`].
+    /// Names by [`ModuleId`].
     pub modules: Vec<ModuleName>,
-    /// By [`InstanceId`].
+    /// Facts by [`InstanceId`].
     pub instances: Vec<InstanceFacts>,
-    /// Index of the folder whose rows are being read.
+    /// Index of the folder whose rows are being read now.
     pub reading: u32,
     node_ids: Ids<Box<[u8]>>,
     module_ids: Ids<ModuleName>,
@@ -117,7 +118,7 @@ impl EntityRegistry {
         }
     }
 
-    /// The id of a node, named as JSON, in a row with this stage.
+    /// The id of a node. `raw` is its name as JSON, and `stage` is the stage in the same row.
     pub fn node(&mut self, raw: &[u8], stage: Stage) -> Result<NodeId, TooManyNames> {
         let id = match self.node_ids.get(raw) {
             Some(&id) => id,
@@ -147,8 +148,9 @@ impl EntityRegistry {
         Ok(ModuleId::new(id as usize))
     }
 
-    /// The id of an instance, its parts given as JSON. `last_seen` is the end of the row that names it, nanoseconds; `None`
-    /// if the row does not show that it was alive. The application is the inventories', or else that of the first row.
+    /// The id of an instance, whose parts are given as JSON. `last_seen` is the end of the row that names it, nanoseconds, or
+    /// `None` if the row does not show that the instance was alive. The application of the instance is the one in an inventory,
+    /// or else the one in its first row.
     pub fn instance(
         &mut self,
         module: &[u8],
@@ -189,7 +191,8 @@ impl EntityRegistry {
         }
     }
 
-    /// The id of a module whose application is unknown: the first module of that name, or else one without an application.
+    /// The id of a module whose application is unknown: the first module with this name, or else a new module without an
+    /// application.
     pub fn module_by_name(&mut self, name: &str) -> Result<ModuleId, TooManyNames> {
         let has_name = |module: &&ModuleName| module.module_id == name;
         match self.modules.iter().filter(has_name).min() {
@@ -218,7 +221,7 @@ impl EntityRegistry {
     }
 }
 
-/// The text of a JSON string; the bytes as written if they are not one.
+/// The text of a JSON string. If the bytes are not a JSON string, they are the text.
 fn owned_text(raw: &[u8]) -> String {
     text(raw)
         .unwrap_or_else(|| String::from_utf8_lossy(raw))

@@ -1,4 +1,4 @@
-//! [`Samples`]: samples of hosts, interfaces and services of all folders, in order, each point once.
+//! [`Samples`]: samples of hosts, interfaces and services from all folders. They are sorted, and each point is kept once.
 
 use std::path::Path;
 
@@ -18,11 +18,11 @@ struct Columns {
     time: usize,
     node: usize,
     stage: usize,
-    /// Fields that distinguish points of the same time.
+    /// Fields that distinguish points with the same time.
     identity: &'static [usize],
-    /// A field of rows that are derived from other rows, and absent in all others.
+    /// A field that only rows derived from other rows have.
     derived: Option<usize>,
-    /// Module and instance.
+    /// The fields for module and instance.
     instance: Option<(usize, usize)>,
 }
 
@@ -68,7 +68,7 @@ const STAT: Columns = Columns {
     )),
 };
 
-/// Above the number of fields of each of these files.
+/// A number above the number of fields in any of these files.
 const FIELDS_MAX: usize = 24;
 
 /// The rows of one file.
@@ -79,7 +79,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// For `host_metrics.jsonl`, `link_metrics.jsonl` or `system_stats.jsonl`.
+    /// Creates the rows of `file`: `host_metrics.jsonl`, `link_metrics.jsonl` or `system_stats.jsonl`.
     pub fn new(file: File, folder: &Path, held_bytes: usize) -> Self {
         let columns = match file {
             File::HostMetrics => &HOST,
@@ -93,7 +93,7 @@ impl Samples {
         }
     }
 
-    /// Takes a line. One that is derived from other rows is left out, because it is recomputed.
+    /// Adds a line. A line that was derived from other rows is left out, because it is recomputed.
     pub fn add(&mut self, line: &[u8], registry: &mut EntityRegistry) -> anyhow::Result<()> {
         let columns = self.columns;
         let mut values: [&[u8]; FIELDS_MAX] = [b"null"; FIELDS_MAX];
@@ -129,11 +129,11 @@ impl Samples {
         self.push(time.as_ns(), line)
     }
 
-    /// Takes a row that was recomputed.
+    /// Adds a row that was recomputed.
     pub fn add_derived<'a, R: Row<'a>>(&mut self, ns: i64, row: &R) -> anyhow::Result<()> {
         let mut line = Vec::new();
         row.encode(&mut line);
-        // A whole line never equals the fields that identify a recorded sample.
+        // The identity of a recomputed row is its whole line, which never equals the identity of a recorded sample.
         self.identity.clear();
         self.identity.extend_from_slice(&line);
         self.push(ns, &line)
@@ -147,8 +147,8 @@ impl Samples {
         })
     }
 
-    /// Passes the lines to `take` by time; of several for one point, only the first by its bytes. Returns the number of
-    /// duplicates left out.
+    /// Passes the lines to `take` in order of time. If several lines describe the same point, only the first one by its bytes
+    /// is passed. Returns the number of duplicates that were left out.
     pub fn drain(mut self, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<u64> {
         let mut last: Option<(u64, Vec<u8>)> = None;
         let mut duplicates = 0;

@@ -1,4 +1,4 @@
-//! [`Session`]: one pass over the folders, from their files to those of the result, in the order of dependencies.
+//! [`Session`]: one pass over the folders. It reads their files and writes those of the result, in the order of dependencies.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,9 @@ use crate::samples::Samples;
 
 pub struct Session<'o> {
     out: &'o OutFolder,
-    /// Folder of the run to write.
+    /// Folder of the new run.
     run: PathBuf,
-    /// Folder of the contract's files in it.
+    /// Folder in it for the contract's files.
     cctf: PathBuf,
     counts: Counts,
     registry: EntityRegistry,
@@ -33,7 +33,7 @@ pub struct Session<'o> {
 }
 
 impl<'o> Session<'o> {
-    /// Creates the folder `run`, in which the files are written.
+    /// Creates the folder `run`.
     pub fn new(out: &'o OutFolder, run: PathBuf) -> anyhow::Result<Self> {
         let cctf = run.join(CCTF);
         std::fs::create_dir_all(&cctf).with_context(|| format!("cannot create {}", cctf.display()))?;
@@ -47,7 +47,7 @@ impl<'o> Session<'o> {
         })
     }
 
-    /// Merges. `run_meta.json` is written last, because a folder without it is not a run.
+    /// Merges the folders. `run_meta.json` is written last, because a folder without it is not a run.
     pub fn run(
         mut self,
         source: &Source<'_>,
@@ -77,7 +77,7 @@ impl<'o> Session<'o> {
             Some(subtracted) => subtracted.clone(),
             None => graph.clocks.offsets(&self.registry),
         };
-        // Read before nodes.json is written: its rows name nodes, too.
+        // This file is read before nodes.json is written, because its rows name nodes, too.
         let link_metrics = self.read_samples(File::LinkMetrics, source)?;
         let nodes = &mut self.inventories.nodes;
         let nodes = nodes.finish(&self.registry, &offsets, &mut self.inventories.conflicts);
@@ -171,7 +171,7 @@ impl<'o> Session<'o> {
         Ok(())
     }
 
-    /// Adds to the samples of interfaces the rows derived from calls, and writes both files of links.
+    /// Adds the rows derived from calls to the samples of interfaces, and writes both files of links.
     fn links(&mut self, mut samples: Samples, graph: &mut GraphStats) -> anyhow::Result<()> {
         let (registry, nodes) = (&self.registry, &self.inventories.nodes);
         let nodes_by_id = registry.nodes.iter();
@@ -179,7 +179,8 @@ impl<'o> Session<'o> {
         let links = &mut self.inventories.links;
         graph.drain_links(
             |(u, v), second, calls| {
-                // As in the normalizer: calls that ended in the first second after the epoch have no valid time.
+                // Like the normalizer: calls that ended in the first second after the epoch have no valid time, so they are
+                // left out.
                 if second == 0 {
                     return Ok(());
                 }

@@ -15,7 +15,7 @@ use crate::model::Offset;
 struct Columns {
     fields: &'static [Field],
     node: usize,
-    /// Timestamps of the row's node.
+    /// The timestamps of the row's node.
     timestamps: &'static [usize],
 }
 
@@ -69,7 +69,7 @@ pub struct Shift<'c> {
 }
 
 impl<'c> Shift<'c> {
-    /// For the lines of `file`, which must be one of lines.
+    /// Creates a shift for the lines of `file`, which must be a file of lines.
     pub fn new(file: File, clocks: &'c BTreeMap<String, Offset>) -> Self {
         let columns = match file {
             File::Invocations => &INVOCATION,
@@ -86,7 +86,7 @@ impl<'c> Shift<'c> {
         }
     }
 
-    /// The line with its timestamps converted to the reference's clock.
+    /// The line with its timestamps converted to the reference clock.
     pub fn line<'l>(&'l mut self, line: &'l [u8]) -> anyhow::Result<&'l [u8]> {
         let node = node_of(line, self.columns)?;
         let offset = node.and_then(|node| self.clocks.get(&node));

@@ -1,13 +1,13 @@
-//! Values of fields: read from the bytes of a line, and encoded as JSON.
+//! Reads values of fields from the bytes of a line, and encodes them as JSON.
 
 use cctf_proto::cctf::{Flag, Flags, Milliseconds, SpanId, SpanKind, Stage, TraceId, Value};
 
-/// A required field that is missing, or a value of the wrong type.
+/// The error for a required field that is missing, or for a value of the wrong type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("field {0} is missing or invalid")]
 pub struct InvalidField(pub &'static str);
 
-/// The text between the quotes, as written; `None` if the value is not a string.
+/// The text between the quotes, with its escape sequences. `None` if the value is not a string.
 fn unquoted(value: &[u8]) -> Option<&[u8]> {
     value.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
@@ -17,7 +17,7 @@ pub fn trace_id(value: &[u8], name: &'static str) -> Result<TraceId, InvalidFiel
     id.ok_or(InvalidField(name))
 }
 
-/// `None` for null.
+/// The id, or `None` for null.
 pub fn span_id(value: &[u8], name: &'static str) -> Result<Option<SpanId>, InvalidField> {
     if value == b"null" {
         return Ok(None);
@@ -32,7 +32,7 @@ pub fn ns(value: &[u8], name: &'static str) -> Result<i64, InvalidField> {
     Ok(parsed.as_ns())
 }
 
-/// As [`ns`]; `None` for null.
+/// Like [`ns`], or `None` for null.
 pub fn optional_ns(value: &[u8], name: &'static str) -> Result<Option<i64>, InvalidField> {
     if value == b"null" {
         Ok(None)
@@ -41,7 +41,7 @@ pub fn optional_ns(value: &[u8], name: &'static str) -> Result<Option<i64>, Inva
     }
 }
 
-/// `None` for null, and for anything that is not a count.
+/// The count. `None` for null, and for anything else that is not a count.
 pub fn count(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
@@ -58,7 +58,7 @@ pub fn kind(value: &[u8]) -> Result<SpanKind, InvalidField> {
     kind.ok_or(InvalidField("kind"))
 }
 
-/// The known flags of a list; others are ignored.
+/// The known flags of a list. Other flags are ignored.
 pub fn flags(value: &[u8]) -> Flags {
     let is_listed = |flag: &Flag| {
         let name = flag.as_str().as_bytes();

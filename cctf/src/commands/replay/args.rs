@@ -88,13 +88,14 @@ pub struct ReplayArgs {
     pub seed: Option<u64>,
     /// Refuse a run from which the replay would leave out or replace anything.
     ///
-    /// The command then refuses a run with any of the following: requests whose caller is missing (unless --orphans root), requests
-    /// from outside that are not HTTP, damaged lines, bodies of unknown content or size, a body from --bodies whose size is not the
-    /// recorded one, bodies above 64 MiB, paths above 6 KiB, requests that read a key which no earlier request stores, or missing parts
-    /// and files.
+    /// The command then refuses a run with damaged lines, or with missing parts or files. It refuses requests whose caller is
+    /// missing, unless --orphans root is set, and requests from outside that are not HTTP. It refuses bodies of unknown content
+    /// or size, bodies above 64 MiB, and paths above 6 KiB. A body from --bodies must have the recorded size. A request that
+    /// reads a key must follow a request that stores the key.
     ///
-    /// With --stand-in, it refuses these instead: requests whose caller is missing, requests from outside that no recorded instance
-    /// processed, anything above the limits of a plan or a stand-in, damaged lines, or missing parts and files.
+    /// With --stand-in, the command refuses damaged lines and missing parts and files, too. Apart from these, it refuses only
+    /// requests whose caller is missing, requests from outside that no recorded instance processed, and anything above the
+    /// limits of a plan or a stand-in.
     #[arg(long)]
     pub strict: bool,
     /// Replay a run that has not ended: only the requests recorded so far.

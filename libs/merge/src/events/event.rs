@@ -1,4 +1,4 @@
-//! [`Event`]: a placement event and its line; the events that a merge infers.
+//! [`Event`]: a placement event and its line. Also creates the events that a merge infers.
 
 use std::borrow::Cow;
 
@@ -8,17 +8,17 @@ use crate::values::encoded;
 use cctf_sort::record::{Record, key_of};
 use cctf_sort::sorter::Sorter;
 
-/// Reason of a start with which a run, or a part of one, begins: the instance was already alive.
+/// Reason of a start event at the beginning of a run or of a part: the instance was already alive.
 pub const ALREADY_RUNNING: &str = "already_running";
 
 pub struct Event<'l> {
     pub row: PlacementEvent<'l>,
-    /// As it is written.
+    /// The line as it is written.
     pub line: Cow<'l, [u8]>,
 }
 
 impl<'l> Event<'l> {
-    /// An event that is in no folder.
+    /// An event that no folder contains.
     pub fn from_row(row: PlacementEvent<'l>) -> Self {
         let line = Cow::Owned(encoded(&row));
         Self { row, line }
@@ -66,7 +66,7 @@ pub fn inferred_event<'a>(
     }
 }
 
-/// Adds a line to those that are written in the order of time.
+/// Adds a line to those that will be written in order of time.
 pub fn push_by_time(by_time: &mut Sorter, ts: Milliseconds, line: &[u8]) -> anyhow::Result<()> {
     by_time.push(&Record {
         key: key_of(ts.as_ns()),

@@ -125,7 +125,7 @@ fn lives_of(folder: FolderEvents<'_>, stale_ns: i64) -> Vec<Life<'_>> {
     lives
 }
 
-/// Unites lives that overlap, and lives with a gap shorter than the stale time between them.
+/// Unites lives that overlap, and lives between which less than the stale time passed.
 fn united(mut lives: Vec<Life<'_>>, stale_ns: i64) -> Vec<Life<'_>> {
     lives.sort_by_key(|life| (life.from, life.is_already_running()));
     let mut united: Vec<Life<'_>> = Vec::new();

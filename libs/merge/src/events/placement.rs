@@ -192,7 +192,7 @@ fn unite_instance(
     Ok(())
 }
 
-/// When a normalizer would have known of the event, nanoseconds.
+/// The time at which a normalizer would have known of the event, nanoseconds.
 fn noticed(event: &Event<'_>, timeouts: Timeouts) -> i64 {
     let is_inferred = event.row.inferred && !event.is_already_running();
     match (is_inferred, event.row.event) {

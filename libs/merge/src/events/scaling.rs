@@ -24,12 +24,12 @@ struct Move {
     /// The instance's start.
     started: i64,
     is_start: bool,
-    /// When a normalizer would have known of it.
+    /// The time at which a normalizer would have known of it, nanoseconds.
     noticed: i64,
     line: Vec<u8>,
 }
 
-/// State after the starts and stops so far.
+/// State after all starts and stops that were added so far.
 pub struct ScalingEvents {
     timeouts: Timeouts,
     /// Starts of the instances that are alive, nanoseconds.
@@ -48,8 +48,8 @@ impl ScalingEvents {
         }
     }
 
-    /// Takes a start or stop, in the order in which a normalizer would have known of them, and adds the inferred events to
-    /// `by_time`.
+    /// Adds a start or stop, and adds the events that follow from it to `by_time`. Starts and stops must be added in the order
+    /// in which a normalizer would have known of them.
     pub fn add(
         &mut self,
         row: &PlacementEvent<'_>,

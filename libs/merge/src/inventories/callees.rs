@@ -1,4 +1,4 @@
-//! [`Callees`]: the modules and peers that calls without an answer went to.
+//! [`Callees`]: the modules and peers to which calls without an answer were sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +16,9 @@ pub struct Callees<'a> {
     registry: &'a EntityRegistry,
     graph: &'a GraphStats,
     names: ModuleNames<'a>,
-    /// Calls without an answer by calling module: each peer, and the number of calls.
+    /// Calls without an answer by calling module: the peers, and the number of calls to each.
     by_caller: BTreeMap<ModuleId, Vec<(NameId, u64)>>,
-    /// Modules that such calls went to.
+    /// Modules to which such calls were sent.
     pub reached: BTreeSet<ModuleId>,
     /// Peers that are not modules.
     pub external: BTreeSet<&'a str>,
@@ -51,7 +51,7 @@ impl<'a> Callees<'a> {
         callees
     }
 
-    /// The module behind a peer: the one that answered other calls to it, or else the one with its name.
+    /// The module behind a peer: the module that answered other calls to this peer, or else the module with the peer's name.
     fn module_behind(&self, from: ModuleId, peer: NameId) -> Option<ModuleId> {
         let by_name = || {
             let app_id = self.registry.modules[from.index()].app_id.as_deref();

@@ -15,7 +15,7 @@ const IFACE: usize = field_index(Link::FIELDS, "iface");
 const SRC: usize = field_index(Link::FIELDS, "src");
 const SAMPLES: usize = field_index(Link::FIELDS, "samples");
 
-/// By `u`, `v` and interface.
+/// Links by `u`, `v` and interface.
 #[derive(Debug, Default)]
 pub struct Links(BTreeMap<(String, String, String), Object>);
 
@@ -28,8 +28,8 @@ enum Rank {
 }
 
 impl Links {
-    /// A configured link has priority over a measured one, and that over an estimate. The values of an estimate belong
-    /// together, so of two estimates the one from more calls is kept as a whole.
+    /// A configured link has priority over a measured one, and a measured link over an estimate. The values of an estimate
+    /// belong together. So of two estimates, the one from more calls is kept completely.
     pub fn add(&mut self, raw: &[u8], conflicts: &mut Conflicts) -> anyhow::Result<()> {
         let link = Object::read(raw, Link::FIELDS)?;
         let (u, v) = link
@@ -75,7 +75,7 @@ impl Links {
     }
 }
 
-/// Number of calls that an estimate is made from.
+/// Number of calls from which an estimate was computed.
 fn samples(link: &Object) -> u64 {
     number(link.get(SAMPLES).unwrap_or(b"0")).unwrap_or(0.0) as u64
 }

@@ -1,8 +1,8 @@
-//! [`Inventories`]: `nodes.json`, `links.json` and `module_inventory.json`. What the folders state is united; what is derived
-//! from rows is recomputed.
+//! [`Inventories`]: `nodes.json`, `links.json` and `module_inventory.json`. Facts from the folders are united, and values that
+//! depend on rows are recomputed.
 //!
 //! - [`union`]: objects and their union.
-//! - [`nodes`], [`links`], [`modules`]: the three files; [`callees`]: where a module's calls go.
+//! - [`nodes`], [`links`], [`modules`]: the three files; [`callees`]: the modules and peers that a module calls.
 //! - [`run_meta`]: the rows of `run_meta.json`.
 
 pub mod callees;
@@ -30,7 +30,7 @@ pub struct Inventories {
 }
 
 impl Inventories {
-    /// Adds what one folder states.
+    /// Adds the facts of one folder.
     pub fn add(&mut self, input: &Input) -> anyhow::Result<()> {
         let conflicts = &mut self.conflicts;
         for_each_item(input, File::Nodes, |raw| self.nodes.add(raw, conflicts))?;

@@ -33,9 +33,9 @@ pub struct Modules(BTreeMap<ModuleName, ModuleObject>);
 
 #[derive(Debug, Default)]
 struct ModuleObject {
-    /// Its fields without the instances.
+    /// The module's fields without its instances.
     own: Object,
-    /// By name and node.
+    /// Instances by name and node.
     instances: BTreeMap<(String, String), Object>,
 }
 
@@ -43,7 +43,7 @@ impl Modules {
     pub fn add(&mut self, raw: &[u8], conflicts: &mut Conflicts) -> anyhow::Result<()> {
         const FILE: &str = File::ModuleInventory.name();
         let mut own = Object::read(raw, Module::FIELDS)?;
-        // Peers without telemetry are recomputed: another folder may have their telemetry.
+        // Peers without telemetry are recomputed, because another folder may have their telemetry.
         if own.get(EXTERNAL) == Some(b"true") {
             return Ok(());
         }
@@ -55,7 +55,8 @@ impl Modules {
         for index in [TYPE, ENDPOINTS, CALLS] {
             own.remove(index);
         }
-        // Measured means are recomputed from rows. Estimates are kept: they come from counters that no row has.
+        // Measured means are recomputed from rows. Estimates are kept, because they come from counters that are not in the
+        // rows.
         if own.text(CPU_SRC).as_deref() != Some(MeasureSource::Estimated.as_str()) {
             own.remove(CPU_MEAN);
             own.remove(CPU_SRC);
@@ -77,7 +78,7 @@ impl Modules {
         Ok(())
     }
 
-    /// Registers all modules and instances, before rows name them: this sets the applications of the instances.
+    /// Registers all modules and instances before rows name them. This determines the applications of the instances.
     pub fn register(&self, registry: &mut EntityRegistry) -> anyhow::Result<()> {
         let json = |text: &str| encoded(&Text::from(text));
         for (name, module) in &self.0 {
@@ -91,7 +92,7 @@ impl Modules {
         Ok(())
     }
 
-    /// Adds the modules and instances that only rows name, and all that is derived from rows. Returns the file.
+    /// Adds the modules and instances that only rows name, and all values that depend on rows. Returns the content of the file.
     pub fn finish(&mut self, registry: &EntityRegistry, graph: &GraphStats) -> Vec<u8> {
         self.add_of_rows(registry);
         let ids: BTreeMap<&ModuleName, ModuleId> = (0..)
@@ -141,7 +142,7 @@ impl Modules {
     }
 }
 
-/// A module with all that is derived from rows.
+/// A module with all values that depend on rows.
 fn row(
     name: &ModuleName,
     module: &ModuleObject,

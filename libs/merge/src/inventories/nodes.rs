@@ -15,14 +15,14 @@ const STAGE: usize = field_index(Node::FIELDS, "stage");
 const CLOCK_OFFSET: usize = field_index(Node::FIELDS, "clock_offset_ms");
 const CLOCK_ERROR: usize = field_index(Node::FIELDS, "clock_error_ms");
 
-/// By name.
+/// Nodes by name.
 #[derive(Debug, Default)]
 pub struct Nodes(BTreeMap<String, Object>);
 
 impl Nodes {
     pub fn add(&mut self, raw: &[u8], conflicts: &mut Conflicts) -> anyhow::Result<()> {
         let mut node = Object::read(raw, Node::FIELDS)?;
-        // Recomputed from rows.
+        // These fields are recomputed from rows.
         for index in [CLOCK_OFFSET, CLOCK_ERROR] {
             node.remove(index);
         }
@@ -40,7 +40,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// Adds the nodes that only rows name, the stages that rows state, and the clock offsets. Returns the file.
+    /// Adds the nodes that only rows name, the stages from rows, and the clock offsets. Returns the content of the file.
     pub fn finish(
         &mut self,
         registry: &EntityRegistry,

@@ -1,4 +1,4 @@
-//! [`MergedMeta`]: `run_meta.json`. What the folders state is united; counts are added up or counted again.
+//! [`MergedMeta`]: `run_meta.json`. Facts from the folders are united. Counts are added, or counted again.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ const WORKERS: usize = field_index(RunMeta::FIELDS, "workers");
 const STARTED: usize = field_index(RunMeta::FIELDS, "started_ts");
 const ENDED: usize = field_index(RunMeta::FIELDS, "ended_ts");
 const COUNTS: usize = field_index(RunMeta::FIELDS, "counts");
-/// The contract's version that is read and written.
+/// The version of the contract that is read and written.
 const CCTF_VERSION: &str = "1";
 
 #[derive(Debug)]
@@ -118,13 +118,14 @@ impl MergedMeta {
         }
         self.object
             .set(STARTED, encoded(&self.started.unwrap_or_default()));
-        // A run has not ended while a part of it is open.
+        // While one of the runs has not ended, the merged run has not ended.
         let ended = self.ended.filter(|_| self.open == 0);
         self.object
             .set(ENDED, ended.map_or(b"null".to_vec(), |ended| encoded(&ended)));
     }
 
-    /// Derives slots and image of the service under load from the merged `module_inventory.json`, unless a folder states them.
+    /// Derives the slots and the image of the service under load from the merged `module_inventory.json`, unless a folder
+    /// states them.
     pub fn derive(&mut self, modules: &[u8]) -> anyhow::Result<()> {
         let modules: Vec<Module<'_>> =
             serde_json::from_slice(modules).context("cannot read the merged module_inventory.json")?;
@@ -143,7 +144,7 @@ impl MergedMeta {
         self.object.set(CLOCKS_ALIGNED, b"true".to_vec());
     }
 
-    /// Adds what the merge counted. Returns the file.
+    /// Adds the counts of the merge. Returns the content of the file.
     pub fn finish(mut self, counts: &Counts) -> Vec<u8> {
         self.counts.duplicates += counts.duplicates;
         if let Some(outcomes) = &mut self.counts.spans_by_outcome {
@@ -171,10 +172,11 @@ impl MergedMeta {
     }
 }
 
-/// Removes what the normalizer derived from the folder's inventory: it is derived again from the merged one.
+/// Removes the values that the normalizer derived from the folder's inventory, because they are derived again from the merged
+/// one.
 fn remove_derived(object: &mut Object, row: &RunMeta<'_>, input: &Input) -> anyhow::Result<()> {
     let inventory = input.whole(File::ModuleInventory)?.unwrap_or_default();
-    // An invalid inventory is reported when it is merged.
+    // An invalid inventory causes an error when it is merged.
     let modules: Vec<Module<'_>> = serde_json::from_slice(&inventory).unwrap_or_default();
     let (slots, image) = slots_and_image(&modules);
     if row.workers == slots {
@@ -261,7 +263,7 @@ fn add_counts(sum: &mut RunCounts, more: &RunCounts) {
             add(&mut sum.rejected, more.rejected);
             Some(sum)
         }
-        // Folders of earlier builds do not have these counts, so the sum is unknown.
+        // Folders from earlier builds do not have these counts, so the sum is unknown.
         _ => None,
     };
     for (reason, &count) in &more.rejected.0 {

@@ -1,4 +1,5 @@
-//! [`Object`]: a JSON object of an inventory with its values as written, and the union of two objects of one thing.
+//! [`Object`]: a JSON object of an inventory, whose values are kept as text, and the union of two objects that describe the
+//! same thing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,15 +10,15 @@ use serde_json::value::RawValue;
 
 use crate::model::Conflict;
 
-/// Maximum number of conflicts kept for the summary. All are counted.
+/// Maximum number of conflicts that are kept for the summary. All are counted.
 const CONFLICTS_KEPT: usize = 20;
 
 /// Contradictions between the folders.
 #[derive(Debug, Default)]
 pub struct Conflicts {
-    /// The first ones.
+    /// The first conflicts.
     pub kept: Vec<Conflict>,
-    /// The number of all.
+    /// Number of all conflicts.
     pub count: u64,
 }
 
@@ -39,7 +40,7 @@ impl Conflicts {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Object {
-    /// By index in the contract's fields.
+    /// Values by the index of the field in the contract.
     values: BTreeMap<usize, Vec<u8>>,
     /// Fields that are not in the contract, by name.
     others: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -59,13 +60,13 @@ impl Object {
         Ok(object)
     }
 
-    /// A field's value; `None` if it is absent or null.
+    /// The value of a field. `None` if it is absent or null.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         let value = self.values.get(&index).map(Vec::as_slice);
         value.filter(|raw| *raw != b"null")
     }
 
-    /// The text of a string.
+    /// The text of a field that is a string.
     pub fn text(&self, index: usize) -> Option<String> {
         text(self.get(index)?).map(Cow::into_owned)
     }
@@ -78,8 +79,9 @@ impl Object {
         self.values.remove(&index)
     }
 
-    /// Adds the fields of another object of the same thing. Of two different values it keeps the greater number, or else the
-    /// lesser text, so that the order of unions does not matter. `on_conflict` gets the field, the kept value and the other.
+    /// Adds the fields of another object that describes the same thing. If two values differ, the greater number or the lesser
+    /// text is kept, so that the order of unions does not matter. `on_conflict` gets the field, the kept value and the other
+    /// value.
     pub fn unite(
         &mut self,
         other: &Self,
@@ -156,7 +158,7 @@ fn is_kept(ours: &[u8], theirs: &[u8]) -> bool {
     }
 }
 
-/// A finite number, parsed exactly.
+/// The number, if it is finite. It is parsed exactly.
 pub fn number(raw: &[u8]) -> Option<f64> {
     let first = *raw.first()?;
     if !(first.is_ascii_digit() || first == b'-') {
@@ -174,7 +176,7 @@ pub fn items(bytes: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
     serde_json::from_slice(bytes)
 }
 
-/// A `.json` file that holds an array, one object a line.
+/// The content of a `.json` file with an array. Each object is on its own line.
 pub fn encode_array<'o>(objects: impl Iterator<Item = &'o Object>, fields: &'static [Field]) -> Vec<u8> {
     let mut out = b"[\n".to_vec();
     for (index, object) in objects.enumerate() {

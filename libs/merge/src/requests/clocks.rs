@@ -1,11 +1,11 @@
 //! [`Clocks`]: estimates the offsets between the nodes' clocks from calls and their answers.
 //!
-//! A request cannot arrive before it was sent, and its answer cannot arrive before it left. With `d` as the callee's clock
-//! minus the caller's, each call gives: answer's end - call's end <= d <= answer's start - call's start. The calls together
-//! give an interval. Its middle is the estimate, and half its length bounds the error, as long as the clocks run at the same
-//! rate. The asymmetry of the path does not matter. If the clocks' rates differ, perhaps no `d` fits all calls. The greatest
-//! lower bound is then above the smallest upper bound. The estimate is the middle between them, and its error is half their
-//! distance plus the length of the shortest interval that a single call gives.
+//! A request cannot arrive before it was sent, and its answer cannot arrive before it left. Let `d` be the callee's clock minus
+//! the caller's clock. Then each call gives two bounds: answer's end - call's end <= d <= answer's start - call's start. The
+//! bounds of all calls give an interval. The estimate is its middle, and the error is at most half its length, if the clocks
+//! run at the same rate. It does not matter whether the network is slower in one direction. If the rates of the clocks differ,
+//! the greatest lower bound can be above the smallest upper bound. The estimate is then the middle between these two. Its error
+//! is half their distance, plus the length of the shortest interval of a single call.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::rows::row::SpanRow;
 /// Maximum number of pairs of nodes. Calls between further pairs are ignored here.
 const PAIRS_MAX: usize = 65_536;
 
-/// Bounds of the offset between two nodes, nanoseconds.
+/// Bounds of the offset between the clocks of two nodes, nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bounds {
     least: i64,
@@ -27,20 +27,20 @@ struct Bounds {
     calls: u64,
 }
 
-/// Bounds by pair of nodes: the caller's, the callee's.
+/// Bounds by pair of nodes: the caller's node and the callee's node.
 #[derive(Debug, Default)]
 pub struct Clocks {
     pairs: BTreeMap<(NodeId, NodeId), Bounds>,
 }
 
-/// Bounds by pair of names, in both directions, and the reference.
+/// Bounds by pair of node names in both directions, and the name of the reference node.
 struct Edges<'r> {
     edges: BTreeMap<(&'r str, &'r str), Bounds>,
     reference: &'r str,
 }
 
 impl Clocks {
-    /// Takes a call between two nodes and its answer.
+    /// Adds a call between two nodes and its answer.
     pub fn add(&mut self, call: &SpanRow, answer: &SpanRow) {
         let pair = (call.node, answer.node);
         let this = Bounds {
@@ -56,13 +56,14 @@ impl Clocks {
         *bounds = bounds.and(this);
     }
 
-    /// The offset of each node that calls connect to the reference. The reference is the node with the most calls made and
-    /// answered; of several, the first by name. Errors add up over several hops; the path with the smallest error is used.
+    /// The clock offset of each node that calls connect to the reference node. The reference node is the one with the most
+    /// calls that it made or answered; of several such nodes, the first by name. Over several hops the errors add up, and the
+    /// path with the smallest error is used.
     pub fn offsets(&self, registry: &EntityRegistry) -> BTreeMap<String, Offset> {
         self.edges(registry).map_or_else(BTreeMap::new, Edges::offsets)
     }
 
-    /// `None` if there are no calls.
+    /// The bounds. `None` if there are no calls.
     fn edges<'r>(&self, registry: &'r EntityRegistry) -> Option<Edges<'r>> {
         let mut edges: BTreeMap<(&str, &str), Bounds> = BTreeMap::new();
         let mut calls: BTreeMap<&str, u64> = BTreeMap::new();
@@ -124,7 +125,7 @@ impl Bounds {
         }
     }
 
-    /// The bounds of the caller's clock minus the callee's.
+    /// The bounds in the other direction: caller's clock minus callee's clock.
     fn reversed(self) -> Self {
         Self {
             least: self.most.saturating_neg(),
@@ -133,7 +134,7 @@ impl Bounds {
         }
     }
 
-    /// The offset and the bound of its error.
+    /// The estimated offset and the maximum of its error.
     fn estimate(self) -> (i64, i64) {
         let (least, most) = (i128::from(self.least), i128::from(self.most));
         let middle = (least + most).div_euclid(2);
@@ -153,7 +154,7 @@ mod tests {
     use cctf_proto::cctf::Stage;
     use proptest::prelude::*;
 
-    /// Of a call that starts at 0 of the caller's clock. The callee's clock is ahead by `offset`.
+    /// Bounds from a call that starts at time 0 of the caller's clock. The callee's clock is ahead by `offset`.
     fn bounds(offset: i64, there: i64, work: i64, back: i64) -> Bounds {
         let (arrived, left) = (there + offset, there + work + offset);
         Bounds {

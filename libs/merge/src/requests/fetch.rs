@@ -1,8 +1,9 @@
-//! [`Fetcher`]: reads lines of one file of all folders by location, through a bounded number of blocks.
+//! [`Fetcher`]: reads lines of one file of all folders by their location. It keeps a limited number of blocks of the files in
+//! memory.
 //!
-//! Lines are requested in the order of their timestamps, which is nearly the order in which a normalizer wrote them. So each
-//! folder's file is read from start to end in blocks. A line slightly out of order is in a block that is still held. A file
-//! far out of order costs one read for each line that is elsewhere.
+//! Lines are requested in the order of their timestamps. A normalizer wrote them in nearly the same order, so each folder's
+//! file is read from start to end in blocks. A line that is slightly out of order is in a block that is still in memory. If a
+//! file is far out of order, each line that is elsewhere needs another read.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,21 +16,21 @@ use foldhash::fast::RandomState;
 
 use crate::inputs::{Input, LineLocation};
 
-/// Maximum size of a block, for few folders. With more folders blocks are smaller.
+/// Maximum size of a block. With many folders, blocks are smaller.
 const BLOCK_BYTES_MAX: usize = 256 << 10;
 const BLOCK_BYTES_MIN: usize = 64;
-/// Blocks that should fit into memory for each folder.
+/// Number of blocks of each folder that should fit into memory.
 const BLOCKS_PER_FOLDER: usize = 4;
-/// Maximum number of open files. With more folders, files are closed and opened again.
+/// Maximum number of open files. If there are more folders, files are closed and opened again.
 const OPEN_MAX: usize = 128;
 
-/// Index of the folder, and of the block in its file.
+/// Index of the folder, and index of the block in the folder's file.
 type BlockId = (u32, u64);
 
 struct Block {
     id: BlockId,
     bytes: Vec<u8>,
-    /// Number of the last use.
+    /// Number of the request that used the block last.
     used: u64,
 }
 
@@ -40,17 +41,17 @@ pub struct Fetcher<'s> {
     block_bytes: usize,
     blocks_max: usize,
     blocks: Vec<Block>,
-    /// Indices of the blocks.
+    /// Indices of blocks in memory, by id.
     indices: HashMap<BlockId, usize, RandomState>,
     /// Index of the last used block of each folder.
     recent: Vec<usize>,
     uses: u64,
-    /// A line that is in several blocks.
+    /// Memory for a line that is in more than one block.
     line: Vec<u8>,
 }
 
 impl<'s> Fetcher<'s> {
-    /// For lines of `file`. At most about `held_bytes` bytes of blocks are held.
+    /// Creates a fetcher for lines of `file`, which keeps about `held_bytes` bytes of blocks in memory.
     pub fn new(inputs: &'s [Input], file: File, held_bytes: usize) -> Self {
         let wanted = held_bytes / (BLOCKS_PER_FOLDER * inputs.len().max(1));
         let fitting = wanted.clamp(BLOCK_BYTES_MIN, BLOCK_BYTES_MAX);
@@ -92,7 +93,7 @@ impl<'s> Fetcher<'s> {
         Ok(&self.line)
     }
 
-    /// Index of the block, which is read if it is not held.
+    /// The index of a block in memory. If the block is not in memory, it is read.
     fn block(&mut self, id: BlockId) -> anyhow::Result<usize> {
         self.uses += 1;
         let folder = id.0 as usize;
@@ -139,8 +140,8 @@ impl<'s> Fetcher<'s> {
         Ok(index)
     }
 
-    /// Index of a new block, or of the least recently used one. The search is linear: there are few blocks, and a read takes
-    /// longer.
+    /// The index of a new block, or of the one that was not used for the longest time. A linear search is enough, because there
+    /// are few blocks and a read takes longer.
     fn free_block(&mut self, id: BlockId) -> usize {
         if self.blocks.len() < self.blocks_max {
             self.blocks.push(Block {

@@ -1,4 +1,4 @@
-//! [`GraphStats`]: statistics of modules and of links between nodes, recorded trace by trace.
+//! [`GraphStats`]: statistics of modules and of links between nodes. They are collected trace by trace.
 
 use std::path::Path;
 
@@ -18,18 +18,19 @@ use crate::rows::row::SpanRow;
 use cctf_sort::record::{Record, key_of, number_of_key};
 use cctf_sort::sorter::Sorter;
 
-/// Maximum number of endpoints of all modules, because their histograms take about 8 KiB each. Further endpoints of a module
-/// are counted as one.
+/// Maximum number of endpoints of all modules. Their histograms take about 8 KiB each. Above it, further endpoints of a module
+/// are counted together.
 const ENDPOINTS_MAX: usize = 2048;
-/// Maximum number of counted pairs, of modules and of a module and a peer. Further pairs are left out.
+/// Maximum number of different edges: from a module to a module, or from a module to a peer. Further edges are left out.
 const EDGES_MAX: usize = 65_536;
-/// Bytes of link calls in memory, for each of the two orders.
+/// Maximum size of the calls over links in memory, for each of two sort orders, bytes.
 const HELD_BYTES: usize = 4 << 20;
-/// Calls after which the seconds of a link's statistics are dropped: only its totals are used.
+/// Number of calls after which the statistics of each second are dropped from those of a link, because only totals are used.
 const CALLS_PER_SWEEP: u64 = 1024;
-/// Maximum network times kept for one second of one link. Beyond that every other one is dropped, which keeps the quantiles.
+/// Maximum number of network times that are kept for one second of one link. Above it, every second one is dropped, which
+/// hardly changes the quantiles.
 const SECOND_CALLS_MAX: usize = 1 << 18;
-/// Bytes of a link call in a sorter.
+/// Size of a call over a link in a sorter, bytes.
 const LINK_CALL_BYTES: usize = 35;
 
 /// A caller's and a callee's node.
@@ -37,13 +38,13 @@ pub type NodePair = (NodeId, NodeId);
 
 pub struct GraphStats {
     pub modules: Map<ModuleId, ModuleStats>,
-    /// Endpoints by number.
+    /// Endpoints and their numbers.
     pub endpoints: Names,
-    /// Peers by number.
+    /// Peers and their numbers.
     pub peers: Names,
     /// Number of calls without an answer, by calling module and peer.
     pub unanswered: Map<(ModuleId, NameId), u64>,
-    /// Modules that answered calls to a peer.
+    /// The module that answered calls to each peer.
     pub module_behind: Map<NameId, ModuleId>,
     pub clocks: Clocks,
     endpoint_count: usize,
@@ -71,7 +72,7 @@ impl GraphStats {
         }
     }
 
-    /// `partition` holds the row's texts.
+    /// `partition` contains the texts of the row.
     pub fn record_invocation(
         &mut self,
         row: &SpanRow,
@@ -104,7 +105,7 @@ impl GraphStats {
         });
     }
 
-    /// `callee` is the module that answered; `partition` holds the row's texts.
+    /// `callee` is the module that answered. `partition` contains the texts of the row.
     pub fn record_call(
         &mut self,
         row: &SpanRow,
@@ -126,7 +127,8 @@ impl GraphStats {
             return;
         };
         if let Some(peer) = peer.filter(|_| row.kind != SpanKind::Producer) {
-            // Of several modules behind one peer, the first by name, so that the order of calls does not matter.
+            // If several modules answered calls to the same peer, the first one by name is kept, so that the order of calls
+            // does not matter.
             let behind = self.module_behind.entry(peer).or_insert(to);
             if registry.modules[to.index()] < registry.modules[behind.index()] {
                 *behind = to;
@@ -137,7 +139,7 @@ impl GraphStats {
         }
     }
 
-    /// Takes a call and its only answer.
+    /// Adds a call that has exactly one answer, and this answer.
     pub fn record_answer(
         &mut self,
         call: &SpanRow,
@@ -165,7 +167,8 @@ impl GraphStats {
             identity: &pair.to_be_bytes(),
             line: &line,
         })?;
-        // In the order of trace hashes and span ids, so that a sample of too many calls depends only on their ids.
+        // Calls are sorted by trace hash and span id. If there are too many calls, the sample of them depends only on their
+        // ids.
         let mut identity = [0; 16];
         identity[..8].copy_from_slice(&trace_hash(&answer.trace_id).to_be_bytes());
         identity[8..].copy_from_slice(&answer.span_id.0);
@@ -176,7 +179,7 @@ impl GraphStats {
         })
     }
 
-    /// Removes the calls between nodes. Passes those of each second and pair of nodes to `on_second`, in the order of time, and
+    /// Removes all calls between nodes. Passes the calls of each second and pair of nodes to `on_second`, in order of time, and
     /// then the statistics of each pair to `on_link`.
     pub fn drain_links(
         &mut self,
@@ -238,7 +241,7 @@ fn drain_pairs(
     }
 }
 
-/// Increments the count if it is below the maximum; returns whether it was.
+/// Increments the count if it is below the maximum. Returns whether it was.
 fn is_below(count: &mut usize, max: usize) -> bool {
     let fits = *count < max;
     *count += usize::from(fits);

@@ -1,9 +1,9 @@
 //! Merges invocations and calls in two passes over the folders.
 //!
 //! 1. [`spread`]: lines become records, in [`partitions`] by trace.
-//! 2. [`traces`]: each trace is deduplicated and [resolved](resolve). [`graph_stats`] and [`clocks`] collect what follows for
+//! 2. [`traces`]: each trace is deduplicated and [resolved](resolve). [`graph_stats`] and [`clocks`] collect the values for
 //!    modules, links and clocks.
-//! 3. [`rewrite`]: lines are [fetched](fetch) again in the order of time, and written with new derived fields.
+//! 3. [`rewrite`]: the lines are [read](fetch) a second time, in order of time, and written with new derived fields.
 
 pub mod clocks;
 pub mod fetch;
@@ -30,7 +30,7 @@ use rewrite::Rewriter;
 use spread::Spread;
 use traces::Traces;
 
-/// Bytes of lines for each byte of records, roughly. It only determines the number of partitions.
+/// Approximate number of bytes of lines for each byte of records. It only affects the number of partitions.
 const LINE_BYTES_PER_RECORD_BYTE: u64 = 4;
 
 /// The merge of both files.

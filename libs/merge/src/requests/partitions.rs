@@ -1,4 +1,4 @@
-//! [`Partitions`]: records of rows, distributed by the hash of their trace and held in one temporary file.
+//! [`Partitions`]: records of rows in one temporary file, divided into partitions by the hash of their trace.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
@@ -10,16 +10,17 @@ use cctf_proto::cctf::TraceId;
 
 use cctf_sort::scratch::{CANNOT_READ, CANNOT_WRITE, unnamed_file};
 
-/// Maximum number of partitions: each holds a buffer.
+/// Maximum number of partitions. Each has a buffer.
 const PARTITIONS_MAX: u64 = 512;
-/// A partition's buffer is written when it has this size. All buffers have 16 MiB, and at most twice that as they grow past it.
+/// Size at which a partition's buffer is written. All buffers have 16 MiB, and up to twice as much because a buffer can become
+/// larger than this.
 const BUFFER_BYTES: usize = 32 << 10;
 pub const HASH_BITS: u32 = 64;
-/// Bytes of a record's head, its length.
+/// Size of a record's head, which contains the record's length, bytes.
 const HEAD_BYTES: usize = 4;
 
-/// Traces are processed in the order of their hashes, whatever the number of traces and partitions. The seed is fixed, so that
-/// this order is the same in every merge.
+/// The hash of a trace. Traces are processed in the order of their hashes, whatever their number and that of the partitions.
+/// The seed is fixed, so that this order is the same in every merge.
 pub fn trace_hash(trace: &TraceId) -> u64 {
     let mut hasher = foldhash::quality::FixedState::with_seed(0x6363_7466).build_hasher();
     hasher.write(&trace.0);
@@ -31,7 +32,7 @@ pub struct Partitions {
     written: u64,
     /// Number of leading bits that the hashes of all records have in common.
     common_bits: u32,
-    /// Number of the following bits, which are the index of the partition.
+    /// Number of bits after these, which are the index of the partition.
     index_bits: u32,
     partitions: Vec<Partition>,
 }
@@ -45,8 +46,8 @@ struct Partition {
 }
 
 impl Partitions {
-    /// For roughly `bytes` bytes of records and partitions of `partition_bytes` bytes. The hashes of all records have their first
-    /// `common_bits` bits in common.
+    /// Creates partitions of `partition_bytes` bytes for about `bytes` bytes of records. The hashes of all records have the
+    /// same first `common_bits` bits.
     pub fn new(folder: &Path, bytes: u64, partition_bytes: u64, common_bits: u32) -> anyhow::Result<Self> {
         let wanted = bytes.div_ceil(partition_bytes.max(1)).clamp(1, PARTITIONS_MAX);
         let index_bits = wanted
@@ -72,7 +73,7 @@ impl Partitions {
         rest.checked_shr(HASH_BITS - self.index_bits).unwrap_or(0) as usize
     }
 
-    /// Adds a record of the trace with this hash.
+    /// Adds a record. `hash` is the hash of its trace.
     pub fn push(&mut self, hash: u64, record: &[u8]) -> anyhow::Result<()> {
         let index = self.partition_of(hash);
         let partition = &mut self.partitions[index];
@@ -94,7 +95,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// Sizes of the partitions, bytes, in the order of hashes.
+    /// Sizes of the partitions in bytes, in the order of hashes.
     pub fn sizes(&self) -> Vec<u64> {
         self.partitions.iter().map(|partition| partition.bytes).collect()
     }
@@ -115,7 +116,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// Removes the records of a partition that is too large to be read at once, and passes each to `take`.
+    /// Removes the records of a partition that is too large for memory, and passes each one to `take`.
     pub fn drain(
         &mut self,
         index: usize,
@@ -123,7 +124,7 @@ impl Partitions {
     ) -> anyhow::Result<()> {
         let partition = std::mem::take(&mut self.partitions[index]);
         let mut piece = Vec::new();
-        // No record is split over pieces: a buffer is written only after a complete one.
+        // A piece contains only complete records, because a buffer is written only after a complete one.
         for &(offset, length) in &partition.pieces {
             piece.resize(length as usize, 0);
             self.file.read_exact_at(&mut piece, offset).context(CANNOT_READ)?;

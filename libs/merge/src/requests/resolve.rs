@@ -1,27 +1,27 @@
-//! [`Resolver`]: infers from the rows of one trace who called whom. Pure. The caller sorts the rows, so their order
-//! in the folders does not matter.
+//! [`Resolver`]: infers from the rows of one trace which call caused which row. It does no I/O. The caller sorts the rows, so
+//! their order in the folders does not matter.
 
 use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind};
 
 use crate::rows::row::SpanRow;
 
-/// What was inferred for one row. Rows are identified by their indices in the trace.
+/// The inferred values of one row. Rows are identified by their indices in the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Resolution {
-    /// The nearest invocation above.
+    /// The nearest ancestor that is an invocation.
     pub ancestor: Option<SpanId>,
     /// Whether the ancestor is unknown.
     pub is_orphan: bool,
-    /// The call that reached the row.
+    /// The index of the call that caused the row.
     pub caller: Option<usize>,
-    /// The values of the fields `caller_span_id` and `net_ms`, the second one in nanoseconds here.
+    /// The values of the fields `caller_span_id` and `net_ms`. Here the second one is in nanoseconds.
     pub caller_fields: Option<(SpanId, Option<i64>)>,
-    /// The earliest row that answered a call.
+    /// The index of the earliest row that answered a call.
     pub callee: Option<usize>,
     pub flags: Flags,
 }
 
-/// State of the search for a row's ancestor.
+/// State of the search for the ancestor of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ancestor {
     NotVisited,
@@ -30,14 +30,14 @@ enum Ancestor {
     Orphan,
 }
 
-/// Resolves one trace after another. Its buffers are reused.
+/// Resolves traces one after the other. Its buffers are used again.
 #[derive(Debug, Default)]
 pub struct Resolver {
     /// The resolutions of the rows of the last trace, by index.
     pub resolved: Vec<Resolution>,
     parents: Vec<Option<usize>>,
     callers: Vec<Option<usize>>,
-    /// Number of rows that answered each row.
+    /// For each row, the number of rows that answered it.
     callees: Vec<u32>,
     ancestors: Vec<Ancestor>,
     path: Vec<usize>,
@@ -109,7 +109,7 @@ impl Resolver {
         };
         while let Some(index) = path.pop() {
             if found == Ancestor::Orphan {
-                // The call above is an orphan, but this row's own normalizer may have found the ancestor.
+                // The parent call is an orphan, but the normalizer that wrote this row may have found the ancestor.
                 found = recorded_ancestor(&rows[index]);
             }
             ancestors[index] = found;
@@ -117,8 +117,9 @@ impl Resolver {
     }
 
     /// Cuts cycles, because an invocation cannot be its own ancestor. A cycle is cut at a row that lasted at least as long as
-    /// its ancestor; every cycle has such a row. If there are several, rows whose parent span is present have priority, and
-    /// among them the smallest span id. So the place does not depend on earlier merges, and is the same as in the normalizer.
+    /// its ancestor; every cycle has such a row. If there are several, rows whose parent span is in the trace have priority.
+    /// Among these, the smallest span id decides. So the cut does not depend on earlier merges, and is the same as in the
+    /// normalizer.
     fn cut_cycles(&mut self, rows: &[SpanRow]) {
         const NOT_WALKED: usize = usize::MAX;
         self.walks.clear();
@@ -156,7 +157,7 @@ impl Resolver {
         cut
     }
 
-    /// The row of the nearest invocation above a row, if the trace contains it.
+    /// The row of the nearest ancestor that is an invocation, if the trace contains it.
     fn ancestor_of(&self, rows: &[SpanRow], index: usize) -> Option<usize> {
         match self.ancestors[index] {
             Ancestor::Known(Some(span)) => with_span(rows, span).find(|&other| !rows[other].is_call()),
@@ -168,7 +169,7 @@ impl Resolver {
     fn set_ancestor(&mut self, rows: &[SpanRow], index: usize) {
         let (row, found) = (&rows[index], &mut self.resolved[index]);
         (found.ancestor, found.is_orphan) = match self.ancestors[index] {
-            // Two invocations share a span id: neither is certain to be the other's ancestor.
+            // Two invocations have the same span id, so it is uncertain which one is the ancestor of the other.
             Ancestor::Known(Some(ancestor)) if ancestor == row.span_id && !row.is_call() => (None, true),
             Ancestor::Known(ancestor) => (ancestor, false),
             _ => (None, true),
@@ -183,7 +184,7 @@ impl Resolver {
         let (row, found) = (&rows[index], &mut self.resolved[index]);
         found.caller = self.callers[index];
         let Some(caller) = found.caller else {
-            // No folder has the caller's row, so this row keeps what its own normalizer recorded about the caller.
+            // No folder has the caller's row. So this row keeps the values that its own normalizer recorded about the caller.
             found.caller_fields = row.caller_span_id.map(|caller| (caller, row.net_ns));
             if row.flags.has(Flag::ChildOutlivesCaller) {
                 found.flags = found.flags.with(Flag::ChildOutlivesCaller);
@@ -203,7 +204,7 @@ impl Resolver {
     }
 }
 
-/// The flags that depend on no other row.
+/// The flags that do not depend on other rows.
 fn own_flags(flags: Flags) -> Flags {
     [Flag::Negative, Flag::Truncated, Flag::Late]
         .into_iter()
@@ -221,10 +222,10 @@ fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
     begin..begin + count
 }
 
-/// The row that is another's parent, by the normalizer's rules in docs/cctf.md. If a call has the same id as a callee,
-/// as in Zipkin, that call is the callee's parent. Otherwise, the parent is a row whose id is
-/// `parent_span_id`; SERVER and CONSUMER rows have priority over calls. If the child is neither
-/// SERVER nor CONSUMER, the instance decides first: rows of its own instance have priority over all others.
+/// The parent of a row, by the normalizer's rules in docs/cctf.md. If a call and a callee have the same id, as in Zipkin, this
+/// call is the parent of the callee. Otherwise, the parent is a row whose id is `parent_span_id`. If several rows have this id,
+/// SERVER and CONSUMER rows have priority over calls. If the child is neither SERVER nor CONSUMER, rows of the child's instance
+/// have priority over all others.
 fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     let row = &rows[index];
     let named = with_span(rows, row.parent_span_id?);
@@ -239,7 +240,7 @@ fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     named.filter(|&other| other != index).min_by_key(rank)
 }
 
-/// Whether `parent` is certainly the row's parent. If not, the parent may be an inner span, which has no row.
+/// Whether `parent` is certainly the parent of the row. If not, the parent may be an inner span, which has no row.
 fn is_certain(row: &SpanRow, parent: &SpanRow) -> bool {
     is_callee(row) || row.instance == parent.instance
 }
@@ -252,7 +253,7 @@ fn twin_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     is_callee(row).then(twin).flatten()
 }
 
-/// Priority of kinds as parents, all else being equal.
+/// Priority of kinds as parents, if all else is equal.
 fn role_order(kind: SpanKind) -> u8 {
     match kind {
         SpanKind::Server => 0,
@@ -263,7 +264,7 @@ fn role_order(kind: SpanKind) -> u8 {
     }
 }
 
-/// The call that reached a row: its parent, or the CLIENT span with its id.
+/// The call that caused a row: its parent, or the CLIENT span with the same id.
 fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], index: usize) -> Option<usize> {
     if !is_callee(&rows[index]) {
         return None;
@@ -273,12 +274,12 @@ fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], index: usize) -> Optio
         .or_else(|| twin_of(rows, index))
 }
 
-/// Whether the row's own normalizer found its ancestor.
+/// Whether the normalizer that wrote the row found its ancestor.
 fn has_recorded(row: &SpanRow) -> bool {
     !row.flags.has(Flag::Orphan)
 }
 
-/// The ancestor that the row's own normalizer found.
+/// The ancestor that the normalizer that wrote the row found.
 fn recorded_ancestor(row: &SpanRow) -> Ancestor {
     if row.parent_span_id.is_some() && row.flags.has(Flag::Orphan) {
         Ancestor::Orphan

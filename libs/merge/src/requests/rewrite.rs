@@ -21,7 +21,7 @@ use cctf_sort::sorter::Sorter;
 pub struct Rewriter<'r> {
     lines: Renderer<'r>,
     pub out: LinesOut,
-    /// The last row and its key. How it is written depends on whether the next row has the same key.
+    /// The last row and its key. It is not written yet, because that depends on whether the next row has the same key.
     held: Option<(u64, ResolvedRow)>,
     line: Vec<u8>,
     /// Lines with the same timestamp, which are sorted by their bytes.
@@ -29,7 +29,7 @@ pub struct Rewriter<'r> {
 }
 
 impl<'r> Rewriter<'r> {
-    /// `scratch` is the folder for lines with the same timestamp that do not fit into memory.
+    /// `scratch` is the folder for lines with the same timestamp that do not fit into memory together.
     pub fn new(
         source: &Source<'r>,
         registry: &'r EntityRegistry,
@@ -51,7 +51,7 @@ impl<'r> Rewriter<'r> {
         }
     }
 
-    /// Takes the next row in the order of time. `key` stands for its timestamp.
+    /// Adds the next row in order of time. Rows with the same timestamp have the same `key`.
     pub fn add(&mut self, key: u64, resolved: &[u8]) -> anyhow::Result<()> {
         let resolved = ResolvedRow::read(resolved).context(DAMAGED)?;
         match self.held.replace((key, resolved)) {
@@ -80,7 +80,7 @@ impl<'r> Rewriter<'r> {
         })
     }
 
-    /// Writes the last row of a timestamp, and all others of that timestamp.
+    /// Writes the last row of a timestamp, and all earlier rows of this timestamp.
     fn write(&mut self, row: &ResolvedRow) -> anyhow::Result<()> {
         if self.same.is_empty() {
             return self.out.write_with(|out| self.lines.render(row, out));
@@ -90,7 +90,7 @@ impl<'r> Rewriter<'r> {
     }
 }
 
-/// Renders a resolved row from its line in the folders.
+/// Creates the line of a resolved row from its line in a folder.
 struct Renderer<'r> {
     file: SpanFile,
     registry: &'r EntityRegistry,
@@ -121,5 +121,5 @@ impl Renderer<'_> {
     }
 }
 
-/// Normalizers only append to these files.
+/// Normalizers only append to these files, so a line that changed is an error.
 const CHANGED: &str = "cannot merge the folders: a file changed during the merge";

@@ -1,4 +1,4 @@
-//! [`Spread`]: the first pass over the folders. Lines become records, which are distributed over partitions by trace.
+//! [`Spread`]: the first pass over the folders. It turns lines into records and divides these into partitions by trace.
 
 use rundir::fields::put_in_order;
 
@@ -10,7 +10,7 @@ use crate::rows::records::push_row;
 use crate::rows::row::SpanRow;
 use crate::rows::span_file::SpanFile;
 
-/// Bytes of a line that an error shows.
+/// Maximum number of bytes of a line that an error shows.
 const SHOWN_BYTES: usize = 200;
 
 pub struct Spread<'s> {
@@ -40,7 +40,7 @@ impl<'s> Spread<'s> {
         }
     }
 
-    /// Takes a line after putting its fields into the contract's order.
+    /// Adds a line whose fields are in another order. It first sorts the fields into the contract's order.
     #[cold]
     fn add_disordered(
         &mut self,
@@ -52,7 +52,7 @@ impl<'s> Spread<'s> {
         let ordered = put_in_order(line, file.fields())?;
         let line = ordered.as_deref().unwrap_or(line);
         let mut row = read(line, location, file, registry).map_err(|error| unusable(error, line))?;
-        // These offsets are not those of the line in its file.
+        // The offsets of the sorted line differ from those of the line in its file.
         row.derived_fields = None;
         self.push(&row, line)
     }

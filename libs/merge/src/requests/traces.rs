@@ -18,14 +18,14 @@ use cctf_sort::record::{Record, key_of};
 use cctf_sort::scratch::DAMAGED;
 use cctf_sort::sorter::Sorter;
 
-/// Maximum bytes of a single trace's records: they cannot be partitioned further and must all fit into memory.
+/// Maximum size of the records of a single trace, bytes. They cannot be divided further, so they must fit into memory.
 const TRACE_BYTES_MAX: u64 = 8 << 20;
 
 pub struct Traces<'m> {
     registry: &'m mut EntityRegistry,
     graph: &'m mut GraphStats,
     counts: &'m mut Counts,
-    /// Resolved invocations, then calls.
+    /// Resolved rows: invocations, then calls.
     pub sorted: [Sorter; 2],
     resolver: Resolver,
     rows: Vec<SpanRow>,
@@ -50,8 +50,8 @@ impl<'m> Traces<'m> {
         }
     }
 
-    /// Resolves all partitions, in the order of trace hashes. `on_progress` gets the number of bytes done. A partition that is
-    /// too large is partitioned again, in `scratch`.
+    /// Resolves all partitions, in the order of trace hashes. `on_progress` gets the number of bytes that are done. A partition
+    /// that is too large is divided into partitions again, in `scratch`.
     pub fn resolve(
         &mut self,
         partitions: &mut Partitions,
@@ -72,7 +72,8 @@ impl<'m> Traces<'m> {
                 on_progress(bytes);
             } else {
                 content = Vec::new();
-                // The maximum number of partitions: so large a one may be a single trace, which many levels do not split.
+                // The new partitions are as many as possible, because a partition that is so large may contain a single trace,
+                // which even many divisions do not split.
                 let known = partitions.bits_known();
                 let mut finer = Partitions::new(scratch, u64::MAX, limits.partition_bytes, known)?;
                 partitions.drain(index, |record| {
@@ -156,7 +157,7 @@ impl<'m> Traces<'m> {
         Ok(())
     }
 
-    /// The module that answered a call, or else the recorded one.
+    /// The module that answered a call, or else the module that its row names.
     fn answering_module(
         &mut self,
         row: &SpanRow,
@@ -173,13 +174,13 @@ impl<'m> Traces<'m> {
     }
 }
 
-/// Orders rows by trace, then by identity. The order does not depend on the folders that the rows came from.
+/// Sorts rows by trace, then by identity. The order does not depend on the folders from which the rows came.
 fn order(left: &SpanRow, right: &SpanRow) -> Ordering {
     let key = |row: &SpanRow| (row.trace_id, row.span_id, row.file, row.kind);
     key(left).cmp(&key(right))
 }
 
-/// Unites two rows of one span. The row whose own fields have the lower hash is kept, with the findings of both.
+/// Unites two rows of the same span. The row whose own fields have the lower hash is kept, with the findings of both rows.
 fn unite(row: &mut SpanRow, duplicate: &SpanRow, partition: &[u8]) {
     let ancestor = |row: &SpanRow| (!row.flags.has(Flag::Orphan)).then_some(row.ancestor);
     let (ours, theirs) = (ancestor(row), ancestor(duplicate));

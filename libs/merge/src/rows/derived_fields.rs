@@ -1,5 +1,5 @@
-//! [`DerivedFieldOffsets`]: where a line's derived fields are or belong. Derived fields depend on other rows; the rest of the
-//! line is copied unchanged.
+//! [`DerivedFieldOffsets`]: the positions of a line's derived fields. Derived fields depend on other rows. The rest of the line
+//! is copied unchanged.
 
 use cctf_proto::cctf::{Call, Flags, Invocation, Milliseconds, Row, SpanId, Text, field_index, push_field};
 use rundir::fields::{Fields, NotAnObject, Order};
@@ -28,15 +28,17 @@ const CALL_GROUPS: Groups = [
     (CALL_FLAGS, CALL_FLAGS),
 ];
 
-/// Begin and end of each group in a line, with the comma before it. An absent group is an empty range where it belongs.
+/// Begin and end of each group in a line, including the comma before it. For an absent group, an empty range at the position
+/// where the group belongs.
 pub type Ranges = [(usize, usize); 3];
 
-/// [`Ranges`] in few bytes. Those of a line longer than 64 KiB are searched for again when it is written.
+/// [`Ranges`] in few bytes. Offsets above 64 KiB do not fit; the ranges of such a line are searched a second time when it is
+/// written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DerivedFieldOffsets(pub [(u16, u16); 3]);
 
 impl DerivedFieldOffsets {
-    /// `None` if an offset does not fit.
+    /// `None` if an offset does not fit into 16 bits.
     pub fn from_ranges(ranges: Ranges) -> Option<Self> {
         let mut offsets = [(0, 0); 3];
         for (offset, (begin, end)) in offsets.iter_mut().zip(ranges) {
@@ -57,7 +59,7 @@ pub struct DerivedFields<'a> {
     pub ancestor: Option<SpanId>,
     /// The call that reached an invocation.
     pub caller: Option<SpanId>,
-    /// That call's duration minus the invocation's, nanoseconds.
+    /// Duration of this call minus that of the invocation, nanoseconds.
     pub net_ns: Option<i64>,
     /// The module that answered a call.
     pub peer_module: Option<&'a str>,
@@ -69,7 +71,7 @@ pub struct DerivedFieldFinder {
     groups: &'static Groups,
     ranges: Ranges,
     group: usize,
-    /// Whether a field of the current group was found.
+    /// Whether a field of the current group was found already.
     is_open: bool,
     /// End of the last field.
     end: usize,
@@ -89,7 +91,7 @@ impl DerivedFieldFinder {
         }
     }
 
-    /// Takes the field with this index in the contract, which ends at `end`.
+    /// Adds a field. `index` is its index in the contract, and `end` the position of its end.
     #[inline]
     pub fn field(&mut self, index: usize, end: usize) {
         while let Some(&(first, last)) = self.groups.get(self.group) {
@@ -109,7 +111,7 @@ impl DerivedFieldFinder {
         self.end = end;
     }
 
-    /// The ranges, once all fields were taken.
+    /// The ranges, after all fields were added.
     pub fn finish(mut self) -> Ranges {
         self.field(usize::MAX, self.end);
         self.ranges
@@ -126,7 +128,7 @@ pub fn find_derived_fields(line: &[u8], file: SpanFile) -> Result<Ranges, NotAnO
     Ok(finder.finish())
 }
 
-/// The parts of a line around its derived fields; `None` if the ranges are those of another line.
+/// The parts of a line around its derived fields. `None` if the ranges do not fit the line.
 #[inline]
 pub fn own_parts(line: &[u8], ranges: Ranges) -> Option<[&[u8]; 4]> {
     let [first, second, third] = ranges;
@@ -138,7 +140,7 @@ pub fn own_parts(line: &[u8], ranges: Ranges) -> Option<[&[u8]; 4]> {
     ])
 }
 
-/// Appends the line that consists of these parts and derived fields.
+/// Appends the line that consists of the parts `own` and of derived fields.
 pub fn write_line(own: [&[u8]; 4], file: SpanFile, derived: &DerivedFields<'_>, out: &mut Vec<u8>) {
     let [first, second, third, rest] = own;
     out.extend_from_slice(first);

@@ -12,7 +12,7 @@ use crate::rows::row::{ByteRange, SpanRow};
 use crate::rows::span_file::SpanFile;
 use crate::values::{InvalidField, count, flags, kind, ns, optional_ns, span_id, stage, trace_id};
 
-/// Why a line is not a row.
+/// The reason why a line is not a row.
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
     #[error(transparent)]
@@ -26,7 +26,7 @@ pub enum RowError {
     TooManyNames(#[from] TooManyNames),
 }
 
-/// Meaning of a field for the merge.
+/// The meaning that a field has for the merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Other,
@@ -140,7 +140,7 @@ static CALLS: Columns = Columns {
     required: CALL_REQUIRED,
 };
 
-/// Values that the row does not have as they are.
+/// Values from which fields of the row are computed.
 struct Values {
     module: ByteRange,
     instance: ByteRange,
@@ -149,7 +149,7 @@ struct Values {
     app: Option<ByteRange>,
     work_start: i64,
     has_queue_time: bool,
-    /// A bit for each column.
+    /// The columns that were read. Each has one bit.
     seen: u32,
 }
 

@@ -1,4 +1,5 @@
-//! Rows in bytes: short records, a quarter of a line, that hold a row between the two passes over the folders.
+//! Rows as bytes. Between the two passes over the folders, a row is kept as a short record, which needs a quarter of the line's
+//! size.
 
 use cctf_proto::cctf::{Flags, SpanId, SpanKind, TraceId};
 
@@ -8,7 +9,7 @@ use crate::rows::derived_fields::{DerivedFieldOffsets, DerivedFields};
 use crate::rows::row::{ByteRange, SpanRow};
 use crate::rows::span_file::SpanFile;
 
-/// A bit for each optional field of a record. The fields follow in this order.
+/// Each optional field of a record has a bit, which states whether the field is present. The fields follow in this order.
 const PARENT: u16 = 1;
 const ANCESTOR: u16 = 1 << 1;
 const CALLER: u16 = 1 << 2;
@@ -22,11 +23,11 @@ const METHOD: u16 = 1 << 9;
 const PATH: u16 = 1 << 10;
 const PEER: u16 = 1 << 11;
 const PEER_MODULE: u16 = 1 << 12;
-/// Bits that are values of their own.
+/// Bits that are themselves values.
 const IS_CALL: u16 = 1 << 13;
 const STARTS_AFTER_BODY: u16 = 1 << 14;
 
-/// The part of a record that is still to be read.
+/// The part of a record that was not read yet.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -82,7 +83,7 @@ fn push_derived_fields(offsets: Option<DerivedFieldOffsets>, out: &mut Vec<u8>) 
     }
 }
 
-/// The bit, if the field is present.
+/// The bit if the field is present, otherwise 0.
 fn bit<T>(bit: u16, field: &Option<T>) -> u16 {
     bit_if(bit, field.is_some())
 }
@@ -141,7 +142,8 @@ pub fn trace_of(record: &[u8]) -> Option<TraceId> {
     record.first_chunk().map(|bytes| TraceId(*bytes))
 }
 
-/// The row whose record is at `begin..end` of `partition`, in which its texts then are; `None` if it is damaged.
+/// The row whose record is at `begin..end` of `partition`. The ranges of its texts are ranges of `partition`. `None` if the
+/// record is damaged.
 pub fn row_at(partition: &[u8], begin: usize, end: usize) -> Option<SpanRow> {
     let mut rest = Rest(partition.get(begin..end)?);
     let (trace_id, span_id) = (TraceId(rest.take()?), SpanId(rest.take()?));
@@ -200,9 +202,9 @@ pub fn row_at(partition: &[u8], begin: usize, end: usize) -> Option<SpanRow> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResolvedRow {
     pub location: LineLocation,
-    /// Where the line's derived fields are, if that is known.
+    /// Positions of the line's derived fields, if they are known.
     pub derived_fields: Option<DerivedFieldOffsets>,
-    /// As in [`DerivedFields`].
+    /// The same values as in [`DerivedFields`].
     pub ancestor: Option<SpanId>,
     pub caller: Option<SpanId>,
     pub net_ns: Option<i64>,
@@ -233,7 +235,7 @@ impl ResolvedRow {
         }
     }
 
-    /// Reads its record; `None` if it is damaged.
+    /// Reads a record. `None` if it is damaged.
     pub fn read(record: &[u8]) -> Option<Self> {
         let mut rest = Rest(record);
         let location = rest.location()?;

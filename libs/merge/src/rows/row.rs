@@ -1,4 +1,4 @@
-//! [`SpanRow`]: what a merge needs of one invocation or call.
+//! [`SpanRow`]: the values of one invocation or call that a merge needs.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ pub struct SpanRow {
     pub trace_id: TraceId,
     pub span_id: SpanId,
     pub parent_span_id: Option<SpanId>,
-    /// The nearest invocation above, as recorded: an invocation's `parent_id`, or a call's `ancestor_id`.
+    /// The recorded nearest ancestor that is an invocation: an invocation's `parent_id`, or a call's `ancestor_id`.
     pub ancestor: Option<SpanId>,
     pub caller_span_id: Option<SpanId>,
     pub net_ns: Option<i64>,
@@ -54,12 +54,12 @@ pub struct SpanRow {
     /// Hash of the parts of the line that do not depend on other rows.
     pub own_hash: u64,
     pub location: LineLocation,
-    /// Where the line's derived fields are; `None` if they are searched for when the line is written.
+    /// Positions of the line's derived fields. `None`: they are searched for when the line is written.
     pub derived_fields: Option<DerivedFieldOffsets>,
 }
 
 impl SpanRow {
-    /// A row with everything else empty.
+    /// A row whose other values are empty.
     pub fn new(file: SpanFile, location: LineLocation) -> Self {
         Self {
             file,
@@ -94,7 +94,7 @@ impl SpanRow {
         self.file == SpanFile::Calls
     }
 
-    /// A string of the row. `bytes` is the line that it was read from, or the partition that holds its record. `None` if the
+    /// A string of the row. `bytes` is the line from which the row was read, or the partition with its record. `None` if the
     /// string is absent or invalid.
     pub fn text<'b>(&self, bytes: &'b [u8], range: Option<ByteRange>) -> Option<Cow<'b, str>> {
         rundir::fields::text(range?.slice(bytes))

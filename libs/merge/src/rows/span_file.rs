@@ -2,7 +2,7 @@
 
 use cctf_proto::cctf::{Call, Field, File, Invocation, Row};
 
-/// Ordered as their rows are within a trace.
+/// The order is that of rows within a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SpanFile {
     Invocations,
@@ -19,7 +19,7 @@ impl SpanFile {
         }
     }
 
-    /// The contract's fields of its rows.
+    /// The contract's fields of the file's rows.
     pub fn fields(self) -> &'static [Field] {
         match self {
             Self::Invocations => Invocation::FIELDS,
