@@ -1,8 +1,8 @@
-//! Writes the folders of one run that three normalizers recorded: input of `cctf merge` in `make bench` and in tests.
+//! Writes the folders of one run that three normalizers recorded. `make bench` and tests use them as input of `cctf merge`.
 //!
 //! `shards OUT MIB` writes `OUT/tier0` to `OUT/tier2`, with about MIB MiB of lines in total. Each trace is a request through
-//! three services, each on its own tier. Every tier has an invocation, and all but the last have a call. Callers are in other
-//! folders, so all invocations but those of the first tier are orphans.
+//! three services, each of which is on its own tier. Every tier has an invocation, and all but the last have a call. The caller
+//! of an invocation is in another folder, so all invocations but those of the first tier are orphans.
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -22,7 +22,8 @@ const TIERS: [(&str, Stage); 3] = [
 const BEGIN_NS: i64 = 1_760_000_000_000_000_000;
 /// Time between two requests.
 const PERIOD_NS: i64 = 100_000;
-/// Rows in one block, whose order is reversed: a normalizer writes rows out of order, because they wait for their callers.
+/// Number of rows in a block. The order of rows in a block is reversed, because a normalizer writes rows out of order while
+/// they wait for their callers.
 const DISORDER: u64 = 64;
 
 fn main() -> anyhow::Result<()> {
@@ -34,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     write(Path::new(&out), |_, bytes| bytes >= wanted)
 }
 
-/// Writes requests until `is_enough` returns true for the numbers of requests and bytes so far.
+/// Writes requests until `is_enough` returns true. It gets the numbers of requests and bytes that were written so far.
 pub fn write(out: &Path, is_enough: impl Fn(u64, u64) -> bool) -> anyhow::Result<()> {
     let mut tiers = Vec::new();
     for tier in 0..TIERS.len() {

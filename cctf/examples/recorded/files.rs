@@ -1,4 +1,4 @@
-//! [`Files`]: the files of the run. Samples follow from the invocations, so that they agree with them.
+//! [`Files`]: the files of the run. Samples are computed from the invocations, so that the two agree.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -14,12 +14,12 @@ use super::shop::{DRIVER, MODULES, NODES};
 
 const NS_PER_S: i64 = 1_000_000_000;
 const WORKERS: u64 = 32;
-/// A process also uses CPU time for its I/O threads and its telemetry.
+/// Factor for CPU time that a process uses for its I/O threads and its telemetry.
 const PROCESS_FACTOR: f64 = 1.2;
-/// A host also runs other processes.
+/// Factor for CPU time of other processes on the host.
 const HOST_FACTOR: f64 = 1.3;
 
-/// Requests in the system and CPU time of an instance, by second.
+/// Number of requests in the system and CPU time of an instance in one second.
 #[derive(Default, Clone)]
 struct Second {
     in_flight: u32,
@@ -32,7 +32,7 @@ pub struct Files {
     calls: BufWriter<File>,
     rows: [u64; 2],
     line: Vec<u8>,
-    /// By module and instance.
+    /// Seconds by module and instance.
     seconds: [[Vec<Second>; 2]; MODULES.len()],
     last_ns: i64,
 }
@@ -114,7 +114,7 @@ impl Files {
         Ok(fs::write(self.cctf.join(file.name()), bytes)?)
     }
 
-    /// Instances with their modules.
+    /// Pairs of module and instance.
     fn instances() -> impl Iterator<Item = (usize, usize)> {
         (0..MODULES.len()).flat_map(|module| [0, 1].map(|instance| (module, instance)))
     }
@@ -320,7 +320,7 @@ fn of(instance: &'static str, node: usize) -> Instance<'static> {
     }
 }
 
-/// The row as a line.
+/// Appends the row as a line.
 fn encode<'a>(row: &impl Row<'a>, line: &mut Vec<u8>) {
     line.clear();
     row.encode(line);

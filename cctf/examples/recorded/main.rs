@@ -1,8 +1,8 @@
-//! Writes one recorded run: input of `cctf stats`, `cctf validate` and `cctf report` in `make bench` and in tests.
+//! Writes one recorded run. `make bench` and tests use it as input of `cctf stats`, `cctf validate` and `cctf report`.
 //!
-//! `recorded RUN INVOCATIONS [RATE]` writes the folder `RUN` with at least so many invocations of a shop: six modules on three
-//! nodes, four routes, Poisson arrivals of RATE requests/s (default: 1,000), and times that vary as those of a real service.
-//! The same arguments give the same files.
+//! `recorded RUN INVOCATIONS [RATE]` writes the folder `RUN` with the run of a shop. It has at least INVOCATIONS invocations,
+//! six modules on three nodes, and four routes. Requests arrive at random with RATE requests/s (default: 1,000). Times vary as
+//! in a real service. The same arguments give the same files.
 
 mod files;
 mod random;
@@ -20,7 +20,7 @@ use shop::{DRIVER, Hop, MODULES, NODES, ROUTES, Route, Service};
 pub const BEGIN_NS: i64 = 1_760_000_000_000_000_000;
 /// Requests a second from outside, unless the command line has another rate.
 pub const RATE: f64 = 1_000.0;
-/// Median of each way over the network, before an exponential addition of the same size.
+/// Median of the time for one direction over the network. A random time with the same mean is added.
 const NETWORK_NS: f64 = 150_000.0;
 /// Share of requests that find a free slot.
 const FREE_SHARE: f64 = 0.7;
@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
     write(Path::new(&run), invocations.parse().context("INVOCATIONS")?, rate)
 }
 
-/// Writes whole traces until there are so many invocations.
+/// Writes whole traces until there are `invocations` invocations.
 pub fn write(run: &Path, invocations: u64, rate: f64) -> anyhow::Result<()> {
     let mut writer = Writer {
         files: Files::create(run)?,
@@ -62,7 +62,7 @@ struct Writer {
     trace: u64,
 }
 
-/// What a request brings from its caller.
+/// The values that a request gets from its caller.
 struct Incoming<'a> {
     route: &'a Route,
     path: &'a str,
@@ -71,7 +71,7 @@ struct Incoming<'a> {
     parent: Option<SpanId>,
     call: SpanId,
     enqueue_ns: i64,
-    /// Both ways over the network.
+    /// Time for both directions over the network.
     network_ns: i64,
     bytes_in: u64,
     bytes_out: u64,
@@ -93,7 +93,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a call with everything behind it. Returns its end.
+    /// Writes a call, and all invocations and calls that it causes. Returns its end.
     fn call(
         &mut self,
         route: &Route,
@@ -160,7 +160,7 @@ impl Writer {
         Ok(end)
     }
 
-    /// Writes an invocation with everything behind it. Returns its end.
+    /// Writes an invocation, and all invocations and calls that it causes. Returns its end.
     fn serve(&mut self, hop: &Hop, incoming: &Incoming<'_>) -> anyhow::Result<i64> {
         let module = &MODULES[hop.module];
         let span = self.span();
@@ -213,7 +213,7 @@ impl Writer {
     }
 }
 
-/// What serving a request came to.
+/// The result of an invocation.
 struct Served {
     span: SpanId,
     instance: usize,

@@ -1,6 +1,6 @@
 //! [`Random`]: random numbers that are the same in each run.
 
-/// A hash of the number, which no two numbers share.
+/// A hash of the number. Different numbers have different hashes.
 pub fn mixed(number: u64) -> u64 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,7 +21,7 @@ impl Random {
         mixed(self.0)
     }
 
-    /// From 0 to 1, neither included.
+    /// A number between 0 and 1. It is never 0 or 1.
     pub fn fraction(&mut self) -> f64 {
         ((self.number() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }
@@ -34,15 +34,15 @@ impl Random {
         -mean * self.fraction().ln()
     }
 
-    /// A lognormal number with this median and standard deviation of its logarithm.
+    /// A lognormal random number. `deviation` is the standard deviation of its logarithm.
     pub fn lognormal(&mut self, median: f64, deviation: f64) -> f64 {
-        // Box and Muller.
+        // The method of Box and Muller.
         let radius = (-2.0 * self.fraction().ln()).sqrt();
         let normal = radius * (std::f64::consts::TAU * self.fraction()).cos();
         median * (deviation * normal).exp()
     }
 
-    /// The index of a weight.
+    /// A random index. An index with a larger weight is more probable.
     pub fn weighted(&mut self, weights: impl Iterator<Item = u64> + Clone) -> usize {
         let mut left = self.below(weights.clone().sum());
         let mut index = 0;

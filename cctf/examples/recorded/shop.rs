@@ -11,7 +11,7 @@ pub struct Place {
     pub cpus: u64,
 }
 
-/// The driver's node is the last one.
+/// The nodes. The last one is the driver's.
 pub const NODES: [Place; 4] = [
     Place {
         name: "edge0",
@@ -97,7 +97,7 @@ pub const MODULES: [Service; 6] = [
     },
 ];
 
-/// An invocation of a module and the calls that it makes, one after the other.
+/// An invocation of a module, and the calls that it makes one after the other.
 pub struct Hop {
     /// Index of the module.
     pub module: usize,
@@ -109,7 +109,7 @@ pub struct Hop {
 pub struct Route {
     pub method: &'static str,
     pub route: &'static str,
-    /// The path, or its beginning before an id.
+    /// The path, or the part of it before an id.
     pub prefix: &'static str,
     pub has_id: bool,
     pub weight: u64,

@@ -1,4 +1,4 @@
-//! `cctf anonymise`: other commands give the same figures for the result, and every invalid use has one clear sentence.
+//! `cctf anonymise`: other commands give the same figures for the result, and every invalid use gives one clear sentence.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -51,10 +51,10 @@ impl Logs {
     }
 }
 
-/// Points in time. All others are relative to them.
+/// Fields that are points in time. They are shifted; other times are relative to them.
 const SHIFTED: [&str; 4] = ["first_root_ts", "first_ns", "last_ns", "started_ms"];
 
-/// A value without its texts. Lists of objects are sorted, because some tables are ordered by name.
+/// A JSON value without its texts. Lists of objects are sorted, because some tables are sorted by name.
 fn figures(value: &Value, is_sorted: bool) -> Value {
     match value {
         Value::String(_) => Value::Null,
@@ -78,7 +78,8 @@ fn figures(value: &Value, is_sorted: bool) -> Value {
 #[test]
 fn a_run_without_names_is_valid_and_has_the_same_figures() {
     let logs = Logs::new();
-    // Files below the size of the blocks that are read side by side: the order of rows in larger ones depends on their bytes.
+    // The files are smaller than the blocks that are read in parallel: in larger files, the order of rows depends on their
+    // bytes.
     recorded::write(&logs.path("r"), 4_000, recorded::RATE).unwrap();
     logs.anonymise("r", "s");
     for (run, file) in [
@@ -137,7 +138,7 @@ fn a_comparison_of_runs_without_names_has_the_same_verdict() {
     let [named, anonymous] = [["before", "after"], ["a", "b"]].map(|[a, b]| logs.json(&["compare", a, b]));
     assert_eq!(named["verdict"], anonymous["verdict"]);
     assert_eq!(figures(&named, true), figures(&anonymous, true));
-    // The run itself and its result have no names in common, but all figures.
+    // The run and its result have no names in common, but all figures.
     logs.done(&["anonymise", "before", "--key", "key", "--out", "c"]);
     let [recorded, result] = ["before", "a"].map(|run| logs.json(&["compare", run, "c"]));
     assert_ne!(

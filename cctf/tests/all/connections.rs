@@ -20,7 +20,7 @@ fn server(serve: fn(TcpStream)) -> SocketAddr {
     address
 }
 
-/// Reads one request without a body. False if the client has closed the connection.
+/// Reads one request without a body. Returns false if the client has closed the connection.
 fn read_request(stream: &mut TcpStream) -> bool {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -33,7 +33,7 @@ fn read_request(stream: &mut TcpStream) -> bool {
     true
 }
 
-/// Ten requests, one after the other.
+/// Sends ten requests, one after the other.
 fn load(address: SocketAddr, more: &[&str]) -> Value {
     let target = format!("http://{address}");
     let output = cctf(&[
@@ -61,7 +61,7 @@ fn a_request_survives_the_death_of_an_idle_connection() {
                 stream
                     .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
                     .unwrap();
-                // The second request is read, and its connection is closed as if it had just timed out.
+                // The server reads the second request and closes its connection, as if the connection had just timed out.
                 read_request(&mut stream);
             }
         }),

@@ -1,4 +1,4 @@
-//! `cctf export`: the folder and its summary, and everything that can be wrong with run, window, path or assumptions.
+//! `cctf export`: the folder and its summary, and all invalid runs, windows, paths and assumptions.
 
 use std::fs;
 use std::process::Output;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::stats::{Logs, row};
 use crate::{cctf, stderr};
 
-/// `cctf export TARGET r` in the folder of all runs.
+/// Runs `cctf export TARGET r` in the folder of all runs.
 fn export(logs: &Logs, target: &str, args: &[&str]) -> Output {
     cctf(&["export", target, "r", "--logs-dir", "."])
         .args(args)
@@ -25,7 +25,7 @@ fn logs() -> Logs {
     )
 }
 
-/// The names in the folder of all runs, without a run of the tests.
+/// The names in the folder of all runs, except for the run of the tests.
 fn left(logs: &Logs) -> Vec<String> {
     let entries = fs::read_dir(logs.path()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -185,7 +185,7 @@ fn call(span: u8, caller: u8, begin: u64, end: u64) -> String {
 
 #[test]
 fn a_workflow_has_the_own_times_between_calls_in_their_order() {
-    // Invocation 1 calls a database from 1 to 4 ms, and invocation 2 from 5 to 9 ms, which runs from 6 to 8 ms.
+    // Invocation 1 calls a database from 1 to 4 ms, and invocation 2 from 5 to 9 ms. Invocation 2 runs from 6 to 8 ms.
     let logs = Logs::with(&(invocation(1, None, 1000, 1010) + &invocation(2, Some((1, 0x12)), 1006, 1008)));
     logs.write(
         "r",
@@ -255,7 +255,7 @@ fn a_workload_has_a_file_for_each_instance() {
 fn other_names_give_the_same_simulation() {
     let rows = invocation(1, None, 1000, 1010) + &invocation(2, Some((1, 0x12)), 1006, 1008);
     let calls = call(0x11, 1, 1001, 1004) + &call(0x12, 1, 1005, 1009);
-    // The new names have the opposite order.
+    // The new names are in the opposite order.
     let renamed = |text: &str| {
         let pairs = [
             ("\"m1\"", "\"z\""),

@@ -10,10 +10,10 @@ use tempfile::TempDir;
 use crate::{cctf, recorded, stderr};
 
 const INVOCATIONS: u64 = 3000;
-/// Too small for the data set of that run.
+/// Size of a disk that is too small for the data set of the run.
 const DISK: &str = "size=128k";
 
-/// The run `bench`, and a place for data sets.
+/// The run `bench`, and a folder for data sets.
 struct Runs(TempDir);
 
 impl Runs {
@@ -109,7 +109,7 @@ fn a_missing_run_and_an_existing_data_set_are_invalid_usage() {
     }
 }
 
-/// A small disk, unmounted when dropped.
+/// A small disk. It is unmounted when this is dropped.
 struct Disk(TempDir);
 
 impl Disk {

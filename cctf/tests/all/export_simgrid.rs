@@ -15,7 +15,7 @@ fn export(folder: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The lines of a file of the export that begin with a word.
+/// The lines of a file of the export that begin with `word`.
 fn lines(folder: &Path, name: &str, word: &str) -> Vec<String> {
     let text = fs::read_to_string(folder.join("out").join(name)).unwrap();
     let lines = text.lines().filter(|line| line.split('\t').next() == Some(word));

@@ -1,4 +1,4 @@
-//! Run folders for the tests: expected runs of the normalizer's golden cases, complete and damaged.
+//! Run folders for the tests: expected runs of the normalizer's golden cases, unchanged and damaged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub fn golden_cases() -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// Copies an expected run to `logs/RUN`, as a normalizer leaves it: with its empty files and its lock.
+/// Copies an expected run to `logs/RUN`. Adds the empty files and the lock that a normalizer writes.
 pub fn copy_golden(case: &str, run: &str, logs: &Path) -> PathBuf {
     let (from, to) = (expected(case).join(run), logs.join(run));
     fs::create_dir_all(to.join("cctf")).unwrap();
@@ -59,7 +59,7 @@ pub fn edit(run: &Path, file: File, from: &str, to: &str) {
     fs::write(&path, text.replace(from, to)).unwrap();
 }
 
-/// Puts a named pipe in the place of a file. Opening it to read would wait for ever.
+/// Replaces a file by a named pipe. A program that opens it to read would wait forever.
 pub fn put_named_pipe(path: &Path) {
     fs::remove_file(path).unwrap();
     let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::servers::{Answers, Servers};
 use crate::{cctf, stderr};
 
-/// A short load with `more` flags; its JSON result is on standard output.
+/// Sends a short load with `more` flags. Its JSON result is on standard output.
 fn load(servers: &Servers, more: &[&str]) -> Output {
     cctf(&["load"])
         .args(["--target", &format!("http://{}", servers.service)])

@@ -1,4 +1,4 @@
-//! `cctf ls`: runs, their parts and states, damaged folders, and the validation on request.
+//! `cctf ls`: runs, their parts and states, damaged folders, and the validation with --validate.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -27,7 +27,7 @@ fn values<'a>(runs: &'a [Value], field: &str) -> Vec<&'a Value> {
     runs.iter().map(|run| &run[field]).collect()
 }
 
-/// Sets the last change of all files, as if the run had been silent since.
+/// Sets the time of the last change of all files. The run then looks as if nothing was written since.
 fn set_age(run: &Path, age: Duration) {
     for entry in fs::read_dir(run.join("cctf")).unwrap() {
         let file = fs::File::options()
@@ -46,7 +46,7 @@ fn runs_are_listed_newest_first_and_parts_are_one_line() {
     }
     copy_golden("driver_chain_of_three", "chain-1", logs.path());
     symlink("chain-1", logs.path().join("latest")).unwrap();
-    // Neither is a run.
+    // Neither of the two folders is a run.
     fs::create_dir_all(logs.path().join("journal")).unwrap();
     fs::create_dir_all(logs.path().join(".all.partial/cctf")).unwrap();
     fs::write(logs.path().join("notes.txt"), "x").unwrap();
@@ -82,7 +82,7 @@ fn runs_are_listed_newest_first_and_parts_are_one_line() {
 
     let runs = listed(logs.path());
     let own = &runs[1];
-    // Every digit, which a parsed number does not show.
+    // The output must have every digit of the text. A parsed number would not show that.
     let text = ls(&["--format", "json"], logs.path()).1;
     for exact in [
         r#""started_ts":1760000000000.000000,"ended_ts":1760000022000.000000,"length_ms":22000.000000,"#,
@@ -116,7 +116,7 @@ fn a_run_without_an_end_is_running_until_it_is_silent() {
         "\"ended_ts\":1760000002090.000000",
         "\"ended_ts\":null",
     );
-    // A line in progress.
+    // The last line is incomplete.
     let calls = fs::read_to_string(open.join("cctf/calls.jsonl")).unwrap();
     fs::write(open.join("cctf/calls.jsonl"), calls + "{\"trace").unwrap();
     let run = &listed(logs.path())[0];
@@ -147,7 +147,7 @@ fn a_merge_is_a_run_that_no_normalizer_has_written() {
     assert_eq!(values(&runs, "problems"), [&json!([]), &json!([])]);
 }
 
-/// One damage each, and a sentence that names it.
+/// Each run has one damage, and the list must have a sentence about it.
 /// Damages a run folder.
 type Damage = fn(&Path);
 
@@ -230,7 +230,7 @@ fn damaged_folders_are_listed_with_what_is_wrong() {
     }
 }
 
-/// A later part without a valid `run_meta.json` stays with its run, and a renamed folder is a run of its own.
+/// A later part without a valid `run_meta.json` belongs to its run. A renamed folder is a separate run.
 #[test]
 fn damaged_parts_and_renamed_folders_find_their_line() {
     let logs = tempfile::tempdir().unwrap();

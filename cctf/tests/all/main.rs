@@ -1,4 +1,4 @@
-//! The program `cctf` as a process: its commands, exit codes and output.
+//! Tests of the program `cctf` as a process: its commands, exit codes and output.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod anonymise;
@@ -36,7 +36,7 @@ mod unreadable;
 
 use std::process::{Command, Output};
 
-/// `cctf` with these arguments, without the environment of this process.
+/// `cctf` with these arguments, but without the environment of this process.
 fn cctf(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cctf"));
     command.env_clear().args(args);

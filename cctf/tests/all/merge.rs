@@ -1,4 +1,4 @@
-//! `cctf merge`: its output, the requests it rejects, and what is left after a kill.
+//! `cctf merge`: its output, the requests that it rejects, and the files that remain after a kill.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 use crate::{cctf, shards, stderr};
 
-/// Maximum duration of the kills. It is generous, because the machine may be loaded.
+/// Maximum duration of the kills. It is long, because the machine may be loaded.
 const KILLING_MAX: Duration = Duration::from_secs(180);
 
-/// The folders of a run that three normalizers recorded, each those of one service.
+/// The folders of a run that three normalizers recorded. Each folder has the rows of one service.
 struct Shards {
     _folder: TempDir,
     tiers: [PathBuf; 3],
@@ -73,7 +73,7 @@ fn the_summary_is_printed_as_text_and_as_json() {
         (Some(10), Some(15))
     );
     assert_eq!(files(&again), files(&all));
-    // The links with the file names of earlier tools exist, and there is nothing else beside the results.
+    // The links with the file names of earlier tools exist. Apart from the results, there is nothing else.
     assert_eq!(
         fs::read_to_string(again.join("events.jsonl")).unwrap(),
         files(&again)["invocations.jsonl"]
@@ -142,7 +142,8 @@ fn an_invalid_row_is_named_and_an_incomplete_last_line_is_left_out() {
     assert!(!bad.exists());
 }
 
-/// Killed at many moments. Each time the folder is either absent or complete, and nothing beside it is a valid run.
+/// The process is killed at many moments. Each time, the folder is either absent or complete, and nothing next to it is a valid
+/// run.
 #[test]
 fn a_kill_leaves_no_incomplete_run_that_is_valid() {
     let (shards, logs) = (Shards::new(400), tempfile::tempdir().unwrap());
@@ -160,7 +161,7 @@ fn a_kill_leaves_no_incomplete_run_that_is_valid() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Spread over the duration of a merge on this machine.
+        // The moments are spread over the duration of a merge on this machine.
         std::thread::sleep(duration * (attempt % 20) / 20);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -179,7 +180,7 @@ fn a_kill_leaves_no_incomplete_run_that_is_valid() {
         }
     }
     assert!(killed > 0, "no merge was killed before its end");
-    // The next merge to the same place removes the leftovers.
+    // The next merge to the same path removes the files that remained.
     assert!(merge(&out, &shards.tiers).status.success());
     assert_eq!(files(&out), expected);
     assert!(!hidden.exists());

@@ -49,7 +49,7 @@ fn load(target: &str) -> Vec<&str> {
     .concat()
 }
 
-/// Runs `check` with each command that prints, and with its exit code when standard output is full.
+/// Runs `check` with each command that prints, and with the exit code that it must have if standard output is full.
 fn with_each_command(check: impl Fn(&[&str], i32)) {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("r");

@@ -1,4 +1,4 @@
-//! `cctf load` that is stopped for a while, as by a debugger or a machine that stands still.
+//! `cctf load`, stopped for a while as if by a debugger, or by a machine that pauses.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

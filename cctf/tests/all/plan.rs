@@ -1,4 +1,4 @@
-//! `cctf plan`: the file and its summary, and everything that can be wrong with run, window or path.
+//! `cctf plan`: the file and its summary, and all invalid runs, windows and paths.
 
 use std::fs;
 use std::process::Output;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::stats::{Logs, row};
 use crate::{cctf, stderr};
 
-/// `cctf plan r` in the folder of all runs.
+/// Runs `cctf plan r` in the folder of all runs.
 fn plan(logs: &Logs, args: &[&str]) -> Output {
     cctf(&["plan", "--logs-dir", "."])
         .args(args)
@@ -82,7 +82,7 @@ fn the_json_summary_is_the_first_line_with_path_and_size() {
 
 #[test]
 fn a_module_whose_waits_do_not_follow_is_named_in_a_warning() {
-    // Ten requests, one a second, of 3.5 ms each: nothing explains that each waited for 1 ms.
+    // There are ten requests, one a second, of 3.5 ms each. Nothing explains why each waited for 1 ms.
     let inventory = r#"[{"app_id":null,"module_id":"front","name":"front","type":"MODULE","resources":null,"instances":[{"instance_id":"i","node_id":"n","workers":1,"slot_policy":"held","slots_src":"told"}]}]"#;
     let logs = Logs::with(&rows());
     logs.write("r", "module_inventory.json", inventory);

@@ -1,4 +1,4 @@
-//! The run that `make bench` measures with: valid, and fit for a simulation.
+//! The run that `make bench` uses: it is valid, and can be simulated.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `cctf report`: input that is damaged, missing, empty or still written, and a page that cannot be written.
+//! `cctf report`: input that is damaged, missing, empty or still being written, and a page that cannot be written.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use crate::{cctf, stderr};
 /// An earlier page.
 const OLDER: &str = "<!doctype html>\nolder";
 
-/// `cctf report` in the folder of all runs.
+/// Runs `cctf report` in the folder of all runs.
 fn report(logs: &Logs, args: &[&str]) -> Output {
     cctf(&["report", "--logs-dir", "."])
         .args(args)
@@ -22,7 +22,7 @@ fn page(logs: &Logs) -> String {
     fs::read_to_string(logs.path().join("report.html")).unwrap()
 }
 
-/// Files beside the runs.
+/// Files in the folder of all runs.
 fn files(logs: &Logs) -> Vec<String> {
     let entries = fs::read_dir(logs.path()).unwrap().map(Result::unwrap);
     let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
@@ -168,7 +168,7 @@ fn a_page_replaces_no_file_of_a_run() {
 fn a_full_disk_leaves_the_older_page_and_no_other_file() {
     let logs = Logs::with(&rows("front"));
     fs::write(logs.path().join("report.html"), OLDER).unwrap();
-    // Files of at most one block stand for a disk that is full.
+    // A maximum file size of one block simulates a full disk.
     let script = format!(
         "trap '' XFSZ; ulimit -f 1; exec '{}' report r --logs-dir .",
         env!("CARGO_BIN_EXE_cctf")

@@ -1,4 +1,4 @@
-//! `cctf run` with child processes that fail: failures that need no real ones.
+//! `cctf run` with child processes that fail. The tests need no real child processes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::replay::{ENDED, meta};
 use crate::stats::{Logs, row};
 use crate::{cctf, stderr};
 
-/// Runs the command with binaries from `bin_dir` into `logs_dir`.
+/// Runs the command with binaries from `bin_dir`. The runs are in `logs_dir`.
 fn run(bin_dir: &Path, logs_dir: &Path) -> Output {
     cctf(&["run", "--run-id", "run-1", "--duration", "100ms"])
         .arg("--bin-dir")
@@ -134,7 +134,7 @@ fn an_impossible_placement_is_refused_before_anything_starts() {
     }
 }
 
-/// The command that would repeat the run `r` as the run `new` if it found the binaries.
+/// The command that would repeat the run `r` as the run `new` if the binaries existed.
 fn stand_ins(logs: &Path, placement: &Path) -> Command {
     let mut command = cctf(&[
         "run",

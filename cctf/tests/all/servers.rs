@@ -1,4 +1,4 @@
-//! Servers for `cctf load`: an HTTP service that keeps its requests, and a collector that keeps its spans.
+//! Servers for `cctf load`: an HTTP service that stores the requests that it received, and a collector that stores spans.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -31,24 +31,24 @@ pub struct Seen {
     pub body: Bytes,
 }
 
-/// How the collector answers.
+/// The answers of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answers {
     /// Accepts everything.
     Accept,
     /// Answers UNAVAILABLE this many times, then accepts.
     UnavailableFirst(u32),
-    /// Accepts control spans and refuses all others permanently.
+    /// Accepts control spans (which mark a run's start and end) and refuses all others permanently.
     RefuseSpans,
-    /// Accepts control spans, and rejects one span of each other request.
+    /// Accepts control spans, and rejects one span of every other request.
     RejectOne,
     /// Rejects control spans by partial success.
     RejectControl,
-    /// Rejects a run's start as a normalizer does if another driver has started it.
+    /// Rejects the start of a run, like a normalizer if another driver has started the run.
     RunHasDriver,
 }
 
-/// Both servers, on free ports. Dropping this stops them.
+/// Both servers, on free ports. They stop when this is dropped.
 pub struct Servers {
     runtime: Option<Runtime>,
     pub service: SocketAddr,

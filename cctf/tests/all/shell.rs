@@ -1,4 +1,4 @@
-//! `cctf completions` and `cctf man`: every subcommand and its flags, for every shell and as pages.
+//! `cctf completions` and `cctf man`: completions for every shell and manual pages contain every subcommand and its flags.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -67,11 +67,11 @@ fn every_subcommand_has_a_page_with_its_help() {
             "{name}"
         );
     }
-    // Pages of event's own subcommands.
+    // The subcommands of event have their own pages.
     assert!(out.join("cctf-event-scale.1").exists());
     let own = fs::read_to_string(out.join("cctf.1")).unwrap();
     assert_eq!(stdout(&["man"]), own);
-    // Reproducible: a release contains them.
+    // The files must be the same each time, because a release contains them.
     let again = folder.path().join("again");
     stdout(&["man", "--out", again.to_str().unwrap()]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `cctf stats`: its formats, windows and parts, and input that is damaged, missing or still written.
+//! `cctf stats`: its formats, windows and parts, and input that is damaged, missing or still being written.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::{cctf, stderr};
 
 const INVENTORY: &str = r#"[{"app_id":null,"module_id":"front","name":"front","type":"MODULE","resources":null,"instances":[{"instance_id":"i","node_id":"n","workers":2}]}]"#;
 
-/// A row that starts at this offset and takes 4 ms, 1 ms of it in the queue.
+/// A row that starts after this time and takes 4 ms. It waits in the queue for 1 ms of these.
 pub fn row(second: u64, module: &str, status: u16) -> String {
     let begin = 1_700_000_000_000 + second * 1000;
     format!(
@@ -56,7 +56,7 @@ impl Logs {
             .unwrap()
     }
 
-    /// The result as JSON, of a command that succeeds.
+    /// The result as JSON. The command must succeed.
     pub fn json(&self, flags: &[&str]) -> Value {
         let done = self.stats(&[&["--format", "json"], flags].concat());
         assert!(done.status.success(), "{}", stderr(&done));
@@ -304,7 +304,7 @@ fn an_interval_stands_beside_rates_and_shares_of_a_long_run() {
 
 #[test]
 fn an_interval_stands_beside_each_time_of_a_long_run() {
-    // Service times of 3.5 ms and of 10 ms that do not depend on one another.
+    // Service times are 3.5 ms or 10 ms, independently of each other.
     let rows = (0..2000_u64).map(|second| {
         let row = row(second, "front", 200);
         let is_long = second.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62 == 0;
@@ -336,7 +336,7 @@ fn an_interval_stands_beside_each_time_of_a_long_run() {
     assert_eq!(by_link.lines().count(), 1, "{by_link}");
 }
 
-/// A field of the first group, whose key has no comma.
+/// A field of the first group. Its key must not contain a comma.
 fn csv_field<'a>(csv: &'a str, name: &str) -> &'a str {
     let mut lines = csv.lines();
     let titles: Vec<&str> = lines.next().unwrap().split(',').collect();

@@ -1,4 +1,4 @@
-//! `cctf stats --cpu`: runs without samples and with too few, the formats, and the estimates in the inventory.
+//! `cctf stats --cpu`: runs with no samples or too few, the formats, and the estimates in the inventory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,8 @@ fn too_few_samples_give_a_reason() {
     );
 }
 
-/// Ten minutes of two endpoints whose requests take 2 ms and 6 ms of CPU time. Their numbers vary from second to second.
+/// Ten minutes of requests to two endpoints, which take 2 ms and 6 ms of CPU time. The numbers of requests vary from second to
+/// second.
 fn varied_run(logs: &Path) -> PathBuf {
     let files = logs.join("r/cctf");
     fs::create_dir_all(&files).unwrap();
@@ -141,7 +142,7 @@ fn estimates_are_written_to_the_inventory_of_an_ended_run() {
             .output()
             .unwrap()
     };
-    // A normalizer still has the run open.
+    // A normalizer still has the lock of the run.
     fs::write(run.join(".lock"), "").unwrap();
     let lock = fs::File::open(run.join(".lock")).unwrap();
     lock.lock().unwrap();
@@ -158,7 +159,7 @@ fn estimates_are_written_to_the_inventory_of_an_ended_run() {
     assert!(stderr(&done).contains("2 estimates in "), "{}", stderr(&done));
     assert_regressed(&inventory);
     let estimated = fs::read_to_string(&inventory).unwrap();
-    // Two modules of one name get no estimate.
+    // Two modules with the same name get no estimate.
     let module = INVENTORY.trim_matches(['[', ']', '\n']);
     fs::write(&inventory, format!("[\n{module},\n{module}\n]\n")).unwrap();
     let none = write();
@@ -189,7 +190,7 @@ fn a_merge_writes_the_estimates_of_the_merged_run() {
     assert!(done.status.success(), "{}", stderr(&done));
     let merged = out.join("cctf/module_inventory.json");
     assert_regressed(&merged);
-    // A merge of the result is the same.
+    // A merge of the result gives the same result.
     let again = logs.path().join("again");
     let done = cctf(&["merge"]).arg(&again).arg(&out).output().unwrap();
     assert!(done.status.success(), "{}", stderr(&done));
@@ -203,7 +204,7 @@ fn a_merge_says_which_samples_its_estimates_lack() {
     let run = varied_run(logs.path());
     let path = run.join("cctf/system_stats.jsonl");
     let mut samples = fs::read_to_string(&path).unwrap();
-    // A merge regresses the samples of 32 processes.
+    // A merge uses the samples of at most 32 processes.
     for instance in 0..32 {
         samples += &SAMPLE.replace("\"i\"", &format!("\"i{instance}\""));
         samples.push('\n');

@@ -1,10 +1,10 @@
-//! `cctf stats --lint` on runs that keep each law and on runs that break one, and figures of the same runs by link.
+//! `cctf stats --lint` on runs that satisfy each law and on runs that violate one. Also figures of the same runs by link.
 
 use serde_json::Value;
 
 use crate::stats::Logs;
 
-/// A run of 400 requests from node `c` to `n`, one a second of 500 ms each, with samples that fit.
+/// A run of 400 requests from node `c` to `n`, one per second and 500 ms long, with samples that agree.
 struct Fitting {
     invocations: Vec<String>,
     calls: Vec<String>,
@@ -32,7 +32,7 @@ impl Fitting {
                 begin - 1,
                 begin + 501,
             ));
-            // At any time of the second, in no order.
+            // The request is at a pseudo-random time within the second.
             let phase = (second + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) % 1000;
             run.sample("in_flight", begin + phase, u64::from(phase < 500) as f64);
             run.sample("process.cpu.time", begin, second as f64 * 0.02);
@@ -60,7 +60,7 @@ impl Fitting {
         logs
     }
 
-    /// The laws that disagree, and the exit code.
+    /// The laws that the run violates, and the exit code.
     fn broken(&self) -> (Vec<String>, Option<i32>) {
         let logs = self.logs();
         let done = logs.stats(&["--lint", "--format", "json"]);
@@ -155,7 +155,7 @@ fn the_cpu_time_of_a_host_needs_its_samples_and_its_number_of_cpus() {
         verdict == "undecided" && figures.contains("CPUs is unknown"),
         "{figures}"
     );
-    // The host is idle while it is sampled, which is not long enough.
+    // The host is idle during its samples, but the samples cover too little time.
     run.hosts.truncate(300);
     for line in &mut run.hosts {
         *line = line.replace("\"cpu_util\":1.5", "\"cpu_util\":0.0");

@@ -1,4 +1,4 @@
-//! `cctf tail --traces`: the trees of `cctf trace`, for finished traces of recorded and growing runs.
+//! `cctf tail --traces`: prints the same trees as `cctf trace`, for finished traces of recorded and of growing runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::folders::{copy_golden, edit, golden_cases};
 use crate::{cctf, stderr};
 
 const CHAIN: &str = "5b8efff7980381030000000000000001";
-/// Rows that are in memory at most.
+/// Maximum number of rows in memory.
 const ROWS_PER_TRACE_MAX: usize = 100_000;
 
 fn tail(logs: &Path, args: &[&str]) -> Output {
@@ -54,7 +54,7 @@ fn the_text_is_that_of_each_trace() {
             String::from_utf8(expected.clone()).unwrap()
         );
     }
-    // A second trace is behind an empty line.
+    // An empty line separates the second trace from the first one.
     for file in [File::Invocations, File::Calls] {
         let path = run.join("cctf").join(file.name());
         let rows = fs::read_to_string(&path).unwrap();
@@ -69,7 +69,7 @@ fn the_text_is_that_of_each_trace() {
         trees[1].starts_with("6b8e") && !text.contains("incomplete"),
         "{text}"
     );
-    // Only the last rows: what is above them is missing.
+    // The output has only the last rows: their ancestors are missing.
     let output = tail(
         logs.path(),
         &["chain-1", "--format", "json", "--lines", "1", "--no-follow"],
@@ -79,7 +79,7 @@ fn the_text_is_that_of_each_trace() {
     assert_eq!(found[0]["rows"].as_array().unwrap().len(), 2);
 }
 
-/// All parts of long runs included.
+/// Long runs with several parts are included.
 #[test]
 fn the_traces_of_the_golden_runs_are_those_of_cctf_trace() {
     let (mut traces, mut parts) = (0, 0);
@@ -96,7 +96,7 @@ fn the_traces_of_the_golden_runs_are_those_of_cctf_trace() {
                 let is_incomplete = found.as_object_mut().unwrap().remove("incomplete");
                 assert!(is_incomplete.is_some());
                 traces += 1;
-                // Which of many the process is started for does not matter. A later part is followed from there.
+                // `cctf trace` runs for only one of four traces, to save time. A later part has its own turn of this loop.
                 if traces % 4 == 0 && found["run"] == **run {
                     let id = found["trace_id"].as_str().unwrap();
                     let expected = trace(logs.path(), &[run, id, "--format", "json"]);
@@ -135,7 +135,7 @@ fn a_trace_of_a_growing_run_is_printed_when_no_more_rows_come() {
     .spawn()
     .unwrap();
     let mut file = fs::File::options().append(true).open(&calls).unwrap();
-    // The rest of the same trace in two pieces, cut within a line.
+    // The rest of the same trace arrives in two pieces, which divide a line.
     let (before, after) = rows[lines[0].len()..].split_at(100);
     file.write_all(before.as_bytes()).unwrap();
     file.write_all(after.as_bytes()).unwrap();
@@ -148,7 +148,7 @@ fn a_trace_of_a_growing_run_is_printed_when_no_more_rows_come() {
     let first = next().unwrap();
     assert_eq!((&first["invocations"], &first["calls"]), (&3.into(), &3.into()));
     assert_eq!(first["incomplete"], false);
-    // Rows that come later are a tree of their own; the end of the run finishes it.
+    // Rows that arrive later form a separate tree. It is complete at the end of the run.
     file.write_all(lines[1].as_bytes()).unwrap();
     fs::write(run.join("x"), ended).unwrap();
     fs::rename(run.join("x"), run.join("cctf/run_meta.json")).unwrap();

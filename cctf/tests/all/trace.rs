@@ -1,4 +1,4 @@
-//! `cctf trace`: trees of the golden runs, damaged files, and the sentences for ids that do not name one trace.
+//! `cctf trace`: trees of the golden runs, damaged files, and the errors for ids that do not identify one trace.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,7 @@ fn shown(logs: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The tree of a golden case, below an empty line and without the summary.
+/// The tree of a golden case, which follows an empty line. The summary is left out.
 fn tree(case: &str, id: &str) -> String {
     let logs = tempfile::tempdir().unwrap();
     copy_golden(case, "run", logs.path());
@@ -97,7 +97,8 @@ fn parallel_calls_orphans_and_messages_have_their_marks() {
     assert_eq!(tree("recorded_java_kafka_processes", id), message);
 }
 
-/// Every trace of every golden case: each row once, and the path adds up to the duration of its root.
+/// For every trace of every golden case: each row occurs once, and the times of the critical path add up to the duration of the
+/// trace's root.
 #[test]
 fn every_trace_of_the_golden_runs_is_complete() {
     let mut traces = 0;
@@ -111,7 +112,7 @@ fn every_trace_of_the_golden_runs_is_complete() {
                 assert_eq!(found["rows"].as_array().unwrap().len(), rows, "{case} {id}");
                 assert_path_adds_up(&found);
                 traces += 1;
-                // Which of many the process is started for does not matter.
+                // The process is started for only one of four traces, to save time.
                 if traces % 4 == 0 {
                     shown(logs.path(), &[run, &id]);
                 }
@@ -165,7 +166,7 @@ fn a_trace_is_found_in_all_parts_of_a_run() {
             "{text}"
         );
     }
-    // Without the first part, the calls are left, each a root that names a missing row.
+    // If the first part is missing, only calls remain. Each is a root whose caller is missing.
     fs::remove_dir_all(first).unwrap();
     let text = shown(logs.path(), &["chain-1", CHAIN]);
     assert_eq!(text.matches("row above is missing").count(), 2, "{text}");
@@ -177,7 +178,7 @@ fn damaged_lines_are_left_out_and_counted() {
     let run = copy_golden("driver_chain_of_three", "chain-1", logs.path());
     let calls = run.join("cctf/calls.jsonl");
     let text = fs::read_to_string(&calls).unwrap();
-    // An incomplete last line is not damaged.
+    // An incomplete last line does not count as damaged.
     fs::write(&calls, text.clone() + "{\"trace_id\":\"5b8efff798").unwrap();
     assert!(shown(logs.path(), &["chain-1", CHAIN]).contains("3 calls"));
     fs::write(&calls, format!("not json\n{text}[1]\n")).unwrap();
@@ -228,7 +229,7 @@ fn text_from_telemetry_does_not_control_the_terminal() {
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 
-/// Seen to wait for ever.
+/// This test once waited forever.
 #[test]
 fn a_named_pipe_in_place_of_a_file_is_an_error() {
     let logs = tempfile::tempdir().unwrap();
@@ -277,7 +278,7 @@ fn an_id_that_does_not_name_one_trace_is_an_error_with_a_remedy() {
         );
         assert!(output.stdout.is_empty());
     }
-    // More ids than are named.
+    // There are more matching ids than the error lists.
     let line = fs::read_to_string(run.join("cctf/calls.jsonl")).unwrap();
     let many: String = (10..30)
         .map(|number| line.replace(&ids[1], &format!("{}{number}", &ids[1][..30])))

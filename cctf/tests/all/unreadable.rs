@@ -1,6 +1,8 @@
-//! Runs with a folder or file that cannot be read: an error with its path, not an absent run or a wait without end.
+//! Runs with a folder or file that cannot be read: the result is an error with its path. The run does not count as absent, and
+//! the command does not wait forever.
 //!
-//! A link to itself cannot be read by root either, whom a missing permission does not stop.
+//! The test replaces the file by a link to itself. Not even root can read this, whereas root could read a file without
+//! permissions.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,7 +12,7 @@ use std::process::{Command, Output};
 use crate::folders::copy_golden;
 use crate::stderr;
 
-/// Maximum time of a command, seconds. `timeout` ends with code 124 after it.
+/// Maximum time of a command, seconds. After this time, `timeout` ends with code 124.
 const TIMEOUT_S: &str = "60";
 
 fn cctf(args: &[&str], run: &Path) -> Output {
@@ -89,7 +91,7 @@ fn a_later_part_that_cannot_be_read_is_named() {
     assert_named(&["stats"], &run, &meta);
 }
 
-/// A part that cannot be validated has its reason in the list.
+/// The list has the reason why a part cannot be validated.
 #[test]
 fn ls_says_why_a_part_cannot_be_validated() {
     let logs = tempfile::tempdir().unwrap();

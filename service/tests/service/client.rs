@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longer than any wait of a test; turns a hang into a failure.
+/// Maximum time of a read. It is longer than any wait of a test, so that a service that does not answer makes the test fail.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An answer, read until the connection is closed.
+/// An answer. It was read until the service closed the connection.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -54,7 +54,7 @@ pub fn write_request(
     }
     head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
     stream.write_all(head.as_bytes()).unwrap();
-    // A service that refuses a body may close the connection before it has read all of it.
+    // A service that refuses a body may close the connection before it has read the whole body.
     let _ = stream.write_all(body);
 }
 

@@ -1,4 +1,4 @@
-//! Each endpoint, as called in the runbook.
+//! Tests of each endpoint. They call it like the runbook does.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Calls to the next hop: requests that are sent, refused hops, and failures, which do not change the answer.
+//! Calls to the next hop: requests that are sent, hops that are refused, and failures, which do not change the answer.
 
 use std::net::TcpListener;
 
@@ -9,7 +9,7 @@ fn origin(service: &Service) -> String {
     service.url("")
 }
 
-/// A privileged port without a listener. Another test could bind a free port meanwhile.
+/// A port below 1024 without a listener. Another test could use a free port at the same time.
 pub const DEAD_ORIGIN: &str = "http://127.0.0.1:1/";
 
 #[test]

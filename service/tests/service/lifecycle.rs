@@ -1,4 +1,4 @@
-//! Start, health, refusal of bad settings, and the drain at the end.
+//! Start, health, refusal of invalid settings, and the stop, which first completes requests.
 
 use std::net::TcpListener;
 
@@ -132,7 +132,7 @@ fn a_closed_standard_error_changes_nothing() {
     };
     let refused = command(&["--workers", "none"], &[]).stderr(closed()).status();
     assert_eq!(refused.unwrap().code(), Some(2));
-    // No receiver listens, so that the loss of spans is logged at the end.
+    // Nothing listens on this port, so that the service logs at its end that spans are lost.
     let no_listener = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*format!("http://{no_listener}")),

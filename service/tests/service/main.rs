@@ -1,6 +1,6 @@
 //! Tests of the whole binary over real sockets: each starts its own service on free ports.
 
-// clippy's own exemption for tests ends at the functions they call.
+// clippy allows these in test functions, but not in the functions that they call.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod client;

@@ -1,4 +1,4 @@
-//! An OTLP/gRPC receiver in the test's process that keeps everything it receives.
+//! An OTLP/gRPC receiver in the test's process. It stores everything that it receives.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex};
@@ -81,12 +81,12 @@ pub fn start() -> Receiver {
 }
 
 impl Receiver {
-    /// Every span so far.
+    /// All spans that were received so far.
     pub fn spans(&self) -> Vec<Received> {
         self.shared.0.0.lock().unwrap().spans.clone()
     }
 
-    /// The only span with such a name.
+    /// The only span with this name.
     pub fn span(&self, name: &str) -> Received {
         let spans = self.spans();
         let named: Vec<_> = spans
@@ -97,7 +97,7 @@ impl Receiver {
         named[0].clone()
     }
 
-    /// Waits until a condition on what was received holds.
+    /// Waits until `holds` returns true for the received data.
     pub fn wait_until(&self, what: &str, holds: impl Fn(&[Received], &BTreeSet<String>) -> bool) {
         let (kept, changed) = &*self.shared.0;
         let deadline = Instant::now() + WAIT_MAX;

@@ -19,7 +19,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// The command, without variables of this process.
+/// A command that runs the service without the environment variables of this process.
 pub fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tunable-svc"));
     command
@@ -31,12 +31,12 @@ pub fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Starts a service with these variables.
+/// Starts a service with these environment variables.
 pub fn spawn(variables: &[(&str, &str)]) -> Service {
     spawn_with_stderr(variables, Stdio::piped())
 }
 
-/// The same with another standard error.
+/// Like [`spawn`], with another standard error.
 pub fn spawn_with_stderr(variables: &[(&str, &str)], stderr: Stdio) -> Service {
     let free_ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let mut child = command(&free_ports, variables).stderr(stderr).spawn().unwrap();

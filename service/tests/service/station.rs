@@ -1,4 +1,4 @@
-//! Times of the station: the wake-up part of the queue time, and slots during a sleep.
+//! Times of a service with slots: the part of the queue time for the thread's wake-up, and slots during a sleep.
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -23,14 +23,14 @@ fn timestamps(received: &Received) -> Timestamps {
     }
 }
 
-/// The span of the request with this query.
+/// The span of the request with the query `query`.
 fn of_query(receiver: &receiver::Receiver, query: &str) -> Received {
     let spans = receiver.spans();
     let found = spans.iter().find(|span| span.text("url.query") == Some(query));
     found.unwrap_or_else(|| panic!("no span of {query}")).clone()
 }
 
-/// Fails if a wake-up is counted from the arrival alone, or not at all.
+/// Fails if a wake-up is counted from the arrival even if the slot was busy then, or if it is not counted.
 #[test]
 fn a_wakeup_counts_from_the_later_of_arrival_and_free_slot() {
     let receiver = receiver::start();
@@ -38,7 +38,7 @@ fn a_wakeup_counts_from_the_later_of_arrival_and_free_slot() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
         ("WORKERS", "1"),
     ]);
-    // In each round, all requests but the first find the slot busy.
+    // In each round, all requests except the first one find the slot busy.
     for _ in 0..2 {
         let crowd: Vec<_> = (0..4)
             .map(|_| {
@@ -88,7 +88,7 @@ fn a_sleeping_request_keeps_or_releases_its_slot_by_policy() {
         let mut sleeper = connect(service.address);
         write_request(&mut sleeper, "GET", "/work?sleep_ms=1500", &[], b"");
         service.wait_for_metric("tunable_svc_active_requests", 1);
-        // Works longer than the other request sleeps.
+        // This request takes longer than the other one sleeps.
         assert_eq!(service.get("/work?cpu_ms=1700").status, 200);
         assert_eq!(read_response(sleeper).status, 200);
         service.stop();

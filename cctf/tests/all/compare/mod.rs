@@ -1,4 +1,4 @@
-//! `cctf compare`: its verdicts as exit codes, its formats, and input that is missing, invalid, unfinished or damaged.
+//! `cctf compare`: exit codes for its verdicts, its formats, and input that is missing, invalid, unfinished or damaged.
 
 pub mod made;
 
@@ -26,7 +26,7 @@ impl Logs {
         self.0.path()
     }
 
-    /// `cctf compare` in the folder of all runs.
+    /// Runs `cctf compare` in the folder of all runs.
     fn command(&self, args: &[&str]) -> Output {
         let compare = ["compare", "--logs-dir", "."];
         cctf(&compare)
@@ -36,7 +36,7 @@ impl Logs {
             .unwrap()
     }
 
-    /// The output of a comparison that ends with this code.
+    /// The output of a comparison. The exit code must be `code`.
     fn compare(&self, flags: &[&str], code: i32) -> String {
         let done = self.command(&[&["before", "after"], flags].concat());
         assert_eq!(done.status.code(), Some(code), "{}", stderr(&done));
@@ -63,7 +63,7 @@ fn a_replay_on_the_same_machine_is_the_same_with_code_0() {
     );
 }
 
-/// `logs/latest` is a link that the second run moves.
+/// `logs/latest` is a link. The second run changes its target.
 #[test]
 fn a_run_is_not_compared_with_itself_under_another_name() {
     let logs = Logs::with(&[RECORDED]);
@@ -92,7 +92,7 @@ fn longer_services_differ_with_code_3_and_are_the_first_cause() {
         "{text}"
     );
     assert_eq!(logs.json(3)["verdict"]["causes"][0]["topic"], "service_mean");
-    // With wider margins, the same runs have no difference that counts.
+    // With wider margins, no difference between the same runs is large enough to count.
     let wide = "service_mean = 1\ncpu_mean = 1\nresponse_p50 = 1\nresponse_p95 = 1\nunexplained_wait_p50 = 1\n\
                 unexplained_wait_p95 = 1\nunexplained_wait_p99 = 1\n";
     fs::write(logs.path().join("wide.toml"), wide).unwrap();

@@ -64,7 +64,7 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
     .unwrap();
     let bodies = bodies.to_str().unwrap();
     let none = logs.path().join("none.toml");
-    // A port on which nothing listens: it was free a moment ago.
+    // Nothing listens on this port, because it was free just before.
     let closed = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -251,7 +251,7 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
     assert!(servers.seen().is_empty() && servers.spans().is_empty());
 }
 
-/// A run with one call, whose line `change` replaces.
+/// A run with one call. `change` replaces the line of the call.
 fn with_calls(logs: &Path, change: impl Fn(&str) -> String) -> String {
     let run = record(logs, &[JSON], ENDED);
     let path = Path::new(&run).join("cctf/calls.jsonl");

@@ -1,5 +1,5 @@
-//! `cctf replay` of handwritten runs, against services and a collector in the test; [`bad_input`] has those that it refuses, [`notes`]
-//! what the preview notes, and [`stand_ins`] those sent to stand-ins.
+//! `cctf replay` of runs that the tests write, against services and a collector in the test. [`bad_input`] has runs that are
+//! refused, [`notes`] the notes of the preview, and [`stand_ins`] replays to stand-ins.
 
 mod bad_input;
 mod notes;
@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 use crate::servers::{Answers, Servers};
 use crate::{cctf, stderr};
 
-/// A recorded call of the load driver, 10 ms after the one before it.
+/// A recorded call of the load driver. It starts 10 ms after the previous one.
 struct Call {
     method: &'static str,
     path: &'static str,
@@ -326,7 +326,7 @@ fn requests_that_were_not_sent_are_a_failure() {
     let logs = tempfile::tempdir().unwrap();
     let calls: Vec<Call> = (0..20).map(|_| JSON).collect();
     let run = record(logs.path(), &calls, ENDED);
-    // The kernel completes handshakes, and nothing answers: the only connection is never free.
+    // The kernel completes handshakes, but nothing answers. So the only connection is never free.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("http://{}", silent.local_addr().unwrap());
     let flags = ["--target", &target, "--connections", "1", "--timeout", "50ms"];
@@ -347,7 +347,7 @@ fn an_interrupt_stops_the_replay_and_the_run_ends() {
     let servers = Servers::start(Answers::Accept, None);
     let target = url(&servers);
     let logs = tempfile::tempdir().unwrap();
-    // Twenty seconds of requests.
+    // The requests take twenty seconds.
     let calls: Vec<Call> = (0..2_000).map(|_| JSON).collect();
     let run = record(logs.path(), &calls, ENDED);
     let child = cctf(&[
@@ -383,7 +383,7 @@ fn an_interrupt_stops_the_replay_and_the_run_ends() {
     let mut ends = spans.iter().filter(|(_, span)| span.name == keys::RUN_END_SPAN);
     let (_, end) = ends.next().unwrap();
     assert!(ends.next().is_none());
-    // One request each 10 ms: the end of what was sent is just after the last of them.
+    // There is a request every 10 ms, so the window of sent requests ends just after the last of them.
     let to_ns = i64::try_from(requests - 1).unwrap() * 10_000_000 + 1;
     assert_eq!(
         attribute(end, keys::RUN_REPLAY_TO_NS),

@@ -1,4 +1,4 @@
-//! `cctf replay --stand-in`, against stand-ins of the test that answer and execute nothing.
+//! `cctf replay --stand-in`, against stand-ins in the test, which answer but execute nothing.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -80,7 +80,7 @@ fn description(slots: Option<u32>, mips: Option<f64>) -> Value {
     json!({"stand_in": 1, "module": "front", "instance": "i", "slots": slots, "slot_policy": "held", "mips_per_core": mips})
 }
 
-/// `cctf replay r --stand-in FILE` in the folder of all runs. The file has one stand-in for front.
+/// Runs `cctf replay r --stand-in FILE` in the folder of all runs. The file contains one stand-in for front.
 fn replay(logs: &Logs, url: &str, more: &[&str]) -> Output {
     let file = json!({"version": 1, "instances": [{"module": "front", "instance": "i", "url": url}]});
     fs::write(logs.path().join("stand-ins.json"), file.to_string()).unwrap();
@@ -91,19 +91,19 @@ fn replay(logs: &Logs, url: &str, more: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The run `r` with these invocations, which has ended.
+/// The run `r` with these invocations. It has ended.
 pub fn recorded(invocations: &str) -> Logs {
     let logs = Logs::with(invocations);
     logs.write("r", "run_meta.json", &meta("r", ENDED));
     logs
 }
 
-/// Requests that a second separates, each of one invocation.
+/// Requests at intervals of one second. Each has one invocation.
 fn rows(count: u64) -> String {
     (0..count).map(|second| row(second, "front", 200)).collect()
 }
 
-/// Rows of a module that calls itself: the second one within the first.
+/// Rows of a module that calls itself: the second invocation is within the first one.
 fn own_call() -> String {
     let outer = row(5, "front", 200);
     let inner = outer
@@ -153,8 +153,8 @@ fn a_dry_run_asks_no_stand_in_and_reports_the_plan_as_json() {
     );
     assert_eq!(preview["stand_in"]["plan"]["counts"]["roots"], 3);
     assert_eq!(preview["endpoints"][0]["target"], "http://127.0.0.1:9");
-    // The self-check has the roots of the window, as the preview has. This test failed before the fix: the self-check had
-    // the roots of ten more seconds.
+    // The self-check must use the roots of the window, as the preview does. This test failed before the fix: the self-check
+    // also used the roots of the following ten seconds.
     for (window, roots) in [(["--to", "2s"], 2), (["--from", "1s"], 2), (["--to", "1s"], 1)] {
         let flags = [&["--dry-run", "--format", "json"][..], &window].concat();
         let done = replay(&logs, "http://127.0.0.1:9", &flags);
@@ -285,7 +285,7 @@ fn work_is_kept_on_a_node_of_another_speed() {
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     let bodies = fake.bodies.lock().unwrap();
     let answer = standin::decode(&bodies[0]).unwrap().answer;
-    // 2 ms become 4 ms, and the other 1.5 ms stay.
+    // 2 ms become 4 ms, and the other 1.5 ms stay the same.
     assert_eq!((answer.cpu_ns, answer.gap_ns), (4_000_000, 5_500_000));
 }
 

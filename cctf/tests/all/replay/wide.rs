@@ -1,4 +1,5 @@
-//! A run of 300 modules, one instance each: by `cctf replay --stand-in`, and refused on one machine.
+//! A run of 300 modules with one instance each. `cctf replay --stand-in` can replay it, but one machine cannot run all its
+//! stand-ins.
 
 use std::fs;
 
@@ -8,7 +9,7 @@ use super::stand_ins::{Fake, recorded};
 use crate::stats::{Logs, row};
 use crate::{cctf, stderr};
 
-/// A run of one root, whose module calls each of so many others in turn. All have one instance, `i`.
+/// A run with one root. The module of the root calls each of the other modules in turn. Each has one instance, `i`.
 fn wide(modules: u64) -> Logs {
     let start_ms = 1_760_000_000_000_u64;
     let (mut invocations, mut calls, mut inventory) = (String::new(), String::new(), Vec::new());
@@ -29,7 +30,7 @@ fn wide(modules: u64) -> Logs {
             row["caller_span_id"] = json!(call);
         }
         let trace = row["trace_id"].clone();
-        // Numbers with six decimals, as in a file.
+        // The numbers have six decimals, like those in a file.
         let times = [("ts_enqueue", from), ("ts_start", from), ("ts_end", to)];
         for (name, ms) in times {
             row[name] = json!(ms as f64);

@@ -12,7 +12,7 @@ use crate::spawn::{Service, spawn};
 
 pub const MS: u64 = 1_000_000;
 
-/// Running stand-ins, one for each module, that know each other.
+/// Running stand-ins, one for each module. Each has the addresses of the others.
 pub struct Cluster {
     receiver: Receiver,
     services: Vec<(String, Service)>,
@@ -20,11 +20,11 @@ pub struct Cluster {
     _folder: tempfile::TempDir,
 }
 
-/// Everything that the stand-ins of a stopped cluster have reported.
+/// All spans that the stand-ins of a stopped cluster have reported.
 pub struct Spans(Vec<Received>);
 
 impl Cluster {
-    /// Starts a stand-in for each module, with its variables. Their file does not exist yet.
+    /// Starts a stand-in for each module, with its environment variables. The file of addresses does not exist yet.
     pub fn start_without_file(modules: &[(&str, &[(&str, &str)])]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let receiver = receiver::start();
@@ -57,7 +57,7 @@ impl Cluster {
         self.write_file_with(&[]);
     }
 
-    /// The file with further modules, whose addresses are these.
+    /// Writes the file of addresses. It also contains the modules `others`.
     pub fn write_file_with(&self, others: &[(&str, String)]) {
         let own = self
             .services
@@ -77,14 +77,14 @@ impl Cluster {
         &found.unwrap().1
     }
 
-    /// Sends a plan to a module, whose body is as large as its plan.
+    /// Sends a plan to a module. The request's body is not larger than the plan.
     pub fn send(&self, module: &str, work: &Work<'_>) -> Response {
         let (body, _) = standin::body(&standin::encode(work), 0);
         self.service(module)
             .post_with("/any", &[(standin::PLAN_HEADER, "1")], body)
     }
 
-    /// Stops the stand-ins, callers first.
+    /// Stops the stand-ins, callers before callees.
     pub fn stop(self) -> Spans {
         for (_, service) in self.services {
             service.stop();
@@ -133,7 +133,7 @@ pub fn end_ns(received: &Received) -> u64 {
     received.span.end_time_unix_nano
 }
 
-/// Work without calls that takes a time.
+/// Work without calls. It takes `gap_ns`.
 pub fn leaf(route: &str, gap_ns: u64) -> Work<'_> {
     work(route, Vec::new(), after(&[], gap_ns))
 }
@@ -162,7 +162,7 @@ pub fn after(after: &[u16], gap_ns: u64) -> Wait {
     }
 }
 
-/// A call that nobody with telemetry answers.
+/// A call to a callee that reports no telemetry.
 pub fn database(path: &str, wait: Wait, lasts_ns: u64) -> Call<'_> {
     Call {
         wait,
@@ -184,7 +184,7 @@ pub fn database(path: &str, wait: Wait, lasts_ns: u64) -> Call<'_> {
     }
 }
 
-/// A call of `back`, which does this work.
+/// A call to `back`, which does the work `work`.
 pub fn request<'a>(path: &'a str, wait: Wait, work: &'a [u8]) -> Call<'a> {
     Call {
         ends: Ends::Answer,

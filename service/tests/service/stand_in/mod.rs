@@ -1,5 +1,5 @@
-//! Plans that stand-ins execute: what starts after what, results, CPU time, slots, and what is refused. Times are compared with each
-//! other, never with a clock.
+//! Plans that stand-ins execute: which call starts after which, results, CPU time, slots, and refused plans. Tests compare
+//! times with each other, never with fixed bounds.
 
 mod cluster;
 mod refusals;
@@ -12,7 +12,7 @@ use standin::{Ends, Kind, Wait, What};
 
 use self::cluster::{Cluster, MS, after, callee, database, end_ns, leaf, request, start_ns, work};
 
-/// Two modules that know each other.
+/// Two modules that have each other's address.
 const PAIR: [(&str, &[(&str, &str)]); 2] = [("front", &[]), ("back", &[])];
 
 #[test]
@@ -34,7 +34,7 @@ fn calls_start_after_what_they_wait_for_and_not_after_others() {
     );
     let spans = cluster.stop();
     let [a, b, c, d] = ["/a", "/b", "/c", "d"].map(|path| spans.call(path));
-    // A fan-out; then two independent branches: c waits for b only, d for a only.
+    // First a fan-out, then two independent branches: c waits only for b, and d only for a.
     assert!(start_ns(b) < end_ns(a) && start_ns(c) >= end_ns(b) + MS);
     assert!(end_ns(c) < end_ns(a) && start_ns(d) >= end_ns(a) + MS);
     assert_eq!(end_ns(d) - start_ns(d), 5 * MS);
@@ -74,7 +74,7 @@ fn a_quorum_answers_after_the_second_of_three_and_the_third_ends_later() {
     let answered = end_ns(spans.served("/front"));
     assert!(answered >= end_ns(spans.call("/c")) && answered >= end_ns(spans.call("/a")));
     assert!(answered < end_ns(spans.call("/b")));
-    // The span of the open call has its result, so that it ended with its answer, not with the process.
+    // The span of the call has the result, so the call ended with its answer and not with the process.
     assert_eq!(spans.call("/b").integer("http.response.status_code"), Some(200));
 }
 
@@ -95,7 +95,7 @@ fn work_after_the_answer_starts_after_it_and_holds_no_slot() {
             .status,
         200
     );
-    // The only slot is free while the call after the answer is in progress.
+    // The only slot is free during a call that was made after the answer.
     assert_eq!(cluster.send("front", &leaf("/other", 0)).status, 200);
     let spans = cluster.stop();
     let late = spans.call("/late");
@@ -148,7 +148,7 @@ fn a_caller_gives_up_at_its_timeout_and_the_callee_works_on() {
     (fails.status, fails.error, fails.is_failed) = (Some(504), Some("timeout"), true);
     fails.fails_with = vec![0];
     assert_eq!(cluster.send("front", &fails).status, 504);
-    // The same invocation succeeds if the call does.
+    // If the call succeeds, the same invocation succeeds.
     let fast = standin::encode(&leaf("/fast", 0));
     fails.calls[0].callees = vec![callee(0, &fast)];
     fails.calls[0].path = Some("/good");
@@ -170,7 +170,7 @@ fn a_caller_gives_up_at_its_timeout_and_the_callee_works_on() {
     );
 }
 
-/// Fails if a caller that gives up at once takes the request back before it is written.
+/// Fails if a caller that stops waiting immediately cancels the request before it is written.
 #[test]
 fn a_callee_works_even_if_its_caller_gives_up_at_once() {
     let cluster = Cluster::start(&PAIR);
@@ -185,7 +185,7 @@ fn a_callee_works_even_if_its_caller_gives_up_at_once() {
     }
 }
 
-/// Fails if a caller takes a recorded failure with status 200 for a success: the retry is not sent then.
+/// Fails if a caller considers a recorded failure with status 200 a success, because the retry is not sent then.
 #[test]
 fn a_failure_with_a_status_of_success_is_a_failure_for_its_caller() {
     let cluster = Cluster::start(&PAIR);
@@ -212,7 +212,7 @@ fn recorded_failures_fail_with_their_status_and_error() {
     let mut call = database("orders", after(&[], 0), MS);
     (call.error, call.is_failed, call.status) = (Some("deadlock"), true, None);
     let mut fails = work("shop.Cart", vec![call], after(&[0], 0));
-    // A status of gRPC, which HTTP cannot transport.
+    // This is a status of gRPC, which HTTP cannot transport.
     (fails.method, fails.status, fails.error) = (Some("Add"), Some(14), Some("UNAVAILABLE"));
     (fails.is_failed, fails.bytes_out) = (true, 100_000);
     let answer = cluster.send("front", &fails);
@@ -273,8 +273,8 @@ fn further_callees_of_a_request_are_sent_later_and_not_awaited() {
     assert_eq!(second.span.parent_span_id, call.span.span_id);
 }
 
-/// Fails if the cost of executing a plan comes on top of its CPU time: with three calls in a debug build, it is 0.8 to 1.7 ms. Only CPU
-/// time is compared, which other programs of the machine do not use.
+/// Fails if the CPU time for executing a plan is added to the plan's CPU time: with three calls in a debug build, it is 0.8 to
+/// 1.7 ms. Only CPU time is compared, which does not depend on other programs of the machine.
 #[test]
 fn the_cpu_time_of_a_request_is_that_of_its_plan() {
     const CPU_NS: u64 = 8 * MS;

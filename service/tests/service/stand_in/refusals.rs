@@ -1,4 +1,4 @@
-//! Requests that a stand-in or an ordinary service refuses, each with one sentence, and what a stand-in counts.
+//! Requests that a stand-in or an ordinary service refuses, each with one sentence, and the counters of a stand-in.
 
 use std::io::Write as _;
 
@@ -66,7 +66,7 @@ fn a_stand_in_refuses_what_is_no_valid_plan() {
         (answer.status, &answer.json()["error"]),
         (508, &"the plan has more than 64 levels".into())
     );
-    // A body above the maximum is refused, and counted.
+    // A body above the maximum size is refused and counted.
     let mut stream = connect(front.address);
     let head = "POST /x HTTP/1.1\r\nHost: x\r\nx-cctf-plan: 1\r\nContent-Length: 67108865\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();

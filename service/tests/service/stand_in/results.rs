@@ -1,4 +1,5 @@
-//! Results and ends of calls: the recorded ones with the recorded answer, and the network time on the way.
+//! Results and ends of calls: if the callee gives the recorded answer, the call has its recorded result, and lasts longer by
+//! the network time.
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use standin::Ends;
@@ -6,8 +7,8 @@ use standin::Ends;
 use super::PAIR;
 use super::cluster::{Cluster, MS, after, end_ns, leaf, request, start_ns, work};
 
-/// As in gRPC, where a client counts OUT_OF_RANGE as a failure, and a server does not. This test fails if the status
-/// of the answer decides.
+/// In gRPC, a client counts OUT_OF_RANGE as a failure, but a server does not. This test fails if the status of the answer
+/// decides.
 #[test]
 fn with_the_recorded_answer_a_call_has_its_recorded_result() {
     let cluster = Cluster::start(&PAIR);
@@ -31,7 +32,7 @@ fn with_the_recorded_answer_a_call_has_its_recorded_result() {
     assert_eq!(spans.all(SpanKind::Client, "/retry").len(), 1);
 }
 
-/// The stand-ins are on one machine, where the exchange itself takes far less than these network times.
+/// The stand-ins are on one machine, where sending takes much less time than these network times.
 #[test]
 fn a_call_lasts_its_network_time_longer_than_its_callee() {
     let cluster = Cluster::start(&PAIR);
@@ -53,7 +54,8 @@ fn a_call_lasts_its_network_time_longer_than_its_callee() {
     for (path, served) in [("/far", "/back"), ("/fails", "/failing")] {
         let (call, served) = (spans.call(path), spans.served(served));
         let longer_ns = end_ns(call) - start_ns(call) - (end_ns(served) - start_ns(served));
-        // A slower machine makes the way longer. The response counts from the moment at which the plan is decoded.
+        // On a slower machine, the network takes longer. The response time is counted from the moment at which the plan is
+        // decoded.
         assert!(longer_ns >= 600 * MS - MS, "{path}: {longer_ns}");
         assert!(end_ns(spans.served("/front")) >= end_ns(call) + MS);
     }
@@ -91,14 +93,14 @@ fn a_failure_without_status_is_repeated_if_the_callee_fails_as_recorded() {
         let calls = if fails { vec![lost.clone()] } else { Vec::new() };
         let mut work = work("/callee", calls, after(&[], 0));
         (work.status, work.is_failed) = (status, fails);
-        // It fails because of its call, if it has one.
+        // If the work has a call, it fails because of this call.
         work.fails_with = if fails { vec![0] } else { Vec::new() };
         work.answer.after = work.fails_with.clone();
         standin::encode(&work)
     };
     let [failing, missing, good] = [(None, true), (Some(404), true), (Some(200), false)]
         .map(|(status, fails)| planned_to(status, fails));
-    // Planned to succeed, it fails without the module that it calls.
+    // It was planned to succeed, but fails without the module that it calls.
     let mut surprise = work("/callee", vec![lost.clone()], after(&[0], 0));
     surprise.fails_with = vec![0];
     let surprise = standin::encode(&surprise);

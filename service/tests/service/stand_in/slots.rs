@@ -1,4 +1,4 @@
-//! Slots of stand-ins: what holds one, who waits for one, and the parts of a request's time.
+//! Slots of stand-ins: which work occupies a slot, which work waits for one, and the parts of a request's time.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -11,19 +11,19 @@ use standin::{Call, Callee, What};
 use super::cluster::{Cluster, MS, after, callee, database, end_ns, leaf, request, start_ns, work};
 use crate::client::{connect, read_response, write_request};
 
-/// A request to `front` that waits for a call, and the call's connection, which the test answers.
+/// A request to `front` that waits for a call, and the connection of this call. The test itself answers the call.
 struct Waiting {
     stream: TcpStream,
     call: TcpStream,
 }
 
 impl Waiting {
-    /// Starts it. `answer_gap_ns`: from the call's end to the answer.
+    /// Starts the request. `answer_gap_ns` is the time from the end of the call to the answer.
     fn start(cluster: &Cluster, answer_gap_ns: u64) -> Self {
         Self::start_with(cluster, answer_gap_ns, None)
     }
 
-    /// The same with a further call at its start.
+    /// Like [`Waiting::start`], with a second call at the start of the request.
     fn start_with(cluster: &Cluster, answer_gap_ns: u64, further: Option<Call<'_>>) -> Self {
         let back = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = back.local_addr().unwrap();
@@ -44,7 +44,7 @@ impl Waiting {
     }
 }
 
-/// Sends a plan to `front`, whose answer is read later.
+/// Sends a plan to `front`. The test reads the answer later.
 fn send(cluster: &Cluster, plan: &standin::Work<'_>) -> TcpStream {
     let (body, _) = standin::body(&standin::encode(plan), 0);
     let mut stream = connect(cluster.service("front").address);
@@ -77,7 +77,7 @@ fn a_released_slot_serves_others_while_its_request_waits_for_calls() {
         assert_eq!(waiting.integer(keys::SLOT_WAIT_NS).is_some(), is_released);
         let call = spans.call("/call");
         assert!(end_ns(waiting) >= end_ns(call) + MS);
-        // The wait for the call is downstream time, with and without the slot. The gap after it is not.
+        // The time of the call is downstream time, with and without the slot. The time between call and answer is not.
         let downstream_ns = waiting.integer(keys::DOWNSTREAM_TIME_NS).unwrap().unsigned_abs();
         let others_ns = if is_released {
             end_ns(other) - start_ns(other)
@@ -89,7 +89,7 @@ fn a_released_slot_serves_others_while_its_request_waits_for_calls() {
     }
 }
 
-/// Fails if a broker's delay waits for a slot of the producer.
+/// Fails if a broker's delay starts only when the producer has a slot.
 #[test]
 fn a_message_reaches_its_consumer_while_its_producer_waits_for_a_slot() {
     let variables = [("WORKERS", "1"), ("SLOT_POLICY", "released")];
@@ -102,7 +102,7 @@ fn a_message_reaches_its_consumer_while_its_producer_waits_for_a_slot() {
         ..callee(200 * MS, &consumed)
     }];
     let mut waiting = Waiting::start_with(&cluster, 0, Some(message));
-    // It has the slot until long after the broker's delay.
+    // This request has the slot for much longer than the broker's delay.
     let other = send(&cluster, &leaf("/other", 2_000 * MS));
     let front = cluster.service("front");
     front.wait_for_metric("tunable_svc_active_requests", 2);
@@ -132,7 +132,7 @@ fn a_message_that_is_answered_reaches_further_consumers_without_a_slot() {
         })
         .to_vec();
     let mut waiting = Waiting::start_with(&cluster, 0, Some(message));
-    // It has the slot until long after the first consumer's answer.
+    // This request has the slot until long after the first consumer's answer.
     let other = send(&cluster, &leaf("/other", 4_000 * MS));
     let front = cluster.service("front");
     front.wait_for_metric("tunable_svc_active_requests", 2);
@@ -148,7 +148,7 @@ fn a_message_that_is_answered_reaches_further_consumers_without_a_slot() {
     assert!(start_ns(second) < end_ns(spans.served("/other")));
 }
 
-/// 16,384 messages can be left to do.
+/// At most 16,384 messages can wait for their consumers.
 #[test]
 fn messages_beyond_what_can_be_left_to_do_are_dropped_and_counted() {
     const MESSAGES: usize = 15;
@@ -159,7 +159,7 @@ fn messages_beyond_what_can_be_left_to_do_are_dropped_and_counted() {
     ];
     let cluster = Cluster::start(&[("front", &variables), ("back", &[])]);
     let [consumed, called] = [leaf("/late", 0), leaf("/called", 50 * MS)].map(|work| standin::encode(&work));
-    // Each consumer's hour passes without the producer, which waits for a slot after its call.
+    // The delay of an hour passes for each consumer while the producer waits for a slot after its call.
     let consumers = vec![callee(3_600_000 * MS, &consumed); 1_024];
     let message = Call {
         what: What::Message,
@@ -222,7 +222,7 @@ fn cpu_time_beside_calls_is_used_with_a_slot_only() {
         assert_eq!(cluster.send("front", &plan).status, 200);
         let spans = cluster.stop();
         let front = spans.served("/front");
-        // Nobody answers a call of a database: it is no downstream time.
+        // A database reports no telemetry, so a call to it is not downstream time.
         assert_eq!(front.integer(keys::DOWNSTREAM_TIME_NS), Some(0));
         let cpu_ns = front.integer(keys::CPU_TIME_NS).unwrap();
         assert_eq!(
