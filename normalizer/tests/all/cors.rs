@@ -1,4 +1,4 @@
-//! Pages of other origins: preflights and answers of the real binary.
+//! Requests of web pages from other origins: preflights, and the answers of the real binary.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -20,7 +20,7 @@ fn start(folder: &TempDir, flags: &[&str]) -> Process {
     Process::start(&mut command)
 }
 
-/// One request as a browser sends it, and its whole answer in lower case.
+/// Sends one request like a browser. Returns its whole answer in lower case.
 fn ask(normalizer: &Process, line: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(normalizer.address("http")).unwrap();
     let len = body.len();
@@ -103,7 +103,7 @@ fn a_page_of_another_origin_gets_no_permission() {
         let answer = preflight(&normalizer, "/v1/traces", origin);
         assert!(answer.starts_with("http/1.1 405 "), "{answer}");
         assert!(!answer.contains("access-control-"), "{answer}");
-        // A cache must not return this answer to a permitted origin.
+        // Because of this header, a cache does not give this answer to a permitted origin.
         assert!(has(&answer, "vary: origin"), "{answer}");
         let answer = post(&normalizer, origin, "", "{}");
         assert!(!answer.contains("access-control-"), "{answer}");
@@ -136,7 +136,7 @@ fn any_origin_may_send_if_the_flag_says_so() {
     ] {
         assert!(answer.starts_with("http/1.1 20"), "{answer}");
         assert!(has(&answer, "access-control-allow-origin: *"), "{answer}");
-        // With credentials, browsers refuse the asterisk anyway.
+        // Browsers refuse the asterisk together with credentials.
         assert!(!answer.contains("allow-credentials"), "{answer}");
     }
 }
@@ -157,7 +157,7 @@ fn a_page_can_read_why_its_request_was_refused() {
         "1000000GiB",
     ];
     let normalizer = start(&folder, &guarded);
-    // A browser sends no token with a preflight.
+    // A browser sends preflights without a token.
     assert!(preflight(&normalizer, "/v1/traces", SHOP).starts_with("http/1.1 204 "));
     let token = "authorization: Bearer secret\r\n";
     let span = r#"{"resourceSpans":[{"schemaUrl":"u"}]}"#;

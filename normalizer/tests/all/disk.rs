@@ -1,6 +1,6 @@
-//! A disk that fills up and is emptied again under the real binary. The disk is a small tmpfs, so this requires root.
+//! The real binary on a disk that becomes full and is emptied later. The disk is a small tmpfs, so these tests need root.
 //!
-//! All three were seen to fail when `DiskGuard::check` does not update the journal's flag.
+//! All three tests fail if `DiskGuard::check` does not update the journal's flag.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,11 +21,11 @@ const MIB: u64 = 1024 * 1024;
 const DISK_BYTES: u64 = 24 * MIB;
 const FREE_MIN: &str = "8MiB";
 const FREE_MIN_BYTES: u64 = 8 * MIB;
-/// Space above the minimum that the ballast leaves for requests.
+/// Free space above the minimum while the ballast file exists. Requests can use it.
 const ROOM_BYTES: u64 = MIB;
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A disk of its own, unmounted when dropped.
+/// A small disk. It is unmounted when this is dropped.
 struct Disk(TempDir);
 
 impl Disk {
@@ -91,7 +91,7 @@ impl Normalizer {
         }
     }
 
-    /// Sends another span, and stores its id if it was acknowledged.
+    /// Sends another span. If the span was acknowledged, stores its id.
     fn send(&mut self) -> String {
         self.sent += 1;
         let span_id = format!("{:016x}", self.sent);
@@ -116,7 +116,7 @@ impl Normalizer {
         answer
     }
 
-    /// Sends until a span is accepted, or until one is refused.
+    /// Sends spans until the answer to one has this status.
     fn send_until(&mut self, status: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.send().starts_with(&format!("HTTP/1.1 {status} ")) {
@@ -133,14 +133,14 @@ impl Normalizer {
         client.export(request).await.map(drop)
     }
 
-    /// Shuts it down gracefully and returns its log and the ids of acknowledged spans.
+    /// Shuts the process down. Returns its log and the ids of acknowledged spans.
     fn stop(self) -> (String, BTreeSet<String>) {
         let log = String::from_utf8(self.process.stop().stderr).unwrap();
         (log, self.acknowledged)
     }
 }
 
-/// Span ids of all rows. Each must occur once.
+/// Span ids of all rows. Each must occur only once.
 fn written(out_dir: &Path) -> BTreeSet<String> {
     let lines = fs::read_to_string(out_dir.join("mine/cctf/invocations.jsonl")).unwrap();
     let rows = lines
@@ -154,8 +154,8 @@ fn written(out_dir: &Path) -> BTreeSet<String> {
     once
 }
 
-/// Fills the disk with requests until they are refused, empties it, and sees them accepted. It fails with `--disk-free-min 0`, which
-/// disables the guard: requests are then accepted until no space is free.
+/// Sends requests until the full disk makes the normalizer refuse them. Then empties the disk, and checks that requests are
+/// accepted. With `--disk-free-min 0` this fails: no guard refuses requests, so they are accepted until no space is free.
 async fn fill_and_empty(disk: &Disk, out_dir: &Path, flags: &[&str]) {
     let mut normalizer = Normalizer::start(out_dir, &[flags, &["--disk-free-min", FREE_MIN]].concat());
     for _ in 0..2 {

@@ -1,7 +1,7 @@
-//! Golden cases: OTLP/JSON with arrival times is the input, and a run's files are compared byte by byte.
+//! Golden cases: the input is OTLP/JSON with arrival times, and the files of the run are compared byte by byte.
 //!
-//! A case is a folder in `golden/` with `input.json` and `expected/<RUN_ID>/<file>`. After an intended change,
-//! `CCTF_BLESS=1 cargo test -p cctf-normalizer --test all golden::` writes `expected` again, to be read line by line.
+//! A case is a folder in `golden/` with `input.json` and `expected/<RUN_ID>/<file>`. After an intended change, `CCTF_BLESS=1
+//! cargo test -p cctf-normalizer --test all golden::` writes `expected` again. Review each changed line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -21,10 +21,10 @@ use rundir::validate::{Options, validate};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Journal time of `at_ms` 0: 2025-10-09 08:53:20 UTC.
+/// Journal time of a record with `at_ms` 0: 2025-10-09 08:53:20 UTC.
 const BASE_UNIX_MS: u64 = 1_760_000_000_000;
 
-/// `input.json`.
+/// Content of `input.json`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Input {
@@ -35,7 +35,7 @@ struct Input {
     /// The rules of `validate` that the result intentionally breaks.
     #[serde(default)]
     broken: BTreeSet<String>,
-    /// Why requests of one span each give other lines, if they do.
+    /// The reason why the lines differ if each span is sent in its own request. `None` if they do not differ.
     split_differs: Option<String>,
     steps: Vec<Step>,
 }
@@ -62,7 +62,7 @@ struct CaseSettings {
     runs_ignore_case: bool,
 }
 
-/// One journal record: its time, and one of the other fields.
+/// A journal record: its time, and one of the other fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
@@ -77,7 +77,7 @@ struct Step {
     shutdown: bool,
 }
 
-/// The content of each file by run and name.
+/// Content of each file, by run and file name.
 type Files = BTreeMap<(String, &'static str), Vec<u8>>;
 
 #[test]
@@ -130,7 +130,7 @@ fn the_same_spans_in_single_requests_give_the_same_lines() {
 #[test]
 fn every_span_is_counted_once_over_all_runs() {
     let cases = cases().into_iter().map(|folder| (read_input(&folder), folder));
-    // Some rows wait until the end.
+    // Some rows are written only at the end, so the last step must be a shutdown.
     let is_whole = |input: &Input| input.steps.last().is_some_and(|step| step.shutdown);
     for (input, folder) in cases.filter(|(input, _)| is_whole(input)) {
         let came: u64 = input.steps.iter().map(spans_of).sum();
@@ -217,7 +217,7 @@ fn settings_of(case: &CaseSettings) -> Settings {
     }
 }
 
-/// Feeds the case's records and drains the output after each. With `is_split`, each span is a request of its own.
+/// Feeds the records of the case, and takes the output after each. If `is_split`, each span is in its own request.
 fn run(input: &Input, is_split: bool) -> Files {
     let mut pipeline = Pipeline::new(settings_of(&input.settings));
     let (mut output, mut files) = (Output::default(), Files::new());

@@ -1,6 +1,6 @@
-//! Every change that creates other rows from the same records must raise the mapping version. `golden/rows` has the version and a
-//! checksum of each golden case's rows. Once `expected` is right and the version is raised,
-//! `CCTF_BLESS=1 cargo test -p cctf-normalizer --test all golden_rows::` writes it again.
+//! Every change that creates other rows from the same records must raise the mapping version. `golden/rows` contains the
+//! version, and a checksum of each golden case's rows. When `expected` is right and the version is raised, `CCTF_BLESS=1 cargo
+//! test -p cctf-normalizer --test all golden_rows::` writes `golden/rows` again.
 //!
 //! These tests fail if a field of `invocations.jsonl` is left out, even if `expected` is regenerated.
 
@@ -17,7 +17,7 @@ fn children(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// A checksum of the lines of each case.
+/// The checksum of each case's lines.
 fn checksums(golden: &Path) -> BTreeMap<String, u32> {
     let cases = children(golden).into_iter().filter(|case| case.is_dir());
     let checksum = |case: PathBuf| {

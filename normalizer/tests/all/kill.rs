@@ -1,5 +1,6 @@
-//! kill -9 at random moments under load: acknowledged rows are in the files once, and no reader sees a torn line. The run continues in
-//! new parts all the time, and every second part is checked and deleted as soon as it is closed.
+//! The process is killed by kill -9 at random moments under load. The files must contain each acknowledged row once, and no
+//! reader may see an incomplete line. The run continues in new parts all the time, and every second part is checked and deleted
+//! as soon as it is closed.
 //!
 //! These tests fail without the protection. With `--durability none`, acknowledged rows are missing. If `Sink::resume` gets an
 //! empty map instead of the checkpoint's lengths, files differ or have duplicates. If `Sink::is_superseded` is always false,
@@ -51,7 +52,7 @@ fn start(folder: &Path, port: u16) -> Process {
     Process::start(command.arg("--out-dir").arg(folder))
 }
 
-/// A request of unique spans: CLIENT and SERVER alternate, and each SERVER is called by the CLIENT before it.
+/// A request of new spans: CLIENT and SERVER alternate, and each CLIENT calls the SERVER after it.
 fn request(client: u64, number: u64) -> String {
     let spans: Vec<Value> = (0..SPANS_A_REQUEST)
         .map(|at| {
@@ -75,7 +76,7 @@ fn request(client: u64, number: u64) -> String {
     .to_string()
 }
 
-/// Whether the request was acknowledged.
+/// Sends a request. Returns whether it was acknowledged.
 fn send(port: u16, body: &str) -> bool {
     let answer = try_http(
         &format!("127.0.0.1:{port}"),
@@ -86,7 +87,7 @@ fn send(port: u16, body: &str) -> bool {
     answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
 }
 
-/// Sends requests one after the other, each until it is acknowledged; returns how many.
+/// Sends requests one after the other and repeats each until it is acknowledged. Returns the number of requests.
 fn client(client: u64, port: u16, stop: &AtomicBool, acknowledged: &AtomicU64) -> u64 {
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -107,7 +108,7 @@ fn client(client: u64, port: u16, stop: &AtomicBool, acknowledged: &AtomicU64) -
 
 const TAILED: [&str; 2] = ["invocations.jsonl", "calls.jsonl"];
 
-/// The content of a part's files as a following reader has read it.
+/// The content of a part's files as a reader that follows them has read it.
 #[derive(Default)]
 struct Tailed {
     files: [Option<File>; TAILED.len()],
@@ -130,7 +131,7 @@ impl Tailed {
 
 fn parts(logs: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path());
-    // Selected by name, because `latest` and its temporary name also point to parts.
+    // Parts are selected by name, because `latest` and its temporary name also lead to parts.
     let is_part = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let run_id = Part::parse(&name).map_or(&*name, |(run_id, _)| run_id);

@@ -1,4 +1,4 @@
-//! The live page: its stream of events over real sockets, its viewers, and names that are hostile.
+//! The live page: its stream of events over real sockets, its viewers, and hostile names.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::process::{self, Process};
 
-/// As many as the normalizer serves.
+/// Maximum number of viewers that the normalizer serves.
 const VIEWERS_MAX: usize = 16;
 /// A name that must stay text in HTML, in JSON and in a stream of events.
 const HOSTILE: &str = "</script><img src=x onerror=\"alert('1')\">&amp;\n\ndata: {}\u{2028}pay\u{202e}tnem";
@@ -23,9 +23,9 @@ struct Viewer {
 impl Viewer {
     fn connect(normalizer: &Process) -> io::Result<Self> {
         let mut stream = TcpStream::connect(normalizer.address("admin"))?;
-        // Ten missed states are a failure.
+        // After ten states that did not arrive, the test fails.
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        // Without chunks, the body is the stream of events.
+        // HTTP/1.0 has no chunks, so the body is the stream of events.
         stream.write_all(b"GET /events HTTP/1.0\r\nhost: x\r\n\r\n")?;
         let mut lines = BufReader::new(stream);
         let mut head = String::new();
@@ -58,7 +58,8 @@ impl Viewer {
         self.event().1["state"].take()
     }
 
-    /// The first state that is as wanted. The socket's timeout bounds the wait only if the stream stops, so states are counted.
+    /// Returns the first state for which `is_wanted` is true. The timeout of the socket ends the wait only if the stream stops.
+    /// So the test also counts states.
     fn state_with(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..60 {
             let state = self.state();
@@ -79,7 +80,7 @@ fn start(folder: &TempDir) -> Process {
     Process::start(&mut command)
 }
 
-/// A request of one module with root spans of 1, 2, 3 ... ms; the last one has failed.
+/// A request of one module with root spans of 1, 2, 3 ... ms. The last one has failed.
 fn request(module: &str, node: &str, trace: u8, count: u64) -> String {
     let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
     let start = 1_700_000_000_000_000_000_u64;
@@ -171,7 +172,7 @@ fn the_states_count_what_was_sent() {
             folder.path().display()
         )
     );
-    // The sum of the rates is the count: each interval lasts a second, within the timer's accuracy.
+    // The sum of the rates equals the count, because each interval lasts a second within the accuracy of the timer.
     let later = viewer.state_with(|state| {
         state["rates"]["spans"]
             .as_array()
@@ -200,13 +201,13 @@ fn a_viewer_too_many_is_refused_and_one_that_never_reads_stops_nobody() {
     ] {
         assert!(refused.contains(text), "{refused}");
     }
-    // The others have read nothing but their heads.
+    // The other viewers have read only the headers.
     let watching = &mut viewers[3];
     let (first, _) = watching.event();
     let (second, _) = watching.event();
     let (third, _) = watching.event();
     assert!(first < second && second < third);
-    // The pages for programs and without JavaScript need no place.
+    // The snapshot for programs, and for browsers without JavaScript, does not count as a viewer.
     assert!(normalizer.http("admin", "GET /", "").contains("Snapshot of "));
 
     drop(viewers.pop());
@@ -220,7 +221,7 @@ fn a_viewer_too_many_is_refused_and_one_that_never_reads_stops_nobody() {
         newcomer.is_some(),
         "the place of a viewer that has left stays taken"
     );
-    // Viewers that stay delay no shutdown.
+    // A shutdown does not wait for viewers.
     normalizer.stop();
 }
 
@@ -275,7 +276,7 @@ fn other_methods_get_no_stream() {
             "{path}: {post}"
         );
     }
-    // No HEAD has taken a place.
+    // A HEAD request does not count as a viewer.
     let viewers: Vec<Viewer> = (0..VIEWERS_MAX)
         .map(|_| Viewer::connect(&normalizer).unwrap())
         .collect();

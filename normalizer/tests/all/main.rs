@@ -1,5 +1,5 @@
-//! The integration tests of the normalizer, in one binary: each further binary costs a link. `fuzz` and `model`
-//! stand alone; their first lines say why.
+//! The integration tests of the normalizer. They are one binary, because each further binary has to be linked. The tests `fuzz`
+//! and `model` are separate; their first lines give the reason.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod contract;

@@ -1,4 +1,4 @@
-//! The memory limit under a load of waiting rows: for a caller that never comes, or for a run that no span names.
+//! The memory limit while many rows wait: for a caller that never arrives, or for a run that no span names.
 //!
 //! These tests fail if the pipeline evicts no rows: the process exceeds its limit, and no row leaves.
 
@@ -15,11 +15,11 @@ use crate::support::process::{Process, command};
 
 const MIB: u64 = 1024 * 1024;
 const LIMIT: u64 = 32 * MIB;
-/// Memory beyond the limit by docs/journal.md: the program, and requests and lines in progress.
+/// Memory above the limit that docs/journal.md allows: for the program, and for requests and lines in progress.
 const MARGIN: u64 = 64 * MIB;
 const REQUESTS: u64 = 80;
 const SPANS_A_REQUEST: u64 = 1000;
-/// A row with a path of this length has one KiB. All rows together have more than twice the allowed memory.
+/// A path of this length makes a row of one KiB. All rows together need more than twice the allowed memory.
 const PATH_LEN: usize = 600;
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -32,7 +32,7 @@ fn start(logs: &Path) -> Process {
     Process::start(command.arg(format!("--memory-limit={LIMIT}")))
 }
 
-/// SERVER spans, every other one below a caller that never comes; with `run`, spans that name it.
+/// SERVER spans. Every second one has a caller that never arrives. If `run` is given, the spans name this run.
 fn request(number: u64, spans: u64, run: Option<&str>) -> String {
     let mut text = String::from(
         r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},{"key":"host.name","value":{"stringValue":"n1"}}]},"scopeSpans":[{"spans":["#,
@@ -85,7 +85,7 @@ fn at_the_limit_the_oldest_rows_leave_flagged_and_counted() {
             if answer.starts_with("HTTP/1.1 200 ") {
                 return;
             }
-            // The queue has a share of the limit.
+            // The queue may use a part of the limit.
             assert!(
                 answer.starts_with("HTTP/1.1 503 ") || answer.starts_with("HTTP/1.1 429 "),
                 "{answer}"
@@ -94,7 +94,7 @@ fn at_the_limit_the_oldest_rows_leave_flagged_and_counted() {
             std::thread::sleep(Duration::from_millis(10));
         }
     };
-    // While a run is open that spans name, other spans wait for their run.
+    // While a run that spans name is open, spans that name no run wait.
     send(&request(REQUESTS, 1, Some("named")));
     for number in 0..REQUESTS {
         send(&request(number, SPANS_A_REQUEST, None));

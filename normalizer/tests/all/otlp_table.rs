@@ -1,9 +1,9 @@
-//! The tests named in docs/otlp.md exist.
+//! Checks that the tests that docs/otlp.md names exist.
 
 use std::fs;
 use std::path::Path;
 
-/// All Rust sources below a folder, one after the other.
+/// The text of all Rust sources in a folder and its subfolders.
 fn sources(folder: &Path) -> String {
     let mut all = String::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! The binary from start to end: its output, exit codes and files.
+//! The binary from its start to its end: its output, exit codes and files.
 
 use std::fs;
 use std::net::TcpListener;
@@ -70,7 +70,7 @@ fn its_own_run_continues_after_a_restart() {
     let folder = TempDir::new().unwrap();
     for round in 2..4 {
         let normalizer = Process::start(&mut command(folder.path()));
-        // A duplicate after the restart is detected.
+        // The process finds a duplicate that arrives after its restart.
         normalizer.http("http", "POST /v1/traces", &one_request());
         let another = one_request().replace(&"01".repeat(8), &format!("0{round}").repeat(8));
         normalizer.http("http", "POST /v1/traces", &another);
@@ -233,8 +233,8 @@ fn a_run_named_like_the_link_stops_neither_the_process_nor_a_restart() {
     );
     normalizer.http("http", "POST /v1/traces", &one_request());
     normalizer.kill();
-    // Older versions accepted such a run. They left its folder with the link's name, and the request in the journal. The row may
-    // have been acknowledged and not written; then there is no link yet.
+    // Older versions accepted such a run. They left its folder with the name of the link, and the request in the journal. If
+    // the row was acknowledged but not written yet, there is no link.
     let _ = fs::remove_file(logs.join("latest"));
     fs::create_dir_all(logs.join("latest/cctf")).unwrap();
     fs::write(logs.join("latest/cctf/invocations.jsonl"), "kept\n").unwrap();

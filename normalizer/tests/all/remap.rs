@@ -66,7 +66,7 @@ fn lines(logs: &Path) -> u64 {
     files(logs).values().map(|text| text.lines().count() as u64).sum()
 }
 
-/// Each span has one row, all of this mapping, and each part is valid.
+/// Checks that each span has one row, that all rows have this mapping version, and that each part is valid.
 fn check(logs: &Path, spans: u64) {
     let files = files(logs);
     let text: String = files.values().map(String::as_str).collect();
@@ -142,7 +142,7 @@ fn after_a_crash_another_mapping_is_refused_and_remap_recomputes_rows() {
     let process = start(logs, &["--remap"]);
     send(&process, SPANS..2 * SPANS);
     process.kill();
-    // Later records have this mapping version.
+    // Later records have the mapping version of this build.
     start(logs, &[]).stop();
     check(logs, 2 * SPANS);
 }

@@ -1,4 +1,4 @@
-//! The same journal gives the same files, byte by byte, even after a kill -9, and for requests in every encoding.
+//! The same journal gives the same files byte by byte: also after a kill -9, and for requests in every encoding.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,7 @@ fn start(folder: &Path, flags: &[&str]) -> Process {
     Process::start(command.arg(folder).stderr(Stdio::null()))
 }
 
-/// Retries until the request is accepted, because the smallest memory limit gives a small queue.
+/// Sends a request until it is accepted, because the smallest memory limit gives a small queue.
 fn send(address: &str, path: &str, body: &Value) {
     let since = Instant::now();
     loop {
@@ -80,7 +80,7 @@ fn resource(service: u64) -> Value {
     ]})
 }
 
-/// A trace through five services on three nodes; every fourth names a run, every fifth has no root.
+/// A trace through five services on three nodes. Every fourth trace names a run, and every fifth has no root.
 fn spans(number: u64) -> Value {
     let resource_spans: Vec<Value> = (0..5_u64)
         .map(|service| {
@@ -220,7 +220,7 @@ fn explicit_settings_override_those_of_the_journal() {
     let folder = TempDir::new().unwrap();
     let live_dir = folder.path().join("live");
     live(&live_dir);
-    // The journal stores its own run, independent of its folder's name.
+    // The journal contains the id of the own run, which need not be the name of the folder.
     let journal = folder.path().join("no run id");
     fs::rename(live_dir.join(".journal/mine"), &journal).unwrap();
     let out_dir = folder.path().join("out");

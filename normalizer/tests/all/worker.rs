@@ -1,4 +1,4 @@
-//! The pipeline's thread with a disk that is full for a while or forever.
+//! The thread of the pipeline, with a disk that is full for some time or forever.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use tempfile::TempDir;
 
-/// A disk that fails all writes while it is full. Otherwise each write takes one byte.
+/// A disk that fails all writes while it is full. Otherwise, each write takes only one byte.
 struct Filling {
     disk: Disk,
     full: Arc<AtomicBool>,

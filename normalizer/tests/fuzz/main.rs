@@ -1,8 +1,10 @@
-//! Random bytes from the wire or the disk, in a process of its own because the allocator bounds the memory of the whole process.
-//! They cause no panic, no endless loop, no memory out of proportion, and no folder that `cctf validate` refuses.
+//! Random bytes as input from the network or the disk. They must not cause a panic, an endless loop, too much memory, or a
+//! folder that `cctf validate` refuses. The test is a separate process, because its allocator limits the memory of the whole
+//! process.
 //!
-//! The seeds in `corpus` are mutated a fixed number of times in every test run. `make fuzz FUZZ_INPUTS=10000000` runs longer.
-//! An input that breaks something is written to a file and reported with its number. Add it to the corpus with the fix.
+//! Every test run changes the seeds in `corpus` at random, a fixed number of times. `make fuzz FUZZ_INPUTS=10000000` runs
+//! longer. An input that causes a failure is written to a file and reported with its number. Add it to the corpus together with
+//! the fix.
 //!
 //! After a change of the layouts, `CCTF_BLESS=1 cargo test -p cctf-normalizer --test fuzz corpora` writes the corpora again.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
@@ -38,12 +40,12 @@ use tempfile::TempDir;
 
 /// Number of inputs per target, unless FUZZ_INPUTS is set.
 const INPUTS: u64 = 15_000;
-/// Number of inputs for one pipeline; the next inputs get a new one.
+/// Number of inputs for one pipeline. Then a new pipeline is created.
 const INPUTS_A_PIPELINE: u64 = 256;
 /// No input of 64 KiB may lead to a single allocation of this size.
 const ALLOCATION_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Ends the process if an input causes a too large allocation.
+/// Ends the process if an input causes an allocation that is too large.
 struct Bounded;
 
 // SAFETY: all calls are forwarded unchanged to the system's allocator, or refused, which an allocator may do.
@@ -84,7 +86,7 @@ fn fuzz(target: &str, seeds: &[Vec<u8>], mut take: impl FnMut(&mut Vec<u8>, &mut
     let mut random = Random(number_of("FUZZ_SEED", 1));
     let mut input = Vec::new();
     for number in 0..inputs {
-        // First the unchanged seeds, which include inputs that once caused a failure.
+        // The first inputs are the unchanged seeds. They include inputs that once caused a failure.
         match usize::try_from(number).ok().and_then(|number| seeds.get(number)) {
             Some(seed) => seed.clone_into(&mut input),
             None => mutate(&mut random, seeds, &mut input),
@@ -98,7 +100,7 @@ fn fuzz(target: &str, seeds: &[Vec<u8>], mut take: impl FnMut(&mut Vec<u8>, &mut
     println!("{target}: {inputs} inputs");
 }
 
-/// Writes the correct checksum in half of the cases, so that the code after the check is reached.
+/// In half of the cases, writes the right checksum, so that the code after the check runs.
 fn mend(input: &mut [u8], checksum_at: usize, checked: std::ops::Range<usize>, random: &mut Random) {
     if random.next().is_multiple_of(2) && checked.start <= checked.end && checked.end <= input.len() {
         let checksum = crc32c::crc32c(&input[checked]);
@@ -117,7 +119,7 @@ fn the_corpora_are_valid_for_this_version() {
             || admit_metrics_request(protobuf).is_ok()
             || check_logs_request(protobuf).is_ok()
     };
-    // An input that once caused a failure may be malformed.
+    // These inputs once caused a failure, and may be malformed.
     let (json, protobuf) = (seeds::of("json"), seeds::of("protobuf"));
     assert!(json.iter().filter(|seed| of_signal(seed)).count() > json.len() / 2);
     assert!(protobuf.iter().filter(|seed| of_any(seed)).count() > protobuf.len() / 2);
@@ -163,7 +165,7 @@ fn protobuf_is_refused_or_fed() {
             pipeline = Pipeline::new(seeds::settings());
             output = Output::default();
         }
-        // The pipeline's views must also survive messages that the check would have refused.
+        // The check would have refused some of these messages. The pipeline must not fail with them either.
         for signal in seeds::SIGNALS {
             let body = input.clone().into();
             let record = Record {
@@ -176,7 +178,7 @@ fn protobuf_is_refused_or_fed() {
     });
 }
 
-/// The requests of one pipeline have a seed of their own. With that as FUZZ_SEED and FUZZ_INPUTS=1, they are repeated.
+/// Each pipeline's requests have their own seed. To repeat them, set FUZZ_SEED to this seed and FUZZ_INPUTS to 1.
 #[test]
 fn hostile_requests_make_valid_folders() {
     let inputs = number_of("FUZZ_INPUTS", INPUTS);
@@ -209,7 +211,7 @@ fn json_is_refused_or_becomes_valid_protobuf() {
                     Signal::Metrics => admit_metrics_request(&message).map(drop),
                     Signal::Logs => check_logs_request(&message),
                 };
-                // A duplicate name gives a message in two pieces, which the check refuses.
+                // If a name occurs twice, the message is in two pieces, which the check refuses.
                 if let Err(error) = checked {
                     assert_eq!(error.kind, WireErrorKind::MessageInPieces, "{error}");
                 }

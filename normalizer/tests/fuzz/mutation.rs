@@ -1,16 +1,16 @@
-//! Inputs created from seeds by small random changes, identical in every run with the same seed number.
+//! Creates inputs from seeds by small random changes. The same seed number gives the same inputs.
 
 use super::random::Random;
 
-/// Maximum length of an input. Faults with longer inputs also occur with shorter ones.
+/// Maximum length of an input. A fault that a longer input causes is also caused by a shorter one.
 const LEN_MAX: usize = 64 * 1024;
 /// Maximum number of changes to an input.
 const CHANGES_MAX: u64 = 6;
-/// Bytes that are often boundary values.
+/// Bytes that are often limits of a range.
 const BORDERS: [u8; 8] = [0x00, 0x01, 0x7f, 0x80, 0xff, b'"', b'{', b'['];
 
 impl Random {
-    /// A number below `bound`; 0 if that is 0.
+    /// A number below `bound`. 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
@@ -28,7 +28,7 @@ pub fn mutate(random: &mut Random, seeds: &[Vec<u8>], input: &mut Vec<u8>) {
 
 fn change(random: &mut Random, seeds: &[Vec<u8>], input: &mut Vec<u8>) {
     let at = random.below(input.len());
-    // Mostly small pieces, sometimes one of any size.
+    // Most pieces are small. Some have any size.
     let len_max = if random.next().is_multiple_of(8) {
         input.len()
     } else {

@@ -1,5 +1,5 @@
-//! The corpora of seeds. The JSON comes from golden cases and the Node SDK, and most other seeds are derived from it. The rest are
-//! protobuf requests of the Python and Node SDKs, and inputs that once caused a failure.
+//! The seeds. The JSON seeds come from golden cases and the Node SDK, and most other seeds are derived from them. The others
+//! are protobuf requests of the Python and Node SDKs, and inputs that once caused a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use cctf_normalizer::recovery::checkpoint;
 use tempfile::TempDir;
 
 pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
-/// Requests in a segment, and before a checkpoint.
+/// Number of requests in a segment, and before a checkpoint.
 const REQUESTS_A_SEED: usize = 2;
 
-/// The committed seeds of a target with their names, in order.
+/// The names and contents of a target's seeds in the repository, sorted.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = folder(target);
     let mut seeds: Vec<(String, Vec<u8>)> = fs::read_dir(&folder)
@@ -42,7 +42,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     corpus(target).into_iter().map(|(_, seed)| seed).collect()
 }
 
-/// Checkpoints relabelled to this version, and some that it wrote.
+/// Checkpoints of earlier versions that are marked as of this version, and checkpoints of this version.
 pub fn checkpoints() -> Vec<Vec<u8>> {
     let mut seeds = of("checkpoint");
     for seed in &mut seeds {
@@ -63,7 +63,7 @@ pub fn settings() -> Settings {
     }
 }
 
-/// The signal of an OTLP/JSON request, determined by its only member.
+/// The signal of an OTLP/JSON request. The request's only member determines it.
 pub fn signal_of(json: &[u8]) -> Signal {
     let has = |member: &str| {
         json.windows(member.len())
@@ -127,7 +127,7 @@ fn checkpoint_of(requests: &[Content]) -> Vec<u8> {
     let folder = TempDir::new().unwrap();
     let (mut pipeline, mut output) = (Pipeline::new(settings()), Output::default());
     let records = records(requests);
-    // Before the shutdown, because a pipeline is empty after it.
+    // A pipeline is empty after a shutdown, so this comes before it.
     for record in &records[..records.len() - 1] {
         pipeline.feed(record, &mut output);
     }

@@ -1,4 +1,4 @@
-//! A disk with short writes on which every k-th operation fails.
+//! A disk whose writes can be incomplete, and on which every k-th operation fails.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use cctf_normalizer::sink::{Disk, Storage};
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Plan {
     calls: u64,
-    /// Every call whose number is a multiple of this fails; 0: none.
+    /// Calls whose number is a multiple of this fail. 0: none.
     pub every: u64,
     /// The error of these calls.
     pub errno: i32,
-    /// Maximum length of a write; 0: unlimited.
+    /// Maximum number of bytes that a call writes. 0: no maximum.
     pub piece: usize,
 }
 
@@ -22,7 +22,7 @@ impl Plan {
     fn step(plan: &Mutex<Self>, is_write: bool) -> io::Result<()> {
         let mut plan = plan.lock().unwrap();
         plan.calls += 1;
-        // std repeats all other calls that a signal interrupts.
+        // The standard library repeats all other calls that a signal interrupts.
         let is_spared = plan.errno == libc::EINTR && !is_write;
         if plan.every > 0 && plan.calls.is_multiple_of(plan.every) && !is_spared {
             return Err(io::Error::from_raw_os_error(plan.errno));
@@ -109,7 +109,7 @@ impl Storage for Faulty {
     fn read(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         self.step().and_then(|()| Disk.read(path))
     }
-    // Real syncs would only take time: the test simulates a power loss on the journal's bytes.
+    // A real sync would only take time, because the test simulates a power loss on the bytes of the journal.
     fn sync(&mut self, _path: &Path) -> io::Result<()> {
         self.step()
     }

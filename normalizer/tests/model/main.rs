@@ -1,12 +1,14 @@
-//! Journal, pipeline and sink, in a process of their own, under random operations, crashes and errors, compared with the
-//! knowledge of a client. An acknowledged span is in the files once, any other at most once, no line is torn, and files only grow.
+//! Journal, pipeline and sink under random operations, crashes and errors. The files are compared with the knowledge of a
+//! client: they contain each acknowledged span once and every other span at most once, every line is complete, and files only
+//! grow.
 //!
-//! Runs continue in new parts all the time, and closed parts are deleted at any moment.
+//! Runs continue in new parts all the time, and closed parts are deleted at random moments.
 //!
-//! The process is its own because the test closes and opens a locked folder again and again. Beside tests that start programs, a
-//! child that has not yet called exec would still hold the lock.
+//! The test is a separate process, because it closes and opens a locked folder all the time. If other tests started programs in
+//! the same process, a new child process would keep the lock for a short time.
 //!
-//! These tests fail when the base of a run is not read, for a run that existed before: its lines are duplicated.
+//! These tests fail if the base of a run (the lengths of files that existed before) is not read: the run's lines are then
+//! duplicated.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod faults;

@@ -19,7 +19,7 @@ pub enum Operation {
         to: u64,
     },
     CrashInCheckpoint,
-    /// Deletes closed parts, also while no process runs, or only some of a part's files.
+    /// Deletes closed parts, or only some files of a part. This can happen while no process runs.
     DeleteParts {
         is_down: bool,
         is_partly: bool,

@@ -24,7 +24,7 @@ pub fn span_ids(number: u64) -> [String; 2] {
     [2 * number + 1, 2 * number + 2].map(|id| format!("{id:016x}"))
 }
 
-/// Request `number`. Every third names one of two runs, one of which existed before.
+/// Request `number`. Every third request names one of two runs. One of these runs existed before the test.
 pub fn request(number: u64, unix_ns: u64) -> Record {
     let attributes = match number % 6 {
         0 => vec![attribute("cctf.run_id", "named")],
@@ -43,7 +43,7 @@ pub fn request(number: u64, unix_ns: u64) -> Record {
         ..Span::default()
     };
     let spans = match number % 4 {
-        // Every fourth has a caller that never comes.
+        // Every fourth request has a caller that never arrives.
         0 => vec![span(2, &server, &[9; 8]), span(3, &client, &[8; 8])],
         _ => vec![span(2, &server, &client), span(3, &client, &[])],
     };

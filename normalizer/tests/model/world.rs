@@ -1,4 +1,4 @@
-//! [`World`]: a normalizer without threads on its own folder, and the knowledge of a client and a reader.
+//! [`World`]: a normalizer without threads and its folder, and the knowledge of a client and of a reader.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -22,19 +22,19 @@ use super::requests::{request, span_ids};
 
 const START_UNIX_NANO: u64 = 1_700_000_000_000_000_000;
 const OLD_LINE: &str = "{\"span_id\":\"old\"}\n";
-/// The test simulates a power loss itself, so real syncs would only take time.
+/// A folder in memory. Real syncs would only take time, because the test simulates a power loss itself.
 const IN_MEMORY: &str = "/dev/shm";
-/// Size of a part, reached after some requests.
+/// Size of a part. Some requests fill a part.
 const ROLL_BYTES: u64 = 4000;
-/// Attempts under faults; after them the disk works again.
+/// Number of attempts with faults. After them, the disk works.
 const ATTEMPTS: usize = 3;
 
-/// Number of cases, for a run of some seconds.
+/// Number of cases. They take some seconds.
 pub fn cases() -> u32 {
     if Path::new(IN_MEMORY).is_dir() { 160 } else { 4 }
 }
 
-/// The memory of a process.
+/// The state of a process that is lost when it ends.
 struct Life {
     pipeline: Pipeline,
     sink: Sink,
@@ -43,7 +43,7 @@ struct Life {
     _lock: File,
 }
 
-/// The end of a process after a fatal error.
+/// A fatal error ended the process.
 struct Died;
 
 pub struct World {
@@ -51,12 +51,12 @@ pub struct World {
     plan: Arc<Mutex<Plan>>,
     life: Option<Life>,
     now: u64,
-    /// Requests sent so far.
+    /// Number of requests that were sent so far.
     sent: u64,
     acknowledged: BTreeSet<u64>,
-    /// The bytes of each file that a reader has read, up to the last line end.
+    /// The bytes of each file that a reader has read, up to the end of the last complete line.
     read: BTreeMap<PathBuf, Vec<u8>>,
-    /// Folders that were deleted and must not come back.
+    /// Folders that were deleted, and that must not exist later.
     deleted: BTreeSet<PathBuf>,
 }
 
@@ -151,7 +151,7 @@ impl World {
             }
         }
         assert!(found.values().all(|&times| times == 1), "{found:?}");
-        // The line that existed before is not a row.
+        // The run `there-before` is left out, because its first line is not a row.
         let is_ours = |run: &&PathBuf| !run.ends_with("there-before");
         for run in run_folders(self.folder.path()).iter().filter(is_ours) {
             let report = validate(run, Options::default()).unwrap();
@@ -187,7 +187,7 @@ impl World {
         }
     }
 
-    /// Deletes parts that an operator may delete: those with an end, followed by another part.
+    /// Deletes parts that an operator may delete: they have ended, and another part follows.
     fn delete_parts(&mut self, is_down: bool, is_partly: bool) {
         self.check_growth();
         if is_down {
@@ -212,7 +212,7 @@ impl World {
         }
     }
 
-    /// New requests, and some duplicates.
+    /// Numbers of new requests, and of some duplicates.
     fn numbers(&mut self, new: u8, again: u8) -> Vec<u64> {
         let first = self.sent;
         self.sent += u64::from(new);
@@ -241,12 +241,12 @@ impl World {
     fn append(&mut self, numbers: &[u64], is_fed: bool) -> Result<(), Died> {
         self.now += 10_000_000;
         let done = self.commit(self.requests(numbers), is_fed);
-        // They were committed before a fault of the files could occur.
+        // They were committed before the files could have a fault.
         self.acknowledged.extend(numbers);
         done
     }
 
-    /// Writes records to the journal, then feeds them like the pipeline's thread.
+    /// Writes records to the journal. If `is_fed`, it then feeds them to the pipeline.
     fn commit(&mut self, records: Vec<Record>, is_fed: bool) -> Result<(), Died> {
         let plan = Arc::clone(&self.plan);
         let life = self.life.as_mut().unwrap();
@@ -302,11 +302,11 @@ impl World {
         };
         let settings = Settings {
             run_id: "mine".to_owned(),
-            // Other settings at every start. No record may be fed under settings of two starts.
+            // Settings differ at every start. A record must not be fed under the settings of two starts.
             join_window: Duration::from_millis(1000 + self.now / 1_000_000 % 3 * 500),
             dedup_window: Duration::from_secs(3600),
             run_idle: Duration::from_secs(3),
-            // Sometimes so small that rows leave early.
+            // The limit is sometimes so low that rows are written early.
             memory_limit: if (self.now / 1_000_000).is_multiple_of(2) {
                 30_000
             } else {
@@ -347,7 +347,7 @@ impl World {
         }
     }
 
-    /// Appends unanswered requests, of whose bytes a power loss leaves any part.
+    /// Appends requests that were not answered. A power loss keeps any part of their bytes.
     fn tear(&mut self, from: u64, to: u64) {
         let journal = self.folder.path().join("journal");
         let before = segments(&journal);
@@ -355,7 +355,7 @@ impl World {
         let records = self.requests(&numbers);
         self.life.as_mut().unwrap().store.append(&records).unwrap();
         let after = segments(&journal);
-        // A segment is created only after the previous one is durable, so that only the last can be damaged.
+        // A segment is created only after the previous one is durable, so only the last segment can be damaged.
         let Some((path, mut bytes)) = after.into_iter().next_back() else {
             return;
         };

@@ -1,4 +1,4 @@
-//! The folders that the sink would write for a pipeline's output, and the findings of `validate` in them.
+//! The folders that the sink would write for a pipeline's output, and the findings of `validate` about them.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +11,12 @@ use cctf_proto::cctf::{File, Shape};
 use cctf_proto::validate::{Finding, Severity};
 use rundir::validate::{Options, validate};
 
-/// The content of each file, by its part's folder and its name.
+/// The content of each file. The key is the folder of the part and the name of the file.
 #[derive(Default)]
 pub struct Folders(BTreeMap<(String, &'static str), Vec<u8>>);
 
 impl Folders {
-    /// Adds a pipeline's new output.
+    /// Adds the output that a pipeline has created since the last call.
     pub fn take(&mut self, output: &mut Output) {
         for run in output.drain() {
             for (file, lines) in run.appended().filter(|(_, lines)| !lines.is_empty()) {
@@ -32,7 +32,7 @@ impl Folders {
         }
     }
 
-    /// Empties `logs` and writes the folders into it.
+    /// Removes the content of `logs` and writes the folders into it.
     pub fn write(&self, logs: &Path) {
         let _ = fs::remove_dir_all(logs);
         fs::create_dir_all(logs).unwrap();

@@ -1,5 +1,5 @@
-//! Requests as hostile as the wire format permits: all names that the normalizer knows, with extreme values. They follow from a sequence
-//! of numbers, so that a property test can shrink them and a fuzzer can choose them at random.
+//! Requests with all names that the normalizer knows and with extreme values, as far as the wire format permits. A sequence of
+//! numbers determines them. So a property test can simplify them, and a fuzzer can choose them at random.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::time::Duration;
@@ -30,7 +30,7 @@ use vocabulary::{DOUBLES, INTEGERS, LONG, MODULES, NODES, OF_RESOURCES, OF_SPANS
 /// Journal time of the first record: 2025-10-09 08:53:20 UTC.
 pub const BASE_UNIX_NANO: u64 = 1_760_000_000_000_000_000;
 
-/// The numbers that determine a scenario. Zero is the simplest choice everywhere, and replaces missing numbers.
+/// The numbers that determine a scenario. 0 is always the simplest choice. If there are no more numbers, 0 is used.
 pub struct Choices<'a>(pub &'a mut dyn FnMut() -> u64);
 
 impl Choices<'_> {
@@ -147,7 +147,7 @@ fn scope(choices: &mut Choices<'_>) -> Option<InstrumentationScope> {
     })
 }
 
-/// Ids of a few spans, so that they refer to each other. Some are invalid.
+/// An id of one of a few spans, so that spans refer to each other. Some ids are invalid.
 fn id(choices: &mut Choices<'_>, len: usize) -> Vec<u8> {
     match choices.below(40) {
         number @ 0..36 => {
@@ -263,7 +263,7 @@ pub fn traces(choices: &mut Choices<'_>) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// A request of a SERVER and a CLIENT. Each text has `len` control characters, which take six bytes each in JSON.
+/// A request with a SERVER and a CLIENT span. Each text has `len` control characters, which need six bytes each in JSON.
 pub fn longest_texts(len: usize) -> Vec<u8> {
     let text = "\u{1}".repeat(len);
     let all = |keys: &[&str]| -> Vec<KeyValue> {

@@ -1,4 +1,4 @@
-//! The binary as a process that does not outlive its test, and simple requests to it.
+//! The binary as a process that ends with its test, and simple requests to it.
 #![allow(dead_code, reason = "each test takes what it needs of it")]
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -7,13 +7,14 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// A running normalizer, killed on drop, so that a failed test leaves no process.
+/// A running normalizer. It is killed when this is dropped, so that a failed test leaves no process.
 pub struct Process {
     pub child: Child,
     pub addresses: Value,
 }
 
-/// The binary with an empty environment and free ports. The ports are variables, so that flags override them.
+/// A command that runs the binary with an empty environment and on free ports. The ports are environment variables, so that
+/// flags can override them.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
     command.env_clear();
@@ -45,7 +46,7 @@ impl Process {
         address
     }
 
-    /// One request with a JSON body on a new connection; returns the complete answer.
+    /// Sends one request with a JSON body on a new connection. Returns the whole answer.
     pub fn http(&self, of: &str, method_and_path: &str, body: &str) -> String {
         try_http(self.address(of), method_and_path, "json", body.as_bytes()).unwrap()
     }

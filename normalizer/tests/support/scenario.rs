@@ -1,4 +1,4 @@
-//! Hostile scenarios: a pipeline is fed records that follow from a sequence of numbers, and is then stopped.
+//! Hostile scenarios: a pipeline is fed with records that depend on a sequence of numbers, and is then stopped.
 
 use cctf_normalizer::journal::{Content, Record};
 use cctf_normalizer::pipeline::{Output, Pipeline};
@@ -6,8 +6,8 @@ use cctf_normalizer::pipeline::{Output, Pipeline};
 use super::folders::Folders;
 use super::hostile::{self, BASE_UNIX_NANO, Choices};
 
-/// The folders that a pipeline writes. `count_of` chooses the number of records before the last, which is a shutdown. `on_record`
-/// gets each record's time and content.
+/// The folders that a pipeline writes. `count_of` returns the number of records before the last one, which is a shutdown.
+/// `on_record` gets the time and the content of each record.
 pub fn folders_of(
     choices: &mut Choices<'_>,
     count_of: impl FnOnce(&mut Choices<'_>) -> usize,

@@ -1,5 +1,5 @@
-//! No input gives a folder that `cctf validate` refuses: random requests of traces and metrics with all known keys and hostile values, over
-//! several runs and parts, with control spans, restarts and changed settings.
+//! Checks that no input creates a folder that `cctf validate` refuses. The input is random: requests of traces and metrics with
+//! all known keys and hostile values. They go to several runs and parts, with control spans, restarts and changed settings.
 //!
 //! `make fuzz` does the same for any number of requests.
 
@@ -13,14 +13,14 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
 use tempfile::TempDir;
 
-/// Length of the longest text: far above the maximum of a field, and much shorter than a message.
+/// Length of the longest text. It is much longer than a field can be, and much shorter than a message can be.
 const LONGEST: usize = 100_000;
 /// Maximum number of records in a case.
 const RECORDS_MAX: usize = 14;
-/// Maximum number of random numbers for a case: some hundred per request.
+/// Maximum number of random numbers for a case. A request takes some hundred.
 const NUMBERS_MAX: usize = 1_500;
 
-/// The folders for the requests that these numbers generate.
+/// The folders that the normalizer writes for requests that are generated from `numbers`.
 fn folders_of(numbers: &[u16], is_shown: bool) -> Folders {
     let mut numbers = numbers.iter().copied();
     let mut next = || u64::from(numbers.next().unwrap_or(0));
@@ -39,7 +39,7 @@ fn in_memory() -> TempDir {
     }
 }
 
-/// A `data:` URL as a path once gave a line of 9 MiB, which `cctf merge` refused.
+/// Such a row was once possible: a `data:` URL as a path gave a line of 9 MiB, which `cctf merge` refused.
 #[test]
 fn no_text_gives_a_line_that_a_reader_refuses() {
     let mut pipeline = Pipeline::new(cctf_normalizer::pipeline::Settings::default());
@@ -62,7 +62,7 @@ fn no_text_gives_a_line_that_a_reader_refuses() {
         };
         assert!(line.len() < LINE_BYTES_MAX / 8, "{} bytes", line.len());
         let row: serde_json::Value = serde_json::from_slice(line).unwrap();
-        // An instance without an id gets the names of its module and node.
+        // An instance without an id is named after its module and node.
         let texts = row.as_object().unwrap().iter();
         let longest = texts.max_by_key(|(_, value)| value.as_str().map_or(0, str::len));
         let (field, text) = longest.unwrap();
@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: 3_000,
         max_shrink_iters: 20_000,
-        // The same cases in every test run; `make fuzz` has others.
+        // Every test run has the same cases. `make fuzz` has others.
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
             env!("CARGO_MANIFEST_DIR"),

@@ -1,4 +1,4 @@
-//! TLS, client certificates and tokens of the real binary, with real clients.
+//! TLS, client certificates and tokens: tests of the real binary with real clients.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -28,7 +28,7 @@ use tonic::{Code, Status};
 use crate::support::certificates::{Authority, Pair};
 use crate::support::process::{self, Process};
 
-/// The binary with files that a test can change; killed on drop.
+/// A running binary whose files a test can change. It is killed when this is dropped.
 struct Normalizer {
     folder: TempDir,
     stderr: BufReader<ChildStderr>,
@@ -81,7 +81,7 @@ impl Normalizer {
         self.process.signal("-HUP");
     }
 
-    /// Shuts it down gracefully and returns the rest of standard error.
+    /// Shuts the process down and returns the rest of its standard error.
     fn end(mut self) -> String {
         self.process.stop();
         let mut log = String::new();
@@ -109,7 +109,7 @@ async fn call(endpoint: Endpoint, token: Option<&str>) -> Result<(), Status> {
     TraceServiceClient::new(channel).export(request).await.map(drop)
 }
 
-/// Connects over TLS with a client that trusts this CA and presents this certificate.
+/// An endpoint over TLS. The client trusts `trusted` and presents the certificate `shown`.
 fn over_tls(normalizer: &Normalizer, trusted: &Authority, shown: Option<&Pair>) -> Endpoint {
     let mut tls = ClientTlsConfig::new()
         .domain_name("localhost")
@@ -138,7 +138,7 @@ async fn only_a_client_that_trusts_the_ca_is_served() {
     call(over_tls(&normalizer, &authority, None), None).await.unwrap();
     call(over_tls(&normalizer, &other, None), None).await.unwrap_err();
     call(over_tcp(&normalizer), None).await.unwrap_err();
-    // The two failures have not affected the listener.
+    // The two failures did not affect the listener.
     call(over_tls(&normalizer, &authority, None), None).await.unwrap();
 }
 
@@ -180,13 +180,13 @@ async fn a_request_must_present_a_token() {
                 refused.message().contains("missing or invalid bearer token"),
                 "{refused}"
             );
-            // With a retry delay, a client would retry it.
+            // If the answer had a retry delay, a client would send the request again.
             assert!(refused.details().is_empty(), "{refused:?}");
         }
     }
 }
 
-// On a single thread, the client could not close its connection while the test waits.
+// The runtime needs two threads: with one, the client could not close its connection while the test waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_without_a_handshake_delay_no_client_and_no_shutdown() {
     let authority = Authority::new();
@@ -200,7 +200,7 @@ async fn connections_without_a_handshake_delay_no_client_and_no_shutdown() {
     assert!(!log.contains("still in progress"), "{log}");
 }
 
-/// One POST over HTTP/1 or HTTP/2, with TLS that negotiates exactly this protocol.
+/// Sends one POST over HTTP/1 or HTTP/2. TLS negotiates exactly this protocol.
 async fn post(
     normalizer: &Normalizer,
     authority: &Authority,

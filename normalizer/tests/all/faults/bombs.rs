@@ -1,4 +1,4 @@
-//! Bodies that are small on the wire and huge after decompression.
+//! Request bodies that are small when they are sent, and very large after decompression.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,11 +13,11 @@ use super::normalizer::{Launch, PATIENCE};
 use super::requests::gzip;
 
 const MIB: u64 = 1024 * 1024;
-/// Decompressed size of each.
+/// Decompressed size of each body.
 const BOMB_MIB: usize = 1024;
 /// Number of concurrent bombs of each kind.
 const AT_ONCE: usize = 4;
-/// Maximum memory for all of them: the bytes in flight, and several times as much for growing buffers.
+/// Maximum memory for all bodies: the bytes in flight, and several times as much for buffers that grow.
 const MEMORY_MAX: u64 = 160 * MIB;
 
 /// Repeats a compressed megabyte of zeros, which decoders accept as one stream.
@@ -39,7 +39,7 @@ fn http1(coding: &str, bomb: &[u8]) -> Vec<u8> {
     [head.as_bytes(), bomb].concat()
 }
 
-/// Sends as much of the bomb over gRPC as the flow control permits, and reads the answer to its end.
+/// Sends as much of the body over gRPC as the flow control permits, and reads the whole answer.
 fn call(address: SocketAddr, coding: &str, bomb: &[u8]) {
     let bomb = http2::message(true, &bomb[..bomb.len().min(48 * 1024)]);
     let mut frames = [http2::opening(), http2::headers(1, coding, true)].concat();
@@ -72,7 +72,7 @@ fn bombs_cost_no_memory_and_affect_no_other_client() {
             for _ in 0..AT_ONCE {
                 scope.spawn(move || {
                     let (since, request) = (Instant::now(), http1(coding, bomb));
-                    // While the others use all of the memory, it gets an answer that asks it to retry.
+                    // While other requests use all of the memory, this request gets an answer that asks for a retry.
                     while send(http, &request) != Some(413) {
                         assert!(since.elapsed() < PATIENCE, "a bomb of {coding} was never refused");
                     }

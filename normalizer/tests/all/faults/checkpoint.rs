@@ -1,4 +1,4 @@
-//! A checkpoint that fails under load. It is due every 256 MiB of requests, so some requests are large.
+//! A checkpoint that fails under load. A checkpoint is due after every 256 MiB of requests, so some requests are large.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use super::shim::{Fault, faults_in};
 const LOG_BYTES: usize = 140 * 1024 * 1024;
 const LOGS: usize = 2;
 
-/// A request with one log record, which is counted and gives no row.
+/// A request with one log record. The record is counted, but gives no row.
 fn large_request() -> Vec<u8> {
     let body = AnyValue {
         value: Some(Value::StringValue("x".repeat(LOG_BYTES))),
@@ -42,7 +42,7 @@ fn large_request() -> Vec<u8> {
     [head.as_bytes(), &body].concat()
 }
 
-/// Sends it until a checkpoint is due, unless the process ends before.
+/// Sends the request until a checkpoint is due, or until the process ends.
 fn make_one_due(http: SocketAddr, normalizer: &mut Normalizer, request: &[u8]) {
     for _ in 0..LOGS {
         wait_until("room for a large request", || {
@@ -62,7 +62,7 @@ fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
         .flag("--durability", "flush");
     let (target, request) = (Target::default(), large_request());
     let clients = Clients::start(&target, 1);
-    // The start also writes a checkpoint, with three writes and one rename.
+    // The start also writes a checkpoint. This takes three writes and one rename.
     let full = Fault {
         calls: "write",
         path: "checkpoint.tmp",

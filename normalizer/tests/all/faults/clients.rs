@@ -1,4 +1,4 @@
-//! Clients that retry each request until it is acknowledged, and count.
+//! Clients that repeat each request until it is acknowledged, and that count requests and answers.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use super::normalizer::{PATIENCE, wait_until};
 use super::requests::{Request, Rows, compare, rows_in};
 
-/// Pause of a client without an answer, or with one that asks it to retry.
+/// Time until a client repeats a request that got no answer, or an answer that asks for a retry.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The address at which the normalizer currently listens, if it runs.
+/// The address at which the normalizer listens now. `None` if it does not run.
 #[derive(Debug, Clone, Default)]
 pub struct Target(Arc<Mutex<Option<SocketAddr>>>);
 
@@ -35,22 +35,23 @@ pub struct Clients {
     threads: Vec<JoinHandle<u64>>,
 }
 
-/// The sums over all clients.
+/// Sums over all clients.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub acknowledged: AtomicU64,
-    /// Answers with 503, which ask for a retry.
+    /// Number of answers with 503, which ask for a retry.
     pub told_to_retry: AtomicU64,
 }
 
 /// Number of acknowledged requests per client.
 pub struct Acknowledged(Vec<u64>);
 
-/// Sends bytes on a new connection and returns the status of the answer, if there is one.
+/// Sends bytes on a new connection. Returns the status of the answer, if there is an answer.
 pub fn send(address: SocketAddr, request: &[u8]) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    // A refusal can arrive before the request is completely read; only the answer counts.
+    // The server can refuse a request before it has read all of it. So an error of this write is ignored, and only the answer
+    // counts.
     let _ = stream.write_all(request);
     status_of(&mut stream)
 }
@@ -94,7 +95,7 @@ impl Clients {
         wait_until("acknowledgements", || self.acknowledged() >= target);
     }
 
-    /// Lets each client finish its last request.
+    /// Stops the clients after each has finished its current request.
     pub fn finish(mut self) -> Acknowledged {
         self.stop.store(true, Ordering::Relaxed);
         let threads = std::mem::take(&mut self.threads);
@@ -108,7 +109,7 @@ impl Drop for Clients {
     }
 }
 
-/// Sends requests one after the other, each until it is acknowledged, and returns their number.
+/// Sends requests one after the other and repeats each until it is acknowledged. Returns the number of requests.
 fn run(client: u64, target: &Target, stop: &AtomicBool, counts: &Counts) -> u64 {
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -139,12 +140,12 @@ impl Acknowledged {
         numbered.flat_map(|(client, &count)| (0..count).map(move |number| Request { client, number }))
     }
 
-    /// Fails unless exactly the acknowledged rows are in the files, each once; prints the counts.
+    /// Checks that the files contain exactly the acknowledged rows, each one once. Prints the counts.
     pub fn check(&self, folder: &Path, about: &str) {
         self.check_found(&rows_in(folder), about);
     }
 
-    /// The same for given rows.
+    /// Like [`Acknowledged::check`], for the rows `found`.
     pub fn check_found(&self, found: &Rows, about: &str) {
         let rows = compare(found, self.requests());
         println!(

@@ -1,4 +1,4 @@
-//! A clock that is set back by an hour, once while the normalizer runs and once while it does not.
+//! The wall clock is set back by an hour, once while the normalizer runs and once while it does not run.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use crate::support::random::Random;
 
 const HOUR_SECONDS: i64 = 3600;
 
-/// Sends a span whose caller never comes, and waits until it is written at the end of the join window.
+/// Sends a span whose caller never arrives, and waits until its row is written at the end of the join window.
 fn a_window_closes(normalizer: &Normalizer, folder: &std::path::Path, random: &mut Random) -> String {
     let span_id = format!("{:016x}", random.next());
     let span = json!({

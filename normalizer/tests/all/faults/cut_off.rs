@@ -1,4 +1,4 @@
-//! Requests that are cut off at every byte, while other clients send complete ones.
+//! Requests that are cut off after every number of bytes, while other clients send complete requests.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use super::http2;
 use super::normalizer::{Launch, PATIENCE};
 use super::requests::{Request, check_rows};
 
-/// The client whose requests are all cut off, and the client that sends the same bytes completely.
+/// Numbers of two clients. All requests of the first one are cut off. The second one sends the same bytes completely.
 const CUT: u64 = 40;
 const WHOLE: u64 = 41;
 
@@ -51,7 +51,7 @@ fn grpc(request: Request) -> Vec<u8> {
     http2::call(&protobuf(request))
 }
 
-/// Sends these bytes only, then closes and reads the answer, or (`reset`) resets the connection.
+/// Sends only these bytes. Then it closes the connection and reads the answer, or resets the connection if `reset` is true.
 fn send_and_end(address: SocketAddr, bytes: &[u8], reset: bool) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(bytes).unwrap();
@@ -73,7 +73,7 @@ fn send_and_end(address: SocketAddr, bytes: &[u8], reset: bool) {
     }
 }
 
-/// Sends these bytes and waits for the answer.
+/// Sends these bytes and waits for an answer.
 fn send_whole(address: SocketAddr, bytes: &[u8]) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -103,7 +103,7 @@ fn requests_that_are_cut_off_leave_nothing_and_affect_no_other() {
             send_and_end(http, &bytes[..len], len % 2 == 0);
             cuts += 1;
         }
-        // The complete request is accepted, so that only the cut can be the cause of the refusals.
+        // The complete request is accepted, so only the cut can cause the refusals.
         let request = Request {
             client: WHOLE,
             number,

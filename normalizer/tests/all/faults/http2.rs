@@ -1,4 +1,4 @@
-//! gRPC calls as the bytes of an HTTP/2 connection, to be cut, delayed or left unfinished.
+//! gRPC calls as the bytes of an HTTP/2 connection. Tests cut these bytes, delay them, or leave the end out.
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -31,7 +31,8 @@ fn header_block(encoding: &str) -> Vec<u8> {
         ("te", "trailers"),
         ("grpc-encoding", encoding),
     ] {
-        // A literal without indexing. All are shorter than 127 bytes, so that one byte holds the length.
+        // A literal that is not added to the table of headers. Names and values are shorter than 127 bytes, so their lengths
+        // fit into one byte.
         block.push(0);
         for text in [name, value] {
             block.push(u8::try_from(text.len()).unwrap());
@@ -41,7 +42,7 @@ fn header_block(encoding: &str) -> Vec<u8> {
     block
 }
 
-/// The headers of a call, complete or to be continued.
+/// The headers of a call. If not `complete`, more headers follow.
 pub fn headers(stream: u32, encoding: &str, complete: bool) -> Vec<u8> {
     let flags = if complete { END_HEADERS } else { 0 };
     frame(HEADERS, flags, stream, &header_block(encoding))
@@ -58,7 +59,7 @@ pub fn message(compressed: bool, message: &[u8]) -> Vec<u8> {
     [&[u8::from(compressed)], &len[..], message].concat()
 }
 
-/// A whole connection with one call; the end of its stream comes in a frame of its own.
+/// All bytes of a connection with one call. The end of the stream is a separate frame.
 pub fn call(body: &[u8]) -> Vec<u8> {
     let message = message(false, body);
     let (first, second) = message.split_at(message.len() / 2);

@@ -1,4 +1,4 @@
-//! kill -9 at random moments under load, while a reader follows the files.
+//! The process is killed by kill -9 at random moments under load, while a reader follows the files.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -17,7 +17,7 @@ use crate::support::random::Random;
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 3;
 
-/// Follows a file as a reader does, and returns everything that it has read.
+/// Follows a file like a reader, and returns all bytes that it has read.
 fn tail(path: PathBuf, stop: &AtomicBool) -> Vec<u8> {
     let mut read = Vec::new();
     let mut file = None;

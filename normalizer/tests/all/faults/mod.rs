@@ -1,5 +1,6 @@
-//! Real faults in the real binary: acknowledged rows are in the files once, no others are, and no line is torn. Each test compares the
-//! acknowledgements of its clients with the files, and describes how it was seen to fail.
+//! Real faults in the real binary. The files must contain each acknowledged row once and no other row, and every line must be
+//! complete. Each test compares the acknowledgements of its clients with the files, and describes a change of the code with
+//! which it fails.
 
 mod bombs;
 mod checkpoint;

@@ -1,5 +1,5 @@
-//! A hundred thousand distinct run ids, services and attribute keys: tables, files and folders stay bounded, and the rows of other
-//! senders are kept.
+//! A hundred thousand different run ids, services and attribute keys. Tables, files and folders must have a bounded size, and
+//! the rows of other senders must be kept.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,11 +18,11 @@ use super::requests::rows_in;
 
 const NAMES: u64 = 100_000;
 const NAMES_A_REQUEST: u64 = 2_000;
-/// Maximum number of open runs, including the own run.
+/// Maximum number of open runs, including the normalizer's own run.
 const RUNS_MAX: usize = 32;
-/// Maximum number of open files: those of the sink besides one lock per run, and all others.
+/// Maximum number of open files: those of the sink, one lock per run, and 64 others.
 const OPEN_FILES_MAX: usize = 512 + RUNS_MAX + 64;
-/// A waiting row, a module and an instance take some hundred bytes each.
+/// Maximum memory. A waiting row, a module and an instance take some hundred bytes each.
 const MEMORY_MAX: u64 = 512 * 1024 * 1024;
 
 fn attribute(key: &str, value: &str) -> KeyValue {
@@ -34,7 +34,7 @@ fn attribute(key: &str, value: &str) -> KeyValue {
     }
 }
 
-/// Root SERVER spans, each with its own service and attribute, and (`with_run`) its own run.
+/// SERVER spans without parents. Each has its own service and attribute and, if `with_run`, its own run.
 fn request(first: u64, with_run: bool) -> Vec<u8> {
     let resource_spans = (first..first + NAMES_A_REQUEST)
         .map(|number| {

@@ -1,4 +1,4 @@
-//! The binary as a process that is started repeatedly in the same folder.
+//! The binary as a process that is started several times in the same folder.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -15,7 +15,7 @@ use serde_json::Value;
 pub const PATIENCE: Duration = Duration::from_secs(180);
 /// Maximum time for a shutdown, which writes all acknowledged rows.
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(300);
-/// The own run id in all tests.
+/// Id of the normalizer's own run in all tests.
 pub const RUN: &str = "mine";
 
 /// The settings of a start.
@@ -26,30 +26,30 @@ pub struct Launch {
     variables: Vec<(String, String)>,
 }
 
-/// A running normalizer, killed on drop.
+/// A running normalizer. It is killed when this is dropped.
 pub struct Normalizer {
     child: Child,
     addresses: Value,
     log: Option<JoinHandle<String>>,
 }
 
-/// The end of a process.
+/// The result of a process that has ended.
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
-    /// Everything written to standard error.
+    /// All text of its standard error.
     pub log: String,
 }
 
 impl Ended {
-    /// Whether it shut down gracefully or was killed, instead of ending by itself.
+    /// Whether a signal of the test ended the process. False if the process ended by itself.
     pub fn was_told_to_end(&self) -> bool {
         self.status.success() || self.status.signal() == Some(libc::SIGKILL)
     }
 }
 
 impl Launch {
-    /// With short windows, small segments and free ports.
+    /// Settings with short windows, small segments and free ports.
     pub fn in_folder(folder: &Path) -> Self {
         let launch = Self {
             folder: folder.to_owned(),
@@ -81,12 +81,12 @@ impl Launch {
         self
     }
 
-    /// Starts it and waits for its addresses; `Err` if it ends instead.
+    /// Starts the process and waits for its addresses. Returns `Err` if the process ends before.
     pub fn start(&self) -> Result<Normalizer, Ended> {
         self.start_with_stderr(Stdio::piped())
     }
 
-    /// The same with another standard error, which is not read unless it is a pipe.
+    /// Like [`Launch::start`], with another standard error. It is read only if it is a pipe.
     pub fn start_with_stderr(&self, stderr: Stdio) -> Result<Normalizer, Ended> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"))
             .env_clear()
@@ -195,12 +195,12 @@ pub fn duplicates(folder: &Path) -> u64 {
     let text = fs::read_to_string(folder.join(RUN).join("cctf/run_meta.json")).unwrap();
     let run_meta: Value = serde_json::from_str(&text).unwrap();
     let counts = &run_meta["counts"];
-    // A duplicate of a point before the remembered times of its series counts as out of order.
+    // A duplicate of a point that is older than the remembered times of its series counts as out of order.
     let too_late = counts["rejected"]["out_of_order"].as_u64().unwrap_or(0);
     counts["duplicates"].as_u64().unwrap() + too_late
 }
 
-/// Polls until the condition holds.
+/// Calls `is_so` until it returns true.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {

@@ -1,4 +1,4 @@
-//! Standard output and standard error with a closed reader or a full disk.
+//! Standard output and standard error whose reader has closed them, or whose disk is full.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -9,15 +9,15 @@ use tempfile::TempDir;
 use super::normalizer::{Launch, Normalizer};
 use crate::support::process::try_http;
 
-/// Larger than any disk.
+/// More free space than any disk has.
 const ALL_THERE_IS: &str = "1000000GiB";
 
-/// A normalizer whose standard error is a pipe without a reader.
+/// A normalizer whose standard error is a pipe that nobody reads.
 fn unheard(launch: &Launch) -> Normalizer {
     launch.start_with_stderr(Stdio::from(closed_pipe())).unwrap()
 }
 
-/// The end of a pipe whose other end is closed.
+/// One end of a pipe. The other end is closed.
 fn closed_pipe() -> std::io::PipeWriter {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -63,7 +63,7 @@ fn a_full_disk_refuses_requests_even_if_logging_fails() {
     let folder = TempDir::new().unwrap();
     let launch = Launch::in_folder(folder.path()).flag("--disk-free-min", ALL_THERE_IS);
     let normalizer = unheard(&launch);
-    // One span, in protobuf.
+    // A request with one span, in protobuf.
     let answer = post(&normalizer, b"\x0a\x04\x12\x02\x12\x00");
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer:?}");
     normalizer.stop();

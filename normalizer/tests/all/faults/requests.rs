@@ -1,4 +1,4 @@
-//! Unique requests, and the rows that each must produce.
+//! Requests that are all different, and the rows that each request must cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use super::normalizer::RUN;
 
 pub const SPANS_A_REQUEST: u64 = 8;
 const POINTS_A_REQUEST: u64 = 3;
-/// One of this many requests has metrics.
+/// One of this number of requests has metrics.
 const METRICS_EVERY: u64 = 4;
 const BASE_MS: u64 = 1_700_000_000_000;
 
@@ -53,7 +53,7 @@ impl Request {
         ]})
     }
 
-    /// CLIENT and SERVER alternate, and each SERVER is called by the CLIENT before it.
+    /// The spans: CLIENT and SERVER alternate, and each CLIENT calls the SERVER after it.
     pub fn spans(self) -> Vec<Value> {
         let span = |at: u64| {
             let is_server = at % 2 == 1;
@@ -76,7 +76,7 @@ impl Request {
         (0..POINTS_A_REQUEST).map(point).collect()
     }
 
-    /// As OTLP/JSON.
+    /// The request as OTLP/JSON.
     pub fn json(self) -> String {
         let body = if self.is_metrics() {
             let metric = json!({"name": "process.memory.usage", "gauge": {"dataPoints": self.points()}});
@@ -87,7 +87,7 @@ impl Request {
         body.to_string()
     }
 
-    /// With its head, as sent over HTTP/1. Every second request is compressed.
+    /// The request with its HTTP/1 head. Every second request is compressed.
     pub fn http1(self) -> Vec<u8> {
         let json = self.json().into_bytes();
         let (coding, body) = match self.number % 2 {
@@ -97,7 +97,7 @@ impl Request {
         http1(self.path(), coding, &body)
     }
 
-    /// Keys that identify each of its rows, by file.
+    /// Keys that identify the request's rows, with their file.
     pub fn rows(self) -> Vec<String> {
         if self.is_metrics() {
             let row = |at| format!("point {} {}", self.instance(), self.point_ms(at));
@@ -131,17 +131,17 @@ pub fn http1(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// The files whose rows are counted, and the names of these rows.
+/// The files whose rows are counted, and a word for the rows of each file.
 pub const FILES: [(&str, &str); 3] = [
     ("invocation", "invocations.jsonl"),
     ("call", "calls.jsonl"),
     ("point", "system_stats.jsonl"),
 ];
 
-/// Number of occurrences of each row.
+/// Number of times that each row occurs.
 pub type Rows = BTreeMap<String, u64>;
 
-/// Counts the rows of a file. Fails on a torn line.
+/// Counts the rows of a file. Fails if a line is incomplete.
 pub fn count_rows(kind: &str, content: &[u8], rows: &mut Rows) {
     let text = std::str::from_utf8(content).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'), "the last {kind} is torn");
@@ -166,12 +166,12 @@ pub fn rows_in(folder: &Path) -> Rows {
     rows
 }
 
-/// Fails unless exactly the rows of these requests are in the files, each once. Returns their number.
+/// Checks that the files contain exactly the rows of the acknowledged requests, each one once. Returns their number.
 pub fn check_rows(folder: &Path, acknowledged: impl Iterator<Item = Request>) -> usize {
     compare(&rows_in(folder), acknowledged)
 }
 
-/// The same for given rows.
+/// Like [`check_rows`], for the rows `found`.
 pub fn compare(found: &Rows, acknowledged: impl Iterator<Item = Request>) -> usize {
     let expected: BTreeSet<String> = acknowledged.flat_map(Request::rows).collect();
     let lost: Vec<_> = expected.iter().filter(|row| !found.contains_key(*row)).collect();

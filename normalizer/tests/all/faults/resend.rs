@@ -1,5 +1,5 @@
-//! A client that sends everything again: concurrently on another connection, packed differently with both duplicates in one request, and
-//! once more after a crash.
+//! A client that sends everything several times: at the same time on another connection, in requests of another form with both
+//! duplicates in one request, and again after a crash.
 
 use std::sync::Barrier;
 use std::thread;
@@ -12,14 +12,15 @@ use super::normalizer::{Launch, Normalizer, duplicates};
 use super::requests::{Request, check_rows, http1};
 
 const REQUESTS: u64 = 64;
-/// Duplicates of a request: the concurrent one, and two in the one that is packed differently.
+/// Number of duplicates of a request: the one sent at the same time, and two in the request of another form.
 const COPIES: u64 = 3;
 
 fn requests() -> impl Iterator<Item = Request> {
     (0..REQUESTS).map(|number| Request { client: 0, number })
 }
 
-/// The rows of two requests in one, each twice. The second half is reversed and has its own scope and resource.
+/// One request with the rows of two requests, each row twice. The second half is in reverse order, and has its own scope and
+/// resource.
 fn packed_differently(first: Request, second: Request) -> Vec<u8> {
     let (lists, entries) = if first.is_metrics() {
         ("resourceMetrics", "scopeMetrics")
@@ -48,7 +49,7 @@ fn packed_differently(first: Request, second: Request) -> Vec<u8> {
     )
 }
 
-/// Sends both at the same time, each on its own connection.
+/// Sends both copies at the same time, each on its own connection.
 fn send_at_once(normalizer: &Normalizer, copies: [&[u8]; 2]) {
     let (address, together) = (normalizer.address("http"), Barrier::new(2));
     thread::scope(|scope| {

@@ -1,4 +1,5 @@
-//! The preloaded library that makes system calls of the normalizer fail: built once, configured by variables.
+//! A preloaded library that makes system calls of the normalizer fail. It is built once, and environment variables configure
+//! it.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -8,22 +9,22 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// Selects calls of the C library on some files, and those of them that fail.
+/// Calls of the C library on certain files, and the numbers of the calls that fail.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
     /// Names of the calls, separated by commas.
     pub calls: &'static str,
-    /// Part of the files' paths.
+    /// Part of the path of the files.
     pub path: &'static str,
-    /// Error number; 0: a short write.
+    /// Error number. 0: the call writes only a part of the data.
     pub errno: i32,
-    /// Number of the first failing call, from 1.
+    /// Number of the first call that fails, counted from 1.
     pub first: u64,
-    /// Distance of further failing calls; 0: none.
+    /// Number of calls from one failing call to the next. 0: only one call fails.
     pub every: u64,
     /// Whether the file system has direct writes.
     pub direct: bool,
-    /// Number of the first call that no longer fails; 0: none.
+    /// Number of the first call that works again. 0: none.
     pub until: u64,
 }
 
@@ -48,7 +49,7 @@ pub fn faults_in(log: &Path) -> usize {
     fs::read_to_string(log).map_or(0, |text| text.lines().count())
 }
 
-/// These variables, and the one that preloads the library.
+/// These variables, and the variable that preloads the library.
 pub fn variables(variables: &[(&str, String)]) -> Vec<(String, String)> {
     let preload = ("LD_PRELOAD", library().display().to_string());
     variables
@@ -59,7 +60,7 @@ pub fn variables(variables: &[(&str, String)]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// There is a C compiler, because the crates for zstd and TLS need one as well.
+/// Compiles the library. A C compiler exists, because the crates for zstd and TLS need one, too.
 fn library() -> PathBuf {
     static LIBRARY: OnceLock<TempDir> = OnceLock::new();
     let folder = LIBRARY.get_or_init(|| {
@@ -78,7 +79,7 @@ fn library() -> PathBuf {
     folder.path().join("shim.so")
 }
 
-/// The offsets of the normalizers' clocks from the machine's.
+/// The difference between the normalizers' clocks and those of the machine.
 #[derive(Debug)]
 pub struct Clocks {
     file: File,
@@ -99,7 +100,7 @@ impl Clocks {
         Self { file, path }
     }
 
-    /// The variables for a normalizer whose monotonic clock is slowed down by `slowed`.
+    /// The variables for a normalizer whose monotonic clock runs slower by the factor `slowed`.
     pub fn variables(&self, slowed: u64) -> Vec<(String, String)> {
         variables(&[
             ("FAULT_CLOCK", self.path.display().to_string()),
@@ -107,12 +108,12 @@ impl Clocks {
         ])
     }
 
-    /// Sets the wall clock.
+    /// Shifts the wall clock.
     pub fn move_wall(&self, seconds: i64) {
         self.add(0, seconds);
     }
 
-    /// Advances both clocks.
+    /// Advances the wall clock and the monotonic clock.
     pub fn let_go_by(&self, seconds: i64) {
         self.add(8, seconds);
     }

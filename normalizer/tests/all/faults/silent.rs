@@ -1,4 +1,4 @@
-//! Ten thousand connections that send nothing, and more connections than are allowed.
+//! Ten thousand connections that send nothing, and more connections than the limit allows.
 
 use std::io::{ErrorKind, Read as _};
 use std::net::TcpStream;
@@ -13,12 +13,12 @@ use super::shim::Clocks;
 const CONNECTIONS: usize = 10_000;
 /// Maximum memory per connection.
 const BYTES_EACH: u64 = 24 * 1024;
-/// Slows the normalizer's clock while the test opens connections, which can take long.
+/// Factor by which the normalizer's clock is slower while the test opens connections, because this can take a long time.
 const SLOWED: u64 = 100;
-/// Longer than a silent connection may stay open.
+/// A time for which a connection cannot stay silent.
 const LONG_SECONDS: i64 = 11;
 
-/// The limit on open files of this process, raised as far as needed and possible.
+/// The limit on open files of this process. It is raised as far as it is needed and possible.
 fn open_files_limit() -> usize {
     let wanted = 2 * CONNECTIONS as libc::rlim_t;
     let mut limit = libc::rlimit {
@@ -44,7 +44,7 @@ fn open_files_limit() -> usize {
 #[test]
 fn ten_thousand_silent_connections_delay_no_other() {
     let limit = open_files_limit();
-    // Half of them at each of two listeners, each of which may have nearly a third of the normalizer's files.
+    // Half of the connections go to each of two listeners. A listener may use nearly a third of the normalizer's files.
     let connections = CONNECTIONS.min(limit / 2);
     let folder = TempDir::new().unwrap();
     let clocks = Clocks::new(folder.path());
@@ -69,7 +69,7 @@ fn ten_thousand_silent_connections_delay_no_other() {
         "{cost} bytes for {connections} connections"
     );
     wait_until("their end", || {
-        // Repeated, because the timeout of a connection starts when its task first runs, which may be just now.
+        // This is repeated, because the timeout of a connection starts when its task first runs. This can happen only now.
         clocks.let_go_by(LONG_SECONDS);
         normalizer.open_files() < files + 20
     });
@@ -105,7 +105,7 @@ fn a_connection_over_the_limit_is_closed_until_silent_ones_end() {
     let request = Request { client: 0, number: 0 };
     assert_eq!(send(http, &request.http1()), None, "and so is the next");
     wait_until("room for a connection", || {
-        // Repeated, because the timeout of a connection starts when its task first runs, which may be just now.
+        // This is repeated, because the timeout of a connection starts when its task first runs. This can happen only now.
         clocks.let_go_by(LONG_SECONDS);
         send(http, &request.http1()) == Some(200)
     });

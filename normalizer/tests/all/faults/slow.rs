@@ -1,4 +1,4 @@
-//! Intentionally slow senders: their time and memory are bounded, and no other client waits for them.
+//! Senders that are slow on purpose. Their time and memory are limited, and other clients do not wait for them.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -15,10 +15,10 @@ use super::shim::Clocks;
 
 /// Number of slow senders of each kind.
 const EACH: usize = 20;
-/// Time between two of their bytes, and the number of bytes: together longer than any timeout.
+/// Time between two bytes of a slow sender, and the number of these bytes. Together they take longer than any timeout.
 const STEP_SECONDS: i64 = 10;
 const STEPS: usize = 16;
-/// Maximum memory for them: a fiftieth of the declared lengths of one kind's bodies.
+/// Maximum memory for all slow senders. It is a fiftieth of the declared size of the bodies of one kind.
 const MEMORY_MAX: u64 = 24 * 1024 * 1024;
 
 struct SlowSender {
@@ -43,7 +43,7 @@ impl SlowSender {
     /// Sends one more byte.
     fn go_on(&mut self) {
         if let Some(&byte) = self.rest.get(self.sent) {
-            // A closed connection is noticed by the next read.
+            // If the server has closed the connection, the next read finds this.
             let _ = self.stream.write_all(&[byte]);
             self.sent += 1;
         }
@@ -61,7 +61,7 @@ impl SlowSender {
     }
 }
 
-/// The bytes that a sender sends at once, and those that it sends one by one.
+/// For each kind of sender, the bytes that it sends together, and the bytes that it sends one by one.
 fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     let head = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n".to_vec();
     let body_of = |length: &str| [head.clone(), format!("{length}\r\n\r\n").into_bytes()].concat();

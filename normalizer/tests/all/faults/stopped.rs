@@ -1,5 +1,5 @@
-//! A process that is stopped for ten seconds under load. Impatient clients retry on further connections, and when it continues, all
-//! duplicates arrive at the same instant.
+//! A process that is stopped for ten seconds under load. Meanwhile, clients repeat their requests on further connections. When
+//! the process continues, all duplicates arrive at the same time.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
@@ -16,10 +16,10 @@ use super::requests::{Request, check_rows};
 
 const CLIENTS: u64 = 4;
 const STANDS_STILL: Duration = Duration::from_secs(10);
-/// Time after which a client retries. It still waits for the earlier answers.
+/// Time after which a client repeats a request. It still waits for the answers to its earlier tries.
 const IMPATIENCE: Duration = Duration::from_millis(500);
 
-/// Sends a request until it is acknowledged, and returns how often it was sent.
+/// Sends a request until it is acknowledged. Returns the number of times that it was sent.
 fn send_impatiently(address: SocketAddr, request: Request) -> u64 {
     let bytes = request.http1();
     let answered = Arc::new(AtomicBool::new(false));

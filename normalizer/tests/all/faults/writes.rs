@@ -1,8 +1,8 @@
-//! Failing calls to the file system: the k-th call of each kind, on each kind of file, for each relevant reason.
+//! Calls to the file system that fail: the k-th call of each kind, on each kind of file, for each relevant reason.
 //!
-//! A failed sync, and any error except a full disk, ends the process with the file and the reason. A full disk refuses requests until
-//! space is free. An interrupted or short write has no effect. In all cases, acknowledged rows are in the files once after the next
-//! start.
+//! If a sync fails, or if another error than a full disk occurs, the process ends and names the file and the reason. If the
+//! disk is full, requests are refused until space is free. An interrupted or incomplete write has no effect. In all cases, the
+//! files contain each acknowledged row once after the next start.
 
 use std::cell::Cell;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,10 +15,10 @@ use super::normalizer::{Ended, Launch, wait_until};
 use super::shim::{Fault, faults_in};
 
 const CLIENTS: u64 = 2;
-/// Number of requests after which a normalizer without a fault is ended.
+/// Number of requests after which the test ends a process without a fault.
 const REQUESTS_A_LIFE: u64 = 16;
 
-/// Number of the failing call for each process.
+/// For each process, the number of the call that fails.
 const FIRSTS: [u64; 6] = [1, 2, 3, 5, 8, 13];
 
 fn fault(calls: &'static str, path: &'static str, errno: i32) -> Fault {
@@ -33,13 +33,13 @@ fn fault(calls: &'static str, path: &'static str, errno: i32) -> Fault {
     }
 }
 
-/// The same on a file system without direct writes, where the journal must be synced.
+/// The same fault on a file system without direct writes, on which the journal has to be synced.
 fn through_the_page_cache(fault: Fault) -> Fault {
     let direct = false;
     Fault { direct, ..fault }
 }
 
-/// A normalizer that is started again and again, and clients that send all the time.
+/// A normalizer that is started several times, and clients that send all the time.
 struct Lives {
     folder: TempDir,
     launch: Launch,
@@ -51,7 +51,7 @@ struct Lives {
 impl Lives {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        // Segments of a few requests, so that segments are created and deleted all the time.
+        // A segment holds only a few requests, so that segments are created and deleted all the time.
         let launch = Launch::in_folder(&folder.path().join("logs")).flag("--segment-bytes", "4KiB");
         let target = Target::default();
         let clients = Clients::start(&target, CLIENTS);
@@ -68,12 +68,13 @@ impl Lives {
         self.folder.path().join("faults")
     }
 
-    /// Runs a process with this fault until it ends: by the fault, or alternately by a shutdown and by a kill.
+    /// Runs a process with this fault until the fault ends it. If the fault does not end it, a shutdown or a kill does, in
+    /// turn.
     fn live(&self, fault: Fault) -> Ended {
         self.live_unless(fault, || false)
     }
 
-    /// The same, but with `is_ending` it gets time to end by itself.
+    /// Like [`Lives::live`], but if `is_ending` returns true, the process gets time to end by itself.
     fn live_unless(&self, fault: Fault, is_ending: impl Fn() -> bool) -> Ended {
         let launch = self.launch.clone().variables(fault.variables(&self.log()));
         let mut normalizer = match launch.start() {
@@ -94,7 +95,7 @@ impl Lives {
         }
     }
 
-    /// Runs a last process without faults; then all rows must be in the files.
+    /// Runs a last process without faults. Then the files must contain all rows.
     fn end(self, about: &str) {
         let normalizer = self.launch.start().unwrap();
         self.target.set(Some(normalizer.address("http")));
@@ -105,7 +106,7 @@ impl Lives {
     }
 }
 
-/// Processes in which this call fails once, at its k-th time. Each ends by it and logs the reason.
+/// Runs processes in which the k-th call of this kind fails. Each process must end and log the reason.
 fn ends_the_process(kind: Fault, reason: &str) {
     let lives = Lives::new();
     let mut ends = 0;
@@ -113,7 +114,7 @@ fn ends_the_process(kind: Fault, reason: &str) {
         let before = faults_in(&lives.log());
         let has_failed = || faults_in(&lives.log()) > before;
         let ended = lives.live_unless(Fault { first, ..kind }, has_failed);
-        // The kill may come just after the call.
+        // The kill can occur just after the call.
         if !has_failed() || ended.status.signal().is_some() {
             assert!(ended.was_told_to_end(), "{kind:?} {first}: {ended:?}");
             continue;
@@ -132,14 +133,14 @@ fn ends_the_process(kind: Fault, reason: &str) {
     lives.end(&format!("{calls} on {path}: {reason}, {ends} times"));
 }
 
-/// Processes with a disk that is full again and again. Requests are refused meanwhile, and the process continues, unless this happens
-/// during its start or shutdown.
+/// Runs processes whose disk becomes full several times. Requests are refused meanwhile. The process continues, unless the disk
+/// becomes full during its start or shutdown.
 fn refuses_and_goes_on(kind: Fault) {
     let lives = Lives::new();
     let mut went_on = 0;
     for first in FIRSTS {
         let before = faults_in(&lives.log());
-        // First there is space for some calls, then for none, and then for all.
+        // First there is space for some calls, then for none, and finally for all.
         let (every, until) = (5, first + 9);
         let ended = lives.live(Fault {
             first,
@@ -150,7 +151,7 @@ fn refuses_and_goes_on(kind: Fault) {
         let has_logged_full = ended.log.contains("cannot create a journal segment")
             || ended.log.contains("requests are refused until space is free");
         if faults_in(&lives.log()) > before && ended.was_told_to_end() {
-            // A killed process may have had no time to log it.
+            // If the process was killed, it may not have logged this.
             assert!(
                 has_logged_full || !ended.status.success(),
                 "{kind:?} {first}: {ended:?}"
@@ -168,7 +169,7 @@ fn refuses_and_goes_on(kind: Fault) {
     ));
 }
 
-/// A process in which every second call is interrupted or short, without an effect.
+/// Runs a process in which every second call is interrupted or incomplete. This must have no effect.
 fn is_invisible(kind: Fault) {
     let lives = Lives::new();
     for first in [1, 2] {

@@ -1,4 +1,4 @@
-//! The join compared with the rules: the kind of a span and its caller follow from the set of spans, in any order.
+//! Compares the join with its rules: the kind of a span and its caller depend only on the set of spans, not on their order.
 
 mod model;
 mod reference;
@@ -15,7 +15,7 @@ use model::{
 };
 use reference::Reference;
 
-/// Number of random traces, unless FUZZ_INPUTS is set, as in `make fuzz`.
+/// Number of random traces. FUZZ_INPUTS changes it; `make fuzz` sets this variable.
 const TRACES: u32 = 4_000;
 
 fn traces() -> u32 {
@@ -52,7 +52,8 @@ fn check_emptied(table: &Table, spans: &[Made]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: traces(), ..ProptestConfig::default() })]
 
-    /// Missing parents, cycles, ids shared by a call and its answer, second instrumentations with and without flags.
+    /// Traces have missing parents, cycles, ids that a call and its answer share, and second instrumentations with and without
+    /// flags.
     #[test]
     fn within_the_window_the_rows_follow_from_the_set_of_spans(
         (spans, order, steps) in in_any_order(trace(16), WINDOW / 17)
@@ -142,7 +143,7 @@ proptest! {
     }
 }
 
-/// No invocation is its own ancestor.
+/// Checks that no invocation is its own ancestor.
 fn check_no_cycle(table: &Table, spans: &[Made]) -> Result<(), TestCaseError> {
     let parent_of = |span: SpanId| {
         let mut rows = table.outcomes.iter();
@@ -163,7 +164,7 @@ fn check_no_cycle(table: &Table, spans: &[Made]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The outcome of a span that waits for no other one.
+/// The outcome of a span that does not wait for another one.
 fn resolved(join: &mut JoinTable, arrival: &Arrival) -> Outcome {
     match join.insert(arrival, 0) {
         Joined::Resolved(outcome) => outcome,
@@ -173,7 +174,7 @@ fn resolved(join: &mut JoinTable, arrival: &Arrival) -> Outcome {
 
 const DEPTH: usize = 100_000;
 
-/// A chain of inner spans from an invocation down to a call.
+/// A chain of inner spans between an invocation and a call.
 fn chain() -> Vec<Made> {
     let inner = |place: usize| Made {
         id: place,

@@ -1,4 +1,4 @@
-//! Random spans, and a table with their rows.
+//! Random spans, and a table of their rows.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use proptest::sample::Index;
 
 pub const WINDOW: u64 = 1_000;
 pub const TRACE_ID: [u8; 16] = [7; 16];
-/// The first id of parents that never arrive.
+/// First id of parents that never arrive.
 pub const MISSING: usize = 1_000_000;
 pub const ENTRIES_MAX: usize = 1 << 20;
 
@@ -28,10 +28,10 @@ pub struct Made {
     pub lasted: i64,
 }
 
-/// The instance of a span whose resource names no service.
+/// The instance of spans whose resource has no service name.
 pub const UNKNOWN_INSTANCE: u32 = u32::MAX;
 
-/// A root of an SDK that does not report whether parents are remote.
+/// A root span from an SDK that does not report whether parents are remote.
 pub const ROOT: Made = Made {
     id: 0,
     role: Role::Server,
@@ -85,8 +85,8 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     )
 }
 
-/// Traces: most spans have an earlier parent; some are roots, some have a parent that never arrives, and there are cycles of any length.
-/// In half of the cases, a call of a source that may share ids has an answer with its id.
+/// A random trace. Most spans have an earlier parent. Some are roots, some have a parent that never arrives, and there are
+/// cycles of any length. In half of the cases, a call of a source that may share ids has an answer with the same id.
 pub fn trace(spans_max: usize) -> impl Strategy<Value = Vec<Made>> {
     prop::collection::vec(drawn(), 1..spans_max).prop_map(|spans| {
         let count = spans.len();
@@ -123,7 +123,7 @@ pub fn trace(spans_max: usize) -> impl Strategy<Value = Vec<Made>> {
     })
 }
 
-/// Orders of arrival, and the time before each arrival.
+/// A random order of arrival, and the time before each arrival.
 pub fn in_any_order(
     spans: impl Strategy<Value = Vec<Made>>,
     step_max: u64,
@@ -135,7 +135,7 @@ pub fn in_any_order(
     })
 }
 
-/// Whether the pipeline may have a row for it while the join is undecided.
+/// Whether the pipeline may have a row for the span while the join is undecided.
 pub fn may_have_row(span: &Made) -> bool {
     match span.role {
         Role::Internal => span.parent.is_none() || span.is_remote != Some(false),
@@ -144,7 +144,7 @@ pub fn may_have_row(span: &Made) -> bool {
     }
 }
 
-/// A table with its rows, each of which is a span's index.
+/// A join table, and its rows. Each row is the index of its span.
 pub struct Table {
     pub join: JoinTable,
     pub outcomes: HashMap<usize, (Outcome, u64)>,
@@ -192,7 +192,7 @@ impl Table {
         assert!(before.is_none(), "row {place} is resolved twice");
     }
 
-    /// Lets all windows pass. Rows that depend on later spans may take one more window each time, but not forever.
+    /// Lets all windows pass. Rows that depend on later spans can wait for one more window several times, but not without end.
     pub fn drain(&mut self, from: u64) {
         for tenths in 1..=50 {
             self.expire(from + tenths * (WINDOW / 10 + 1));

@@ -1,4 +1,5 @@
-//! The reference: the rules of docs/cctf.md for the complete set of spans of a trace, without order and time.
+//! The reference for comparisons: the rules of docs/cctf.md, applied to the complete set of a trace's spans. Order and time
+//! have no effect.
 
 use std::collections::HashSet;
 
@@ -7,7 +8,7 @@ use cctf_proto::cctf::SpanId;
 
 use super::model::{Made, id};
 
-/// A row's caller; `None` for a span without a row.
+/// A row's caller. `None` for a span that has no row.
 pub type Row = Option<(Option<SpanId>, IsOrphan)>;
 type IsOrphan = bool;
 
@@ -17,7 +18,7 @@ pub struct Reference<'a> {
     invocations: Vec<bool>,
 }
 
-/// The result of the walk from a span to its ancestors.
+/// The result of a search from a span through its ancestors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Above {
     Invocation(usize),
@@ -48,7 +49,7 @@ impl<'a> Reference<'a> {
         )
     }
 
-    /// The parent: the call that shares a callee's id, or else the best of the spans with the parent's id.
+    /// The parent: the call that has the same id as a callee, or else the best of the spans with the parent's id.
     fn find_parent(&self, place: usize) -> Option<usize> {
         let span = &self.spans[place];
         let named = span.parent?;
@@ -72,7 +73,7 @@ impl<'a> Reference<'a> {
         self.spans[place].instance != self.spans[parent].instance
     }
 
-    /// Whether a receipt only polls: its parent belongs to the same process.
+    /// Whether a RECEIVE span only polls: its parent then belongs to the same process.
     fn is_poll(&self, place: usize) -> bool {
         let span = &self.spans[place];
         let is_below_its_own = || {
@@ -85,7 +86,7 @@ impl<'a> Reference<'a> {
             || span.role == Role::Receipt && (span.parent.is_none() || !is_remote && is_below_its_own())
     }
 
-    /// Whether it is an invocation, unless a SERVER ancestor denies it.
+    /// Whether the span is an invocation, if no SERVER ancestor prevents this.
     fn is_work(&self, place: usize) -> bool {
         let (span, parent) = (&self.spans[place], self.parents[place]);
         let is_remote = span.is_remote == Some(true);
@@ -109,7 +110,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The SERVER ancestor of a SERVER span in the same instance, with only inner work between them.
+    /// The SERVER ancestor of a SERVER span in the same instance, if all spans between them are inner spans.
     fn server_above(&self, place: usize) -> Option<usize> {
         if self.spans[place].is_remote == Some(true) {
             return None;
@@ -127,7 +128,7 @@ impl<'a> Reference<'a> {
         None
     }
 
-    /// The SERVER spans of a cycle in which each is a second instrumentation of the next.
+    /// The SERVER spans of a cycle in which each one is a second instrumentation of the next one.
     fn cycle_of_servers(&self, place: usize) -> Vec<usize> {
         let (mut on, mut at) = (vec![place], place);
         while let Some(above) = self.server_above(at) {
@@ -166,7 +167,7 @@ impl<'a> Reference<'a> {
         Above::Unknown
     }
 
-    /// The invocation at which this cycle is cut.
+    /// The invocation at which the cycle is cut.
     fn cut_of(&self, place: usize) -> Option<usize> {
         let mut on = Vec::new();
         let mut at = place;

@@ -58,7 +58,7 @@ async fn an_http1_connection_serves_one_request_after_another() {
     let stream = TcpStream::connect(running.address).await.unwrap();
     let (mut sender, connection) = http1_client::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    // A refusal does not end the connection.
+    // The connection continues after a refusal.
     for (body, status) in [("{}", 200), ("{", 400), (r#"{"resourceSpans":[{}]}"#, 200)] {
         let request = Request::post("/v1/traces")
             .header("host", "test")
@@ -125,16 +125,16 @@ async fn too_many_bytes_in_progress_are_503_until_they_are_processed() {
     let begin = || async {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
-        // The connection of a refused request may be closed before all of it is sent.
+        // The server may close the connection of a refused request before all of it was sent.
         let _ = stream.write_all(&vec![0; body_len - 1]).await;
         stream
     };
     let mut under_way = Vec::new();
-    // The bytes are not a message: an accepted request is answered with 400, so that the queue stays empty.
+    // The bytes are not a message, so an accepted request gets the answer 400 and the queue stays empty.
     let probe = || http1(running.address, "/v1/traces", &[PROTOBUF], vec![0; body_len]);
     let begun_max = 10 * LIMITS.in_flight_bytes_max / body_len;
     let refused = loop {
-        // One more each time, because a request can be refused itself while a probe has the last free bytes.
+        // There is one request more each time, because a request can itself be refused while a probe uses the last free bytes.
         assert!(
             under_way.len() < begun_max,
             "the bytes under way are never too many"

@@ -34,7 +34,7 @@ async fn a_request_in_progress_is_answered_while_the_receiver_stops() {
     let mut stream = asked_for_body(running.address, message.len()).await;
     assert_eq!(next_line(&mut stream).await, "HTTP/1.1 100 Continue\r\n");
     running.stop.send_replace(true);
-    // A closed listener shows that the receiver has begun its shutdown.
+    // If the listener is closed, the receiver has begun its shutdown.
     while TcpStream::connect(running.address).await.is_ok() {}
     stream.write_all(&message).await.unwrap();
     let mut answer = String::new();
@@ -54,7 +54,7 @@ async fn silent(address: SocketAddr, connections: usize) -> Vec<TcpStream> {
     let mut silent = Vec::new();
     for started in 0..connections {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        // Some have sent a part of the HTTP/2 preface.
+        // Some connections have sent a part of the HTTP/2 preface.
         stream
             .write_all(&b"PRI * HTTP/2.0\r\n\r\nSM"[..started % 20])
             .await

@@ -1,4 +1,4 @@
-//! A second load driver of a run learns of the first in the answer to its start.
+//! The second load driver of a run: the answer to its start says that the run already has a driver.
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -45,7 +45,7 @@ async fn the_start_of_a_second_driver_is_rejected_until_the_first_ends() {
         vec![control(start, 1)],
         vec![control(start, 1)],
         vec![control(start, 2)],
-        // A batch of a Collector has further spans, which are not lost.
+        // A Collector's batch has further spans, which must not be lost.
         vec![control(start, 3), good_span(9)],
         vec![control(end, 4)],
         vec![control(start, 2)],
@@ -56,6 +56,6 @@ async fn the_start_of_a_second_driver_is_rejected_until_the_first_ends() {
     let message = "1 of 1 rows cannot be used: run_has_driver 1; the first, at index 0: another load driver has started this run \
                    and has not reported its end; use another run id";
     assert_eq!(rejected, [None, None, Some(message.to_owned()), None, None, None]);
-    // The rejected start is not in the journal: the facts of the run stay those of its driver.
+    // The rejected start is not in the journal, so the facts of the run stay those of its first driver.
     assert_eq!(running.requests().len(), 5);
 }

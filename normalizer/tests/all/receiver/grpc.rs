@@ -194,7 +194,7 @@ async fn a_message_of_exactly_the_limit_is_accepted() {
     let running = receiver(QUEUE).await;
     let mut span = good_span(0);
     let fixed = trace_request(vec![span.clone()]).encoded_len();
-    // Four lengths around the name grow from one byte to three.
+    // The lengths of four messages around the name need three bytes instead of one.
     span.name = "n".repeat(LIMITS.message_bytes_max - fixed - 8 + span.name.len());
     let mut message = trace_request(vec![span.clone()]).encode_to_vec();
     let over = message.len() as isize - LIMITS.message_bytes_max as isize;

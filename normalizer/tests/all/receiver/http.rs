@@ -327,7 +327,7 @@ async fn a_body_in_many_small_pieces_is_one_message() {
     assert_eq!(running.requests(), [(Signal::Traces, message.into())]);
 }
 
-/// A request with invalid UTF-8 in one attribute was once refused as a whole.
+/// A request with invalid UTF-8 in one attribute was refused as a whole in earlier versions.
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_text_is_replaced_and_nothing_else_changes() {
     const MARK: &[u8] = b"<not text>";

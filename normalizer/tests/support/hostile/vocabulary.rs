@@ -1,4 +1,4 @@
-//! Names from the sources, and hostile values of each type.
+//! Names that the sources contain, and hostile values of each type.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use cctf_normalizer::pipeline::Settings;
 
 use super::BASE_UNIX_NANO;
 
-/// The string literals of a source file: the names that it knows, and the values that it compares with.
+/// All string literals of a source file: names that it knows, and values with which it compares.
 fn words(source: &'static str) -> Vec<&'static str> {
     let is_word = |text: &&str| {
         (1..=48).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
