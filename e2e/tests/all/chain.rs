@@ -1,4 +1,4 @@
-//! `cctf run --chain`: each request is three invocations, endpoint to edge to cloud, each the parent of the next.
+//! `cctf run --chain`: each request is three invocations (endpoint, edge, cloud), each of which is the parent of the next one.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,14 +19,14 @@ const HOPS: [(&str, &str, &str); 3] = [
     ("cloud0", "cloud", "/kv/set/k1"),
 ];
 
-/// Folder of the run that these tests share.
+/// A run that these tests share, as a folder.
 static RUN: LazyLock<TempDir> = LazyLock::new(|| {
     let logs = tempfile::tempdir().unwrap();
     short_run(logs.path(), &["--endpoints", "json", "--chain"]).unwrap();
     logs
 });
 
-/// The folder of that run.
+/// The folder of the shared run.
 pub fn run_folder() -> PathBuf {
     RUN.path().join("r")
 }
@@ -54,7 +54,7 @@ fn figures_of_nodes_and_links_are_those_of_the_sql_in_duckdb() {
             (node("from_node"), node("node"), link["calls"].as_u64().unwrap())
         })
         .collect();
-    // Links with as many calls are in the order in which they first appear.
+    // Links with the same number of calls are in the order in which they first appear, so they are sorted here.
     links.sort_unstable();
     let requests = REQUESTS as u64;
     let expected = [("driver0", "ep0"), ("edge0", "cloud0"), ("ep0", "edge0")];
@@ -117,7 +117,8 @@ fn each_request_is_three_invocations_with_the_right_parents() {
                     caller["node"], above["node"],
                     "the call left where the invocation ran: {caller}"
                 );
-                // A call can end before the slot gets the CPU again. The slot then waited for the CPU, not for the call.
+                // A call can end before the slot gets the CPU again. During this time, the slot waits for the CPU, not for the
+                // call.
                 waited_ms += number(above, "downstream_ms").unwrap();
             }
             above = Some(row);

@@ -1,6 +1,6 @@
-//! The images in containers: the stack of compose.yaml through the real Collector, and the three commands of the runbook.
+//! The images in containers: the stack of compose.yaml with the real Collector, and the three commands of the runbook.
 //!
-//! Needs a Docker engine; `make test` starts a private one where none runs, and builds the images.
+//! Needs a Docker engine. If none runs, `make test` starts its own. It also builds the images.
 
 use std::fs;
 use std::io::Write as _;
@@ -18,10 +18,10 @@ use e2e::rows::{self, text};
 use e2e::sources::root;
 use serde_json::Value;
 
-/// The stack's own name, so that the test leaves a stack of the machine's owner alone.
+/// The name of the test's stack. It differs from the default, so that another stack of the machine is not changed.
 const PROJECT: &str = "cctf-e2e";
 
-/// Writes to the log of the whole test run, past the captured output, to document which containers ran.
+/// Writes to the log of the whole test run instead of the captured output, to record which containers ran.
 fn log(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }
@@ -54,14 +54,14 @@ fn build_images() {
     }
 }
 
-/// A folder that other users can reach, because containers run as another user.
+/// A folder that all users can use, because containers run as another user.
 fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     folder
 }
 
-/// Users of a container's processes, as the host sees them.
+/// The users of a container's processes, as seen from the host.
 fn users_in(container: &str) -> Vec<u32> {
     let processes = docker(&["top", container, "-eo", "uid,pid"]);
     let users = processes
@@ -71,7 +71,7 @@ fn users_in(container: &str) -> Vec<u32> {
     users.collect()
 }
 
-/// The running stack. Dropping it stops it.
+/// The running stack. It is stopped when this is dropped.
 struct Stack {
     variables: Vec<(String, String)>,
     logs: PathBuf,
@@ -122,7 +122,7 @@ impl Stack {
         format!("http://127.0.0.1:{}", self.variable(port))
     }
 
-    /// Drives the service at `port` as `make real-all STACK=compose` does, and returns the run's folder.
+    /// Drives the service at `port` like `make real-all STACK=compose`. Returns the folder of the run.
     fn drive(&self, run_id: &str, port: &str, endpoints: &str) -> PathBuf {
         let mut run = command("cctf").unwrap();
         run.args(["run", "--rate", "40", "--duration", "2s", "--run-id", run_id]);
@@ -157,7 +157,7 @@ impl Drop for Stack {
     }
 }
 
-/// Checks the promises of compose.yaml: no process is root or can become root, and the root file system is read-only.
+/// Checks what compose.yaml promises: no process is root or can become root, and the root file system is read-only.
 fn assert_hardened(containers: &[String]) {
     for container in containers {
         let state: Value = serde_json::from_str(&docker(&["inspect", container])).unwrap();
@@ -245,14 +245,14 @@ fn assert_chain(rows: &[Value]) {
     }
 }
 
-/// The runbook's commands for the three machines, without line breaks.
+/// The runbook's commands for the three machines. Each is one line.
 const RUNBOOK: [&str; 3] = [
     "docker run -d -p 8080:8080 -e NODE_ID=cloud0 -e STAGE=cloud -e LOG_PATH=/logs -v $PWD/logs/cloud:/logs tunable-svc:0.1.0",
     "docker run -d -p 8080:8080 -e NODE_ID=edge0 -e STAGE=edge -e LOG_PATH=/logs -v $PWD/logs/edge:/logs tunable-svc:0.1.0",
     "docker run -d -p 8080:8080 -e NODE_ID=ep0 -e STAGE=endpoint -e LOG_PATH=/logs -v $PWD/logs/endpoint:/logs tunable-svc:0.1.0",
 ];
 
-/// The runbook's artifacts, except for the driver's file.
+/// The names of the runbook's files, except for the driver's file.
 const ARTIFACTS: [&str; 17] = [
     "events.jsonl",
     "placement_events.jsonl",
@@ -273,7 +273,7 @@ const ARTIFACTS: [&str; 17] = [
     "cctf/module_inventory.json",
 ];
 
-/// A container. Dropping it removes it.
+/// A container. It is removed when this is dropped.
 struct Container(String);
 
 impl Drop for Container {
@@ -311,7 +311,7 @@ fn the_runbooks_commands_leave_its_artifacts_and_never_run_as_root() {
         log(&format!("{node} stopped in {:?}", stopping.elapsed()));
         let state: Value =
             serde_json::from_str(&docker(&["inspect", "--format", "{{json .State}}", &container.0])).unwrap();
-        // A container that the engine kills after 10 s exits with 137.
+        // If the engine has to kill a container after 10 s, the exit code is 137.
         assert_eq!(state["ExitCode"], 0, "{state}");
 
         let stage = line.split("logs/").nth(1).unwrap().split(':').next().unwrap();

@@ -1,4 +1,5 @@
-//! `cctf export parquet`: DuckDB, polars, pandas and Spark run the examples of the data set's page, and agree with `cctf stats`.
+//! `cctf export parquet`: DuckDB, polars, pandas and Spark run the examples of the data set's page. Their results must agree
+//! with `cctf stats`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,11 +14,11 @@ use tempfile::TempDir;
 
 use crate::chain;
 
-/// The runs of the data set. A reader that infers types makes a number of the second one.
+/// The runs of the data set. A reader that infers types makes a number of the second name.
 const RUNS: [&str; 2] = ["chain", "007"];
 const MINUTES: u64 = 2;
 
-/// A folder with two runs in `logs`, and with both in the data set `data`.
+/// A folder with two runs in `logs`, and a data set of both runs in `data`.
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     for (number, run_id) in RUNS.iter().enumerate() {
@@ -38,7 +39,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     folder
 });
 
-/// The chain's run under another id. Every third trace is a minute later, and each node has a module of its own.
+/// A copy of the chain's run with another id. Every third trace is a minute later, and each node has its own module.
 fn copy_run(target: &Path, run_id: &str) {
     let cctf = target.join("cctf");
     fs::create_dir_all(&cctf).unwrap();
@@ -88,13 +89,14 @@ fn example(reader: &str, more: &[&str]) -> Vec<Value> {
     done.json().unwrap().as_array().unwrap().clone()
 }
 
-/// The bucket of `cctf stats` for a quantile, by its middle in nanoseconds: each power of two has 64.
+/// The middle of the bucket of `cctf stats` that contains a value, nanoseconds. Each power of two has 64 buckets.
 fn middle_of_bucket(value: u64) -> u64 {
     let octave = (u64::BITS - (value >> 6).leading_zeros()).saturating_sub(1);
     (value >> octave << octave) + ((1 << octave) - 1) / 2
 }
 
-/// Module, minute, invocations, 99th percentile and bytes by `cctf stats`, which has one window at a time.
+/// Module, minute, invocations, 99th percentile and bytes according to `cctf stats`. It is called for each minute, because it
+/// computes one window at a time.
 fn stats(run_id: &str) -> BTreeMap<(String, u64), [u64; 3]> {
     let run = FOLDER.path().join("logs").join(run_id);
     let mut found = BTreeMap::new();

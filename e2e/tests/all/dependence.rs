@@ -1,8 +1,8 @@
-//! The plan of a real program whose calls depend on each other in known ways: sequence, fan-out, independent branches, quorum, work
-//! after the answer, retry.
+//! The plan of a real program whose calls depend on each other in known ways: a sequence, a fan-out, independent branches, a
+//! quorum, work after the answer, and a retry.
 //!
-//! The truth is the program's code, in measure/src/bin/branches/patterns.rs. These tests fail if a `join!`
-//! replaces a sequence, and if the quorum needs three answers instead of two.
+//! The program's code in measure/src/bin/branches/patterns.rs is the truth. These tests fail if a `join!` replaces a sequence,
+//! and if the quorum needs three answers instead of two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,7 +14,8 @@ use e2e::exclusive;
 use e2e::rows::lines;
 use serde_json::Value;
 
-/// For each route, each call with what it waits for, then the answer. A second call to the same callee has a 2.
+/// For each route, each call with the calls for which it waits, then the answer with those for which it waits. The second call
+/// to a callee is marked with a 2.
 const PATTERNS: [(&str, &[&str]); 7] = [
     ("/sequence", &["a; b after a; c after b; answer after c"]),
     ("/fan-out", &["a; b; c; answer after a b c"]),
@@ -34,8 +35,9 @@ const PATTERNS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// Requests of each route, all within a second. So many contradict each order that is chance: the rarest contradiction is in the quorum,
-/// where one call in seven is still open at the answer.
+/// Number of requests to each route, all within a second. They are so many that each order that is due to chance is
+/// contradicted at least once. The rarest contradiction is in the quorum: in one of seven requests, a certain call is still in
+/// progress at the answer.
 const REQUESTS: &str = "120";
 
 #[test]
@@ -67,7 +69,7 @@ fn the_plan_of_a_program_has_its_dependences_and_no_others() {
     assert_eq!(found, expected);
 }
 
-/// Records the program below `logs`, as run `r`.
+/// Records the program as run `r` in the folder `logs`.
 fn record(logs: &Path) {
     let bin_dir = bin_dir().unwrap();
     let normalizer = Child::normalizer(&bin_dir, logs, &["--join-window", "1s"]).unwrap();
@@ -95,7 +97,7 @@ fn record(logs: &Path) {
     assert!(normalizer.stop().unwrap().status.success());
 }
 
-/// The waits of an invocation of the plan as in [`PATTERNS`].
+/// The waits of an invocation of the plan in the notation of [`PATTERNS`].
 fn dependences(invocation: &Value) -> String {
     let calls = invocation["calls"].as_array().unwrap();
     let mut names: Vec<String> = Vec::new();

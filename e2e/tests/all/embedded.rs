@@ -1,4 +1,4 @@
-//! A service with LOG_PATH and no OTLP receiver runs a normalizer of its own, loses no row and leaves no process.
+//! A service with LOG_PATH but without an OTLP receiver starts its own normalizer. It loses no row and leaves no process.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

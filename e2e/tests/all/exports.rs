@@ -1,4 +1,4 @@
-//! `cctf export`: each target, with a recorded run of the chain and one of the shop, in the tool for which it is made.
+//! `cctf export`: each target is opened in the tool for which it is made, with a recorded run of the chain and one of the shop.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl Exported {
         self.folder.path().join("out").join(name)
     }
 
-    /// Whether the tool has found as much as the summary says.
+    /// Asserts that the tool has found the numbers that the summary states.
     fn assert_counts(&self, found: &Value, names: &[&str]) {
         for name in names {
             assert_eq!(found[*name].as_u64(), Some(self.count(name)), "{name}");
@@ -56,7 +56,7 @@ impl Exported {
     }
 }
 
-/// Runs a script of `e2e/simulators` to its end. Returns the JSON that it prints.
+/// Runs a script of `e2e/simulators` until it exits. Returns the JSON that it prints.
 fn python<A: AsRef<OsStr>>(script: &str, args: &[A]) -> Value {
     let python = tool("simulators/bin/python").unwrap();
     let script = root().join("e2e/simulators").join(script);
@@ -87,7 +87,7 @@ fn wfformat(run: &Path) -> Value {
     found
 }
 
-/// Exports a run to CloudSim Plus, simulates it there, and compares the waits.
+/// Exports a run to CloudSim Plus, simulates it there, and compares the waiting times.
 fn cloudsim(run: &Path) -> Value {
     let exported = Exported::new("cloudsim", run, &[]);
     let mut maven = Command::new("mvn");
@@ -99,13 +99,13 @@ fn cloudsim(run: &Path) -> Value {
     found
 }
 
-/// Exports a run to ECLYPSE and places it there.
+/// Exports a run to ECLYPSE and computes a placement there.
 fn eclypse(run: &Path) -> Value {
     let exported = Exported::new("eclypse", run, &[]);
     python("read_eclypse.py", &[exported.path(""), run.join("cctf")])
 }
 
-/// Each target with a run of an application without slots, which has messages, retries and failures.
+/// Checks each target with a run of an application that has no slots, but messages, retries and failures.
 pub fn check_shop(run: &Path) {
     for target in [perfetto, wfformat, cloudsim, eclypse] {
         target(run);
@@ -123,7 +123,7 @@ fn perfetto_reads_each_row_as_a_slice_with_its_times_and_arrows() {
 #[test]
 fn wfcommons_reads_the_graph_and_it_has_the_times_of_the_plan() {
     let found = wfformat(&chain::run_folder());
-    // Each request of the chain waits for one call after the other.
+    // Each request of the chain makes its calls one after the other.
     assert_eq!(found["sequential"], found["roots"]);
 }
 

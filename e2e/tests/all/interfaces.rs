@@ -1,4 +1,4 @@
-//! Traffic between containers of one machine does not count as traffic of the machine. Needs root.
+//! Traffic between containers on one machine does not count as the machine's traffic. Needs root.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -11,11 +11,13 @@ use e2e::exclusive;
 use e2e::host::machine::{in_machine, ip};
 use e2e::rows;
 
-/// Least traffic to the container, and most traffic of the kernel itself that may leave the machine.
+/// Minimum traffic to the container.
 const INSIDE_BYTES: u64 = 2_000_000;
+/// Maximum traffic that may leave the machine. The kernel itself sends some.
 const EDGE_BYTES_MAX: f64 = 50_000.0;
 const DATAGRAM_BYTES: usize = 1_000;
-/// Far more than needed: some datagrams are lost while the kernel looks up the container's address.
+/// Maximum number of datagrams. It is much more than is needed, because some datagrams are lost while the kernel looks up the
+/// container's address.
 const DATAGRAMS_MAX: usize = 100_000;
 
 /// This test fails when all interfaces except loopback are counted: `docker0,stacked,uplink,veth1`.
@@ -38,7 +40,7 @@ fn traffic_inside_a_machine_does_not_cross_its_edge() {
             if sent_by("docker0")? >= before + INSIDE_BYTES {
                 break;
             }
-            // No process listens there, so an ICMP error means that a datagram has arrived.
+            // No process listens there, so an ICMP error shows that a datagram has arrived.
             let _ = socket.send_to(&[0; DATAGRAM_BYTES], "198.18.255.2:9");
         }
         assert!(sent_by("docker0")? >= before + INSIDE_BYTES);
@@ -61,7 +63,7 @@ fn traffic_inside_a_machine_does_not_cross_its_edge() {
 
 fn wait_for_rows(links: &Path, more_than: usize) -> anyhow::Result<Vec<serde_json::Value>> {
     wait_for("rows of the interfaces", || {
-        // A file may not exist yet, or end in an incomplete line.
+        // A file may not exist yet, or may end with an incomplete line.
         Ok(rows::lines(links).ok().filter(|rows| rows.len() > more_than))
     })
 }
@@ -74,8 +76,8 @@ fn sent_by(interface: &str) -> anyhow::Result<u64> {
     Ok(text.trim().parse()?)
 }
 
-/// Network namespaces of the outside and of a container. Here, a veth pair with a macvlan on it leads to the outside, and a bridge with
-/// another pair to the container.
+/// Network namespaces of the outside and of a container. In this process, a veth pair with a macvlan leads to the outside, and
+/// a bridge with another veth pair leads to the container.
 struct Spaces([String; 2]);
 
 impl Spaces {

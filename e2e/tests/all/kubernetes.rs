@@ -1,4 +1,4 @@
-//! The manifests of deploy/k8s conform to the schemas of Kubernetes, and use only variables that the binaries read.
+//! The manifests in deploy/k8s match the schemas of Kubernetes, and use only variables that the binaries read.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use e2e::sources::{below, read, root};
 const KUBERNETES: &str = "1.37.0";
 const MANIFESTS: &str = "deploy/k8s/";
 
-/// Invalid changes: text, replacement, and a part of the expected finding.
+/// Invalid changes: a text, its replacement, and a part of the finding that must result.
 const WRONG: [(&str, &str, &str); 8] = [
     (
         "readOnlyRootFilesystem",
@@ -114,7 +114,8 @@ fn every_variable_is_one_that_its_program_reads() {
     let known: BTreeMap<&str, String> = [
         (
             "tunable-svc.yaml",
-            // The variables of OpenTelemetry are on a page of their own; e2e/tests/rules compares it with the code.
+            // The variables of OpenTelemetry are documented on a separate page. e2e/tests/rules compares this page with the
+            // code.
             String::from_utf8(help("tunable-svc")).unwrap() + &read("docs/sending.md").unwrap(),
         ),
         (
@@ -124,7 +125,7 @@ fn every_variable_is_one_that_its_program_reads() {
         ("otel-collector.yaml", read("otel-collector.yaml").unwrap()),
     ]
     .into();
-    // Variables for others: the manifest itself, as $(NAME), and Go's runtime.
+    // These variables are used by others: by the manifest itself, as $(NAME), and by Go's runtime.
     let elsewhere = ["NODE_NAME", "HOST_IP", "GOMEMLIMIT"];
     let mut seen = 0;
     for manifest in below(MANIFESTS, ".yaml").unwrap() {

@@ -1,7 +1,7 @@
-//! Tests of the real binaries, one binary for all: a link takes longer than most of the tests.
+//! Tests of the real binaries. They are one binary, because linking takes longer than most of the tests.
 //!
-//! Each test starts the processes that it needs as children. Tests that enter network namespaces do so with a thread of their own.
-//! A test that needs the machine to itself takes the lock in `e2e::exclusive`.
+//! Each test starts the processes that it needs as children. Tests that enter network namespaces do so in a separate thread.
+//! A test that must not run at the same time as others takes the lock in `e2e::exclusive`.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
 mod bad_input;

@@ -1,4 +1,5 @@
-//! A recorded run with messages by stand-ins: the producer's stand-in waits for the broker's delay, and each consumer gets its message.
+//! Stand-ins repeat a recorded run with messages: the producer's stand-in waits for the broker's delay, and each consumer gets
+//! its message.
 
 use std::fs;
 use std::path::Path;
@@ -8,16 +9,16 @@ use e2e::exclusive;
 use e2e::rows::{self, number, text};
 use serde_json::{Value, json};
 
-/// Requests of the run, each with a message to two consumers.
+/// Number of requests in the run. Each sends a message to two consumers.
 const ROOTS: i64 = 10;
-/// From the end of the producer's call to each consumer, ms.
+/// Time from the end of the producer's call to the start of each consumer, ms.
 const DELAYS_MS: [i64; 2] = [20, 60];
 
 fn id(root: i64, number: i64) -> String {
     format!("{:016x}", 100 * (root + 1) + number)
 }
 
-/// A row with timestamps in whole milliseconds, written as the normalizer writes them.
+/// A row as the normalizer writes it. `times` are its timestamps in whole milliseconds.
 fn line(mut row: Value, times: &[(&str, i64)]) -> String {
     for (name, ms) in times {
         row[*name] = json!(format!("<{ms}.000000>"));
@@ -46,7 +47,7 @@ fn invocation(root: i64, number: i64, module: &str, [start, end]: [i64; 2], more
     line(row, &times)
 }
 
-/// The run `r`: each request to `shop` sends a message, which `mail` and `stock` process later.
+/// Writes the run `r`: each request to `shop` sends a message, which `mail` and `stock` process later.
 fn record(logs: &Path) {
     let cctf = logs.join("r/cctf");
     fs::create_dir_all(&cctf).unwrap();

@@ -1,4 +1,5 @@
-//! `cctf run --migrate`: a module moves from the edge to the cloud under load, and the files record the module, both nodes and the times.
+//! `cctf run --migrate`: a module moves from the edge to the cloud under load. The files must contain the module, both nodes
+//! and the times.
 
 use e2e::binaries::short_run;
 use e2e::rows::{self, number, text};
@@ -9,7 +10,8 @@ const REQUESTS: usize = 160;
 #[test]
 fn a_migration_under_load_is_recorded_with_its_nodes_and_times() {
     let logs = tempfile::tempdir().unwrap();
-    // Instances that start within two seconds belong to one deployment. Here the second one starts later, at half of the duration.
+    // Instances that start within two seconds belong to one deployment. Here, the second one starts later: after half of the
+    // duration.
     short_run(
         logs.path(),
         &[

@@ -1,4 +1,5 @@
-//! Two commands with one run id at once: the second one is refused before its first request, and the run stays whole.
+//! Two commands use the same run id at the same time. The second one must be refused before its first request, and the run must
+//! stay complete.
 
 use std::process::Stdio;
 

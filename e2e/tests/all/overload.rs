@@ -1,4 +1,5 @@
-//! Twice the capacity of a service: the queue fills, further requests get 503 with Retry-After, and nothing else fails.
+//! The load is twice the capacity of a service. The queue becomes full, further requests get 503 with Retry-After, and nothing
+//! else fails.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use e2e::exclusive;
 use e2e::http;
 use e2e::rows::{self, number};
 
-/// One slot of 5 ms of work serves 200 requests a second.
+/// Work with which a slot serves 200 requests a second.
 const WORK: &str = "/work?cpu_ms=5";
 const RATE: &str = "400";
 

@@ -1,4 +1,5 @@
-//! Placement of services that do not report it: inferred from a real SDK's telemetry, and recorded with `cctf event`.
+//! Placement of services that do not report it. It is inferred from the telemetry of a real SDK, and recorded with `cctf
+//! event`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,12 +14,14 @@ use e2e::sources::root;
 use serde_json::Value;
 
 const PYTHON: &str = "exporters/python/bin/python";
-/// Silence after which an instance counts as gone. It is far longer than any pause of a process on a busy machine.
+/// Time without telemetry after which an instance counts as stopped. It is much longer than any pause of a process on a busy
+/// machine.
 const STALE_AFTER: &str = "20s";
-/// Instances that start within this time belong to one deployment; a later one can be the target of a migration.
+/// Instances that start within this time belong to one deployment. An instance that starts later can be the target of a
+/// migration.
 const DEPLOYMENT_NS: u64 = 2_000_000_000;
 
-/// A process that is known only by its telemetry.
+/// A process of which only the telemetry is known.
 struct Foreign {
     process: Process,
     spans: std::io::Lines<BufReader<ChildStdout>>,
@@ -48,13 +51,13 @@ impl Foreign {
         }
     }
 
-    /// Times of its next acknowledged span.
+    /// Times of the next acknowledged span.
     fn next(&mut self) -> Option<Times> {
         let span: Value = serde_json::from_str(&self.spans.next()?.unwrap()).unwrap();
         Some((span["start"].as_u64().unwrap(), span["end"].as_u64().unwrap()))
     }
 
-    /// Stops it and returns the times of its last span.
+    /// Stops the process. Returns the times of its last span.
     fn end(mut self) -> Option<Times> {
         drop(self.process.0.stdin.take());
         let last = std::iter::from_fn(|| self.next()).last();
@@ -149,7 +152,7 @@ fn inferred_and_recorded_placement_events_stand_side_by_side() {
         &[&["migrate", "--from", "edge0", "--node", "edge1"], &of_module[..]].concat(),
         &receiver,
     );
-    // A node without telemetry.
+    // This node reports no telemetry.
     let elsewhere = record_event(
         &[
             &[

@@ -1,4 +1,5 @@
-//! The archive of `make release`: its checksums are correct, its binaries run, and they print its pages and completions.
+//! The archive of `make release`: its checksums are correct, its binaries run, and they print the pages and completions that it
+//! contains.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! `cctf replay` of real services: the same calls, statuses and sizes again; a stopped driver shows; and the commands of
-//! docs/replay.md.
+//! `cctf replay` against real services: calls, statuses and sizes are the same as in the recording, and a driver that was
+//! stopped is reported. Also runs the commands of docs/replay.md.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ use e2e::sources::read;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A normalizer, and services in a row. The first one is under load.
+/// A normalizer, and services that call each other in a row. The first service gets the load.
 struct Stack {
     logs: TempDir,
     normalizer: Child,
-    /// From the last to the first, so that each knows the address of the next.
+    /// Services from the last to the first, because each needs the address of the next one at its start.
     services: Vec<Child>,
 }
 
 impl Stack {
-    /// Services with these modules; each forwards its result to the path of the next.
+    /// Starts services with these modules. Each sends its result to the path of the next one.
     fn start(hops: &[(&str, &str)]) -> Self {
         let logs = tempfile::tempdir().unwrap();
         let bin_dir = bin_dir().unwrap();
@@ -75,7 +75,7 @@ impl Stack {
         self.logs.path().join(run)
     }
 
-    /// Runs `cctf` with target, receiver and run id, and waits for the run's end. Returns the result as JSON.
+    /// Runs `cctf` with target, receiver and run id, and waits until the run has ended. Returns the result as JSON.
     fn cctf(&self, run: &str, args: &[&str]) -> Value {
         let (target, otlp) = (self.target(), self.otlp());
         let all = [
@@ -125,8 +125,8 @@ impl Stack {
     }
 }
 
-/// Everything by which two traces can differ but times: the invocations by module, method, path, status and sizes, each below its
-/// caller's path.
+/// All facts of the traces except for times: the invocations by module, method, path, status and sizes. The path of each
+/// invocation is preceded by that of its caller.
 fn shapes(invocations: &[Value]) -> HashMap<String, Vec<String>> {
     let by_span: HashMap<&str, &Value> = invocations
         .iter()
@@ -155,7 +155,7 @@ fn shapes(invocations: &[Value]) -> HashMap<String, Vec<String>> {
     shapes
 }
 
-/// Asserts that each root of `of` was sent once, and that its trace is the same again.
+/// Asserts that each root of `of` was sent once, and that its trace is the same as before.
 fn assert_same_traces(stack: &Stack, of: &str, run: &str) {
     let (recorded, again) = (
         shapes(&stack.rows(of, "invocations.jsonl")),
@@ -217,7 +217,7 @@ fn a_chain_is_replayed_with_the_same_calls_statuses_and_sizes() {
         "the others are called by services"
     );
     assert_same_traces(&stack, "first", "again");
-    // A replay of a replay names the replay.
+    // A replay of a replay refers to the replay.
     stack.replay("again", "third", &["--speed", "2"]);
     assert_same_traces(&stack, "again", "third");
 }
@@ -271,7 +271,7 @@ fn signal(id: u32, signal: libc::c_int) {
     assert_eq!(sent, 0);
 }
 
-/// Longest lateness in the rows of a run, milliseconds.
+/// Maximum lateness in the rows of a run, milliseconds.
 fn lateness_max(calls: &[Value]) -> f64 {
     calls
         .iter()
@@ -299,7 +299,8 @@ fn a_driver_that_was_stopped_shows_in_summary_events_and_rows() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let replay = replay.spawn().unwrap();
-    // The receiver opens the run's folder when the driver reports the start, just before the first of 5 s of requests.
+    // The receiver creates the folder of the run when the driver reports the start. This is just before the first of 5 s of
+    // requests.
     let folder = stack.folder("again");
     wait_for("the start of the run", || Ok(folder.exists().then_some(()))).unwrap();
     std::thread::sleep(Duration::from_millis(300));
@@ -309,7 +310,7 @@ fn a_driver_that_was_stopped_shows_in_summary_events_and_rows() {
     let done = Done::from(replay.wait_with_output().unwrap());
     assert_eq!(done.code, Some(0), "{done:?}");
     let report = done.json().unwrap();
-    // At 100 requests a second, one is due in the first 10 ms of the stop.
+    // At 100 requests a second, one is due in the first 10 ms of the pause.
     let expected_ms = STOPPED.as_secs_f64() * 1e3 - 50.0;
     assert!(
         report["lateness_ms"]["max"].as_f64().unwrap() > expected_ms,
@@ -330,7 +331,7 @@ fn a_driver_that_was_stopped_shows_in_summary_events_and_rows() {
     assert!(compared.stdout.contains("void"), "{}", compared.stdout);
 }
 
-/// The commands of the page: its blocks without a language.
+/// The commands of the page: its code blocks that name no language.
 fn commands(page: &str) -> String {
     let blocks = page.split("\n```").skip(1).step_by(2);
     let commands = blocks.filter_map(|block| block.strip_prefix('\n'));
@@ -345,7 +346,7 @@ fn run_page(logs: &Path) -> Done {
     );
     let ports = free_ports::<5>().unwrap().map(|port: u16| port.to_string());
     let names = ["OTLP", "FRONT", "STORE", "FRONT_ADMIN", "STORE_ADMIN"];
-    // `timeout`, because the page's loops would wait forever.
+    // `timeout` ends the command, because the loops of the page would otherwise wait forever.
     let mut command = Command::new("timeout");
     command.args(["--kill-after=20", "300", "bash", "-c", &script]);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
@@ -368,7 +369,7 @@ fn the_commands_of_the_page_lead_from_recording_to_verdict() {
         .lines()
         .find_map(|line| line.strip_prefix("exit code "))
         .unwrap();
-    // What a busy machine does to 200 requests is not this test's matter, but the comparison has to come to a verdict.
+    // A busy machine may change 200 requests, so any verdict is accepted. But the comparison must give a verdict.
     assert!(
         ["0", "3", "4"].contains(&code),
         "{}\n{}",

@@ -1,4 +1,5 @@
-//! A short `cctf run` over all five real endpoints: the artifacts of the runbook, all requests, and other programs that read the files.
+//! A short `cctf run` with all five real endpoints: the files of the runbook, all requests, and other programs that read the
+//! files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -18,7 +19,7 @@ use crate::stats::compare_stats;
 
 const ENDPOINTS: [&str; 5] = ["json", "gzip", "hash", "kvset", "kvget"];
 const REQUESTS_EACH: usize = 80;
-/// The runbook's names, and the files to which they link.
+/// File names in the runbook, and the files to which the links with these names lead.
 const LINKS: [(&str, &str); 8] = [
     ("events.jsonl", "cctf/invocations.jsonl"),
     ("resources.jsonl", "cctf/host_metrics.jsonl"),
@@ -240,7 +241,7 @@ fn vegeta_reads_the_drivers_events() {
         .iter()
         .map(|drive| drive["latency_ms"]["max"].as_f64().unwrap())
         .fold(0.0, f64::max);
-    // vegeta has nanoseconds, the report milliseconds. They agree except for the last digits.
+    // vegeta has nanoseconds, but the report has milliseconds. They agree except for the last digits.
     assert!(
         (theirs["latencies"]["max"].as_f64().unwrap() / 1e6 - ours).abs() < 1e-3,
         "{theirs} {ours}"

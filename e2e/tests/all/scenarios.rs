@@ -9,9 +9,9 @@ use e2e::ports::free_ports;
 use e2e::rows::{self, number, text};
 use e2e::sources::read;
 
-/// Requests of each run.
+/// Number of requests of each run.
 const REQUESTS: usize = 80;
-/// Each run of the page's table, with node and path of each hop.
+/// Each run of the page's table, with the node and the path of each hop.
 const RUNS: [(&str, &[(&str, &str)]); 3] = [
     (
         "chain-default",
@@ -57,7 +57,7 @@ fn run_page(logs_dir: &Path) -> Done {
     );
     let [port, admin, otlp] = free_ports().unwrap().map(|port: u16| port.to_string());
     let _machine = exclusive::machine();
-    // `timeout`, because the page's loops would wait forever.
+    // `timeout` ends the command, because the loops of the page would otherwise wait forever.
     let mut command = Command::new("timeout");
     command.args(["--kill-after=20", "300", "bash", "-c", &script]);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());

@@ -1,4 +1,4 @@
-//! All senders of this project send to the real normalizer with TLS, client certificates and tokens.
+//! All senders of this project send to the real normalizer, with TLS, client certificates and tokens.
 
 #[allow(dead_code, reason = "the normalizer's own tests use all of it")]
 #[path = "../../../normalizer/tests/support/certificates.rs"]
@@ -59,7 +59,7 @@ impl Guarded {
 
     fn endpoint(&self, listener: &str) -> String {
         let url = self.normalizer.url(listener).unwrap();
-        // The name in the certificate.
+        // The URL has the name in the certificate.
         format!("https://localhost:{}", url.rsplit(':').next().unwrap())
     }
 

@@ -1,4 +1,5 @@
-//! `cctf run --stand-in`: a recorded chain by stand-ins has the same calls, rows and sizes, also over links; nothing runs afterwards.
+//! `cctf run --stand-in`: stand-ins repeat a recorded chain with the same calls, rows and sizes, with and without links. No
+//! process remains afterwards.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,12 +17,13 @@ use tempfile::TempDir;
 
 use crate::chain;
 
-/// One way, of both links of the test with links, milliseconds.
+/// One-way delays of both links in the test with links, milliseconds.
 const DELAYS_MS: [u64; 2] = [3, 20];
-/// Found delay divided by the setting. On a busy machine paths look longer; `make fidelity` has the tight bounds.
+/// Range of the measured delay divided by its setting. On a busy machine, measured delays are longer; `make fidelity` checks
+/// narrow bounds.
 const DELAY_PARTS: std::ops::RangeInclusive<f64> = 0.7..=3.0;
 
-/// A run of stand-ins for the recorded chain, and its report.
+/// A run in which stand-ins repeat the recorded chain, and its report.
 struct Again {
     logs: TempDir,
     report: Value,
@@ -70,7 +72,7 @@ impl Again {
     }
 }
 
-/// Number of invocations with each node, instance, endpoint, status, sizes and caller's node.
+/// Number of invocations for each combination of node, instance, endpoint, status, sizes and caller's node.
 fn shapes(folder: &Path) -> BTreeMap<String, usize> {
     let invocations = rows::lines(&folder.join("cctf/invocations.jsonl")).unwrap();
     let nodes: BTreeMap<&str, &Value> = invocations
@@ -97,12 +99,12 @@ fn shapes(folder: &Path) -> BTreeMap<String, usize> {
     shapes
 }
 
-/// Commands of the processes whose environment names a folder.
+/// Commands of the processes that have a folder's path in their environment.
 fn running_in(folder: &Path) -> Vec<String> {
     let name = folder.as_os_str().as_bytes();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
-        // Processes end meanwhile.
+        // A process may end before its environment is read.
         let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
         if environment.windows(name.len()).any(|part| part == name) {
             let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -186,7 +188,7 @@ fn a_module_on_another_node_is_recorded_there() {
     );
 }
 
-/// The commands of a section of a page: its blocks without a language.
+/// The commands of a section of a page: its code blocks that name no language.
 fn commands(page: &str, section: &str) -> String {
     let (_, rest) = page.split_once(&format!("\n## {section}\n")).unwrap();
     let section = rest.split("\n## ").next().unwrap();
@@ -218,7 +220,7 @@ fn the_commands_of_the_page_lead_from_recording_to_verdict() {
         .stdout
         .lines()
         .find_map(|line| line.strip_prefix("exit code "));
-    // What a busy machine does to 200 requests is not this test's matter, but the comparison has to come to a verdict.
+    // A busy machine may change 200 requests, so any verdict is accepted. But the comparison must give a verdict.
     assert!(
         ["0", "3", "4"].contains(&code.unwrap()),
         "{}\n{}",

@@ -1,4 +1,4 @@
-//! `cctf stats` against DuckDB, which computes each figure from the same files by the SQL that the command prints.
+//! `cctf stats` compared with DuckDB. DuckDB computes each figure from the same files, with the SQL that the command prints.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,8 @@ pub fn compare_stats(run: &Path, flags: &[&str]) {
     assert!(agreed > 200, "{agreed} figures were compared");
 }
 
-/// Lines of one of two parts, with what a good run lacks: failures, zeros, unknown values, and a second application.
+/// Lines of one of two parts. They are changed to contain what a good run lacks: failures, zeros, unknown values, and a second
+/// application.
 fn varied(file: &str, lines: &[&str]) -> String {
     let change = |(number, line): (usize, &&str)| {
         let mut line = (*line).to_owned();

@@ -1,4 +1,4 @@
-//! `cctf tail` over real runs: its output equals the files, line by line.
+//! `cctf tail` of real runs: its output must equal the files, line by line.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -87,7 +87,7 @@ impl Drop for Tail {
     }
 }
 
-/// The output of a stream so far.
+/// Collects the output of a stream. The text grows while the stream is read.
 fn collect(stream: impl Read + Send + 'static) -> (Arc<Mutex<Vec<u8>>>, JoinHandle<()>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let shared = seen.clone();
@@ -112,7 +112,7 @@ fn a_live_run_through_a_pipe_is_its_files_byte_by_byte() {
     let logs = tempfile::tempdir().unwrap();
     let files = ["invocations", "calls", "placement_events"];
     let tails = files.map(|file| Tail::start(logs.path(), &["r", "--file", file]));
-    // They start before the run, so they miss none of it, although they begin with the last ten lines.
+    // The commands start before the run. So they print all of it, although they begin with the last ten lines.
     for tail in &tails {
         wait_for("a tail that waits", || Ok(tail.is_waiting().then_some(()))).unwrap();
     }
@@ -224,7 +224,7 @@ fn a_run_that_is_over_is_shown_as_lines_or_columns_and_left_at_ctrl_c() {
     };
     let whole = fs::read_to_string(logs.path().join("r/cctf/invocations.jsonl")).unwrap();
     assert_eq!(tail(&["r", "--from-start", "--no-follow"]), whole);
-    // Without a name, it shows the newest run. That one has ended, so the command exits.
+    // Without a name, the command shows the newest run. This run has ended, so the command exits.
     let last: String = whole
         .split_inclusive('\n')
         .skip(whole.lines().count() - 10)

@@ -1,4 +1,4 @@
-//! A reader follows each file during a run. Whatever it has read is a prefix of the finished file.
+//! A reader follows each file during a run. The text that it has read must always be the beginning of the finished file.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -62,7 +62,7 @@ impl Follower {
     }
 }
 
-/// Follows all files until `done`. A file that is replaced must be whole at any time.
+/// Follows all files until `done`. A file that is replaced must be complete at any time.
 fn follow(folder: &Path, done: &AtomicBool) -> Vec<Follower> {
     let mut followers: Vec<Follower> = FOLLOWED
         .iter()

@@ -1,4 +1,4 @@
-//! Exporters of the Python and Node SDKs give the same rows over all their transports, compressed and with a token.
+//! Exporters of the Python and Node SDKs. They must give the same rows with every transport, with compression and with a token.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use e2e::child::Child;
 use e2e::sources::root;
 use serde_json::{Value, json};
 
-/// Each SDK with a transport. Python's has no JSON.
+/// Each SDK with each of its transports. Python's SDK has no JSON.
 const EXPORTERS: [(Sdk, &str); 5] = [
     (Sdk::Python, "grpc"),
     (Sdk::Python, "protobuf"),
@@ -17,13 +17,13 @@ const EXPORTERS: [(Sdk, &str); 5] = [
     (Sdk::Node, "protobuf"),
     (Sdk::Node, "json"),
 ];
-/// Files whose rows depend only on the spans, not on the sender, with their number of rows.
+/// Files whose rows depend only on the spans and not on the sender, with their numbers of rows.
 const FILES: [(&str, usize); 3] = [
     ("invocations.jsonl", 2),
     ("calls.jsonl", 1),
     ("placement_events.jsonl", 2),
 ];
-/// Expected values of the rows, independent of the exporters: every digit of times, and the caller.
+/// Expected values in the rows. They do not depend on the exporter, and include every digit of times, and the caller.
 const FACTS: [&str; 6] = [
     r#""ts_end":1700000000090.000007"#,
     r#""rt_ms":90.000006"#,
@@ -61,7 +61,7 @@ impl Sdk {
     }
 }
 
-/// A span that starts and ends so many nanoseconds after a fixed second in 2023.
+/// A span. `times` are its start and end in nanoseconds after a fixed second in 2023.
 fn span(number: u8, parent: u8, kind: &str, service: &str, attributes: Value, times: [u64; 2]) -> Value {
     const SECOND: u64 = 1_700_000_000_000_000_000;
     let [start, end] = times.map(|ns| (SECOND + ns).to_string());
@@ -79,7 +79,7 @@ fn span(number: u8, parent: u8, kind: &str, service: &str, attributes: Value, ti
     })
 }
 
-/// A request that fails in a second service, with attributes of every type that both SDKs support.
+/// A request that fails in a second service. It has attributes of all types that both SDKs support.
 fn trace() -> Value {
     let caller = json!({
         "http.request.method": "GET", "http.route": "/cart", "url.path": "/cart", "http.response.status_code": 200,
@@ -98,7 +98,7 @@ fn trace() -> Value {
     ])
 }
 
-/// Sends the trace with this exporter to a normalizer of its own, and returns the rows of each file.
+/// Sends the trace with this exporter to a new normalizer. Returns the rows of each file.
 fn rows_by(sdk: Sdk, protocol: &str) -> Vec<Vec<String>> {
     let logs = tempfile::tempdir().unwrap();
     let tokens = logs.path().join("tokens");

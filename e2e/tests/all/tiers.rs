@@ -1,5 +1,5 @@
-//! `cctf run --chain --netns`: links.json has the delay and rate that were set, even if one node's clock is wrong. A killed run leaves
-//! nothing behind. Needs root; no test is skipped without it.
+//! `cctf run --chain --netns`: links.json must have the delay and rate that were set, even if the clock of one node is wrong. A
+//! killed run must leave no process and no network. The tests need root; without it they fail.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,14 +12,16 @@ use e2e::exclusive;
 use e2e::sources::root;
 use e2e::tiers::{Run, SKEW_MS, TOXIPROXY};
 
-/// Measured value divided by the setting. On a busy machine paths look longer and slower; `make fidelity` has the tight bounds.
+/// Range of the measured value divided by its setting. On a busy machine, links look slower; `make fidelity` checks narrow
+/// bounds.
 const DELAY_PARTS: std::ops::RangeInclusive<f64> = 0.7..=3.0;
 const RATE_PARTS: std::ops::RangeInclusive<f64> = 0.25..=1.3;
-/// A larger error would not distinguish an offset of 3 s.
+/// Maximum error of a clock offset. With a larger error, an offset of 3 s could not be recognised.
 const CLOCK_ERROR_MS_MAX: f64 = 1_000.0;
 
-/// This test fails without toxiproxy's delay (0.5 ms and no rate were found), with a hundredfold rate for tbf (1.2 Gbit/s were
-/// found), and with a relay that does not shift the ends of spans (no link was found, because every duration was wrong).
+/// This test fails without toxiproxy's delay: a delay of 0.5 ms and no rate are then found. It fails if the rate of tbf is a
+/// hundred times higher: 1.2 Gbit/s are then found. It also fails with a relay that does not shift the ends of spans: no link
+/// is then found, because all durations are wrong.
 #[test]
 fn links_match_their_settings_despite_a_wrong_clock() {
     let _machine = exclusive::machine();
@@ -44,7 +46,7 @@ fn links_match_their_settings_despite_a_wrong_clock() {
     }
 }
 
-/// Seen to time out when children do not request a signal at their parent's death.
+/// This test times out if children do not ask the kernel for a signal when their parent dies.
 #[test]
 fn a_killed_run_leaves_no_process_and_no_network() {
     let _machine = exclusive::machine();
@@ -61,7 +63,7 @@ fn a_killed_run_leaves_no_process_and_no_network() {
             .into_iter()
             .collect()
     };
-    // Interfaces of other tests come and go. Those of a run have these names.
+    // Other tests create and remove interfaces, too. Those of a run have these names.
     let ours = |all: BTreeSet<std::path::PathBuf>| -> Vec<_> {
         all.into_iter()
             .filter(|path| {

@@ -1,4 +1,5 @@
-//! Circles of files: each uses the next, and the last one the first, so that none can be read alone.
+//! Circles of files: each file uses the next one, and the last one uses the first one. So none of them can be understood by
+//! itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use crate::assert_none;
 use crate::code::{code, named};
 use crate::crates::CRATES;
 
-/// Files that may form a circle, and why. A module that has left its circle is removed from the list.
+/// Files that may form a circle, and the reason. If a module is in no circle any more, it has to be removed from the list.
 struct Circle {
     root: &'static str,
     modules: &'static [&'static str],
@@ -23,7 +24,7 @@ const fn circle(root: &'static str, modules: &'static [&'static str], reason: &'
     }
 }
 
-/// The crate's own file is `crate`.
+/// The list of circles. `crate` is the file of the crate itself.
 const CIRCLES: &[Circle] = &[
     circle(
         "proto/src/",
@@ -101,14 +102,14 @@ fn roots(sources: Vec<Source>) -> BTreeMap<String, Vec<Source>> {
     roots
 }
 
-/// Modules of a crate by their paths, and what each names.
+/// Modules of a crate by path, with the paths that each one names.
 struct Modules(BTreeMap<String, Module>);
 
 #[derive(Default)]
 struct Module {
     /// Paths relative to the crate.
     uses: Vec<String>,
-    /// Names that it passes on, with their paths relative to the crate.
+    /// Names that it re-exports, with their paths relative to the crate.
     passed_on: BTreeMap<String, String>,
 }
 
@@ -116,7 +117,7 @@ impl Modules {
     fn new(root: &str, sources: &[Source]) -> Self {
         let path_of = |source: &Source| module_path(source.path.strip_prefix(root).unwrap());
         let paths: BTreeSet<String> = sources.iter().map(path_of).collect();
-        // The library stands for its crate, whose program only calls it.
+        // If there is a library, it represents the crate, because the program only calls it.
         let is_library = sources.iter().any(|source| source.path.ends_with("/src/lib.rs"));
         let sources = sources
             .iter()
@@ -129,7 +130,7 @@ impl Modules {
         Self(modules.collect())
     }
 
-    /// The module that has what a path names, as far as it is known.
+    /// The module that contains the item at a path, as far as it is known.
     fn module_of(&self, path: &str, depth: usize) -> String {
         let mut current = String::new();
         for segment in path.split("::") {
@@ -138,7 +139,7 @@ impl Modules {
                 current = inner;
                 continue;
             }
-            // A name may be passed on more than once, but not for ever.
+            // A name may be re-exported several times. The depth limits the search.
             return match self
                 .0
                 .get(&current)
@@ -206,7 +207,7 @@ impl Module {
             for (prefix, base) in relative {
                 found.extend(named(&line, prefix).iter().map(|path| join(base, path)));
             }
-            // Names of modules inside this one need no prefix.
+            // Names of inner modules need no prefix.
             for inner in paths.iter().filter_map(|path| inner_module(own, path)) {
                 let prefix = format!("{inner}::");
                 found.extend(
@@ -230,7 +231,7 @@ impl Module {
     }
 }
 
-/// The module of a file; the crate itself is the empty path.
+/// The path of a file's module. The crate itself has the empty path.
 fn module_path(file: &str) -> String {
     let path = file.trim_end_matches(".rs");
     let path = match path {
@@ -240,7 +241,7 @@ fn module_path(file: &str) -> String {
     path.replace('/', "::")
 }
 
-/// The name of a module directly inside another.
+/// The name of a module that is directly in another one.
 fn inner_module<'a>(outer: &str, path: &'a str) -> Option<&'a str> {
     let inner = match outer {
         "" => path,

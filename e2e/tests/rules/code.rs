@@ -1,8 +1,8 @@
-//! Source text as the rules read it: lines of code, the paths in them, functions and tests.
+//! Reads source text for the rules: lines of code, the paths in them, functions and tests.
 
 use e2e::sources::Source;
 
-/// Lines of code with their numbers, without comments and without the unit tests at the end. A `use` is one line.
+/// Lines of code with their numbers. Comments, and the unit tests at the end, are left out. A `use` is one line.
 pub fn code(text: &str) -> impl Iterator<Item = (usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut in_use = false;
@@ -20,7 +20,7 @@ pub fn code(text: &str) -> impl Iterator<Item = (usize, String)> {
     found.into_iter().filter(|(_, line)| !line.trim().is_empty())
 }
 
-/// The paths that follow `prefix` in a line; of a list in braces, each entry.
+/// The paths that follow `prefix` in a line. If a list in braces follows, all its entries.
 pub fn named(line: &str, prefix: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (index, _) in line.match_indices(prefix) {
@@ -43,7 +43,7 @@ fn collect_paths<'a>(text: &'a str, before: &str, found: &mut Vec<String>) -> &'
     };
     loop {
         rest = collect_paths(rest.trim_start(), &path, found);
-        // Steps over `as name`.
+        // Skips `as name`.
         rest = &rest[rest.find([',', '}']).unwrap_or(rest.len())..];
         match rest.strip_prefix(',') {
             Some(next) => rest = next,
@@ -56,19 +56,19 @@ pub fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A function as it stands in a file.
+/// A function in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Function {
     pub name: String,
-    /// From its first line to its closing brace.
+    /// Number of lines from the first line to the closing brace.
     pub lines: usize,
-    /// It has the attribute of a test.
+    /// Whether it has the attribute of a test.
     pub is_test: bool,
-    /// It is a test, or a helper of tests.
+    /// Whether it is a test or a helper of tests.
     pub is_in_tests: bool,
 }
 
-/// The functions of a file that rustfmt has formatted: a function ends with a brace that is indented like its first line.
+/// The functions of a file. In files formatted by rustfmt, a function ends with a brace that is indented like its first line.
 pub fn functions(source: &Source) -> Vec<Function> {
     let is_test_file = source.path.contains("/tests/") || source.path.ends_with("tests.rs");
     let lines: Vec<&str> = source.text.lines().collect();

@@ -1,4 +1,4 @@
-//! The workspace's crates, and on which others each may depend. All rules take the crates from here.
+//! The crates of the workspace, and for each the crates on which it may depend. All rules use this list.
 
 use e2e::sources::{Source, below, read};
 
@@ -6,7 +6,7 @@ use e2e::sources::{Source, below, read};
 pub struct Member {
     pub folder: &'static str,
     pub package: &'static str,
-    /// The crates of this workspace that it may depend on; tests may depend on any.
+    /// The crates of this workspace on which it may depend. Tests may depend on any crate.
     behind: &'static [&'static str],
 }
 
@@ -47,7 +47,7 @@ const fn member(folder: &'static str, package: &'static str, behind: &'static [&
     }
 }
 
-/// All crates, each before those that use it.
+/// All crates. Each precedes the crates that use it.
 pub const CRATES: &[Member] = &[
     member("proto", "cctf-proto", &[]),
     member("libs/cli", "cctf-cli", &[]),

@@ -1,4 +1,4 @@
-//! Dependencies have a compatible licence and one version, and none is unused.
+//! Dependencies have a compatible licence and only one version each, and all are used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -30,10 +30,11 @@ const LICENCES: [&str; 12] = [
 /// Further licences of npm packages. Only tests and examples run them, and nothing that is released contains them.
 const NPM_LICENCES: [&str; 2] = ["BlueOak-1.0.0", "MPL-2.0"];
 
-/// Crates that no build on Linux contains. `cargo metadata` lists them, because it unites the features of all platforms.
+/// Crates that no build on Linux contains. `cargo metadata` nevertheless lists them, because it combines the features of all
+/// platforms.
 const NOT_BUILT: [&str; 1] = ["tiny-keccak"];
 
-/// Crates with more than one version in the build, and the dependencies that need another one.
+/// Crates of which the build contains several versions, and the dependencies that need the other version.
 const DUPLICATES: [(&str, &str); 13] = [
     ("base64", "pem, of rcgen: tests only"),
     ("bit-set", "proptest and jsonschema: tests only"),
@@ -164,7 +165,7 @@ pub fn metadata(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The crates of all builds on Linux, one a line, as cargo resolves their features.
+/// The crates of all builds on Linux, with the features that cargo selects. Each is on its own line.
 fn tree() -> String {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--workspace", "--prefix", "none"])
@@ -208,7 +209,7 @@ fn is_allowed(expression: &str) -> bool {
     })
 }
 
-/// Splits at a word outside of parentheses.
+/// Splits a text at a word that is not in parentheses.
 fn split(expression: &str, word: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut depth = 0;
@@ -235,13 +236,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
 }
 
-/// A dependency as a manifest states it.
+/// A dependency in a manifest.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dependency {
-    /// With its brackets.
+    /// Name of the table with its brackets.
     pub table: String,
     pub name: String,
-    /// `name.workspace = true` has the value `workspace = true`.
+    /// Text after the name. For `name.workspace = true` it is `workspace = true`.
     pub value: String,
 }
 

@@ -1,4 +1,4 @@
-//! Documents are true where a program can check them: links, commands, targets, and the code map.
+//! Checks the statements in documents that a program can check: links, commands, targets, and the code map.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ fn make_alone_prints_every_target() {
         .lines()
         .find_map(|line| line.strip_prefix(".PHONY:"))
         .unwrap();
-    // Targets that only other targets use.
+    // Targets that are used only by other targets.
     let inner = |name: &&str| name.starts_with("need-") || name.ends_with("-tools");
     let public: BTreeSet<&str> = phony.split_whitespace().filter(|name| !inner(name)).collect();
     assert_eq!(helped, public);
@@ -61,7 +61,7 @@ fn make_alone_prints_every_target() {
 fn make_fidelity_measures_the_given_parts() {
     let dry_run = |parts: &str| {
         let mut make = std::process::Command::new("make");
-        // This test may run under make, whose variables must not apply.
+        // This test can run under make. The variables of that make must not apply here.
         let make = make
             .args(["--dry-run", "fidelity", parts])
             .env_remove("MAKEFLAGS")
@@ -182,7 +182,7 @@ fn every_variable_of_opentelemetry_that_is_read_is_documented() {
                 let is_name = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
                 count += usize::from(is_name);
                 if is_name && !["OTEL_X"].contains(&name) && !page.contains(&format!("`{name}`")) {
-                    // The general variable documents that of a signal.
+                    // The variable for all signals also documents the variable for one signal.
                     let general = name.replace("_TRACES_", "_").replace("_METRICS_", "_");
                     if !page.contains(&format!("`{general}`")) {
                         findings.push(format!("{}: {name}", source.path));
@@ -231,7 +231,7 @@ fn inline_code(markdown: &str) -> impl Iterator<Item = &str> {
         .flat_map(|line| line.split('`').skip(1).step_by(2))
 }
 
-/// The words after each call of a program, in code blocks and in code within lines.
+/// The words after each call of a program, in code blocks and in code within text.
 fn commands(markdown: &str, program: &str) -> Vec<Vec<String>> {
     let mut pieces = Vec::new();
     let mut in_block = false;

@@ -1,11 +1,11 @@
-//! Imports between the normalizer's modules, and its pure modules.
+//! Imports between the normalizer's modules, and modules without I/O.
 
 use e2e::sources::{Source, below};
 
 use crate::assert_none;
 use crate::code::{code, named};
 
-/// A module of the normalizer, and the paths of the crate and of the contract crate that it may use.
+/// A module of the normalizer, and the paths in its crate and in the contract crate that it may use.
 struct Module {
     name: &'static str,
     may_use: &'static [&'static str],
@@ -13,7 +13,7 @@ struct Module {
     pure: bool,
 }
 
-/// receiver → journal → pipeline → {mapping, join}; the sink takes the pipeline's output, and nothing else of it.
+/// receiver → journal → pipeline → {mapping, join}. The sink uses only the output of the pipeline.
 const MODULES: [Module; 6] = [
     Module {
         name: "receiver",
@@ -59,7 +59,7 @@ const MODULES: [Module; 6] = [
     },
 ];
 
-/// A pure module has no threads, files, sockets, clocks or random numbers.
+/// Words that a module without I/O must not contain: it uses no threads, files, sockets, clocks or random numbers.
 const IMPURE: [&str; 12] = [
     "tokio",
     "std::fs",
@@ -74,7 +74,7 @@ const IMPURE: [&str; 12] = [
     "log_line",
     "stdio",
 ];
-/// Names of OpenTelemetry, which only the receiver, the pipeline and its mapping see.
+/// Names of OpenTelemetry. Only the receiver, the pipeline and its mapping may use them.
 const OTLP: [&str; 3] = ["opentelemetry", "cctf_proto::otlp", "prost"];
 
 #[test]

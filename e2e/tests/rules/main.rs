@@ -1,5 +1,5 @@
-//! The repository's own rules, which ARCHITECTURE.md, CONTRIBUTING.md and the README state. They need no service, so they have a
-//! binary of their own.
+//! The rules of the repository, as stated in ARCHITECTURE.md, CONTRIBUTING.md and the README. These tests need no service, so
+//! they are a separate binary.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +16,7 @@ mod manifests;
 mod sizes;
 mod text;
 
-/// Fails with all findings at once, so that one run shows everything to repair.
+/// Fails with all findings together, so that one run shows everything that has to be repaired.
 fn assert_none(rule: &str, findings: &[String]) {
     assert!(findings.is_empty(), "{rule}:\n  {}", findings.join("\n  "));
 }

@@ -1,4 +1,4 @@
-//! Crates depend only on those that crates.rs allows; versions and lints are written once.
+//! Crates depend only on crates that crates.rs allows. Versions and lints are written in only one manifest.
 
 use std::path::Path;
 

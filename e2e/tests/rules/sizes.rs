@@ -1,27 +1,30 @@
-//! Sizes that a reader can take in: lines of a file and of a function, characters of a test's name.
+//! Maximum sizes: lines of a file and of a function, and characters of a test's name.
 
 use e2e::sources::below;
 
 use crate::assert_none;
 use crate::code::functions;
 
-/// Longest file, unit tests at its end not counted.
+/// Maximum length of a file without the unit tests at its end.
 const LINES_MAX: usize = 400;
-/// Longest file with its unit tests.
+/// Maximum length of a file with its unit tests.
 const LINES_WITH_TESTS_MAX: usize = 500;
-/// Longest function that is not part of a test.
+/// Maximum length of a function that is not part of a test.
 const FUNCTION_LINES_MAX: usize = 70;
-/// Longest name of a test.
+/// Maximum length of a test's name.
 const NAME_MAX: usize = 70;
 
-/// Folders with files above the limit. One without them is removed from the list.
+/// Folders with files that were above the limit when it was introduced. A folder without such files has to be removed from the
+/// list.
 const LONG_FILES: [&str; 0] = [];
-/// Functions from before the limit, by folder. One that was split is removed from the list.
+/// Functions that were above the limit when it was introduced, by folder. A function that is now shorter has to be removed from
+/// the list.
 const LONG_FUNCTIONS: [(&str, &str); 0] = [];
-/// Folders with names of tests from before the limit. One without them is removed from the list.
+/// Folders with names of tests that were above the limit when it was introduced. A folder without such names has to be removed
+/// from the list.
 const LONG_NAMES: [&str; 0] = [];
 
-/// Fails for what is over its limit and on no list, and for entries of the list that nothing needs any more.
+/// Finds things that are above a limit and not in the list of exceptions, and exceptions that are not needed any more.
 struct Exceptions<T: 'static> {
     listed: &'static [T],
     is_needed: Vec<bool>,
@@ -37,7 +40,7 @@ impl<T: std::fmt::Debug> Exceptions<T> {
         }
     }
 
-    /// Notes something that is over its limit.
+    /// Records a thing that is above its limit.
     fn note(&mut self, is_it: impl Fn(&T) -> bool, finding: String) {
         match self.listed.iter().position(is_it) {
             Some(entry) => self.is_needed[entry] = true,

@@ -1,11 +1,12 @@
-//! Text: a first line that states the job, plain English, nothing left for later, no path of one machine.
+//! Rules for texts: the first line of a file states its purpose, the English is plain, no text announces later work, and no
+//! path belongs to a single machine.
 
 use e2e::sources::{all, below, texts};
 
 use crate::assert_none;
 use crate::code::is_word;
 
-/// Folders whose absolute paths belong to one machine.
+/// Folders whose absolute paths exist only on one machine.
 const MACHINE_FOLDERS: [&str; 5] = ["root", "home", "Users", "work", "tmp"];
 
 #[test]
@@ -50,7 +51,7 @@ fn no_path_belongs_to_one_machine() {
                 let before = line
                     .find(folder.as_str())
                     .map(|at| line[..at].chars().next_back());
-                // In a URL or after a folder's name it is no absolute path.
+                // After a URL or the name of a folder, it is not an absolute path.
                 before.is_some_and(|before| {
                     before.is_none_or(|c| !(c.is_alphanumeric() || "}.*_-~".contains(c)))
                 })
@@ -63,15 +64,16 @@ fn no_path_belongs_to_one_machine() {
     assert_none("no absolute path of one machine", &findings);
 }
 
-/// Words that plain English replaces: report, record, log, state, set explicitly, infer; again. In pieces, so that a search finds none.
+/// Words for which plain English has others: report, record, log, state, set explicitly, infer; again. They are written in
+/// pieces, so that a search does not find them here.
 const REPLACED_WORDS: [&str; 4] = [
     concat!("te", "ll"),
     concat!("te", "lls"),
     concat!("to", "ld"),
     concat!("an", "ew"),
 ];
-/// Values of the contract, as code and documents write them: a source of `slots_src`, a rule of `cctf validate`, and a verdict of
-/// `cctf compare`.
+/// Values of the contract in the form that code and documents use: a source of `slots_src`, a rule of `cctf validate`, and a
+/// verdict of `cctf compare`.
 const CONTRACT_VALUES: [&str; 6] = [
     concat!("\"to", "ld\""),
     concat!("`to", "ld`"),
@@ -80,9 +82,9 @@ const CONTRACT_VALUES: [&str; 6] = [
     concat!("cannot te", "ll"),
     concat!("Cannot te", "ll"),
 ];
-/// Text that stays as it is: history, recorded input, and licences.
+/// Texts that must not change: history, recorded input, and licences.
 const KEPT: [&str; 3] = ["CHANGELOG.md", "LICENSE", "normalizer/tests/golden/"];
-/// Text from before this rule. What has become clean is removed from the list.
+/// Texts that existed before this rule. A text that follows the rule has to be removed from the list.
 const NOT_CLEAN_YET: [&str; 0] = [];
 
 #[test]

@@ -1,4 +1,4 @@
-//! How the real Collector reacts to each status code. The receiver's choice of codes follows from it.
+//! Tests how the real Collector reacts to each status code. This is the reason for the codes that the receiver uses.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ use e2e::collector::Collector;
 use e2e::ports::free_ports;
 use e2e::rows;
 
-/// Codes, and whether the Collector sends the request again. The normalizer uses the first four. It answers internal failures with
-/// UNAVAILABLE because the Collector drops data on INTERNAL and UNKNOWN.
+/// Status codes, and whether the Collector sends the request again. The normalizer uses the first four. For internal failures
+/// it uses UNAVAILABLE, because the Collector drops the data after INTERNAL and UNKNOWN.
 const CODES: [(Code, bool); 8] = [
     (Code::InvalidArgument, false),
     (Code::ResourceExhausted, false),
@@ -33,7 +33,8 @@ const CODES: [(Code, bool); 8] = [
     (Code::Aborted, true),
 ];
 
-/// Answers a request first with the code for its span's number, and accepts it the second time.
+/// A receiver. Its first answer to a request is the code with the number of the request's span. The second time, it accepts the
+/// request.
 #[derive(Clone, Default)]
 struct Stub {
     seen: Arc<Mutex<HashMap<u8, u32>>>,
@@ -71,7 +72,7 @@ fn only_retryable_refusals_are_sent_again() {
     );
     let mut collector = Collector::new(folder.path(), port, &[]).unwrap();
     collector.start().unwrap();
-    // Codes without a retry come first: a retry of theirs would arrive before the expected ones.
+    // Codes without a retry come first: if there were a retry, it would arrive before the expected ones.
     let numbers = |again: bool| {
         (1..)
             .zip(CODES)
@@ -106,7 +107,7 @@ fn start(folder: &Path) -> (Collector, Child, PathBuf) {
     (collector, normalizer, logs.join("r/cctf/invocations.jsonl"))
 }
 
-/// The Collector drops a refused request as a whole, so an unusable row must not make the normalizer refuse it.
+/// The Collector drops a refused request as a whole. So the normalizer must not refuse a request because of one unusable row.
 #[test]
 fn a_request_with_unusable_rows_keeps_its_good_ones() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A client that sends traces in two halves, each until it is acknowledged, and knows the expected rows.
+//! A client that sends each trace in two requests, repeats each until it is acknowledged, and knows the expected rows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,12 +15,12 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
 use serde_json::Value;
 
-/// Traces in a request.
+/// Number of traces in a request.
 const TRACES: u64 = 5;
-/// Pause before a retry.
+/// Time until a request is repeated.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// A thread that sends until [`Client::finish`], and then until all is acknowledged.
+/// A thread that sends traces until [`Client::finish`], and then until all are acknowledged.
 pub struct Client {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
@@ -47,14 +47,14 @@ fn span(trace: u64, place: usize) -> Span {
         span_id: ids[place].to_be_bytes().to_vec(),
         parent_span_id: parent,
         kind: kind.into(),
-        // The is-remote flag is set on the last span only, so the normalizer has to find the parent.
+        // Only the last span has the is-remote flag, so the normalizer has to find the parents of the others.
         flags: if place == 2 { 0x300 } else { 0x100 },
         ..otlp::span(1)
     }
 }
 
 impl Client {
-    /// Sends to `url`. The halves of a trace are separate requests; the callee's comes first.
+    /// Sends traces to `url`. The two halves of a trace are separate requests. The callee's half is sent first.
     pub fn start(url: String) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let thread = std::thread::spawn({
@@ -69,7 +69,7 @@ impl Client {
                         .collect();
                     for spans in [callees, callers] {
                         let body = otlp::request(spans).encode_to_vec();
-                        // Like an exporter, it retries until the answer is success.
+                        // Like an exporter, the client repeats the request until it is accepted.
                         while !matches!(otlp::export(&url, body.clone()), Ok(Ok(_))) {
                             std::thread::sleep(RETRY_AFTER);
                         }
@@ -92,7 +92,7 @@ impl Client {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more traces are acknowledged.
+    /// Waits until `traces` more traces are acknowledged.
     pub fn wait_for_more(&self, traces: u64) {
         let wanted = self.acknowledged() + traces;
         wait_for("acknowledged traces", || {
@@ -101,7 +101,7 @@ impl Client {
         .unwrap();
     }
 
-    /// Stops, and returns the number of acknowledged traces.
+    /// Stops the client. Returns the number of acknowledged traces.
     pub fn finish(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
@@ -113,7 +113,7 @@ pub fn assert_whole(run_dir: &Path, traces: u64) {
     assert_whole_in(&[run_dir], traces);
 }
 
-/// The same for several folders, each with a part of the rows.
+/// Like [`assert_whole`], for several folders, each of which has a part of the rows.
 pub fn assert_whole_in(run_dirs: &[&Path], traces: u64) {
     let read = |file: &str| -> Vec<Value> {
         let of = |run_dir: &&Path| rows::lines(&run_dir.join("cctf").join(file)).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Kills and outages on either side of the Collector: all that it has acknowledged is in the files, once.
+//! The Collector, its senders or its receivers are killed or fail. The files must contain all data that the Collector has
+//! acknowledged, and each row only once.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +13,10 @@ use e2e::collector::Collector;
 
 use super::processes::Normalizer;
 
-/// Traces between two kills.
+/// Number of traces between two kills.
 const BETWEEN: u64 = 40;
 const ROUNDS: u32 = 3;
-/// How long the normalizer is unreachable.
+/// Time for which the normalizer is unreachable.
 const OUTAGE: Duration = Duration::from_secs(60);
 
 /// Starts a Collector and a normalizer.
@@ -78,7 +79,7 @@ fn an_outage_and_a_full_queue_make_senders_wait_and_lose_nothing() {
         Ok((collector.metric("otelcol_exporter_queue_size")? > 0.8 * 60_000.0).then_some(()))
     })
     .unwrap();
-    // Each signal has its queue.
+    // Each signal has its own queue.
     assert!(collector.metric("otelcol_exporter_queue_capacity").unwrap() >= 60_000.0);
     wait_for_words(&collector, &["Will retry", "connection refused"]);
     assert_eq!(collector.health(), 200);
@@ -89,7 +90,7 @@ fn an_outage_and_a_full_queue_make_senders_wait_and_lose_nothing() {
     assert_whole(&normalizer.run_dir(), client.finish());
 }
 
-/// Waits for a line of the Collector's log with all these words.
+/// Waits for a line of the Collector's log that contains all these words.
 fn wait_for_words(collector: &Collector, words: &[&str]) {
     wait_for(&format!("a line of the Collector's log with {words:?}"), || {
         let log = collector.log()?;
@@ -101,7 +102,7 @@ fn wait_for_words(collector: &Collector, words: &[&str]) {
     .unwrap();
 }
 
-/// A disk of its own. Dropping it unmounts it. Needs root.
+/// A separate disk. It is unmounted when this is dropped. Needs root.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -152,13 +153,13 @@ fn a_full_disk_delays_rows_and_shows_in_the_readiness() {
     })
     .unwrap();
     println!("the disk is full after {} traces", client.acknowledged());
-    // The symptoms of docs/operations.md.
+    // These are the symptoms that docs/operations.md describes.
     wait_for("refused requests", || {
         let refused = normalizer.ask("/metrics")?;
         Ok((refused.metric("cctf_refused_requests_total", "reason=\"disk_full\"") > 0.0).then_some(()))
     })
     .unwrap();
-    // Deleted segments make room for a moment, so each symptom may come and go.
+    // When segments are deleted, there is room for a moment. So each symptom may appear and disappear.
     wait_for("a metric that says so", || {
         Ok((normalizer.ask("/metrics")?.metric("cctf_disk_full", "") == 1.0).then_some(()))
     })

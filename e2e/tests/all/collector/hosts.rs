@@ -1,7 +1,8 @@
-//! The rows of a host under load agree with the kernel's counters, from the service's metrics and through the Collector.
+//! The rows of a host under load agree with the kernel's counters: those from the service's metrics, and those through the
+//! Collector.
 //!
-//! The bounds hold on any machine: a counter only grows, so the growth over an interval lies between that over a shorter and a
-//! longer one. `make fidelity` has the tight bounds, on a quiet machine.
+//! The bounds hold on any machine. A counter only grows, so its growth over an interval is between the growth over a shorter
+//! and over a longer interval. `make fidelity` checks narrow bounds on a quiet machine.
 
 use std::time::Duration;
 
@@ -14,20 +15,21 @@ use e2e::host::load::{Load, Veth};
 use e2e::host::machine::in_machine;
 use e2e::host::rows::{Sample, samples};
 
-/// Rows that are checked of each node. They cover more than twice the slack, so that double counting is found.
+/// Number of rows of each node that are checked. They cover more than twice the slack, so that double counting is found.
 const ROWS: usize = 20;
-/// Largest difference between a timestamp and the time of the measurement.
+/// Maximum difference between a timestamp and the time of the measurement.
 const SLACK_MS: f64 = 3_000.0;
-/// Error of the interpolation between two looks.
+/// Error of the interpolation between two readings of the counters.
 const ROUNDING: f64 = 0.01;
-/// There is one row a second. Two rows of one interval would be much closer, whatever delays a sender.
+/// Minimum time between two rows. There is one row a second. If an interval had two rows, these would be much closer, even if a
+/// sender is late.
 const NEAREST_MS: f64 = 300.0;
 
 /// This test fails if the bytes of a disk are counted again under another name.
 #[test]
 fn host_rows_agree_with_the_kernels_counters() {
     let _machine = exclusive::machine();
-    // The only interface besides loopback is the veth pair.
+    // The only interface apart from loopback is the veth pair.
     in_machine(|| {
         hold_rows_against_counters();
         Ok(())
@@ -67,7 +69,7 @@ fn hold_rows_against_counters() {
     let cctf = logs.join("r/cctf");
     for node in ["by-service", "by-collector"] {
         wait_for("rows of the host", || {
-            // A file may not exist yet, or end in an incomplete line.
+            // A file may not exist yet, or may end with an incomplete line.
             Ok(samples(&cctf, node).ok().filter(|samples| samples.len() > ROWS))
         })
         .unwrap();
@@ -84,7 +86,7 @@ fn hold_rows_against_counters() {
     }
 }
 
-/// The counters must cover so much time before the first row and after the last.
+/// Waits until the counters cover this time before the first row and after the last row.
 fn wait_for_slack() {
     let from = now_ms().unwrap();
     wait_for("the slack", || Ok((now_ms()? > from + SLACK_MS).then_some(()))).unwrap();
@@ -111,7 +113,7 @@ fn check(node: &str, samples: &[Sample], history: &History) {
         look.disk_written
     });
     within("bytes read", sum(|row| row.disk_read), |look| look.disk_read);
-    // A share of the ticks in the row's interval; every millisecond has as many.
+    // A share of all ticks in the row's interval. Every millisecond has the same number of ticks.
     let ticks_per_ms = history.growth(from, to, |look| look.cpu_all).unwrap() / (to - from);
     let busy = sum(|row| row.cpu_util / 100.0 * 1e3) * ticks_per_ms;
     within("busy ticks", busy, |look| look.cpu_busy);
@@ -119,7 +121,7 @@ fn check(node: &str, samples: &[Sample], history: &History) {
         let (least, most) = history.range(row.at_ms - SLACK_MS, row.at_ms + SLACK_MS, |look| {
             look.available_mib
         });
-        // The kernel's value changes between two looks as well.
+        // The kernel's value also changes between two readings.
         let spread = 64.0 + most - least;
         assert!(
             (least - spread..=most + spread).contains(&row.mem_free_mb),

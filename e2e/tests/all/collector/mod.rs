@@ -1,4 +1,4 @@
-//! The real Collector in front of the normalizer: whole runs, kills, outages, and its reaction to answers.
+//! The real Collector in front of the normalizer: complete runs, kills, failures, and its reaction to answers.
 //!
 //! Needs the binary of `make collector`, which `make test` builds.
 

@@ -12,7 +12,7 @@ use e2e::ports::free_ports;
 
 pub struct Normalizer {
     out_dir: PathBuf,
-    // Beside the files, whose disk may be full.
+    // The log is not in the folder of the files, because the disk of the files may be full.
     log_dir: tempfile::TempDir,
     grpc: u16,
     admin: u16,
@@ -21,7 +21,8 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// A normalizer with these flags. It is not started yet. Its join window is longer than the Collector's retries.
+    /// A normalizer with these flags, which does not run yet. Its join window is longer than the time for which the Collector
+    /// retries.
     pub fn new(out_dir: &Path, flags: &[&str]) -> Self {
         let [grpc, admin] = free_ports().unwrap();
         Self {
@@ -70,7 +71,7 @@ impl Normalizer {
         self.grpc
     }
 
-    /// Status of /readyz; 0 without an answer.
+    /// The status code of /readyz. 0 if there is no answer.
     pub fn readiness(&self) -> u16 {
         self.ask("/readyz").map_or(0, |answer| answer.status)
     }

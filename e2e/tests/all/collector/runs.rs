@@ -25,12 +25,12 @@ fn a_run_through_the_collector_is_whole_and_no_row_is_late_or_an_orphan() {
     for none in ["orphans", "late", "duplicates", "unknown_node"] {
         assert_eq!(meta["counts"][none], 0, "{none}: {meta}");
     }
-    // The Collector and the service report the same node. The normalizer uses one of them at a time.
+    // Both the Collector and the service report this node. The normalizer uses only one of them at a time.
     let host = rows::lines(&run.join("resources.jsonl")).unwrap();
     let mut timestamps: Vec<_> = host.iter().map(|row| row["ts_ms"].as_f64().unwrap()).collect();
     timestamps.sort_by(f64::total_cmp);
     assert!(!timestamps.is_empty() && host.iter().all(|row| text(row, "node") == Some("cloud0")));
-    // Both report every second. Two rows of one interval would be much closer.
+    // Both report every second. If an interval had two rows, these would be much closer.
     assert!(
         timestamps.windows(2).all(|pair| pair[1] - pair[0] > 300.0),
         "{timestamps:?}"

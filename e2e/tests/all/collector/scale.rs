@@ -1,4 +1,5 @@
-//! Two normalizers behind one Collector (`otel-collector.scale.yaml`): each trace is whole on one of them, whichever process is killed.
+//! Two normalizers behind one Collector (`otel-collector.scale.yaml`): each trace is completely on one of them, even if any
+//! process is killed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +11,10 @@ use e2e::rows::{self, text};
 use super::client::{self, Client};
 use super::processes::Normalizer;
 
-/// Traces between two kills.
+/// Number of traces between two kills.
 const BETWEEN: u64 = 40;
 
-/// The shards with rows of each trace, one entry a row.
+/// For each trace, the shard of each of its rows.
 fn shards_of_traces(shards: &[&Path]) -> BTreeMap<String, Vec<usize>> {
     let mut found: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (number, shard) in shards.iter().enumerate() {
@@ -51,7 +52,7 @@ fn each_trace_is_whole_on_one_shard_and_what_is_killed_costs_nothing() {
     for (number, shard) in shards.iter_mut().enumerate() {
         println!("kill -9 of shard {number} after {} traces", client.acknowledged());
         shard.kill();
-        // The Collector's queue keeps its data; the other shard continues.
+        // The Collector's queue keeps the data of this shard. The other shard continues.
         client.wait_for_more(BETWEEN);
         shard.start();
         client.wait_for_more(BETWEEN);

@@ -1,4 +1,4 @@
-//! Traces according to the run's files: trees from `parent_id`, `ancestor_id` and `parent_span_id` alone.
+//! Traces according to the run's files: trees that are made only from `parent_id`, `ancestor_id` and `parent_span_id`.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ struct Rows<'a> {
     calls: Vec<&'a Value>,
 }
 
-/// The traces by their id. Asserts that every row belongs to one of them.
+/// The traces by id. Asserts that every row belongs to one of them.
 pub fn traces(invocations: &[Value], calls: &[Value]) -> BTreeMap<String, Trace> {
     let mut by_trace: BTreeMap<&str, Rows<'_>> = BTreeMap::new();
     for row in invocations {
@@ -85,7 +85,7 @@ impl Rows<'_> {
     }
 }
 
-/// What a reader of a failed test needs of a row, short enough that a log keeps it.
+/// The values of a row that explain a failed test, as a short text.
 fn summary(row: &Value) -> String {
     let fields = [
         "module_id",

@@ -1,6 +1,6 @@
-//! The shop of `examples/`: 500 requests through services in five languages and the real Collector give exactly the invocations and
-//! calls of the services' own logs, and figures that DuckDB confirms. `docs/languages.md` lists the fields that each language fills.
-//! Stand-ins repeat some of the requests with the same calls.
+//! The shop of `examples/`: 500 requests pass services in five languages and the real Collector. The run must have exactly the
+//! invocations and calls of the services' own logs, and DuckDB must compute the same figures. `docs/languages.md` lists the
+//! fields that each language fills. Stand-ins repeat some of the requests with the same calls.
 //!
 //! These tests fail if name lookups count as calls, if a retry is missing in the front's log, and if a cell of the table
 //! changes.
@@ -24,9 +24,9 @@ use crate::exports::check_shop;
 use crate::stats::compare_stats;
 
 const REQUESTS: usize = 500;
-/// Requests that stand-ins repeat: those of the first five seconds.
+/// Number of requests that stand-ins repeat. They are those of the first five seconds.
 const REPEATED: &str = "50";
-/// Services of the shop, and the one of this project that they call.
+/// The services of the shop, and the service of this project that they call.
 const MODULES: [&str; 7] = [
     "advice",
     "catalog",
@@ -36,7 +36,8 @@ const MODULES: [&str; 7] = [
     "stock",
     "tunable-svc",
 ];
-/// 500 requests, with a timeout that lets a busy machine fall behind: the front takes a bounded number of them at a time.
+/// 500 requests. The timeout is so long that a busy machine can be late: the front takes a limited number of requests at a
+/// time.
 const LOAD: [&str; 8] = [
     "--rate",
     "10",
@@ -75,7 +76,7 @@ fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
         assert_eq!(found.shape(), logged.shape(), "trace {id}");
         found.assert_sizes_are_those_of(logged, id);
     }
-    // The special cases of the shop occur.
+    // The special cases of the shop must occur.
     let shapes: String = logged.values().map(Trace::shape).collect();
     for wanted in [
         "front calls http POST /reserve 503",
@@ -91,7 +92,7 @@ fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
     check_shop(&logs.path().join("r"));
 }
 
-/// Repeats the first requests of the run by stand-ins. Each must have the recorded calls and statuses.
+/// Repeats the first requests of the run by stand-ins. Each must have the same calls and statuses as in the recording.
 fn repeat_by_stand_ins(logs: &Path) {
     let _machine = exclusive::machine();
     let recorded = logs.join("r");
@@ -121,7 +122,7 @@ fn repeat_by_stand_ins(logs: &Path) {
     assert_eq!(compared["graph"], Value::Array(Vec::new()), "{compared}");
 }
 
-/// Runs the shop, whose services log to `shop`, and returns the report.
+/// Runs the shop, whose services write their logs into `shop`. Returns the report.
 fn run(logs: &Path, shop: &Path) -> Value {
     let mut run = command("cctf").unwrap();
     run.args(["run", "--run-id", "r", "--format", "json"])

@@ -64,10 +64,10 @@ const CALL_FIELDS: [&str; 8] = [
     "peer",
     "peer_module",
 ];
-/// Filled if the other side's span arrived in time, which differs between runs.
+/// Fields that are filled only if the span of the other side arrived in time, which differs between runs.
 const AS_KNOWN_IN_TIME: [&str; 3] = ["caller_span_id", "net_ms", "peer_module"];
 
-/// Compares the document with these rows, or writes it.
+/// Compares the tables of the document with these rows, or writes them.
 pub fn check(invocations: &[Value], calls: &[Value]) {
     let document = read(DOCUMENT).unwrap();
     let (before, rest) = document.split_once(BEGIN).unwrap();

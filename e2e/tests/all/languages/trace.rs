@@ -1,4 +1,4 @@
-//! One trace as a tree: the driver's call, the invocation that it reached, the calls of that one, and so on.
+//! One trace as a tree: the driver's call, the invocation that it caused, the calls of this invocation, and so on.
 
 /// A trace: its first call.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Invocation {
 #[derive(Debug)]
 pub struct Call {
     pub facts: Facts,
-    /// The invocations that it reached: at most one.
+    /// The invocations that the call caused: at most one.
     pub reached: Vec<Invocation>,
 }
 
@@ -53,7 +53,7 @@ impl Invocation {
         self.facts.line(depth, "serves") + &calls.concat()
     }
 
-    /// Its calls, in an order that does not depend on sizes.
+    /// The calls in an order that does not depend on sizes.
     fn in_order(&self) -> Vec<&Call> {
         let mut calls: Vec<&Call> = self.calls.iter().collect();
         calls.sort_by_key(|call| call.shape(0));
@@ -83,7 +83,8 @@ impl Call {
 }
 
 impl Trace {
-    /// Everything except sizes and times: one line for each invocation and call, with the calls of an invocation sorted.
+    /// All facts except for sizes and times. There is one line for each invocation and call, and the calls of an invocation are
+    /// sorted.
     pub fn shape(&self) -> String {
         self.0.shape(0)
     }

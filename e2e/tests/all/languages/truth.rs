@@ -1,5 +1,5 @@
-//! Traces according to the services' own logs, without any instrumentation: each service logs the requests that it served and the
-//! calls that it made, under an id that it passes on.
+//! Traces according to the services' own logs, without instrumentation. Each service logs the requests that it served and the
+//! calls that it made. The log lines contain an id that services pass on to each other.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use super::trace::{Call, Facts, Invocation, Trace};
 
 /// Services of the shop, each with a log.
 const SERVICES: [&str; 6] = ["front", "mailer", "catalog", "stock", "shipping", "advice"];
-/// This project's service logs nothing. Its work follows from the calls to it.
+/// The service of this project has no such log. Its work is computed from the calls to it.
 const OURS: &str = "tunable-svc";
 const OUR_PATHS: [&str; 3] = ["/hash/", "/json/", "/kv/set/"];
 
@@ -41,14 +41,14 @@ impl Line {
     }
 }
 
-/// Served requests by their id, and calls by the id of the request that made them.
+/// Served requests by id, and calls by the id of the request in which they were made.
 #[derive(Default)]
 struct Log {
     served: BTreeMap<String, Line>,
     calls: BTreeMap<String, Vec<Line>>,
 }
 
-/// The traces by their id.
+/// The traces by id.
 pub fn traces(logs: &Path) -> BTreeMap<String, Trace> {
     let log = read(logs);
     let begun: Vec<&String> = log.served.keys().filter(|id| !id.contains('.')).collect();
@@ -67,7 +67,7 @@ fn read(logs: &Path) -> Log {
         let path = logs.join(format!("{service}.jsonl"));
         let text = fs::read_to_string(&path).unwrap();
         for text in text.lines() {
-            // Skips lines of the language's runtime.
+            // Lines that a language's runtime wrote are left out.
             let Ok(line) = serde_json::from_str::<Line>(text) else {
                 continue;
             };
@@ -129,7 +129,7 @@ impl Log {
     }
 }
 
-/// The part of this project's service in a call: it stores a value with one statement.
+/// The work of this project's service for a call: it stores a value with one statement.
 fn ours(call: &Line, path: &str) -> Invocation {
     let facts = Facts {
         module: OURS.to_owned(),

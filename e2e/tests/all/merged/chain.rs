@@ -1,4 +1,4 @@
-//! The chain of endpoint, edge and cloud with real services, a real driver, and Collectors that send everything to two receivers.
+//! The chain of endpoint, edge and cloud with real services, a real driver, and Collectors that send all data to two receivers.
 
 use std::path::Path;
 
@@ -10,23 +10,24 @@ use super::RUN;
 
 /// Node and stage, in the order of a request's path.
 pub const NODES: [(&str, &str); 3] = [("ep0", "endpoint"), ("edge0", "edge"), ("cloud0", "cloud")];
-/// The path of each call, the driver's first.
+/// The path of each call. The first one is the driver's.
 const PATHS: [&str; 3] = ["/json/validate", "/blob/gzip", "/kv/set/k1"];
-/// Enough that the calls fall into different seconds.
+/// Number of requests. They are so many that the calls are in different seconds.
 pub const REQUESTS: usize = 120;
 const RATE: &str = "40";
 const DURATION: &str = "3s";
 
-/// A Collector with two receivers behind it.
+/// A Collector that sends all data to two receivers.
 pub struct Tee(Collector);
 
 impl Tee {
-    /// Starts a Collector between a service on one side, and its own normalizer and the one that receives everything on the other.
+    /// Starts a Collector for a service. It sends the service's data to its own normalizer and to the normalizer that receives
+    /// all data.
     pub fn start(folder: &Path, own: &Child, all: &Child) -> Self {
         Self::start_to(folder, own.address("grpc").unwrap().port(), all)
     }
 
-    /// The same, with any receiver on a port.
+    /// Like [`Tee::start`], with any receiver on port `own`.
     pub fn start_to(folder: &Path, own: u16, all: &Child) -> Self {
         std::fs::create_dir(folder).unwrap();
         let all = all.address("grpc").unwrap().to_string();
@@ -42,8 +43,8 @@ impl Tee {
     }
 }
 
-/// Drives requests through a service on each node. Their telemetry goes to `telemetry`, and the driver's to the first of these. Returns
-/// when all is acknowledged.
+/// Drives requests through a service on each node. Their telemetry is sent to `telemetry`, and the driver's to the first of
+/// these. Returns when all is acknowledged.
 pub fn drive(telemetry: [String; 3]) {
     let bin_dir = bin_dir().unwrap();
     let mut services: Vec<Child> = Vec::new();
@@ -91,7 +92,7 @@ pub fn drive(telemetry: [String; 3]) {
     load.args(["--target", &target, "--otlp-endpoint", &telemetry[0]]);
     let done = Done::from(load.output().unwrap());
     assert_eq!(done.code, Some(0), "{done:?}");
-    // A caller stops before the services that it calls.
+    // A caller is stopped before the services that it calls.
     for service in services.into_iter().rev() {
         let ended = service.stop().unwrap();
         assert!(ended.status.success(), "{}", ended.stderr);

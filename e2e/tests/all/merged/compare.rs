@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::chain::{NODES, REQUESTS};
 
-/// Files in which only the order of rows depends on the order of arrival. A merge sorts them.
+/// Files whose rows depend on the order of arrival only in their order. A merge sorts them.
 const SAME: [&str; 9] = [
     "invocations.jsonl",
     "calls.jsonl",
@@ -23,7 +23,7 @@ const SAME: [&str; 9] = [
     "module_inventory.json",
 ];
 
-/// Files that grow as long as the run is open.
+/// Files that grow while the run is open.
 const SAMPLES: [&str; 3] = ["host_metrics.jsonl", "link_metrics.jsonl", "system_stats.jsonl"];
 
 fn file(run: &Path, name: &str) -> PathBuf {
@@ -38,13 +38,13 @@ pub fn traces(run: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Asserts that a tier's normalizer received only the telemetry of its tier.
+/// Asserts that the normalizer of a tier received only telemetry of this tier.
 pub fn assert_only_of_node(run: &Path, node: &str) {
     let rows = rows::lines(&file(run, "invocations.jsonl")).unwrap();
     assert_eq!(rows.len(), REQUESTS, "{node}");
     for row in &rows {
         assert_eq!(text(row, "node"), Some(node));
-        // The call that reached it is in another folder.
+        // The call that caused it is in another folder.
         let is_first = node == NODES[0].0;
         assert_eq!(text(row, "caller_span_id").is_some(), is_first, "{row}");
     }
@@ -73,7 +73,7 @@ fn sorted(path: &Path) -> Vec<Value> {
     rows
 }
 
-/// A file's rows without those of a node that only the parts know. They are text, so that each digit counts.
+/// The rows of a file as text, so that each digit counts. Rows of the node `beside`, which only the parts have, are left out.
 fn rows_without(path: &Path, beside: Option<&str>) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let is_of =
@@ -83,8 +83,8 @@ fn rows_without(path: &Path, beside: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// Asserts that the merge of `parts` equals `whole`, written by one normalizer that received everything except the host metrics of
-/// `beside`.
+/// Asserts that the merge of `parts` equals `whole`, which one normalizer wrote. It received all data except the host metrics
+/// of `beside`.
 pub fn assert_merged_is(parts: &[PathBuf], whole: &Path, beside: Option<&str>, scratch: &Path) {
     let (together, alone) = (scratch.join("together"), scratch.join("alone"));
     let report = merge(&together, parts);
@@ -102,7 +102,8 @@ pub fn assert_merged_is(parts: &[PathBuf], whole: &Path, beside: Option<&str>, s
         let one = rows_without(&file(&alone, name), None);
         let mut many = rows_without(&file(&together, name), beside);
         if SAMPLES.contains(&name) {
-            // A normalizer that did not receive the run's end continued to sample. All extra rows are from that time.
+            // A normalizer that did not receive the end of the run continued to write samples. All additional rows are from
+            // this time.
             many.retain(|row| one.contains(row) || nanoseconds(row, "ts_ms").unwrap() <= end);
         }
         let differs = one.iter().zip(&many).find(|(one, many)| one != many);
@@ -115,7 +116,8 @@ pub fn assert_merged_is(parts: &[PathBuf], whole: &Path, beside: Option<&str>, s
     assert_same_meta(parts, &alone, &together);
 }
 
-/// The rows of a whole run, sorted and without `peer_module`, which is absent in a row that was written before its answer arrived.
+/// Asserts that two runs have the same rows in any order. `peer_module` is left out, because it is missing in a row that was
+/// written before its answer arrived.
 fn assert_same_rows(whole: &Path, together: &Path) {
     let [one, many] = [whole, together].map(|run| sorted(&file(run, "invocations.jsonl")));
     assert_eq!((one.len(), many.len()), (3 * REQUESTS, 3 * REQUESTS));
@@ -123,7 +125,7 @@ fn assert_same_rows(whole: &Path, together: &Path) {
         assert_eq!(one, many, "an invocation");
     }
     let [one, many] = [whole, together].map(|run| sorted(&file(run, "calls.jsonl")));
-    // Calls of the driver and of all services. Only those to the database have no answer, since it has no telemetry.
+    // Calls of the driver and of all services. Only calls to the database have no answer, because it reports no telemetry.
     assert_eq!((one.len(), many.len()), (4 * REQUESTS, 4 * REQUESTS));
     for (one, mut many) in one.into_iter().zip(many) {
         let is_answered = text(&many, "node") != Some(NODES[2].0);
@@ -135,7 +137,8 @@ fn assert_same_rows(whole: &Path, together: &Path) {
     }
 }
 
-/// Compares run_meta.json: parameters and counts are the same. Start and end come from the parts, which received different spans.
+/// Compares run_meta.json. Parameters and counts must be equal. Start and end are those of the parts, which received different
+/// spans.
 fn assert_same_meta(parts: &[PathBuf], alone: &Path, together: &Path) {
     let meta = |run: &Path| rows::document(&file(run, "run_meta.json")).unwrap();
     let (mut one, mut many) = (meta(alone), meta(together));
@@ -158,7 +161,7 @@ fn assert_same_meta(parts: &[PathBuf], alone: &Path, together: &Path) {
             meta.as_object_mut().unwrap().remove(ends);
         }
     }
-    // There may be more samples, as above. The comparison of the files counts their rows.
+    // There may be more samples, as explained above. The comparison of the files counts their rows.
     assert!(points(&many) >= points(&one), "{many}");
     for meta in [&mut one, &mut many] {
         let counts = meta["counts"].as_object_mut().unwrap();

@@ -1,5 +1,5 @@
-//! `cctf merge` of several normalizers' folders equals the folder of one normalizer that received everything. The telemetry comes from a
-//! real chain of services.
+//! `cctf merge` of several normalizers' folders gives the folder of one normalizer that received all data. The telemetry comes
+//! from a real chain of services.
 //!
 //! Needs the binary of `make collector`, which `make test` builds.
 
@@ -15,10 +15,10 @@ use e2e::ports::free_ports;
 
 use self::chain::{NODES, REQUESTS, Tee};
 
-/// The run of all normalizers.
+/// Id of the run in all normalizers.
 pub const RUN: &str = "r";
 
-/// The node of the Collector that distributes traces. It also sends metrics of its host.
+/// The node of the Collector that distributes traces. It also sends its host's metrics.
 const SHARDING: &str = "sharding0";
 
 /// A normalizer with a join window that is longer than the test.
@@ -27,7 +27,7 @@ fn normalizer(out_dir: &Path) -> Child {
     Child::normalizer(&bin_dir().unwrap(), out_dir, &flags).unwrap()
 }
 
-/// Stops a normalizer, which writes its waiting rows.
+/// Stops a normalizer. Before its end, it writes the rows that were waiting.
 fn stop(normalizer: Child) {
     let ended = normalizer.stop().unwrap();
     assert!(ended.status.success(), "{}", ended.stderr);
@@ -54,7 +54,7 @@ fn a_normalizer_a_tier_merged_is_the_one_that_saw_everything() {
         .collect();
     chain::drive(std::array::from_fn(|tier| tees[tier].url()));
     drop(tees);
-    // The caller of two thirds of the invocations is in another part.
+    // The callers of two thirds of the invocations are in other parts.
     tiers.into_iter().for_each(stop);
     stop(all);
     let parts = NODES.map(|(node, _)| at(node).join(RUN));
@@ -78,7 +78,8 @@ fn two_shards_by_trace_merged_are_the_unsharded_run() {
         ("NORMALIZER_ENDPOINT_2", second.as_str()),
         ("OTELCOL_SHARD_1", &inner[0]),
         ("OTELCOL_SHARD_2", &inner[1]),
-        // The normalizer that receives everything does not get the metrics of this Collector's host. Their node identifies them.
+        // The normalizer that receives all other data does not get the metrics of this Collector's host. They are recognised by
+        // their node.
         ("OTEL_RESOURCE_ATTRIBUTES", attributes.as_str()),
         ("OTELCOL_HOST_INTERVAL", "24h"),
     ];
@@ -91,7 +92,7 @@ fn two_shards_by_trace_merged_are_the_unsharded_run() {
     let tee = Tee::start_to(&at("tee"), sharding.grpc().port(), &all);
     chain::drive(std::array::from_fn(|_| tee.url()));
     drop(tee);
-    // The shards have received all that the queues had accepted.
+    // The shards have received all data that the queues had accepted.
     for (signal, taken) in [("traces", "spans"), ("metrics", "metric_points")] {
         let metric = format!("otelcol_receiver_accepted_{taken}");
         wait_for(signal, || {

@@ -1,4 +1,4 @@
-//! The checks themselves: each fault of `e2e/browser/faulty.html` is found.
+//! Tests of the checks themselves: they must find each fault of `e2e/browser/faulty.html`.
 
 use e2e::exclusive;
 use e2e::sources::root;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{file_url, visit};
 
-/// Parts of findings, and the check that has to report each.
+/// A part of each expected finding, and the check that must report it.
 const FAULTS: [(&str, &str); 16] = [
     ("requested ", "axe, light"),
     ("console warning: a warning", "axe, light"),

@@ -15,10 +15,10 @@ use serde_json::json;
 use super::check;
 use super::spans::{self, HOSTILE};
 
-/// Between two requests. The page shows the last minute.
+/// Time between two requests. The page shows the last minute.
 const SEND_EVERY: Duration = Duration::from_millis(100);
 
-/// A thread that sends spans until it is dropped.
+/// A thread that sends spans. It ends when this is dropped.
 struct Sender {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -33,7 +33,7 @@ impl Sender {
             while !stopped.load(Ordering::Relaxed) {
                 number += 1;
                 let body = spans::trace(names, number, e2e::otlp::now_unix_ns());
-                // The check kills the normalizer. Spans that arrive after that are lost on purpose.
+                // When the check has killed the normalizer, spans are lost on purpose.
                 if export(&url, body.encode_to_vec()).is_err() {
                     return;
                 }
@@ -69,7 +69,7 @@ fn a_live_page_follows_a_normalizer_until_it_is_killed() {
     check(&json!({
         "kind": "live",
         "url": format!("{}/", normalizer.url("admin").unwrap()),
-        // Names of modules and nodes; it shows no peer.
+        // Names of modules and nodes. The page does not show peers.
         "names": HOSTILE[..3],
         "texts": ["cctf report "],
         "process": normalizer.id(),

@@ -27,9 +27,9 @@ fn visit(job: &Value) -> Done {
     Done::from(output.unwrap())
 }
 
-/// Runs all checks of a job, and fails with what they found.
+/// Runs all checks of a job. Fails with their findings.
 fn check(job: &Value) {
-    // A browser takes all CPUs while it starts.
+    // A browser uses all CPUs while it starts.
     let _machine = exclusive::machine();
     let done = visit(job);
     assert_eq!(done.code, Some(0), "{job}\n{}\n{}", done.stdout, done.stderr);

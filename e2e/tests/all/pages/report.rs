@@ -1,4 +1,4 @@
-//! Reports of recorded runs, good and bad: each is one file without requests, small, and usable.
+//! Reports of recorded runs with good and with bad data: each report is one small file that sends no requests and can be used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::spans::{self, HOSTILE, PLAIN};
 use super::{check, file_url};
 
-/// Checks of a page that differs from others only in what it lacks.
+/// Checks of a page that differs from other pages only in missing data.
 const SOME_CHECKS: [&str; 9] = [
     "axe, light",
     "width of 390",
@@ -27,7 +27,7 @@ const SOME_CHECKS: [&str; 9] = [
     "ends of the window",
     "traces",
 ];
-/// The maximum size of a report, whatever the run is.
+/// Maximum size of a report. It does not depend on the run.
 const BYTES_MAX: u64 = 500_000;
 const SECOND: u64 = 1_000_000_000;
 
@@ -38,10 +38,10 @@ static CHAIN: LazyLock<TempDir> = LazyLock::new(|| {
     logs
 });
 
-/// A minute of requests through services with hostile names. They are sent at once, with past timestamps.
+/// A minute of requests to services with hostile names. All are sent together, with timestamps in the past.
 static HOSTILE_RUN: LazyLock<TempDir> = LazyLock::new(|| recorded(&HOSTILE, 240, |_| {}));
 
-/// A run of `traces` requests within a minute. `during` sees the folder of all runs while the normalizer still runs.
+/// A run of `traces` requests within a minute. `during` is called with the folder of all runs while the normalizer still runs.
 fn recorded(names: &[&str; 4], traces: u64, during: impl FnOnce(&Path)) -> TempDir {
     let logs = tempfile::tempdir().unwrap();
     let flags = ["--run-id", "r", "--join-window", "1s"];
@@ -66,7 +66,7 @@ fn recorded(names: &[&str; 4], traces: u64, during: impl FnOnce(&Path)) -> TempD
     logs
 }
 
-/// Makes a report of these runs, and returns its file.
+/// Creates a report of these runs. Returns the path of its file.
 fn report(runs: &[&Path], flags: &[&str], out: &TempDir) -> PathBuf {
     let file = out.path().join("report.html");
     let mut command = command("cctf").unwrap();
@@ -123,7 +123,7 @@ fn two_runs_stand_side_by_side() {
     let out = tempfile::tempdir().unwrap();
     let against = hostile.to_string_lossy();
     let file = report(&[&chain], &["--against", &against], &out);
-    // The runs have no module in common: the page says so instead of a comparison.
+    // The runs have no common module. The page must say so instead of showing a comparison.
     check(
         &json!({ "kind": "report", "url": file_url(&file), "names": HOSTILE, "only": SOME_CHECKS, "stats": stats_of(&chain) }),
     );
@@ -178,7 +178,7 @@ fn the_report_of_an_empty_run_says_what_is_missing() {
     );
 }
 
-/// The folder of the hostile run with every tenth line cut in half, as a copy.
+/// A copy of the hostile run in which every tenth line is cut in half.
 fn damaged(into: &Path) -> PathBuf {
     let (from, run) = (HOSTILE_RUN.path().join("r/cctf"), into.join("damaged"));
     fs::create_dir_all(run.join("cctf")).unwrap();
@@ -239,7 +239,7 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 
 #[test]
 fn an_interrupted_report_leaves_the_older_file_and_no_other() {
-    // Far more rows than are read before the signal arrives.
+    // The file has many more rows than are read before the signal arrives.
     const COPIES: usize = 200;
     let logs = tempfile::tempdir().unwrap();
     let run = logs.path().join("large");
@@ -269,7 +269,7 @@ fn an_interrupted_report_leaves_the_older_file_and_no_other() {
     })
     .unwrap();
     let id = libc::pid_t::try_from(process.id()).unwrap();
-    // Not SIGINT: what a shell starts in its background ignores that.
+    // SIGINT would not work: a process that a shell starts in the background ignores it.
     // SAFETY: kill only sends a signal, to the child that this test started and has not waited for.
     assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0);
     let done = Done::from(process.wait_with_output().unwrap());

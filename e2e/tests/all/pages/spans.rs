@@ -1,4 +1,4 @@
-//! [`trace`]: one request through two services and to a peer without telemetry, as OTLP, with any names.
+//! [`trace`]: the OTLP spans of one request, which passes two services and calls a peer without telemetry. Names can be chosen.
 
 use e2e::otlp::{attribute, request_of};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-/// Names that run a script or load an image as soon as a page takes them for markup.
+/// Names that run a script or load an image if a page uses them as markup.
 pub const HOSTILE: [&str; 4] = [
     "<img src=x onerror=alert(1)>",
     "</script><script>window.injected=1</script>",
@@ -16,11 +16,11 @@ pub const HOSTILE: [&str; 4] = [
     "</title><svg onload='alert(3)'>",
 ];
 
-/// Names without surprises.
+/// Ordinary names.
 pub const PLAIN: [&str; 4] = ["front", "back", "edge0", "payments.example"];
 
 const MS: u64 = 1_000_000;
-/// Every so many requests, one fails.
+/// One of this number of requests fails.
 const FAILED_EVERY: u64 = 17;
 
 fn number(key: &str, value: i64) -> KeyValue {
@@ -34,7 +34,7 @@ fn number(key: &str, value: i64) -> KeyValue {
     }
 }
 
-/// `names` are those of both services, of their node, and of the peer. `count` makes the ids, the lengths and the status.
+/// `names` are the names of both services, of their node, and of the peer. Ids, lengths and the status depend on `count`.
 pub fn trace(names: &[&str; 4], count: u64, end_ns: u64) -> ExportTraceServiceRequest {
     let [front, back, node, peer] = *names;
     let trace_id = u128::from(count).to_be_bytes().to_vec();

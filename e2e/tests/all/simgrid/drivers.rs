@@ -1,4 +1,5 @@
-//! [`Exported`]: an export for SimGrid and its drivers: the one in C++ is built once, the one in Python is run by the system's Python.
+//! [`Exported`]: an export for SimGrid and its drivers. The driver in C++ is built once. The one in Python runs in the system's
+//! Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,13 +9,13 @@ use e2e::binaries::{Done, cctf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Flags with which all times but waits are the recorded ones.
+/// Flags with which all times except waiting times are the recorded ones.
 pub const AS_RECORDED: [&str; 4] = ["--cpu", "recorded", "--network", "recorded"];
 
-/// The system's Python, for which its package of SimGrid is made.
+/// The system's Python. Its package of SimGrid is made for this version.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// The driver, built from the files of an export as a user builds it.
+/// The driver. It is built from the files of an export, like a user would build it.
 static DRIVER: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
@@ -59,7 +60,7 @@ impl Exported {
         )
     }
 
-    /// The same with the driver in Python.
+    /// Like [`Exported::replay`], with the driver in Python.
     pub fn replay_in_python(&self, run_id: &str, flags: &[&str]) -> PathBuf {
         self.run(
             Command::new(PYTHON).arg(self.path("python/replay.py")),
@@ -75,7 +76,7 @@ impl Exported {
     }
 }
 
-/// Exports, and returns the summary.
+/// Exports a run. Returns the summary.
 fn export_to(run: &Path, out: &Path, flags: &[&str]) -> Value {
     let [run, out] = [run, out].map(|path| path.to_string_lossy().into_owned());
     let args = ["export", "simgrid", &run, "--out", &out, "--format", "json"];

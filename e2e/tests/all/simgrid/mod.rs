@@ -1,4 +1,5 @@
-//! `cctf export simgrid`: the drivers of an export, run by SimGrid, against our own simulator of stations and against the source.
+//! `cctf export simgrid`: SimGrid runs the drivers of an export. Their results are compared with those of our own simulator of
+//! stations, and with the recording.
 
 mod drivers;
 mod synthetic;
@@ -18,7 +19,7 @@ use crate::chain;
 use drivers::{AS_RECORDED, Exported};
 use synthetic::synthetic;
 
-/// Largest difference of a simulated time, nanoseconds.
+/// Maximum difference between simulated times, nanoseconds.
 const DIFFERENCE_MAX_NS: i128 = 1_000;
 
 fn plan_of(run: &Path) -> Plan {
@@ -39,7 +40,7 @@ fn by_id(run: &Path, file: &str) -> HashMap<(String, String), String> {
     lines.collect()
 }
 
-/// Each invocation of the run has the times that our own simulator computes. Returns the number of invocations.
+/// Asserts that each invocation of the run has the times that our own simulator computes. Returns the number of invocations.
 fn agrees(load: &Load, outcomes: &[Outcome], run: &Path) -> usize {
     let mut rows = by_id(run, "invocations.jsonl");
     for (visit, outcome) in load.visits.iter().zip(outcomes) {
@@ -117,7 +118,7 @@ fn simgrid_repeats_the_chain_with_its_rows_bytes_and_waits() {
 fn compare_pairs_each_root_of_a_simulated_run_and_report_reads_it() {
     let recorded = chain::run_folder();
     let exported = Exported::new(&recorded, &[]);
-    // CPU time and links are SimGrid's.
+    // CPU time and links are those that SimGrid computes.
     let simulated = exported.replay("simulated", &[]);
     validate(&simulated);
     let [recorded, simulated] = [&recorded, &simulated].map(|run| run.to_string_lossy().into_owned());

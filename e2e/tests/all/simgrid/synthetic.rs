@@ -1,5 +1,5 @@
-//! [`synthetic`]: a run with every kind of dependence: branches, a quorum, retries, timeouts, refusals, failures that follow from
-//! others, messages, and calls after the answer.
+//! [`synthetic`]: a run with every kind of dependence: branches, a quorum, retries, timeouts, refusals, failures that others
+//! cause, messages, and calls after the answer.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,9 +7,9 @@ use std::path::Path;
 
 const EPOCH_NS: i64 = 1_790_000_000_000_000_000;
 const ROOTS: usize = 400;
-/// Mean time between roots.
+/// Mean time between the starts of two roots.
 const GAP_NS: f64 = 900_000.0;
-/// Module, slots, policy and queue limit.
+/// Module, number of slots, policy and queue limit.
 const MODULES: [(&str, &str, &str, &str); 4] = [
     ("front", "4", "held", r#","queue_limit":6"#),
     ("orders", "2", "released", ""),
@@ -19,7 +19,7 @@ const MODULES: [(&str, &str, &str, &str); 4] = [
 /// Number of endpoints of the front module.
 const KINDS: u64 = 6;
 
-/// Writes the run. Its rows need not be what its slots would lead to: both simulators compute that.
+/// Writes the run. Its times need not be possible with its slots, because both simulators compute the times.
 pub fn synthetic(run: &Path, seed: u64) {
     let mut rows = Rows {
         random: seed.wrapping_add(1),
@@ -44,7 +44,7 @@ struct Rows {
     last: i64,
 }
 
-/// What an invocation does, and how.
+/// The times and the result of an invocation.
 #[derive(Clone, Copy, Default)]
 struct Made {
     id: u64,
@@ -74,7 +74,7 @@ impl Rows {
         self.ids
     }
 
-    /// A request from outside, with its call or without.
+    /// A request from outside, with or without its call.
     fn root(&mut self, at: i64) {
         self.trace += 1;
         let call = (!self.trace.is_multiple_of(5)).then(|| self.id());
@@ -98,13 +98,13 @@ impl Rows {
         let mut answer = begin;
         let mut is_failed = false;
         match kind {
-            // One call after the other.
+            // The calls follow each other.
             0 => {
                 for module in ["orders", "stock"] {
                     answer = self.request(id, answer, module, "/one").end + self.exponential(200_000.0);
                 }
             }
-            // Three at once; the answer waits for two of them.
+            // Three calls start together. The answer waits for two of them.
             1 => {
                 let mut ends: Vec<i64> = (0..3)
                     .map(|branch| self.request(id, begin + branch * 1_000, "stock", "/any").end)
@@ -112,7 +112,7 @@ impl Rows {
                 ends.sort_unstable();
                 answer = ends[1] + 60_000 + self.exponential(30_000.0);
             }
-            // A retry if the first attempt fails.
+            // The first attempt fails for some requests, and is then repeated.
             2 => {
                 let first = self.attempt(id, begin, "");
                 answer = first.end;
@@ -122,7 +122,7 @@ impl Rows {
                     (answer, is_failed) = (second.end, second.is_failed);
                 }
             }
-            // The caller gives up, and fails with that.
+            // The caller stops waiting for its call, and fails because of it.
             3 => {
                 let callee = self.request_for(id, begin, "orders", "/slow", self.trace.is_multiple_of(2));
                 (answer, is_failed) = (callee.end, callee.is_failed);
@@ -149,7 +149,7 @@ impl Rows {
         made
     }
 
-    /// Most find a free slot, whose thread wakes up.
+    /// Time until a request starts. Most requests find a free slot, whose thread has to wake up.
     fn wait(&mut self) -> i64 {
         match self.once_in(4) {
             true => self.exponential(400_000.0),
@@ -161,14 +161,14 @@ impl Rows {
         self.request_for(parent, start, module, path, false)
     }
 
-    /// A call and the invocation that answers it. Returns the call.
+    /// A call, and the invocation that answers it. Returns the call.
     fn request_for(&mut self, parent: u64, start: i64, module: &str, path: &str, gives_up: bool) -> Made {
         let (call, id) = (self.id(), self.id());
         let at = start + 50_000;
         let begin = at + self.wait();
         let mut end = begin + self.exponential(1_200_000.0);
         if module == "orders" {
-            // A slot is released for this call.
+            // The slot is released during this call.
             end = self.request(id, end, "stock", "/below").end + self.exponential(100_000.0);
         }
         let is_refused = module == "stock" && path == "/one" && self.once_in(12);
@@ -211,7 +211,7 @@ impl Rows {
         made
     }
 
-    /// An attempt that fails by itself now and then.
+    /// An attempt. Sometimes it fails by itself.
     fn attempt(&mut self, parent: u64, start: i64, resend: &str) -> Made {
         let (call, id) = (self.id(), self.id());
         let at = start + 50_000;
