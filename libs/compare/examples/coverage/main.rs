@@ -1,4 +1,4 @@
-//! Measures how often the intervals of a comparison contain the truth, and prints the tables of docs/statistics.md.
+//! Measures how often the intervals of a comparison contain the true difference, and prints the tables of docs/statistics.md.
 //!
 //! `cargo run --release -p cctf-compare --example coverage [RUNS]`
 
@@ -11,19 +11,19 @@ use support::Random;
 
 /// Level of the intervals.
 const LEVEL: f64 = 0.9;
-/// Requests before the first that counts, so that the queue has its stationary distribution.
+/// Number of requests before the first evaluated one, so that the queue has its stationary distribution.
 const WARM_UP: usize = 20_000;
-/// Mean of the time that a station needs before each service and does not report, in mean services. Its coefficient of variation
-/// is 1. The simulator does not know it, so waits have an unexplained part.
+/// Mean of an additional time before each service, as a multiple of the mean service time. The station does not report this
+/// time, and its coefficient of variation is 1. The simulator does not know it, so waiting times have an unexplained part.
 const HIDDEN: f64 = 0.05;
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 
-/// How B's services follow from A's.
+/// The relation between the service times of run B and those of run A.
 #[derive(Clone, Copy, PartialEq)]
 enum Services {
-    /// The same request takes the same time, with a random factor of 5 %.
+    /// The same request takes the same time in both runs, up to a random factor of 5%.
     Repeated,
-    /// Each request takes a time of its own.
+    /// Service times of the two runs are independent.
     Independent,
 }
 
@@ -36,7 +36,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// The true difference is 0 throughout: both runs have the same distributions.
+    /// Both runs have the same distributions, so the true difference is always 0.
     fn add(&mut self, estimate: Result<Estimate, TooShort>, scale: f64) {
         let Ok(estimate) = estimate else {
             return;
@@ -57,11 +57,11 @@ impl Cell {
     }
 }
 
-/// One run, after the warm-up.
+/// A run without its first requests.
 struct Run {
     services: Vec<f64>,
     responses: Vec<f64>,
-    /// Responses without the simulated waits.
+    /// Response times minus simulated waiting times.
     rest: Vec<f64>,
     waits: Vec<f64>,
     simulated: Vec<f64>,
@@ -81,7 +81,7 @@ impl Run {
             .zip(&busy)
             .map(|(wait, busy)| wait + busy)
             .collect();
-        // With a slot for every request, the simulated wait is 0.
+        // If each request has its own slot, the simulated waiting time is 0.
         let rest = responses
             .iter()
             .zip(&simulated)
@@ -97,7 +97,7 @@ impl Run {
     }
 }
 
-/// Waits at one slot, first come, first served (Lindley). `gaps` are the times before each arrival.
+/// Waiting times at one slot with a first-come queue (Lindley). `gaps` are the times between arrivals.
 fn waits(gaps: &[f64], services: &[f64]) -> Vec<f64> {
     let mut wait = 0.0_f64;
     let mut before = 0.0;
@@ -109,10 +109,10 @@ fn waits(gaps: &[f64], services: &[f64]) -> Vec<f64> {
     next.collect()
 }
 
-/// A run and its replay: the same arrivals.
+/// A run and its replay, which has the same arrivals.
 fn pair(random: &mut Random, rho: f64, number: usize, services: Services) -> [Run; 2] {
     let all = number + WARM_UP;
-    // The hidden time counts for the utilization.
+    // The hidden time is part of the utilisation.
     let gap = (1.0 + HIDDEN) / rho;
     let gaps: Vec<f64> = (0..all).map(|_| random.exponential(gap)).collect();
     let first: Vec<f64> = (0..all).map(|_| random.lognormal(1.0, 0.5)).collect();
@@ -151,7 +151,7 @@ fn row(rho: f64, number: usize, services: Services, runs: u32) {
             cells[1 + place].add(quantile::sum(&series, q), a.quantile(q));
             let ([wait_a, wait_b], [of_a, of_b]) = (&waits, &simulated);
             let series = [(wait_b, 1.0), (wait_a, -1.0), (of_b, -1.0), (of_a, 1.0)];
-            // The median wait can be 0, so widths are shares of the response.
+            // The median waiting time can be 0, so the widths of intervals are given as shares of the response time.
             cells[4 + place].add(quantile::sum(&series, q), a.quantile(q));
         }
     }

@@ -1,4 +1,4 @@
-//! Synthetic runs of a chain of two modules, recorded by the simulator itself.
+//! Synthetic runs of a chain of two modules. The simulator itself computes their recorded times.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 use plan::plan::Ends;
@@ -16,9 +16,9 @@ pub struct Chain {
     pub way_ns: i64,
     pub back: &'static str,
     pub back_slots: u32,
-    /// Of `back`.
+    /// Number of instances of `back`.
     pub instances: u32,
-    /// Relative noise of all times, which is independent of the seed's other numbers.
+    /// Relative noise of all times. It does not depend on the other random numbers of the seed.
     pub noise: f64,
 }
 
@@ -43,7 +43,7 @@ impl Default for Chain {
 struct Random(u64);
 
 impl Random {
-    /// From 0 up to, but excluding, 1.
+    /// A number from 0 (included) to 1 (excluded).
     fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -62,7 +62,7 @@ fn span(index: usize) -> SpanId {
 }
 
 impl Chain {
-    /// The recorded run. Invocations `2 i` and `2 i + 1` are those of request `i`.
+    /// The recorded run. The invocations of request `i` are `2 i` and `2 i + 1`.
     pub fn run(self) -> Load {
         let (mut random, mut noise) = (Random(self.seed), Random(self.seed ^ 0xabcd));
         let mut noisy = |ns: f64| (ns * (1.0 + self.noise * (noise.uniform() - 0.5))) as i64;
@@ -181,7 +181,7 @@ fn visit(index: usize, instance: u32, endpoint: u32) -> Visit {
     }
 }
 
-/// Records what the simulator says.
+/// Sets the recorded times to those that the simulator computes.
 pub fn record(mut load: Load) -> Load {
     let outcomes = simulate(&load);
     for (visit, outcome) in load.visits.iter_mut().zip(outcomes) {
@@ -193,7 +193,7 @@ pub fn record(mut load: Load) -> Load {
     load
 }
 
-/// Each visit with the one in the same place.
+/// Pairs each visit with the visit at the same position.
 pub fn identity(load: &Load) -> Vec<(u32, u32)> {
     (0..load.visits.len() as u32)
         .map(|index| (index, index))

@@ -1,4 +1,4 @@
-//! Attributions of differences between synthetic runs, whose causes are known.
+//! Explanations of the differences between synthetic runs. The causes of these differences are known.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod build;
@@ -33,7 +33,7 @@ fn share(attribution: &Attribution, part: &str) -> f64 {
     part.map_or(0.0, |part| part.value) / (attribution.b - attribution.a)
 }
 
-/// Runs in which one part differs, and all others only by a little noise.
+/// Pairs of runs that differ in one part. All other parts differ only by a little noise.
 fn one_difference() -> Vec<(&'static str, Load, Load)> {
     let base = Chain::default();
     let noisy = Chain { noise: 0.001, ..base };
@@ -144,7 +144,7 @@ fn parts_and_residual_add_up_to_the_difference() {
                 (found.a + sum + found.residual - found.b).abs() < 1e-9,
                 "{found:?}"
             );
-            // These runs are what the simulator says, so nothing is left.
+            // The simulator computed these runs, so no difference remains unexplained.
             assert!(found.residual.abs() < 1e-9, "{found:?}");
             assert_eq!(found.simulator_error, [0.0, 0.0]);
         }
@@ -283,7 +283,7 @@ fn more_instances_are_a_matter_of_placement_and_take_turns() {
             .all(|number| requests[*number].abs_diff(third) <= 1),
         "{requests:?}"
     );
-    // Each has the slots that an instance has in A.
+    // Each instance has as many slots as an instance in run A.
     assert!(
         of_back
             .iter()

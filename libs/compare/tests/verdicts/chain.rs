@@ -13,18 +13,18 @@ use crate::support::Random;
 /// Start of each run, nanoseconds since the Unix epoch.
 const T0: u64 = 1_760_000_000_000_000_000;
 const NS_PER_MS: f64 = 1e6;
-/// One way between two modules, ms.
+/// Network time between two modules in one direction, ms.
 const NETWORK: f64 = 0.1;
 /// Own time of `front` before and after its calls, ms.
 const FRONT: [f64; 2] = [0.4, 0.2];
 
-/// What one request asks for, times in ms.
+/// The times of one request, ms.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub at: f64,
     /// Number of the recorded request, if it replays one.
     pub original: usize,
-    /// Service times of its calls to `back`, one after the other, each with its status.
+    /// Service times and statuses of its calls to `back`, which follow each other.
     pub calls: Vec<(f64, u16)>,
     pub status: u16,
     /// Path at `front`.
@@ -32,13 +32,13 @@ pub struct Request {
     /// Path of its calls to `back`.
     pub path: &'static str,
     pub lateness: Option<f64>,
-    /// Duration of a call to a database before the other calls, of `front`; 0 for none.
+    /// Duration of a call to a database, which `front` makes before the other calls. 0: no such call.
     pub database: f64,
-    /// From the moment at which a slot of `back` is free for a call to its start, ms.
+    /// Wake-up: time from when a slot of `back` is free for a call to the start of the call's work, ms.
     pub wakeup: f64,
-    /// Wait for a CPU during each service of `back`, ms. `None`: not reported.
+    /// Time without a CPU during each service of `back`, ms. `None`: not reported.
     pub cpu_wait: Option<f64>,
-    /// Whether it has rows in the folder.
+    /// Whether the folder has rows of the request.
     pub is_recorded: bool,
 }
 
@@ -49,14 +49,15 @@ pub struct Chain {
     pub slots: u64,
     pub id: &'static str,
     pub replay_of: Option<&'static str>,
-    /// Further fields of `run_meta.json`, each with a comma behind it.
+    /// Further fields of `run_meta.json`. A comma follows each.
     pub meta: String,
-    /// Distinguishes the trace ids of runs.
+    /// A number that makes the trace ids of different runs different.
     pub base: u64,
 }
 
 impl Chain {
-    /// Poisson arrivals at a utilization of `rho`, lognormal services of 4 ms with a coefficient of variation of 0.5.
+    /// A run with Poisson arrivals at a utilisation of `rho`. Its lognormal service times have a mean of 4 ms and a coefficient
+    /// of variation of 0.5.
     pub fn new(seed: u64, number: usize, rho: f64) -> Self {
         let mut random = Random::new(seed);
         let mut at = 0.0;
@@ -86,7 +87,7 @@ impl Chain {
         }
     }
 
-    /// A replay with services that differ by a random factor with this coefficient of variation.
+    /// A replay. Its service times differ by a random factor with the coefficient of variation `jitter`.
     pub fn replay(&self, seed: u64, jitter: f64) -> Self {
         let mut random = Random::new(seed);
         let mut replay = self.clone();
@@ -110,7 +111,7 @@ impl Chain {
         self
     }
 
-    /// Writes the folder below `logs`. The folder's name is the run's id.
+    /// Writes the folder into `logs`. Its name is the id of the run.
     pub fn write(&self, logs: &Path) -> PathBuf {
         let folder = logs.join(self.id);
         let cctf = folder.join("cctf");
@@ -155,11 +156,11 @@ impl Chain {
         )
     }
 
-    /// Serves all requests, first come, first served at `back`.
+    /// Simulates all requests. `back` has a first-come queue.
     fn rows(&self) -> (String, String) {
         let (mut invocations, mut calls) = (String::new(), String::new());
         let mut free = vec![0.0_f64; self.slots as usize];
-        // Calls to `back` in the order of their arrival: time, request, place among its calls.
+        // Calls to `back` in the order of arrival: time, request, and position among the calls of the request.
         let mut arrivals: Vec<(f64, usize, usize)> = Vec::new();
         for (number, request) in self.requests.iter().enumerate() {
             let called = request.at + NETWORK + FRONT[0] + request.database;
@@ -282,7 +283,7 @@ impl Row<'_> {
             "back" => self.request.path,
             _ => self.request.front,
         };
-        // Half of the own time.
+        // The CPU time is half of the own time.
         let cpu = match module {
             "front" => ns(FRONT[0] + FRONT[1]) / 2,
             _ => ns(end - start - cpu_wait.unwrap_or(0.0)) / 2,
@@ -350,7 +351,7 @@ fn ns(ms: f64) -> u64 {
     (ms * NS_PER_MS).round() as u64
 }
 
-/// A timestamp, `ms` after the start.
+/// The timestamp `ms` after the start.
 fn stamp(ms: f64) -> String {
     let ns = T0 + ns(ms);
     format!("{}.{:06}", ns / 1_000_000, ns % 1_000_000)

@@ -1,4 +1,4 @@
-//! Differences of a replay that chance explains, and those that a mean hides.
+//! Differences between a run and its replay that are due to chance, and differences that do not show in a mean.
 
 use compare::model::{Comparison, Topic, Verdict, Vote, Voter};
 
@@ -23,7 +23,7 @@ fn errors_that_come_and_go_are_chance_and_compared_as_shares() {
         .collect();
     assert_eq!(shares.len(), 1);
     assert_eq!((shares[0].a, shares[0].b), (Some(0.001), Some(0.001)));
-    // Many more in one run are a difference all the same.
+    // If one run has many more of them, this is a difference nevertheless.
     for place in 2_000..2_200 {
         b.requests[place].status = 500;
     }
@@ -49,7 +49,7 @@ fn full_queues_are_chance_and_compared_as_shares() {
         comparison.verdict
     );
     assert!(comparison.graph.iter().all(|difference| difference.is_by_chance));
-    // Spread over the run: a burst of refusals could be one long queue, that is, chance.
+    // The refusals are spread over the run. If they were close together, a single long queue could have caused them by chance.
     refuse(&mut b, 0..NUMBER, 10);
     assert_eq!(first_cause(&compare_runs(&a, &b)).0, Topic::FailureShare);
 }
@@ -59,7 +59,7 @@ fn voter<'c>(comparison: &'c Comparison, topic: Topic, module: Option<&str>) -> 
     comparison.voters.iter().find(is_it).unwrap()
 }
 
-/// Constant services become half or one and a half as long: of two requests, each has one of the two.
+/// Service times are constant in A. In B, half of them are half as long, and the others one and a half times as long.
 #[test]
 fn services_with_the_same_mean_and_another_spread_are_found() {
     let a = Chain::new(1, NUMBER, 0.3).with_services(|_| 4.0);
@@ -83,7 +83,7 @@ fn services_with_the_same_mean_and_another_spread_are_found() {
         voter(&comparison, Topic::ServiceMean, Some("back")).vote,
         Vote::Same
     );
-    // Services without waits: the 95th percentile is 2 ms longer.
+    // There is no waiting time. The 95th percentile of the service time is 2 ms longer.
     let p95 = voter(&comparison, Topic::ResponseP95, None);
     assert!((p95.difference.unwrap() - 2.0).abs() < 0.1, "{p95:?}");
     let raw = p95.b.unwrap() - p95.a.unwrap();
@@ -121,7 +121,7 @@ fn changes_of_two_endpoints_that_cancel_in_the_mean_are_found() {
     );
 }
 
-/// The queue is a little too short, and the quantile much too short.
+/// The run is a little too short for the queue, and much too short for the quantile.
 #[test]
 fn a_quantile_of_too_few_requests_stays_open_behind_a_short_queue() {
     let a = Chain::new(1, 390, 0.6);

@@ -91,7 +91,7 @@ fn a_negative_lateness_counts_as_0_and_is_noted() {
     assert_eq!(values, [Some(0.0); 2]);
 }
 
-/// The contract has optional fields absent, never null.
+/// In the contract, optional fields are absent, but never null.
 #[test]
 fn a_null_in_an_optional_field_is_a_damaged_line() {
     let comparison = compare_changed("calls.jsonl", |number, line| match number % 100 {
@@ -112,7 +112,7 @@ fn rows_with_the_same_ids_are_noted() {
     assert!(!matches!(comparison.verdict, Verdict::Same));
 }
 
-/// Each change is of the roots of the replay alone.
+/// Each change affects only the roots of the replay.
 #[test]
 fn a_root_at_another_module_method_or_path_is_another_request() {
     let root = |from: &'static str, to: &'static str| {
@@ -160,14 +160,14 @@ fn a_root_at_another_module_method_or_path_is_another_request() {
         let pairing = &comparison.pairing;
         assert_eq!((pairing.roots, pairing.roots_only_b), (400, 0));
     }
-    // A path alone is no other request: the route is the same.
+    // A different path does not make it another request, because the route is the same.
     let comparison = root("\"path\":\"/\"", "\"path\":\"/1234\"");
     assert!(comparison.graph.is_empty(), "{:?}", comparison.graph);
 }
 
 #[test]
 fn rows_that_call_themselves_end_nowhere() {
-    // The call of each invocation of `back` says that this invocation made it.
+    // The call that caused each invocation of `back` says that the invocation itself made it.
     let comparison = compare_changed("calls.jsonl", |_, line| {
         line.replace(
             "\"ancestor_id\":\"0000000000000002\"",

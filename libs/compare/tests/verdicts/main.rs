@@ -1,4 +1,5 @@
-//! Verdicts on simulated runs with fixed seeds, read from folders as the normalizer writes them.
+//! Verdicts on simulated runs with fixed seeds. The runs are written as folders in the normalizer's format, and read from
+//! there.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! A run and its replay: the same workload, and each way in which it can differ.
+//! A run and its replay: with the same workload, and with each kind of difference.
 
 use compare::model::{Attribution, Comparison, PairingKind, Topic, Undecided, Verdict, Vote, Voter};
 
@@ -50,7 +50,7 @@ fn a_prediction_with_the_same_ids_is_paired() {
     (b.base, b.replay_of) = (a.base, None);
     let logs = tempfile::tempdir().unwrap();
     let (of_a, of_b) = (a.write(logs.path()), b.write(logs.path()));
-    // It has no rows of the load driver: its roots are invocations.
+    // This run has no rows of the load driver. So its roots are invocations.
     let without_driver = |file: &str, change: fn(&str) -> Option<String>| {
         let path = of_b.join("cctf").join(file);
         let text = std::fs::read_to_string(&path).unwrap();
@@ -78,7 +78,8 @@ fn a_prediction_with_the_same_ids_is_paired() {
     );
 }
 
-/// The normalizer names the call only in the row of a request's only answer, if that ended before the call.
+/// In the row of an invocation, the normalizer names the call only if this is the call's only answer, and if the answer ended
+/// before the call.
 #[test]
 fn invocations_that_do_not_name_their_calls_are_paired_too() {
     let a = Chain::new(8, NUMBER, RHO);
@@ -104,7 +105,7 @@ fn services_within_their_margin_explain_longer_waits() {
         .iter()
         .find(|voter| voter.topic == Topic::UnexplainedWaitP50 && voter.module.as_deref() == Some("back"))
         .unwrap();
-    // The wait grew by more than its margin, and all of that follows from the services.
+    // The waiting time grew by more than its margin, and the service times explain all of it.
     assert!(wait.explained.unwrap() > wait.margin.unwrap(), "{wait:?}");
     assert_eq!(wait.vote, Vote::Same, "{wait:?}");
     assert!(
@@ -120,7 +121,7 @@ fn one_millisecond_more_in_one_module_is_found_there() {
     let b = a.replay(2, 0.05).with_services(|service| service + 1.0);
     let comparison = compare_runs(&a, &b);
     let (topic, module) = first_cause(&comparison);
-    // The CPU time is half of the service time, so both are as far outside of their margins.
+    // The CPU time is half of the service time, so both are outside of their margins by the same factor.
     assert!(matches!(topic, Topic::ServiceMean | Topic::CpuMean), "{topic:?}");
     assert_eq!(module, Some("back"));
 }
@@ -135,7 +136,7 @@ fn ten_percent_longer_services_are_found() {
     assert_eq!(module, Some("back"));
 }
 
-/// The simulation of B repeats B's wake-ups, so that they explain longer waits and responses.
+/// The simulation of B repeats the wake-ups of B. So the wake-ups explain the longer waiting and response times.
 #[test]
 fn later_wake_ups_are_found_although_a_simulation_explains_them() {
     let mut a = Chain::new(1, NUMBER, 0.3);
@@ -152,7 +153,7 @@ fn of_back(comparison: &Comparison, topic: Topic) -> &Voter {
     comparison.voters.iter().find(is_wanted).unwrap()
 }
 
-/// Other programs of the machine make requests wait for a CPU. That is no change of the service.
+/// Other programs on the machine make requests wait for a CPU. This is not a change of the service.
 #[test]
 fn waits_for_a_cpu_are_no_service_time() {
     let waiting = |chain: &Chain, wait: Option<f64>| {
@@ -175,7 +176,8 @@ fn waits_for_a_cpu_are_no_service_time() {
     assert_eq!(first_cause(&comparison), (Topic::CpuWaitMean, Some("back")));
 }
 
-/// If one run alone reports waits for a CPU, subtracting them there would make a difference.
+/// If only one of the runs reports waits for a CPU, these are not subtracted, because the subtraction itself would cause a
+/// difference.
 #[test]
 fn waits_for_a_cpu_that_one_run_reports_stay_in_the_service_time() {
     let (mut a, mut b) = (
@@ -217,7 +219,7 @@ fn a_lost_retry_is_found_and_one_after_another_refusal_is_not() {
     let mut b = a.replay(2, 0.05);
     b.requests[700].calls.pop();
     assert_eq!(first_cause(&compare_runs(&a, &b)), (Topic::CallGraph, None));
-    // In B, the first attempt is answered: no retry is needed.
+    // In B, the first attempt succeeds, so no retry is needed.
     b.requests[700].calls = vec![(4.0, 200)];
     let comparison = compare_runs(&a, &b);
     assert_eq!(comparison.verdict, Verdict::Same, "{:?}", comparison.verdict);
@@ -271,7 +273,7 @@ fn half_the_slots_are_found() {
     let comparison = compare_runs(&a, &b);
     assert_eq!(first_cause(&comparison), (Topic::Slots, Some("back")));
     assert_eq!(comparison.configuration.len(), 1);
-    // The longer waits follow from the slots.
+    // The number of slots explains the longer waiting times.
     let of_back = |attribution: &&Attribution| attribution.module.as_deref() == Some("back");
     let attribution = comparison.attributions.iter().find(of_back).unwrap();
     let largest = attribution
@@ -319,16 +321,16 @@ fn a_short_run_gives_no_answer_and_says_how_many_requests_would() {
 
 #[test]
 fn a_short_run_at_high_load_is_the_same_only_with_room_to_spare() {
-    // 14 relaxation times of the queue of `back`: the simulator explains all waits, so that their intervals have no width, and those of
-    // responses that of the services alone.
+    // The run has 14 relaxation times of the queue of `back`. The simulator explains all waiting times, so their intervals have
+    // no width. The intervals of response times are those of the service times.
     let a = Chain::new(1, 2_000, 0.85);
     let comparison = compare_runs(&a, &a.replay(2, 0.05));
     assert_eq!(comparison.verdict, Verdict::Same, "{:?}", comparison.verdict);
-    // 1,000 requests have ten beyond p99.
+    // Of 1,000 requests, ten are above the 99th percentile.
     let a = Chain::new(1, 1_000, 0.5);
     let comparison = compare_runs(&a, &a.replay(2, 0.05));
     assert_eq!(comparison.verdict, Verdict::Same, "{:?}", comparison.verdict);
-    // 4 relaxation times are hopeless.
+    // 4 relaxation times are much too few.
     let a = Chain::new(1, 600, 0.85);
     let comparison = compare_runs(&a, &a.replay(2, 0.05));
     let Verdict::CannotTell { reasons } = &comparison.verdict else {
@@ -376,7 +378,7 @@ fn a_slower_database_is_found_by_its_calls() {
     let comparison = compare_runs(&a, &b);
     let cause = first_cause(&comparison);
     assert_eq!(cause, (Topic::ServiceMean, Some("postgresql (external)")));
-    // The caller's own time is without its calls.
+    // The own time of the caller does not include its calls.
     let front =
         |voter: &&Voter| voter.topic == Topic::ServiceMean && voter.module.as_deref() == Some("front");
     assert_eq!(comparison.voters.iter().find(front).unwrap().vote, Vote::Same);

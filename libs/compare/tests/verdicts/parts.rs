@@ -1,4 +1,4 @@
-//! Replays of a part of a run, replays that are not complete, and scaled ones.
+//! Replays of a part of a run, incomplete replays, and replays with a changed rate.
 
 use compare::model::{Comparison, Topic, Verdict, Voter};
 
@@ -7,7 +7,7 @@ use crate::chain::{Chain, Request, compare_folders, compare_runs};
 const NUMBER: usize = 3_000;
 const RHO: f64 = 0.6;
 
-/// A replay of some requests, which begins with the window.
+/// A replay of some requests. Its first request is the first one of the window.
 fn part(a: &Chain, places: std::ops::Range<usize>, [from, to]: [f64; 2]) -> Chain {
     let mut b = a.replay(2, 0.05);
     b.requests = b.requests[places].to_vec();
@@ -23,7 +23,7 @@ fn part(a: &Chain, places: std::ops::Range<usize>, [from, to]: [f64; 2]) -> Chai
     b
 }
 
-/// The middle of two requests.
+/// A time in the middle between two requests.
 fn between(a: &Chain, place: usize) -> f64 {
     (a.requests[place - 1].at + a.requests[place].at) / 2.0
 }
@@ -58,7 +58,7 @@ fn a_replay_that_lost_its_beginning_or_its_end_differs() {
             comparison.verdict
         );
         assert_eq!(comparison.pairing.roots_only_a, lost.len() as u64);
-        // What is left came at the recorded rate.
+        // The remaining requests arrived at the recorded rate.
         assert!(!has_cause(&comparison, Topic::ArrivalRate));
         let comparison = compare_runs(&b, &a);
         assert!(
@@ -143,7 +143,7 @@ fn of_two_replays_the_common_part_is_compared() {
     }
 }
 
-/// Two copies of a run, the second one shifted cyclically.
+/// Two copies of a run at the same time. The second copy is shifted cyclically.
 fn overlap(a: &Chain, seed: u64) -> Chain {
     let mut b = a.replay(seed, 0.05);
     let end = a.requests[NUMBER - 1].at + 1.0;
@@ -189,7 +189,7 @@ fn copies_of_two_replays_are_paired_in_the_order_of_their_times() {
     assert!(has_cause(&compare_runs(&a, &b), Topic::CallGraph));
 }
 
-/// A request that is sent twice by a replay that is not scaled.
+/// A replay without --scale that sends a request twice differs from the recording.
 #[test]
 fn a_repeated_request_of_a_plain_replay_is_a_difference() {
     let a = Chain::new(1, NUMBER, RHO);
@@ -219,7 +219,7 @@ fn compare_with_calls([a, b]: [&Chain; 2], change: impl Fn(usize, usize, &str) -
     compare_folders(&folders[0], &folders[1])
 }
 
-/// Changes the root of one request of the recorded run, which the replay does not have.
+/// Changes the root of one request of the recorded run. The replay lacks this request.
 fn compare_without(number: usize, change: impl Fn(&str) -> String) -> Comparison {
     let a = Chain::new(1, 1_000, RHO);
     let mut b = a.replay(2, 0.05);
@@ -246,7 +246,7 @@ fn a_root_that_no_replay_sends_is_no_difference() {
         assert!(!has_differences(&comparison), "{to}: {:?}", comparison.verdict);
         assert_eq!(comparison.pairing.roots_not_replayable, 1, "{to}");
     }
-    // A function that is invoked over HTTP is sent.
+    // A function that was called over HTTP is replayed.
     let comparison = compare_without(700, |line| {
         line.replacen(r#""protocol":"http""#, r#""protocol":"faas""#, 1)
     });
@@ -272,7 +272,7 @@ fn a_root_with_calls_inside_has_the_answer_of_the_last_one() {
                     "\"parent_span_id\":\"000000000000000e\"",
                 ),
             ],
-            // The replay names the outer call.
+            // The replay refers to the outer call.
             (1, true) => vec![line.replace(
                 r#""replay_of_span_id":"0000000000000001""#,
                 r#""replay_of_span_id":"000000000000000e""#,
@@ -290,7 +290,7 @@ fn an_error_by_name_is_a_fact_unless_it_says_that_no_answer_came() {
     let mut a = Chain::new(1, NUMBER, RHO);
     a.requests.iter_mut().for_each(|request| request.database = 0.5);
     let b = a.replay(2, 0.05);
-    // Fewer than half a request in a hundred.
+    // They are less than half a percent of the requests.
     let with_error = |error: &str| {
         let fields = format!(r#""peer":"postgresql","error_type":"{error}"}}"#);
         compare_with_calls([&a, &b], |run, number, line| {

@@ -1,4 +1,4 @@
-//! Runs that cannot be compared, and runs for which no number of requests decides.
+//! Runs that cannot be compared, and runs for which no number of requests would be enough for a verdict.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn try_compare(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
     compare::compare([(&a.0, &a.1), (&b.0, &b.1)], &options, &mut |_| {})
 }
 
-/// The error for a run and a replay of it of which one file has another text.
+/// The error for the comparison of a run with its replay, in which one file was changed.
 fn error_with(files: &[&str], change: impl Fn(&str) -> String) -> String {
     let logs = tempfile::tempdir().unwrap();
     let a = Chain::new(1, 50, 0.5);

@@ -1,4 +1,4 @@
-//! Two runs of which neither replays the other one.
+//! Two runs that are not replays of each other.
 
 use compare::model::{Comparison, PairingKind, Topic, Verdict, Vote, Voter};
 
@@ -106,7 +106,7 @@ fn a_slower_database_of_an_independent_run_is_found() {
     };
     assert_eq!(causes[0].topic, Topic::ServiceMean);
     assert_eq!(causes[0].module.as_deref(), Some("postgresql (external)"));
-    // The response is as much longer, and no wait explains it.
+    // The response time is longer by the same time, and no waiting time explains it.
     let response = comparison
         .voters
         .iter()
@@ -120,7 +120,7 @@ fn voter<'c>(comparison: &'c Comparison, topic: Topic, module: &str) -> &'c Vote
     comparison.voters.iter().find(is_it).unwrap()
 }
 
-/// Its calls depend on a cache, for example.
+/// For example, its calls depend on a cache.
 #[test]
 fn an_endpoint_that_was_requested_once_shows_no_difference() {
     let mut a = Chain::new(100, NUMBER, RHO);
@@ -130,7 +130,7 @@ fn an_endpoint_that_was_requested_once_shows_no_difference() {
     let comparison = compare_runs(&a, &b);
     let once = voter(&comparison, Topic::CallGraph, "front GET /once to back GET /back");
     assert_eq!((once.vote, once.is_exact), (Vote::CannotTell, false), "{once:?}");
-    // As many calls in both runs are the same, however few.
+    // If both runs have the same number of calls, they are the same, even if there are few.
     a.requests[500].calls = vec![(1.0, 200)];
     let comparison = compare_runs(&a, &b);
     let once = voter(&comparison, Topic::CallGraph, "front GET /once to back GET /back");
@@ -170,7 +170,8 @@ fn another_mix_of_endpoints_is_found_by_its_own_margin() {
 fn endpoints_without_a_vote_are_counted_in_a_note() {
     let with = |mut chain: Chain| {
         for (number, request) in chain.requests.iter_mut().enumerate() {
-            // The most frequent one is the last one to appear. Letters, because a number would be a variable part of the path.
+            // The most frequent endpoint appears last. Its name has letters, because a number would count as a variable part of
+            // the path.
             let endpoint = (number % 100).min(59) as u8;
             let letters = [b'a' + endpoint / 10, b'a' + endpoint % 10].map(char::from);
             request.front = Box::leak(format!("/{}{}", letters[0], letters[1]).into_boxed_str());
@@ -223,14 +224,14 @@ fn other_statuses_of_an_independent_run_are_found() {
         assert_eq!(status.vote, Vote::Differs, "{status:?}");
         assert_eq!([status.a, status.b], shares.map(Some));
     }
-    // Neither is a sign of too much load.
+    // Neither of the two shows that the load was too high.
     assert!(
         comparison
             .voters
             .iter()
             .all(|voter| voter.topic != Topic::FailureShare)
     );
-    // A redirect of all requests has no other status beside it.
+    // If all requests are redirected, no other status occurs.
     let all = |mut chain: Chain| {
         chain.requests.iter_mut().for_each(|request| request.status = 302);
         chain

@@ -1,6 +1,6 @@
-//! What each call waits for: of programs with known branches, and by hand.
+//! The calls for which each call waits: in programs with known branches, and in rows made by hand.
 //!
-//! The truth is the program: with a slower callee, the plan's responses are those of the program.
+//! The program is the truth: if a callee is slower, the plan must give the same responses as the program.
 
 use plan::plan::{Plan, Reason, Wait};
 use serde_json::json;
@@ -9,10 +9,10 @@ use crate::programs::{Program, Step, execute, simulated};
 use crate::rows::{MS, Rows, id, trees};
 use Step::{Answer, Call, Own, Quorum, Retried, Spans, Together};
 
-/// Requests of each program. An order that only chance keeps is contradicted in so many.
+/// Number of requests of each program. They are so many that an order which is due to chance is contradicted at least once.
 const REQUESTS: u64 = 300;
 
-/// Compares the responses of the plan with those of the program, as recorded and with each callee slowed.
+/// Compares the responses of the plan with those of the program: as recorded, and with each callee slowed.
 fn follows(program: &[Step], modules: &[&'static str]) -> Plan {
     let program = Program(program.to_vec());
     let plan = program.plan(REQUESTS);
@@ -33,7 +33,7 @@ fn follows(program: &[Step], modules: &[&'static str]) -> Plan {
     plan
 }
 
-/// For each call of the first root, and its answer, the calls for which it waits.
+/// For each call of the first root and for its answer: the calls for which it waits.
 fn after(plan: &Plan) -> Vec<Vec<u32>> {
     let tree = &trees(plan)[0];
     let root = &tree.invocations[0];
@@ -150,7 +150,7 @@ fn a_retry_waits_for_the_attempt_that_failed() {
     );
 }
 
-/// An invocation with two calls, of internal spans if `spans` is not 0.
+/// An invocation with two calls. If `spans` is not 0, internal spans make the calls.
 fn two_calls(rows: &mut Rows, number: u64, second: [i64; 2], spans: u64) {
     let (root, at) = (1 + 10 * number, number as i64 * 1000 * MS);
     rows.invocation(root, [at, at, at + 100 * MS], json!({}));

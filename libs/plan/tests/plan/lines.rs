@@ -102,7 +102,7 @@ fn a_warning_names_the_module_whose_waits_differ() {
     );
 }
 
-/// A run of three roots, 10 s apart; the second one has a call.
+/// A run of three roots at intervals of 10 s. The second root has a call.
 fn write_run(folder: &std::path::Path) {
     let cctf = folder.join("cctf");
     std::fs::create_dir_all(&cctf).unwrap();
@@ -116,7 +116,7 @@ fn write_run(folder: &std::path::Path) {
     let lines = [
         row(1, 1, 100_000, top),
         row(2, 2, 110_000, top),
-        // Its trace belongs to the window of its root.
+        // Its trace is in the window, because the trace's root is.
         row(2, 4, 125_000, &below),
         "no row".to_owned(),
         row(3, 3, 120_000, top),

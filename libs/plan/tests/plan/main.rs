@@ -1,4 +1,4 @@
-//! Tests of the plan of a run: what calls wait for, the self-check, unusual traces, and its lines.
+//! Tests of the plan of a run: the calls for which calls wait, the self-check, unusual traces, and the lines of the file.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod dependence;

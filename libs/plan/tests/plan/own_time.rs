@@ -1,4 +1,4 @@
-//! Own time: CPU time in the gaps, recorded waits, and the arithmetic of generated runs.
+//! Own time: CPU time in the gaps between calls, recorded waiting times, and calculations with generated runs.
 
 use plan::plan::{Cpu, Invocation, Plan, Reason, Regressed, Span};
 use plan::work::Station;
@@ -23,7 +23,7 @@ fn gaps(invocation: &Invocation) -> Vec<(i64, i64)> {
         .collect()
 }
 
-/// 10 ms own time, a call of 20 ms, and 30 ms own time.
+/// An invocation with 10 ms of own time, a call of 20 ms, and 30 ms of own time.
 fn with_one_call(fields: Value) -> Plan {
     let mut rows = Rows::default();
     rows.invocation(1, [0, 5 * MS, 65 * MS], fields);
@@ -63,7 +63,7 @@ fn waits_for_cpus_and_slots_are_not_in_the_plan() {
     let fields = json!({"cpu_time_ms": 8, "cpu_wait_ms": 4, "slot_wait_ms": 10, "wakeup_ms": 1});
     let plan = with_one_call(fields);
     let invocation = root(&plan);
-    // 10 ms of the second gap are waits for a slot; 4 ms of the other 30 are waits for a CPU.
+    // In the second gap, the invocation waits for a slot for 10 ms. In the other 30 ms, it waits for a CPU for 4 ms.
     let gap = |length: f64| (length * 26.0 / 30.0 * 1e3) as i64;
     assert!((gaps(&invocation)[0].0 - gap(10.0)).abs() <= 1);
     assert!((gaps(&invocation)[1].0 - gap(20.0)).abs() <= 1);
@@ -90,7 +90,7 @@ fn a_time_that_several_gaps_have_is_worked_once() {
     rows.call(2, 1, [20 * MS, 60 * MS], json!({"peer": "a"}));
     rows.call(3, 1, [30 * MS, 90 * MS], json!({"peer": "b"}));
     let invocation = root(&rows.plan());
-    // 20 ms before the first call, 10 ms more before the second one, 10 ms before the answer.
+    // 20 ms before the first call, 10 ms before the second one, and 10 ms before the answer.
     assert_eq!(
         gaps(&invocation),
         [(20_000, 20_000), (30_000, 10_000), (10_000, 10_000)]
@@ -105,7 +105,7 @@ fn a_wait_in_a_time_that_several_gaps_have_is_taken_from_each() {
     rows.call(2, 1, [20 * MS, 60 * MS], json!({"peer": "a"}));
     rows.call(3, 1, [30 * MS, 90 * MS], json!({"peer": "b"}));
     let invocation = root(&rows.plan());
-    // Half of each piece: 10 of the first 20 ms, 5 of the next 10, 5 of the last 10.
+    // Half of each piece is CPU time: 10 of the first 20 ms, 5 of the next 10 ms, and 5 of the last 10 ms.
     assert_eq!(gaps(&invocation), [(10_000, 0), (15_000, 0), (5_000, 0)]);
 }
 
@@ -169,7 +169,7 @@ fn a_refused_request_has_the_mean_work_of_its_endpoint_and_no_status() {
     assert_eq!((plan.counts.refused, plan.counts.deviating()), (1, 0));
 }
 
-/// Times of calls within an invocation of 1,000 units, and whether each has an invocation that answers it.
+/// Times of calls within an invocation of 1,000 units, and for each whether an invocation answers it.
 fn any_calls() -> impl Strategy<Value = Vec<(i64, i64, bool, u8)>> {
     prop::collection::vec((0..1_100_i64, 0..400_i64, any::<bool>(), 0..4_u8), 0..12)
 }
@@ -177,7 +177,8 @@ fn any_calls() -> impl Strategy<Value = Vec<(i64, i64, bool, u8)>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// Any calls, after each other, overlapping, and after the answer: only calls that begin shortly before an end deviate.
+    /// Calls can follow each other, overlap, or begin after the answer. Only calls that begin shortly before an end may
+    /// deviate.
     #[test]
     fn arithmetic_holds_for_generated_runs(
         invocations in prop::collection::vec((any_calls(), 0..1_000_i64, 0..300_i64, 0..200_i64), 1..6),

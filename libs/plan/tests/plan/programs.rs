@@ -1,4 +1,5 @@
-//! [`Program`]: what a service does, executed with random times: its rows, and its response when a callee is slower.
+//! [`Program`]: the steps of a service, which are executed with random times. This gives the rows of a run, and the responses
+//! with a slower callee.
 
 use plan::plan::{Call, Ends, Plan, Tree, Wait};
 use plan::stations::{load, simulate};
@@ -11,17 +12,17 @@ use crate::rows::{MS, Rows, child_of, id, trace, with};
 pub enum Step {
     /// Own work, milliseconds.
     Own(i64),
-    /// A call of a module, which is waited for.
+    /// A call of a module. The program waits for it.
     Call(&'static str),
-    /// As a call, but sent again if the first attempt fails, which is at random.
+    /// Like `Call`, but some first attempts fail at random and are repeated.
     Retried(&'static str),
-    /// Branches at the same time, all waited for.
+    /// Branches that run at the same time. The program waits for all of them.
     Together(Vec<Vec<Step>>),
-    /// The same with an internal span around each branch.
+    /// Like `Together`, with an internal span around each branch.
     Spans(Vec<Vec<Step>>),
-    /// Calls at the same time, of which this number is waited for.
+    /// Calls that start together. The program waits for this number of them.
     Quorum(usize, Vec<&'static str>),
-    /// The answer goes out; what follows comes after it.
+    /// The program sends its answer. Later steps come after the answer.
     Answer,
 }
 
@@ -36,7 +37,7 @@ struct Made {
     is_failed: bool,
 }
 
-/// One execution. Times count from its start.
+/// One execution of a program. Times count from its start.
 struct Execution {
     random: u64,
     slow: Option<&'static str>,
@@ -45,11 +46,11 @@ struct Execution {
     branches: u64,
 }
 
-/// By how much a slowed callee is slower.
+/// Time by which a slowed callee is slower.
 pub const SLOWER_NS: i64 = 50 * MS;
 
 impl Execution {
-    /// Between 1 and 21 ms. The sequence does not depend on what is slowed.
+    /// A random time between 1 and 21 ms. It does not depend on which callee is slowed.
     fn time_ns(&mut self) -> i64 {
         self.random = self
             .random
@@ -73,7 +74,7 @@ impl Execution {
         made
     }
 
-    /// Executes steps and returns when they have ended.
+    /// Executes steps. Returns the time at which they have ended.
     fn steps(&mut self, steps: &[Step], mut at_ns: i64, branch: u64) -> i64 {
         for step in steps {
             at_ns = match step {
@@ -136,12 +137,12 @@ impl Program {
         (execution, answered_ns)
     }
 
-    /// The response of each request, nanoseconds.
+    /// The response time of each request, nanoseconds.
     pub fn responses(&self, requests: u64, slow: Option<&'static str>) -> Vec<i64> {
         (0..requests).map(|seed| self.execute(seed, slow).1).collect()
     }
 
-    /// The plan of a run of so many requests, one a second.
+    /// The plan of a run with `requests` requests, one per second.
     pub fn plan(&self, requests: u64) -> Plan {
         let mut rows = Rows::default();
         for request in 0..requests {
@@ -152,7 +153,7 @@ impl Program {
             for (index, made) in execution.calls.iter().enumerate() {
                 let (call, callee) = (root + 100 + index as u64, root + 500 + index as u64);
                 let [start_ns, end_ns] = [made.start_ns, made.end_ns].map(|ns| at_ns + ns);
-                // Half a millisecond of network on each side.
+                // The network takes half a millisecond in each direction.
                 let half_ns = MS / 2;
                 let status = if made.is_failed { 500 } else { 200 };
                 let module = json!({"module_id": made.module, "path": "/x", "status": status});
@@ -176,14 +177,14 @@ impl Program {
     }
 }
 
-/// Executes the root's invocation of each tree, with a slower module, and returns its responses.
+/// Executes the invocation of each tree's root while one module is slower. Returns the response times.
 pub fn execute(plan: &Plan, slow: Option<&str>) -> Vec<i64> {
     plan.trees()
         .map(|tree| response_ns(plan, &tree, 0, slow))
         .collect()
 }
 
-/// The same by the simulator of stations.
+/// Like [`execute`], with the simulator of stations.
 pub fn simulated(plan: &Plan, slow: Option<&str>) -> Vec<i64> {
     let mut load = load(plan);
     for visit in &mut load.visits {

@@ -1,4 +1,4 @@
-//! Rows by hand, as far as a plan needs them.
+//! Rows made by hand, with the fields that a plan needs.
 
 use cctf_proto::cctf::{self, Invocation, Milliseconds};
 use plan::plan::{Plan, Regressed, Span, Tree};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 pub const MS: i64 = 1_000_000;
 
-/// A call to add after all invocations: its span, its ancestor, its times and further fields.
+/// A call that is added after all invocations: its span, its ancestor, its times and further fields.
 type LaterCall = (u64, u64, [i64; 2], Value);
 
-/// Rows with all required fields; further ones are added or replace them.
+/// Rows with all required fields. Further fields are added, or replace these.
 #[derive(Default)]
 pub struct Rows {
     pub collector: Collector,
@@ -44,7 +44,7 @@ impl Rows {
         self
     }
 
-    /// A call of an invocation, or with ancestor 0 from outside.
+    /// Adds a call of an invocation. With ancestor 0, the call is from outside.
     pub fn call(&mut self, span: u64, ancestor: u64, [start, end]: [i64; 2], fields: Value) -> &mut Self {
         let above = (ancestor > 0).then(|| id(ancestor));
         let mut row = json!({
@@ -85,15 +85,15 @@ fn add(row: &mut Value, fields: Value) {
     }
 }
 
-/// Begins a text that stands for a number. A number of JSON would be written as `5e-6`, which no row has.
+/// Prefix of a text that represents a number. As a JSON number it would be written as `5e-6`, which no row contains.
 const EXACT: &str = "exactly ";
 
-/// Nanoseconds as milliseconds with all digits, in a row.
+/// Nanoseconds as milliseconds with all digits, in the form that rows have.
 pub fn ms(ns: i64) -> Value {
     format!("{EXACT}{}", Milliseconds::from_ns(ns)).into()
 }
 
-/// The row as it is in a file.
+/// The row in the form that files have.
 fn line(row: &Value) -> String {
     let text = row.to_string();
     let begin = format!("\"{EXACT}");
@@ -122,12 +122,12 @@ pub fn trace(number: u64) -> String {
     format!("{number:032x}")
 }
 
-/// The fields of an invocation that a call of another one caused.
+/// The fields of an invocation that was caused by a call of another invocation.
 pub fn child_of(parent: u64, caller: u64) -> Value {
     json!({"parent_id": id(parent), "parent_span_id": id(caller), "caller_span_id": id(caller)})
 }
 
-/// The same if its row does not name the call.
+/// Like [`child_of`], if the row does not name the call.
 pub fn below(parent: u64, call: u64) -> Value {
     json!({"parent_id": id(parent), "parent_span_id": id(call)})
 }

@@ -1,4 +1,4 @@
-//! Unusual traces: bounded, and everything that is left out is counted.
+//! Unusual traces: the plan has a limited size, and counts everything that it leaves out.
 
 use plan::plan::{CALLS_PER_INVOCATION_MAX, DEPTH_MAX, Ends, INVOCATIONS_PER_ROOT_MAX, Plan};
 use plan::work::What;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::rows::{MS, Rows, below, child_of, id, trees, with};
 
-/// Whether a note has these words.
+/// Whether a note contains these words.
 fn says(plan: &Plan, words: &str) -> bool {
     plan.notes().iter().any(|note| note.contains(words))
 }
@@ -84,7 +84,8 @@ fn a_timeout_is_made_again_and_an_early_answer_is_none() {
     }
 }
 
-/// The normalizer names the call only in the row of a request's only answer, if that ended before the call.
+/// In the row of an invocation, the normalizer names the call only if this is the call's only answer, and if the answer ended
+/// before the call.
 #[test]
 fn an_invocation_that_outlived_its_call_belongs_to_it() {
     let mut rows = Rows::default();
@@ -125,7 +126,8 @@ fn a_message_has_all_of_its_consumers_by_their_arrival() {
     assert_eq!((plan.counts.messages, plan.recorded.notes.inferred_calls), (1, 0));
 }
 
-/// As in Zipkin, where a call and its answer share one id: the span above is an invocation, and a call of another one.
+/// In Zipkin, a call and its answer have the same id. So the parent span is an invocation, and also a call of another
+/// invocation.
 #[test]
 fn an_invocation_is_not_below_the_call_of_another_one() {
     let mut rows = Rows::default();
@@ -148,9 +150,9 @@ fn a_failure_by_a_full_queue_happens_only_if_the_queue_is_full_again() {
     rows.invocation(2, [MS, MS, 9 * MS], with(child_of(1, 11), failed.clone()));
     let full = json!({"status": 503, "queue_time_ms": null, "module_id": "full"});
     rows.invocation(3, [2 * MS, 2 * MS, 2 * MS], with(child_of(2, 12), full));
-    // The same module answered another request, so it has a queue.
+    // The same module answered another request. So it has a queue.
     rows.invocation(4, [0, 0, 5 * MS], json!({"module_id": "full"}));
-    // A failure of its own stays.
+    // A failure that does not depend on a call stays.
     rows.invocation(
         5,
         [10 * MS, 10 * MS, 20 * MS],
@@ -220,7 +222,7 @@ fn a_call_and_its_answer_can_share_an_id() {
 #[test]
 fn ten_thousand_spans_of_one_trace_are_all_in_the_plan() {
     let mut rows = Rows::default();
-    // 50 invocations below the root, with 100 calls each, of which every other one has an invocation.
+    // The root has 50 child invocations with 100 calls each. Every second call has an invocation.
     rows.invocation(1, [0, 0, 10_000 * MS], json!({}));
     let mut spans = 2_u64;
     for branch in 0..50_u64 {

@@ -1,4 +1,4 @@
-//! Files that are damaged, or made to harm.
+//! Files that are damaged, or that are made to cause harm.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::run::{Files, all, answer, call, invocation};
 
 const AT: i64 = 1_795_000_000_000_123_457;
 
-/// Bytes that mean something in a line.
+/// Bytes that have a meaning in a line.
 fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![prop::sample::select(b"\"{}[]\\,:.-0n\n".to_vec()), any::<u8>()]
 }
@@ -14,7 +14,7 @@ fn byte() -> impl Strategy<Value = u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Each line is a root, joined with one, or damaged; nothing panics.
+    /// Each line is a root, is joined with a root, or is damaged. Nothing panics.
     #[test]
     fn any_bytes_in_a_file_are_a_row_or_a_damaged_line(
         changes in prop::collection::vec((any::<prop::sample::Index>(), byte()), 0..6),
@@ -30,12 +30,12 @@ proptest! {
         }
         let files = Files::of(&[], &[answer(1, 11, 1, AT), invocation(3, 3, AT)]);
         let complete = text.iter().filter(|byte| **byte == b'\n').count() as u64;
-        // The run has ended, so that an incomplete last line is damaged, too.
+        // The run has ended, so an incomplete last line counts as damaged.
         let lines = complete + u64::from(!text.ends_with(b"\n"));
         files.raw_bytes(1, "calls.jsonl", &text);
         let roots = files.read();
         let found = all(&roots).len() as u64;
-        // A line that is fine may have got an invocation above it, and the answer may have lost its call.
+        // A valid line may have got a parent because another line changed, and an answer may have lost its call.
         prop_assert!(roots.damaged <= lines);
         prop_assert!(found <= lines - roots.damaged + 2);
         prop_assert!(found + roots.damaged + 2 >= complete.min(2));
@@ -63,7 +63,7 @@ fn texts_from_telemetry_arrive_as_they_are() {
 
 #[test]
 fn more_paths_than_a_table_takes_stay_exact() {
-    // More texts than a table of shared ones takes.
+    // There are more different texts than fit into the table of shared texts.
     let count = (1 << 16) + 500;
     let calls: Vec<_> = (1..=count)
         .map(|id| call(u128::from(id), id, AT + id as i64).with("path", &format!("\"/items/{id}\"")))

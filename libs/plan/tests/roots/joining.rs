@@ -1,13 +1,13 @@
-//! Which invocations answer which calls.
+//! Joins invocations with the calls that they answer.
 
 use plan::roots::{JoinCounts, Origin};
 
 use crate::run::{Files, all, call, invocation, span};
 
-/// Some time in 2026 that no double can hold.
+/// A time in 2026 that a double cannot represent exactly.
 const AT: i64 = 1_795_000_000_000_123_457;
 
-/// Its row has the span above only, which can also be one without a row.
+/// The row has only the id of its parent span, and this span may have no row.
 #[test]
 fn an_answer_that_outlived_its_call_is_no_root_of_its_own() {
     let late = invocation(1, 3, AT).with("parent_span_id", &span(2));

@@ -1,4 +1,4 @@
-//! Roots of handmade runs: which there are, what they are, and when they are sent.
+//! Roots of runs made by hand: which rows are roots, of which kind they are, and when they are sent.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod hostile;

@@ -1,4 +1,4 @@
-//! Which roots a run has, and what they are.
+//! Reads the roots of runs, and checks their kinds.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 use plan::roots::{Bodies, JoinCounts, Kind, Origin, Orphans, Root, Roots, Survey};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::run::{Files, Line, all, answer, call, invocation, span};
 
-/// Some time in 2026 that no double can hold.
+/// A time in 2026 that a double cannot represent exactly.
 const AT: i64 = 1_795_000_000_000_123_457;
 
 fn modules(roots: &Roots) -> Vec<String> {
@@ -117,7 +117,7 @@ fn a_call_without_answer_has_the_module_of_its_peer() {
         r#"[{"app_id":"shop","module_id":"cart","name":"cart","type":"SINK","resources":null},
             {"app_id":null,"module_id":"example.org","name":"x","type":"SINK","resources":null,"external":true}]"#,
     );
-    // The first call names another module behind the peer of the second one.
+    // The row of the first call names a module for the peer. The second call has the same peer, but another module answered it.
     assert_eq!(
         modules(&files.read())[..6],
         [
@@ -333,7 +333,8 @@ fn a_survey_has_a_bound_on_every_table() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Against a sort of all rows in memory: rows in any order and part, ids and times from a few values and extremes.
+    /// Compares with a sort of all rows in memory. Rows are in any order and part. Ids and times are a few values, and extreme
+    /// values.
     #[test]
     fn roots_come_in_order_however_few_fit_into_memory(
         rows in prop::collection::vec((1..4_u128, 1..40_u64, time(), 1..4_u64, any::<bool>()), 0..120),
@@ -376,7 +377,7 @@ proptest! {
     }
 }
 
-/// Times within minutes, and those that break arithmetic.
+/// Times within some minutes, and times that cause overflows.
 fn time() -> impl Strategy<Value = i64> {
     prop_oneof![
         8 => (0..600_000_000_000_i64).prop_map(|offset| AT + offset),

@@ -1,4 +1,4 @@
-//! Roots of runs that SDKs of five languages recorded, which the normalizer's tests keep.
+//! Roots of runs that SDKs in five languages recorded. The runs belong to the normalizer's tests.
 
 use std::path::Path;
 
@@ -31,16 +31,16 @@ fn kinds(name: &str) -> Vec<(&'static str, u64)> {
 #[test]
 fn requests_of_users_differ_from_polls_and_background_work() {
     for (name, expected) in [
-        // The worker has a server of its own, and gets messages by polls, which have no rows.
+        // The worker has its own server, and gets messages by polls. The polls have no rows.
         (
             "recorded_java_jms",
             &[("http", 4), ("messaging", 2), ("background", 4)][..],
         ),
-        // The worker has no invocation in this run, so nothing shows that its calls are a service's.
+        // The worker has no invocation in this run. So nothing shows that its calls are calls of a service.
         ("recorded_node_sqs", &[("http", 2), ("rpc", 3), ("background", 1)]),
         ("recorded_python_pubsub", &[("http", 2), ("background", 7)]),
         ("recorded_python_aiokafka", &[("http", 2), ("background", 4)]),
-        // A batch's poll is the parent of what handles its messages.
+        // If messages come in a batch, the span of the poll is the parent of the spans that handle the messages.
         (
             "recorded_node_kafka_batch",
             &[("messaging", 3), ("background", 4)],

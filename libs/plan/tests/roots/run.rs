@@ -1,4 +1,4 @@
-//! [`Files`]: a handmade run; [`Line`]: a row of it.
+//! [`Files`]: a run made by hand; [`Line`]: a row of it.
 
 use std::fs;
 use std::path::Path;
@@ -74,7 +74,7 @@ pub fn call(trace: u128, id: u64, at_ns: i64) -> Line {
     ])
 }
 
-/// An invocation without parent.
+/// An invocation without a parent.
 pub fn invocation(trace: u128, id: u64, at_ns: i64) -> Line {
     let at = Milliseconds::from_ns(at_ns).to_string();
     line(&[

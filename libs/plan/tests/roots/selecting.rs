@@ -1,4 +1,4 @@
-//! Which roots are sent, and when.
+//! Selections: which roots are sent, and when.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::run::{Files, call, invocation, span};
 
 const AT: i64 = 1_795_000_000_000_123_457;
 
-/// A run with a call at each of these offsets, in traces of their own.
+/// A run with a call at each of these offsets. Each call is in its own trace.
 fn run(offsets: &[u64]) -> Roots {
-    // In a wrong order, as rows of different sources are.
+    // The lines are not in order of time, like rows of different sources.
     let calls: Vec<_> = offsets
         .iter()
         .enumerate()
@@ -23,7 +23,7 @@ fn run(offsets: &[u64]) -> Roots {
     Files::of(&calls, &[]).read()
 }
 
-/// The offsets, as if arrivals were Poisson with a mean gap of 1 ms.
+/// Offsets of Poisson arrivals with a mean interval of 1 ms.
 fn offsets(count: usize) -> Vec<u64> {
     let mut state = 1_u64;
     let mut at = 0;
@@ -56,7 +56,7 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
     plan.arrivals().map(Result::unwrap).collect()
 }
 
-/// Copy, id and offset of each request; checks the order.
+/// Copy, id and offset of each request. Also checks their order.
 fn sent(roots: &Roots, selection: &Selection) -> Vec<(u64, u64, u64)> {
     let plan = selection.plan(roots).unwrap();
     let found = arrivals(&plan);
@@ -81,7 +81,7 @@ fn times(sent: &[(u64, u64, u64)]) -> Vec<u64> {
     sent.iter().map(|(.., offset)| *offset).collect()
 }
 
-/// Whether a number of random choices is plausible: within five standard deviations.
+/// Whether a number of random choices is plausible: it is at most five standard deviations from the mean.
 fn is_near(count: usize, of: usize, share: f64) -> bool {
     let deviation = (of as f64 * share * (1.0 - share)).sqrt();
     (count as f64 - of as f64 * share).abs() <= 5.0 * deviation
@@ -130,7 +130,7 @@ fn a_window_starts_and_ends_at_offsets_from_the_first_root() {
     assert_eq!(times(&sent(&roots, &window(15, None, Some(2)))), [5, 15]);
     assert!(sent(&roots, &window(0, Some(999), Some(0))).is_empty());
     assert_eq!(window(15, Some(31), None).plan(&roots).unwrap().length_ns(), 16);
-    // The run's mean gap follows its last root.
+    // After the last root, the length includes the mean interval of the run.
     assert_eq!(window(0, Some(999), None).plan(&roots).unwrap().length_ns(), 50);
 }
 
@@ -208,7 +208,7 @@ fn thinning_keeps_the_share_and_the_same_requests_for_a_seed() {
     assert_eq!(kept("1", 3).len(), 4000);
 }
 
-/// What a seed chooses must not change with the version of this program.
+/// A seed must choose the same requests in every version of this program.
 #[test]
 fn thinning_chooses_the_same_requests_in_every_version() {
     let roots = run(&(0..20).collect::<Vec<_>>());
@@ -284,7 +284,7 @@ fn orphans_and_other_kinds_are_sent_only_if_they_can_be() {
             .map(|(_, id, offset)| (*id, *offset))
             .collect::<Vec<_>>()
     };
-    // A root that cannot be sent still is the first of the run. A service's own call is not.
+    // A root that cannot be sent can be the first root of the run. A service's own call cannot.
     assert_eq!(ids(Orphans::Drop), [(7, 5)]);
     assert_eq!(ids(Orphans::Root), [(5, 0), (7, 15)]);
     let preview = Selection::default().plan(&roots).unwrap().preview().unwrap();

@@ -1,4 +1,4 @@
-//! Small loads by hand, and a random generator of larger ones.
+//! Small loads made by hand, and a random generator of larger loads.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 use plan::plan::Ends;
@@ -21,26 +21,26 @@ impl Random {
         self.next() % bound
     }
 
-    /// Once in so many times.
+    /// Returns true once in `times` calls on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
-    /// Exponential with a mean, at least 1.
+    /// An exponential random number with this mean. It is at least 1.
     pub fn exponential(&mut self, mean: f64) -> i64 {
         let uniform = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         ((-(1.0 - uniform).ln() * mean) as i64).max(1)
     }
 }
 
-/// What a call or an answer waits for: calls by their place in the visit.
+/// The calls for which a call or an answer waits. Calls are given by their position in the visit.
 #[derive(Debug, Clone, Default)]
 pub struct Waits {
     pub after: Vec<usize>,
     pub any_of: Vec<usize>,
     pub need: usize,
     pub gap_ns: i64,
-    /// Wake-up of a slot to which it returns.
+    /// Time that the thread of a slot needs to wake up when the visit returns to the slot.
     pub setup_ns: u32,
     pub has_waited: bool,
 }
@@ -56,7 +56,7 @@ pub struct Tree {
     pub calls: Vec<Branch>,
     pub answer: Waits,
     pub fails: Fails,
-    /// After the visit before it of the same call.
+    /// Time after the previous visit that the same call causes.
     pub delay_ns: i64,
 }
 
@@ -93,7 +93,7 @@ impl Tree {
 }
 
 impl Branch {
-    /// A call that one visit answers.
+    /// A call that is answered by one visit.
     pub fn to(callee: Tree) -> Self {
         Self {
             callees: vec![callee],
@@ -102,7 +102,7 @@ impl Branch {
         }
     }
 
-    /// A call that nobody answers.
+    /// A call without an answer.
     pub fn lasting(ns: i64) -> Self {
         Self {
             waits: Waits::default(),
@@ -121,7 +121,7 @@ impl Branch {
     }
 }
 
-/// A load without visits so far, with one module per station.
+/// A load without visits. Each station has its own module.
 pub fn empty(stations: &[Station]) -> Load {
     let mut load = Load::default();
     for (index, station) in stations.iter().enumerate() {
@@ -141,7 +141,7 @@ pub fn station(slots: u32, is_released: bool, queue_limit: Option<u32>) -> Stati
     }
 }
 
-/// Adds a root with everything that it calls. Roots must be added in order of time.
+/// Adds a root, with all visits and calls that it causes. Roots must be added in order of time.
 pub fn add_root(load: &mut Load, at_ns: i64, tree: &Tree) {
     let visit = add(load, tree);
     load.arrivals.push(Arrival {
@@ -231,24 +231,25 @@ fn add_wait(load: &mut Load, first_call: u32, waits: &Waits) -> Wait {
     }
 }
 
-/// Random trees whose calls go to stations of a greater number, so that held slots never wait for one another.
+/// Random trees. Calls always go to a station with a greater number, so that requests that keep their slots never wait for each
+/// other.
 pub struct Forest {
     pub random: Random,
     /// Number of stations.
     pub stations: u32,
     /// Maximum number of calls of one visit.
     pub calls_max: u64,
-    /// Length of the unit of all times. With 1 many times are equal, with a million hardly any.
+    /// The unit of all times. If it is 1, many times are equal. If it is a million, hardly any are.
     pub unit: u64,
-    /// Whether there are more than plain calls: quorums, retries, timeouts, messages, failures, work after the answer, answers ahead
-    /// of the end, and wake-ups.
+    /// Whether the trees have not only plain calls, but also quorums, retries, timeouts, messages, failures, work after the
+    /// answer, answers before the end, and wake-ups.
     pub has_all: bool,
-    /// Whether each answer waits for all calls before it.
+    /// Whether each answer waits for all earlier calls.
     pub answers_wait: bool,
 }
 
 impl Forest {
-    /// Everything, and times that are often equal.
+    /// A forest with all of these, in which times are often equal.
     pub fn new(seed: u64) -> Self {
         Self {
             random: Random(seed),
@@ -264,12 +265,12 @@ impl Forest {
         (self.random.below(bound) * self.unit + self.random.below(self.unit)) as i64
     }
 
-    /// Whether something that not all loads have is there.
+    /// Whether a tree gets a feature that not all loads have.
     fn has(&mut self, once_in: u64) -> bool {
         self.has_all && self.random.once_in(once_in)
     }
 
-    /// A visit whose calls are nested at most `depth` deep.
+    /// A visit. Its calls are nested up to `depth` levels.
     fn tree(&mut self, instance: u32, depth: u32) -> Tree {
         let calls = self.random.below(self.calls_max + 1) as usize;
         let late = match self.has(3) {
@@ -318,7 +319,7 @@ impl Forest {
         tree
     }
 
-    /// What waits for some of so many calls.
+    /// Waits for some of `calls` calls.
     fn waits(&mut self, calls: usize) -> Waits {
         let mut waits = Waits {
             after: (0..calls).filter(|_| self.random.once_in(3)).collect(),
@@ -338,7 +339,7 @@ impl Forest {
         waits
     }
 
-    /// A call that waits for nothing so far.
+    /// A call that does not wait for another one yet.
     fn branch(&mut self, instance: u32, depth: u32) -> Branch {
         let callee = instance + 1 + self.random.below(2) as u32;
         let lasts_ns = 1 + self.time(6);

@@ -1,4 +1,4 @@
-//! Failures of handmade rows: which of them happen again depends on the queues.
+//! Failures in rows made by hand. The queues decide which of them occur again.
 
 use plan::plan::Plan;
 use plan::stations::{Failures, State, load, simulate_with};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::rows::{Rows, add_to, child_of};
 
-/// State and end of each invocation, ms, by the numbers of the spans.
+/// State and end (ms) of each invocation, in the order of span numbers.
 fn ends(plan: &Plan, failures: Failures) -> Vec<(State, i64)> {
     let load = load(plan);
     let outcomes = simulate_with(&load, failures);
@@ -31,7 +31,7 @@ fn a_failure_by_a_full_queue_and_its_retry_need_a_full_queue_again() {
     );
     let full = json!({"status": 503, "queue_time_ms": null, "module_id": "full"});
     rows.invocation(3, [2, 2, 2], add_to(child_of(2, 12), full))
-        // The slot of the full module is busy.
+        // The only slot of the module `full` is busy.
         .invocation(4, [0, 0, 5], json!({"module_id": "full"}))
         .invocation(5, [12, 12, 20], child_of(1, 13))
         .call(11, 1, [0, 10], failed)
@@ -42,7 +42,7 @@ fn a_failure_by_a_full_queue_and_its_retry_need_a_full_queue_again() {
     use State::{Refused, Served, Unfinished};
     let recorded = [(Served, 30), (Served, 9), (Refused, 2), (Served, 5), (Served, 20)];
     assert_eq!(ends(&plan, Failures::AsRecorded), recorded);
-    // Without a limit, the queue takes the request. It is served from 5 on, for the mean time of its endpoint.
+    // Without a limit, the request enters the queue. It starts at 5, and takes the mean time of its endpoint.
     let simulated = [
         (Served, 27),
         (Served, 17),
@@ -61,7 +61,7 @@ fn a_retry_waits_for_its_attempt_although_others_contradict_the_order() {
     let timeout = json!({"error_type": "timeout"});
     rows.call(11, 1, [50, 120], timeout.clone())
         .call(12, 1, [130, 140], json!({"resend_count": 1}))
-        // Here the second call starts before the end of the first one.
+        // In this run, the second call starts before the end of the first one.
         .call(21, 2, [1050, 1200], timeout)
         .call(22, 2, [1130, 1140], json!({}));
     let plan = rows.plan();

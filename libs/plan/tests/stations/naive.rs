@@ -1,5 +1,5 @@
-//! A second simulator, as slow and as plain as possible: in each step, it looks through everything for what comes next. It has
-//! no queue, no counters and no list of events; all follows from the times so far.
+//! A second simulator, which is slow and simple on purpose. In each step, it searches the whole state for the next event. It
+//! has no queue, no counters and no list of events: everything is computed from the times so far.
 
 use plan::plan::Ends;
 use plan::stations::{Fails, Failures, Load, Outcome, State, Wait};
@@ -9,15 +9,15 @@ use plan::work::{NONE, Waited};
 struct Visited {
     enqueue: Option<i64>,
     refused: bool,
-    /// Since when it waits for a slot, and in which place among all that ever waited.
+    /// The time since which it waits for a slot, and its number among all visits that have ever waited.
     waits_since: Option<(i64, usize)>,
-    /// The wake-up after this wait, and whether the recorded request waited.
+    /// The wake-up time after this wait, and whether the recorded request waited.
     setup: (i64, bool),
     awake: i64,
     start: Option<i64>,
     wait: i64,
     slot_wait: i64,
-    /// When the work before the answer began, and when that was known.
+    /// The time at which the work before the answer began, and the time at which this was known.
     answers: Option<(i64, i64)>,
     end: Option<i64>,
     failed: bool,
@@ -25,9 +25,9 @@ struct Visited {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Called {
-    /// When the work before it began.
+    /// The time at which the work before the call began.
     begin: Option<i64>,
-    /// Whether that work needs no slot any more.
+    /// Whether this work needs no slot any more.
     left: bool,
     start: Option<i64>,
     end: Option<i64>,
@@ -49,7 +49,7 @@ pub struct Naive<'l> {
     waited: usize,
 }
 
-/// What can happen next. The order of the variants is that of one moment.
+/// The kinds of events. Events at the same time occur in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     End(u32),
@@ -59,7 +59,7 @@ enum Step {
     Arrive(u32),
 }
 
-/// What happened to visits, and the starts and ends of calls.
+/// The results of all visits, and the starts and ends of calls.
 pub struct Happened {
     pub outcomes: Vec<Outcome>,
     pub starts: Vec<Option<i64>>,
@@ -153,7 +153,7 @@ impl Naive<'_> {
             return None;
         }
         let Some(start) = called.start else {
-            // A retry that is not needed.
+            // This retry is not needed.
             let attempt = self.calls.get(call.retry_of as usize)?;
             let is_needed = attempt.failed || self.failures == Failures::AsRecorded;
             return attempt.end.filter(|_| !is_needed);
@@ -244,7 +244,7 @@ impl Naive<'_> {
         self.slots[instance].iter().any(|slot| slot.holder == Some(visit))
     }
 
-    /// Begins the work of everything whose conditions are met.
+    /// Begins all work whose conditions are met.
     fn begin_work(&mut self, now: i64) {
         for visit in 0..self.load.visits.len() as u32 {
             for call in self.load.visits[visit as usize].calls() {
@@ -272,7 +272,7 @@ impl Naive<'_> {
         }
     }
 
-    /// Whether everything has happened for which something waits.
+    /// Whether everything has happened that a call or an answer waits for.
     fn is_met(&self, visit: u32, wait: &Wait, is_after_answer: bool, retry_of: u32) -> bool {
         let visited = &self.visits[visit as usize];
         let (after, any_of) = wait.of(&self.load.waits_for);
@@ -285,7 +285,7 @@ impl Naive<'_> {
             && self.calls.get(retry_of as usize).is_none_or(is_wanted)
     }
 
-    /// When work can begin; `None` if the visit has to wait for a slot.
+    /// The time at which work can begin. `None` if the visit has to wait for a slot.
     fn begin(&mut self, visit: u32, wait: &Wait, now: i64) -> Option<i64> {
         if self.visits[visit as usize].end.is_some() {
             return Some(now);
@@ -350,7 +350,7 @@ impl Naive<'_> {
         self.assign(instance, now);
     }
 
-    /// The request that has waited longest gets the slot that has been free for longest.
+    /// Gives the slot that has been free for the longest time to the request that has waited for the longest time.
     fn assign(&mut self, instance: usize, now: i64) {
         let waiting = (0..self.load.visits.len() as u32)
             .filter(|visit| self.load.visits[*visit as usize].instance as usize == instance)
@@ -367,7 +367,7 @@ impl Naive<'_> {
         let visited = &mut self.visits[visit as usize];
         visited.waits_since = None;
         let (setup, has_waited) = visited.setup;
-        // A thread that takes the next request after its last one is awake.
+        // A thread does not sleep if it takes the next request immediately after its last one.
         let sleeps = has_waited || now == since;
         visited.awake = now + if sleeps { setup } else { 0 };
         if visited.start.is_none() {

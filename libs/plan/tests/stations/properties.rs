@@ -1,4 +1,4 @@
-//! The simulator against a naive one, and against the recursions of Lindley, and of Kiefer and Wolfowitz.
+//! Compares the simulator with a naive one, and with the recursions of Lindley and of Kiefer and Wolfowitz.
 
 use plan::plan::Ends;
 use plan::stations::{Fails, Failures, State, at_arrivals, simulate, simulate_with};
@@ -48,7 +48,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Far enough apart, the copies of a root do not meet, so that each repeats what the root did alone.
+    /// If the copies of a root are far enough from each other, they do not wait for each other. So each one repeats what the
+    /// root did alone.
     #[test]
     fn work_at_other_arrivals_is_the_same_work(
         seed: u64,
@@ -95,7 +96,7 @@ proptest! {
     #[test]
     fn slots_wait_as_kiefer_and_wolfowitz_say(seed: u64, count in 2..300_usize, slots in prop_oneof![Just(2_u32), Just(8)]) {
         let (gaps, services, waits) = flat(seed, count, slots);
-        // Work that each slot has left when a request arrives, least first.
+        // Remaining work of each slot when a request arrives, sorted.
         let mut left = vec![0_i64; slots as usize];
         for index in 0..count {
             left.iter_mut().for_each(|left| *left = (*left - gaps[index]).max(0));
@@ -130,7 +131,7 @@ proptest! {
     }
 }
 
-/// Gaps before, services (with set-up times) and simulated waits of requests without calls.
+/// Intervals between arrivals, service times (with set-up times) and simulated waiting times of requests without calls.
 fn flat(seed: u64, count: usize, slots: u32) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
     let mut random = Random(seed);
     let mut load = empty(&[station(slots, false, None)]);
@@ -193,7 +194,8 @@ fn held_slots_that_wait_for_one_another_end_unfinished() {
 #[test]
 fn a_set_up_time_is_not_spent_again_behind_a_queue() {
     let mut load = empty(&[station(1, false, None)]);
-    // Both were recorded with a slot that slept. Here the second one waits, so its slot does not sleep.
+    // In the recording, the slots of both requests slept. In the simulation the second request waits, so its slot does not
+    // sleep.
     for at in [0, 5] {
         let tree = Tree {
             setup_ns: 3,
@@ -210,7 +212,7 @@ fn a_set_up_time_is_not_spent_again_behind_a_queue() {
     );
 }
 
-/// What waits for these calls, and then works for a time.
+/// A wait for these calls, followed by `gap_ns` of work.
 fn after(calls: &[usize], gap_ns: i64) -> Waits {
     Waits {
         after: calls.to_vec(),
@@ -219,7 +221,7 @@ fn after(calls: &[usize], gap_ns: i64) -> Waits {
     }
 }
 
-/// The outcomes of one root with these calls and this answer, at time 0. Stations have unlimited slots.
+/// The outcomes of one root with these calls and this answer, which arrives at time 0. Stations have unlimited slots.
 fn outcomes_of(calls: Vec<Branch>, answer: Waits) -> Vec<(State, i64)> {
     let mut load = empty(&[Station::default(); 2]);
     let root = Tree {
@@ -328,7 +330,7 @@ fn messages_and_work_after_the_answer_delay_nobody() {
 
 #[test]
 fn a_slot_is_given_up_only_while_there_is_no_work() {
-    // Two branches: a call of 10 and own work of 4, while another call of 2 is followed by own work of 20.
+    // Two branches. The first one has a call of 10, then own work of 4. The second one has a call of 2, then own work of 20.
     let calls = vec![Branch::lasting(10), Branch::lasting(2)];
     let with_work = Branch {
         waits: after(&[1], 20),

@@ -1,4 +1,4 @@
-//! A simulated run, written as rows and read again, simulates to itself.
+//! A simulated run is written as rows and read. Its simulation must give the same run.
 
 use cctf_proto::cctf::{self, Invocation};
 use plan::plan::{Ends, Plan, Regressed, Span};
@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use crate::build::{Forest, random_load, station};
 use crate::naive::{self, Happened};
 
-/// With this unit, hardly any two times are as near as the 50 us before an end in which a call counts as waiting for it. Rows do not
-/// have the order of events at one time.
+/// Unit of all times. It is so large that hardly any call begins within the 50 us before another call's end in which it counts
+/// as waiting for it. Rows do not state the order of events at the same time.
 const UNIT: u64 = 10_000_000_000_000;
-/// Between the times of the simulation and those of the rows.
+/// Difference between the times of rows and those of the simulation.
 const EPOCH_NS: i64 = 1_790_000_000_000_000_000;
 
 fn ms(ns: i64) -> String {
@@ -70,7 +70,7 @@ fn call_line(load: &Load, index: usize, start: i64, end: i64) -> String {
     )
 }
 
-/// The load of the rows that this run would have left.
+/// The load that is read from the rows of this run.
 fn recorded(load: &Load, happened: &Happened) -> Load {
     let mut collector = Collector::default();
     for (index, outcome) in happened.outcomes.iter().enumerate() {
@@ -110,7 +110,7 @@ fn stations(load: &Load, collector: &Collector) -> Vec<(usize, Station)> {
     found.collect()
 }
 
-/// Outcomes in the order of their arrival. No two requests arrive at one time.
+/// Outcomes in the order of arrival. No two requests arrive at the same time.
 fn in_order(outcomes: impl Iterator<Item = Outcome>) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = outcomes.collect();
     outcomes.sort_by_key(|outcome| outcome.enqueue_ns);
@@ -149,7 +149,7 @@ proptest! {
         round_trip(&random_load(&mut forest, &stations, roots))?;
     }
 
-    /// The waits for slots after several calls are one sum in the row.
+    /// The row contains only the sum of the waits for slots after several calls.
     #[test]
     fn rows_of_released_slots_with_one_call_do_so_too(seed: u64, slots in 1..4_u32, roots in 1..20_u64) {
         let stations = [0, 1, 2, 3].map(|more| station(slots + more, more % 2 == 0, None));

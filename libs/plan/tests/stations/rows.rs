@@ -1,4 +1,4 @@
-//! [`Rows`]: handmade rows as lines, decoded and collected.
+//! [`Rows`]: rows made by hand. They are written as lines, decoded and collected.
 
 use cctf_proto::cctf::{self, Invocation};
 use plan::plan::{Plan, Regressed, Span};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 pub const TRACE: &str = "000102030405060708090a0b0c0d0e0f";
 
-/// Rows with all required fields; `fields` are added or replace them. Times are whole milliseconds.
+/// Rows with all required fields. `fields` are added, or replace these. Times are whole milliseconds.
 pub struct Rows(pub Collector);
 
 impl Rows {

@@ -1,4 +1,4 @@
-//! Mean waits against queueing theory.
+//! Compares mean waiting times with queueing theory.
 
 use plan::stations::simulate;
 
@@ -21,8 +21,8 @@ fn mean_wait(seed: u64, mut service: impl FnMut(&mut Random) -> i64) -> f64 {
     sum as f64 / COUNT as f64 / SERVICE_NS
 }
 
-/// Standard error of the mean of `COUNT` waits in M/M/1, in mean service times (Daley, 1968): the asymptotic variance is
-/// rho (2 + 5 rho - 4 rho^2 + rho^3) / (1 - rho)^4.
+/// Standard error of the mean of `COUNT` waiting times in M/M/1, in mean service times (Daley, 1968). The asymptotic variance
+/// is rho (2 + 5 rho - 4 rho^2 + rho^3) / (1 - rho)^4.
 fn standard_error() -> f64 {
     let variance = RHO * (2.0 + 5.0 * RHO - 4.0 * RHO * RHO + RHO.powi(3)) / (1.0 - RHO).powi(4);
     (variance / COUNT as f64).sqrt()
@@ -42,7 +42,7 @@ fn the_mean_wait_of_exponential_services_is_that_of_theory() {
 fn the_mean_wait_of_constant_services_is_that_of_theory() {
     let mean = mean_wait(2, |_| SERVICE_NS as i64);
     let expected = RHO / (2.0 * (1.0 - RHO));
-    // Waits of constant services vary less than those of exponential ones.
+    // Waiting times vary less if service times are constant than if they are exponential.
     assert!(
         (mean - expected).abs() < 2.0 * standard_error(),
         "{mean} {expected}"

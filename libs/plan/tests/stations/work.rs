@@ -1,4 +1,4 @@
-//! The load of handmade rows: own time, what calls wait for, and rows that contradict each other.
+//! The load of rows made by hand: own time, the calls for which calls wait, and rows that contradict each other.
 
 use plan::plan::{Ends, Plan};
 use plan::stations::{Load, Outcome, State, load, simulate};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::rows::{Rows, add_to, child_of, child_of_outside, id};
 
-/// Gaps in ms, and the calls for which each waits.
+/// Gaps in ms, each with the calls for which it waits.
 fn shape(load: &Load) -> Vec<(i64, Vec<u32>)> {
     let calls = load.calls.iter();
     calls
@@ -18,7 +18,7 @@ fn shape(load: &Load) -> Vec<(i64, Vec<u32>)> {
         .collect()
 }
 
-/// Outcomes by the numbers of the spans.
+/// Outcomes in the order of span numbers.
 fn by_span(plan: &Plan) -> Vec<Outcome> {
     let load = load(plan);
     let mut outcomes: Vec<_> = load.visits.iter().zip(simulate(&load)).collect();
@@ -30,7 +30,7 @@ fn by_span(plan: &Plan) -> Vec<Outcome> {
 fn own_time_is_around_calls_and_each_waits_for_what_had_ended() {
     let plan = Rows::new()
         .invocation(1, [100, 105, 200], json!({}))
-        // Two at once, a third after the first of them, and a fourth after all.
+        // Two calls start together, a third one after the first of these ends, and a fourth one after all.
         .call(2, 1, [110, 120], json!({}))
         .call(3, 1, [112, 140], json!({}))
         .call(4, 1, [123, 130], json!({}))
@@ -91,7 +91,7 @@ fn wake_ups_and_waits_for_further_slots_are_no_own_time() {
         (visit.wait_ns, visit.setup_ns, visit.answer.gap_ns),
         (4_000_000, 2_000_000, 3_000_000)
     );
-    // Nobody else had the slot, so the wait was a wake-up.
+    // No other request had the slot, so this wait was a wake-up.
     assert_eq!((visit.slot_wait_ns, visit.answer.setup_ns), (0, 7_000_000));
     let outcome = simulate(&load)[0];
     assert_eq!((outcome.wait_ns, outcome.slot_wait_ns), (0, 0));
@@ -141,11 +141,11 @@ fn the_way_is_measured_on_one_node_and_halved_between_two() {
 fn timeouts_messages_and_late_calls_delay_nobody() {
     let plan = Rows::new()
         .invocation(1, [0, 0, 100], json!({}))
-        // Its caller gave up after 5 ms.
+        // Its caller stopped waiting after 5 ms.
         .invocation(2, [11, 11, 80], child_of(1, 5))
-        // It handled a message.
+        // It processed a message.
         .invocation(3, [40, 40, 90], child_of(1, 6))
-        // The answer had gone before it was called.
+        // The answer was sent before this invocation was called.
         .invocation(4, [130, 130, 140], child_of(1, 7))
         .call(5, 1, [10, 15], json!({"error_type": "timeout"}))
         .call(6, 1, [20, 21], json!({"kind": "producer"}))
@@ -240,7 +240,7 @@ fn several_invocations_of_one_call_all_run_and_one_answers() {
         .invocation(3, [15, 15, 99], child_of(1, 9))
         .invocation(4, [14, 14, 98], child_of(1, 9))
         .call(9, 1, [10, 30], json!({}))
-        // The row of the same call again.
+        // A second row of the same call.
         .call(9, 1, [10, 30], json!({}))
         .plan();
     let outcomes = by_span(&plan);
@@ -310,7 +310,7 @@ fn an_instance_without_queue_times_has_unlimited_slots() {
     use Waited::{Recorded, Refused, Unknown};
     assert_eq!(waited, [Unknown, Unknown, Recorded, Refused, Unknown]);
     assert_eq!((load.notes.without_queue_time, load.notes.refused), (2, 1));
-    // The refused one would have taken what the other one took.
+    // The refused request would have taken the same time as the other one.
     assert_eq!(load.visits[3].answer, load.visits[2].answer);
     assert!(load.visits.iter().all(|visit| visit.caller == NONE));
 }
