@@ -1,4 +1,5 @@
-//! CPU time by endpoint from the files of a run: only modules without measured CPU times, all processes of a module as one.
+//! CPU time by endpoint from the files of a run. Only modules without measured CPU times get estimates, and all processes of a
+//! module are joined.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 #[path = "support/process.rs"]
@@ -17,7 +18,7 @@ use rundir::parts::Target;
 
 const ROUTES: [&str; 2] = ["/a", "/b"];
 const BURNS_MS: [f64; 2] = [2.0, 6.0];
-/// The simulation starts at 0.
+/// Time at which the simulation starts.
 const START_NS: i64 = 1_700_000_000_000_000_000;
 
 fn ms(ns: i64) -> String {
@@ -96,7 +97,7 @@ fn invocations_are_read_only_for_wanted_modules_with_samples() {
     let (mut stats, mut invocations) = (String::new(), String::new());
     write(1, "stock", "null", &mut stats, &mut invocations);
     fs::write(cctf.join("system_stats.jsonl"), stats).unwrap();
-    // Would be an error if it were opened.
+    // If the file were opened, there would be an error.
     fs::create_dir(cctf.join("invocations.jsonl")).unwrap();
     fs::write(cctf.join("run_meta.json"), r#"{"run_id":"r","ended_ts":1.0}"#).unwrap();
     let (run, part) = Target::Folder(logs.path().join("r")).find().unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Confidence intervals over known queues and over values that are not like those of a queue.
+//! Confidence intervals of known queues, and of values that differ from those of a queue.
 
 #[path = "support/chance.rs"]
 mod chance;
@@ -40,12 +40,12 @@ fn intervals_cover_the_truth_of_a_queue() {
             let found = values.quantile_interval(0.99, 0.95, length).unwrap();
             p99 += u32::from(covers(&found, quantile_of_waits(rho, 0.99)));
         }
-        // Docs/statistics.md promises 92 to 98 % for the mean and 85 % for p99.
+        // docs/statistics.md promises a coverage of 92 to 98% for the mean, and of 85% for p99.
         assert!(mean >= fewest(RUNS, 0.92), "mean at rho {rho}: {mean} of {RUNS}");
         assert!(p99 >= fewest(RUNS, 0.85), "p99 at rho {rho}: {p99} of {RUNS}");
         missed += RUNS - mean;
     }
-    // Intervals that are too wide never miss.
+    // Intervals that always contain the true value are too wide.
     assert!(missed >= fewest(3 * RUNS, 0.02), "{missed} of {}", 3 * RUNS);
 }
 
@@ -58,7 +58,7 @@ fn a_short_run_is_covered_better_than_by_plain_batch_means() {
         let found = values.mean_interval(0.95, LONG).unwrap();
         mean += u32::from(covers(&found, mean_wait(0.8)));
     }
-    // Without the two adjustments, coverage is 0.71 (docs/statistics.md).
+    // Without the two adjustments, the coverage is 0.71 (docs/statistics.md).
     assert!(mean >= fewest(RUNS, 0.85), "{mean} of {RUNS}");
 }
 
@@ -77,7 +77,7 @@ fn a_sequence_in_parts_gives_the_interval_of_the_whole() {
         let [found, expected] = [&joined, &whole].map(|all| all.mean_interval(0.95, LONG).unwrap());
         assert!((found.estimate - expected.estimate).abs() < 1e-9);
         let widths = [found, expected].map(|found| found.high.unwrap() - found.low.unwrap());
-        // The borders of batches differ, so the estimated errors do, too.
+        // The batches begin at other values, so the estimated errors differ, too.
         assert!(
             widths[0] / widths[1] > 0.5 && widths[0] / widths[1] < 2.0,
             "{parts}: {widths:?}"
@@ -193,7 +193,7 @@ fn zeros_are_exact_and_no_wait_is_negative() {
     let found = rare.mean_interval(0.95, LONG).unwrap();
     assert_eq!(found.low, Some(0.0));
     assert!(found.high.unwrap() > 0.002, "{found:?}");
-    // All but one are zero, and nothing shows how many more there may be.
+    // All values but one are zero, and nothing shows how many further ones could be above zero.
     let found = rare.quantile_interval(0.99, 0.95, LONG).unwrap();
     assert_eq!((found.low, found.estimate), (Some(0.0), 0.0));
 }
@@ -214,7 +214,7 @@ fn rounded_values_give_nearly_the_interval_of_exact_ones() {
     );
     let found = rounded.quantile_interval(0.99, 0.95, LONG).unwrap();
     assert!(covers(&found, quantile_of_waits(0.5, 0.99)), "{found:?}");
-    // Two neighbouring values share a bucket, so only the range of all values is known.
+    // Two neighbouring values are in the same bucket, so only the range of all values is known.
     let mut random = Random::new(6);
     let two = accumulate((0..5_000).map(|_| if random.uniform() < 0.5 { 1_000.0 } else { 1_001.0 }));
     let found = two.quantile_interval(0.5, 0.95, LONG).unwrap();
@@ -263,7 +263,7 @@ fn a_lower_quantile_mirrors_an_upper_one() {
 
 #[test]
 fn a_run_that_does_not_bound_a_quantile_has_an_open_end() {
-    // The largest values come in one cluster, so another run may have none or many.
+    // The largest values are adjacent, so another run may have none or many of them.
     let values = accumulate((0..600).map(|place| {
         if place < 30 {
             f64::from(place) + 100.0

@@ -1,4 +1,5 @@
-//! Confidence intervals of rates, shares and averages over time: over queues whose figures are known, and where there is none.
+//! Confidence intervals of rates, shares and averages over time: for queues with known figures, and for cases that have no
+//! interval.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 #[path = "support/chance.rs"]
@@ -61,10 +62,10 @@ fn intervals_of_rates_and_shares_cover_the_truth() {
     }
     assert_eq!(covered.len(), 7);
     for (name, covered) in &covered {
-        // docs/statistics.md promises 92 %.
+        // docs/statistics.md promises a coverage of 92%.
         assert!(*covered >= fewest(RUNS, 0.92), "{name}: {covered} of {RUNS}");
     }
-    // Intervals that are too wide never miss.
+    // Intervals that always contain the true value are too wide.
     let missed = 7 * RUNS - covered.values().sum::<u32>();
     assert!(missed >= fewest(7 * RUNS, 0.01), "{missed}");
 }
@@ -81,7 +82,7 @@ fn dependent_arrivals_give_a_wider_interval_or_none() {
 
 #[test]
 fn a_regular_schedule_gives_a_narrow_interval_of_the_rate() {
-    // A Poisson process of as many arrivals would give 6 %.
+    // A Poisson process with the same number of arrivals would give 6%.
     let regular = recorded((0..1000).map(|number| row(10 * number + number * 7 % 5)));
     let rate = interval(&regular, Load::Rate).unwrap().unwrap();
     assert!((rate.estimate - 100.0).abs() < 0.1, "{rate:?}");
@@ -90,7 +91,7 @@ fn a_regular_schedule_gives_a_narrow_interval_of_the_rate() {
 
 #[test]
 fn more_slots_in_a_part_of_the_run_do_not_make_the_utilisation_uncertain() {
-    // From the middle on there are twice as many slots and requests.
+    // From the middle of the run on, there are twice as many slots and requests.
     let middle = 20_000;
     let rows = (0..2 * middle).filter(|ms| ms % 4 < if *ms < middle { 1 } else { 2 });
     let jitter = |ms: i64| row(ms + ms * 7919 % 3);

@@ -1,4 +1,4 @@
-//! CPU time by regression over simulated processes whose CPU time for each request is known.
+//! CPU time by regression for simulated processes, whose CPU time of each request is known.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 #[path = "support/process.rs"]
@@ -21,7 +21,7 @@ fn process(burns_ms: &[f64], mix: Mix, seconds: usize, rate: f64) -> Process {
     }
 }
 
-/// At 80 requests a second, 600 samples are within 10% and 0.1 ms.
+/// With 80 requests a second and 600 samples, estimates are within 10% and 0.1 ms.
 #[test]
 fn a_varied_mix_gives_each_endpoint_s_cpu_time() {
     const BURNS_MS: [f64; 4] = [0.5, 2.0, 4.0, 8.0];
@@ -42,7 +42,7 @@ fn a_varied_mix_gives_each_endpoint_s_cpu_time() {
             close += u32::from((estimate.mean * 1e3 - burn_ms).abs() <= 0.1 * burn_ms + 0.1);
         }
     }
-    // Of 160 intervals at 95%, fewer than 0.88 cover with a probability below 0.001.
+    // The probability that fewer than 0.88 of 160 intervals at 95% contain the true value is below 0.001.
     assert!(estimates >= 120, "{estimates} estimates");
     assert!(
         f64::from(covered) >= 0.88 * f64::from(estimates),
@@ -100,7 +100,7 @@ fn endpoints_in_exact_proportion_are_not_separable_and_leave_others_alone() {
     );
 }
 
-/// The same probabilities for each request: an answer is either missing or has an honest interval.
+/// Each request chooses its endpoint with the same probabilities. A result is then either missing, or has a correct interval.
 #[test]
 fn a_random_mix_with_constant_shares_is_not_overrated() {
     let (mut estimates, mut covered) = (0, 0);
@@ -159,7 +159,7 @@ fn an_endpoint_with_few_or_no_requests_has_no_estimate() {
     assert!(matches!(found.endpoints[2].cpu, Err(NoEstimate::TooFew { .. })));
 }
 
-/// Two restarts, and a minute whose requests were lost with its samples.
+/// The process restarts twice, and the requests and samples of a minute are lost.
 #[test]
 fn restarts_and_gaps_change_nothing() {
     let mut observed = process(&[1.0, 6.0], Mix::Varied, 900, 100.0).run(&mut Random::new(11));

@@ -1,4 +1,5 @@
-//! `stats` over files of several chunks: the number of threads changes nothing, and bounds lose nothing but names.
+//! `stats` for files of several chunks. The number of threads does not change the result, and limits cause only names to be
+//! lost.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 use std::fmt::Write as _;
@@ -11,11 +12,11 @@ use analyze::stats::window::Window;
 use analyze::stats::{Options, Stats, stats};
 use rundir::parts::Target;
 
-/// Rows of each part. Two parts of 8 MB are several chunks.
+/// Number of rows of each part. Two parts of 8 MB are several chunks.
 const ROWS: u64 = 20_000;
 const PERIOD_NS: u64 = 100_000;
 
-/// A spread of values that is the same in each run.
+/// Numbers that look random, but are the same in each run.
 fn mixed(number: u64) -> u64 {
     let mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 20
@@ -116,7 +117,7 @@ fn threads_change_nothing_and_every_row_counts_once() {
             By::Module => 5,
             By::Node => 3,
             By::Link => 6,
-            // More than the maximum of endpoints on nodes, so some share a group.
+            // There are more endpoints on nodes than the maximum, so some share a group.
             By::Endpoint => groups.len(),
         };
         assert_eq!(groups.len(), expected, "{by:?}");

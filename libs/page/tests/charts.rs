@@ -1,4 +1,4 @@
-//! Charts with any number: nothing panics, and every coordinate is finite and inside its chart.
+//! Charts of any numbers: nothing panics, and every coordinate is finite and within its chart.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use page::charts::axes::{Mark, TimeAxis};
@@ -12,7 +12,7 @@ use page::charts::waterfall::{Step, Waterfall, waterfall};
 use page::number::Unit;
 use proptest::prelude::*;
 
-/// Any number, and often one of the awkward ones.
+/// Any number. Unusual numbers, such as infinity, are frequent.
 fn number() -> impl Strategy<Value = f64> {
     prop_oneof![
         3 => 0.0..1e9,
@@ -44,7 +44,7 @@ fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
     values.map(|rest| rest.split('"').next().unwrap()).collect()
 }
 
-/// Percentages are between 0 and 100, and no bar ends behind its axis.
+/// Checks that percentages are between 0 and 100, and that no bar ends outside its axis.
 fn assert_percentages(html: &str) {
     for name in ["x", "x1", "x2", "width"] {
         for value in attributes(html, name) {
@@ -65,7 +65,7 @@ fn assert_percentages(html: &str) {
     }
 }
 
-/// The numbers of all paths with absolute coordinates; each must be between 0 and `max`.
+/// Checks that all numbers in paths with absolute coordinates are between 0 and `max`.
 fn assert_paths(html: &str, max: f64) {
     for path in attributes(html, "d") {
         let numbers = path.split(|c: char| c.is_ascii_alphabetic() || c == ' ');

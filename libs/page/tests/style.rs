@@ -1,8 +1,8 @@
-//! Colours of the style in both themes: contrast by WCAG 2.2, and the order of the heat map's levels.
+//! Colours of the style in both themes: contrast according to WCAG 2.2, and the order of the heat map's levels.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 const STYLE: &str = include_str!("../src/style.css");
-/// Grounds on which text and marks stand.
+/// Backgrounds of text and marks.
 const GROUNDS: [&str; 3] = ["ground", "surface", "raised"];
 /// Position in `light-dark(…)`.
 const THEMES: [usize; 2] = [0, 1];

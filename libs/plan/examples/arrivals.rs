@@ -1,5 +1,5 @@
-//! Prints the requests of a run as `bench/vegeta-pacer` reads them, one a line: time after the start in nanoseconds, bytes of
-//! the body, method, path with query. `arrivals RUN_FOLDER SPEED [LIMIT]`.
+//! Prints the requests of a run in the form that `bench/vegeta-pacer` reads. Each line has the time after the start in
+//! nanoseconds, the bytes of the body, the method, and the path with its query. `arrivals RUN_FOLDER SPEED [LIMIT]`.
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Simulates the stations of recorded runs and prints how well their waits agree with the recorded ones.
+//! Simulates the stations of recorded runs, and prints how well the simulated waiting times agree with the recorded ones.
 //!
 //! `cargo run --release -p cctf-plan --example fit -- logs/RUN...`
 

@@ -1,5 +1,5 @@
-//! Reads and sorts the roots of a run, iterates over them once, and prints counts, times and the peak of memory as JSON:
-//! `survey RUN_FOLDER [TEMPORARY_FOLDER]`.
+//! Reads and sorts the roots of a run, reads them once, and prints counts, times and the peak memory use as JSON: `survey
+//! RUN_FOLDER [TEMPORARY_FOLDER]`.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

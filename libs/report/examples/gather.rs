@@ -1,4 +1,4 @@
-//! Gathers a run as `cctf report` does, and prints how much there is of each part. For measurements: `gather DIR [THREADS]`.
+//! Reads a run like `cctf report`, and prints the size of each part. Used for measurements: `gather DIR [THREADS]`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Every row type, tested by its field table: encoded rows are read back, and missing fields or nulls are errors.
+//! Tests of every row type, based on its field table: rows that were encoded can be read, and missing fields or nulls are
+//! errors.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -12,8 +13,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-/// Reads a row and encodes it again. If the decoder takes the text too, both readers must agree, and the text must be what the
-/// encoder writes.
+/// Reads a row and encodes the result. If the fast decoder accepts the text, both readers must agree, and the text must be in
+/// the form that the encoder writes.
 fn rewrite(file: File, text: &str) -> Result<String, String> {
     read(file, text).0
 }
@@ -22,7 +23,7 @@ fn is_decoded(file: File, text: &str) -> bool {
     read(file, text).1
 }
 
-/// The row of the general reader, encoded again, and whether the decoder took the text.
+/// The row as the general reader reads it, encoded. Also whether the fast decoder accepted the text.
 fn read(file: File, text: &str) -> (Result<String, String>, bool) {
     fn through<'a, R: Row<'a> + Debug + PartialEq>(text: &'a str) -> (Result<String, String>, bool) {
         let row: Result<R, String> =
@@ -73,7 +74,7 @@ fn unsigned() -> impl Strategy<Value = String> {
     (0..=i64::MAX).prop_map(|count| count.to_string())
 }
 
-/// JSON of a kind, in the only form that the encoders write.
+/// JSON of a kind, in the only form that encoders write.
 fn json_of(kind: Kind) -> BoxedStrategy<String> {
     match kind {
         Kind::TraceId => "\"[0-9a-f]{32}\"".boxed(),
@@ -87,7 +88,7 @@ fn json_of(kind: Kind) -> BoxedStrategy<String> {
         Kind::Milliseconds => any::<i64>()
             .prop_map(|ns| encoded(&Milliseconds::from_ns(ns)))
             .boxed(),
-        // A list of fixed values is a set, written in the order of its declaration.
+        // A list of fixed values is a set. It is written in the order of the values' declaration.
         Kind::List(Kind::OneOf(values)) => subsequence(*values, 0..=values.len())
             .prop_map(|values| {
                 let quoted: Vec<_> = values.iter().map(|value| format!("\"{value}\"")).collect();
@@ -115,7 +116,7 @@ fn keyed(value: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String
         .boxed()
 }
 
-/// Names and values of the fields of a row, as written.
+/// Names of the fields of a row, and their values as text.
 type Written = Vec<(&'static str, String)>;
 
 fn row_of(fields: &'static [Field]) -> BoxedStrategy<Written> {
@@ -155,7 +156,7 @@ fn any_row() -> impl Strategy<Value = (File, Written)> {
     select(File::ALL).prop_flat_map(|file| (Just(file), row_of(file.fields())))
 }
 
-/// Texts that matter to a reader of JSON. The empty one removes a character.
+/// Texts with a meaning in JSON. The empty text removes a character.
 const CHANGES: &[&str] = &[
     "",
     "0",
@@ -227,7 +228,7 @@ fn full_rows() -> Vec<(File, Written)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Every row can be created by reading, so this also tests the round trip from rows to bytes.
+    /// Every row can be created by reading it. So this also tests that a row can be converted to bytes and back.
     #[test]
     fn a_row_that_is_read_is_written_as_the_same_bytes((file, row) in any_row()) {
         let text = object(&row);
@@ -284,7 +285,7 @@ proptest! {
 #[test]
 fn the_decoder_takes_full_rows_of_every_file_but_one() {
     for (file, row) in full_rows() {
-        // It does not take counters.
+        // The decoder does not accept counters.
         assert_eq!(
             is_decoded(file, &object(&row)),
             file != File::RunMeta,

@@ -1,4 +1,4 @@
-//! `schemas/` and the tables of `docs/cctf.md` are generated from the row types; drift is an error.
+//! `schemas/` and the tables of `docs/cctf.md` are generated from the row types. If they differ, the tests fail.
 //!
 //! `CCTF_BLESS=1 cargo test -p cctf-proto --test proto` regenerates them.
 

@@ -1,4 +1,5 @@
-//! The table of `docs/anonymise.md` is generated from the treatments that are declared with the fields; drift is an error.
+//! The table of `docs/anonymise.md` is generated from the treatments that are declared with the fields. If it differs, the test
+//! fails.
 
 use std::fs;
 
@@ -51,7 +52,7 @@ fn each_field(fields: &'static [Field], check: &mut impl FnMut(&'static Field)) 
     }
 }
 
-/// A point in time that is kept would undo the shift of all others; a shifted duration would be wrong.
+/// If a point in time were kept, it would reveal the shift of all others. If a duration were shifted, it would be wrong.
 #[test]
 fn points_in_time_are_shifted_and_durations_are_kept() {
     for file in File::ALL {
@@ -67,7 +68,7 @@ fn points_in_time_are_shifted_and_durations_are_kept() {
     }
 }
 
-/// Texts that stay as they are, whatever they are. Any other text is hashed unless it is known.
+/// Fields whose texts are always kept. Other texts are hashed unless they are known.
 const KEPT_TEXTS: [&str; 2] = ["metric", "unit"];
 
 #[test]
@@ -82,7 +83,7 @@ fn only_names_of_metrics_and_units_are_kept_unchecked() {
     }
 }
 
-/// Marks what it replaces.
+/// Replaces each value by a mark.
 struct Marker(Vec<&'static str>);
 
 impl Replacer for Marker {

@@ -1,13 +1,13 @@
-//! Other methods for the same intervals, on all values: what the chosen method is compared with.
+//! Other methods for the same intervals, computed from all values. The chosen method is compared with them.
 
 use analyze::intervals::student;
 
 use super::random::Random;
 
 const LEVEL: f64 = 0.95;
-/// Resamples of the bootstrap.
+/// Number of resamples of the bootstrap.
 const RESAMPLES: usize = 400;
-/// Maximum number of blocks that the bootstrap draws from.
+/// Maximum number of blocks from which the bootstrap draws.
 const BOOTSTRAP_BLOCKS: usize = 1024;
 
 pub type Ends = (f64, f64);
@@ -36,7 +36,8 @@ pub fn batch_means(values: &[f64], number: usize) -> Ends {
     around(center, squares, number)
 }
 
-/// Overlapping batches as long as one of `number` (Meketon and Schmeiser, 1984); Student's t with 3/2 (number - 1) degrees.
+/// Overlapping batches with the length of one of `number` batches (Meketon and Schmeiser, 1984). Student's t has 3/2 (number -
+/// 1) degrees of freedom.
 pub fn overlapping_batch_means(values: &[f64], number: usize) -> Ends {
     let (count, length) = (values.len(), values.len() / number);
     let center = mean(values);
@@ -54,7 +55,7 @@ pub fn overlapping_batch_means(values: &[f64], number: usize) -> Ends {
     (center - t * variance.sqrt(), center + t * variance.sqrt())
 }
 
-/// Circular block bootstrap on means of short blocks, with percentiles of the resampled means.
+/// A circular block bootstrap of the means of short blocks. The ends are percentiles of the resampled means.
 pub fn bootstrap(values: &[f64], random: &mut Random) -> Ends {
     let blocks: Vec<f64> = values
         .chunks_exact(values.len().div_ceil(BOOTSTRAP_BLOCKS))
@@ -143,7 +144,7 @@ pub fn batch_quantiles(values: &[f64], q: f64, number: usize) -> Ends {
     around(center, squares, number)
 }
 
-/// Sectioning: as [`batch_quantiles`], around the quantile of all values (Nakayama, ACM TOMACS 24, 2014).
+/// Sectioning: like [`batch_quantiles`], but the interval is around the quantile of all values (Nakayama, ACM TOMACS 24, 2014).
 pub fn sectioning(values: &[f64], sorted: &[f64], q: f64, number: usize) -> Ends {
     let center = quantile(sorted, q);
     let quantiles = quantiles_of_batches(values, q, number);
@@ -151,7 +152,8 @@ pub fn sectioning(values: &[f64], sorted: &[f64], q: f64, number: usize) -> Ends
     around(center, squares, number)
 }
 
-/// Order statistics, whose ranks follow from the effective sample size of the values' exceedances. At most the largest value.
+/// Order statistics. Their ranks depend on the effective sample size of the values above the quantile. The upper end is at most
+/// the largest value.
 pub fn order_statistics(values: &[f64], sorted: &[f64], q: f64, number: usize) -> Ends {
     let border = quantile(sorted, q);
     let exceed: Vec<f64> = values.iter().map(|&value| f64::from(value > border)).collect();

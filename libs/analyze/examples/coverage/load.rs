@@ -1,4 +1,4 @@
-//! Coverage of the intervals for rates, shares and averages over time, by the code that `cctf stats` uses.
+//! Coverage of the intervals for rates, shares and averages over time. The intervals are computed by the code of `cctf stats`.
 
 use analyze::stats::load::Load;
 
@@ -7,7 +7,7 @@ use super::requests::{Arriving, run};
 use super::waits::relaxations;
 use super::{LENGTHS, Outcome, Tally, ends};
 
-/// Runs of a table's row group.
+/// The cases, which are the row groups of a table: name, utilisation and kind of arrivals.
 const CASES: [(&str, f64, Arriving); 5] = [
     (
         "Poisson arrivals, utilization 0.5, 5 % errors",

@@ -1,5 +1,5 @@
-//! Measures how often nominal 95 % intervals cover the truth, for waits of stationary M/M/1 queues. It prints the tables of
-//! docs/statistics.md. The argument is the number of runs; default: 1000. A second argument `load` prints the
+//! Measures how often 95% intervals contain the true value, for waiting times in stationary M/M/1 queues. It prints the tables
+//! of docs/statistics.md. The argument is the number of runs (default: 1000). With `load` as a second argument, it prints the
 //! tables of rates, shares and averages over time.
 
 #[path = "../../tests/support/random.rs"]
@@ -21,30 +21,30 @@ const UTILIZATIONS: [f64; 3] = [0.3, 0.5, 0.8];
 const LENGTHS: [usize; 3] = [800, 5_000, 20_000];
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 const LEVEL: f64 = 0.95;
-/// Rows of a run file may be so far from the order of time.
+/// Maximum number of positions by which a row of a run file is out of order.
 const DISORDER: usize = 200;
-/// Accumulators that are appended to one another.
+/// Number of accumulators that are joined.
 const PARTS: usize = 37;
 
-/// What one method says in one run.
+/// The result of one method for one run.
 struct Outcome {
     figure: String,
     method: String,
     truth: f64,
-    /// None if the method refuses.
+    /// `None` if the method gives no interval.
     ends: Option<Ends>,
 }
 
-/// The outcomes of one method for one figure in all runs.
+/// The results of one method for one figure in all runs.
 #[derive(Default)]
 struct Tally {
     intervals: u32,
     covered: u32,
     refused: u32,
     open_above: u32,
-    /// Covered by an interval that is not open above.
+    /// Number of runs in which the interval contains the true value and has an upper end.
     covered_closed: u32,
-    /// As shares of the truth.
+    /// Half widths of the intervals as shares of the true value.
     half_widths: f64,
 }
 
@@ -100,7 +100,7 @@ fn accumulate(values: &[f64]) -> Accumulator {
     accumulator
 }
 
-/// As threads give it that each read a part of the values.
+/// The accumulator that results if several threads each read a part of the values.
 fn accumulate_parts(values: &[f64]) -> Accumulator {
     let mut joined = Accumulator::new();
     for part in values.chunks(values.len() / PARTS) {
@@ -109,7 +109,7 @@ fn accumulate_parts(values: &[f64]) -> Accumulator {
     joined
 }
 
-/// The values with each moved by at most [`DISORDER`] places.
+/// The values in another order: each is moved by at most [`DISORDER`] positions.
 fn disordered(values: &[f64], random: &mut Random) -> Vec<f64> {
     let mut keyed: Vec<(f64, f64)> = values
         .iter()
@@ -127,7 +127,7 @@ fn ends(found: Interval) -> Ends {
     )
 }
 
-/// The figure's name, its truth, and the interval of an accumulator.
+/// Name of the figure, its true value, and a function that returns its interval.
 type Figure<'a> = (
     String,
     f64,
@@ -238,7 +238,7 @@ fn main() {
             relaxations(rho, number)
         );
         for run in 0..runs {
-            // Each cell and run has its own sequence.
+            // Each cell of the table and each run has its own sequence of random numbers.
             let seed = Random::new(((column as u64) << 32) | run).bits();
             let mut random = Random::new(seed);
             let values = waits(&mut random, rho, number);

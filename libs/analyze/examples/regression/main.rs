@@ -1,6 +1,6 @@
 //! Measures the accuracy of CPU times by regression on simulated processes, and prints the table of docs/statistics.md:
 //! `cargo run --release -p cctf-analyze --example regression`.
-//! The argument is the number of runs; default: 200.
+//! The argument is the number of runs (default: 200).
 
 #[path = "../../tests/support/process.rs"]
 mod process;
@@ -24,14 +24,14 @@ const LOADS: [(Mix, &str, usize, f64); 7] = [
 ];
 const BURNS_MS: [f64; 5] = [0.5, 1.0, 2.0, 4.0, 8.0];
 
-/// What all runs of one process add up to.
+/// Sums over all runs of one process.
 #[derive(Default)]
 struct Tally {
     estimates: u64,
     covered: u64,
     /// Relative errors of the estimates.
     errors: Vec<f64>,
-    /// Within 10% and 0.05 ms.
+    /// Number of estimates with an error of at most 10% or 0.05 ms.
     close: u64,
     runs: u64,
     in_step: u64,

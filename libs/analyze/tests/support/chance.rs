@@ -1,6 +1,6 @@
-//! [`fewest`]: a bound on a number of successes, for tests of coverage.
+//! [`fewest`]: a lower bound for a number of successes, for tests of coverage.
 
-/// The fewest of `runs` successes that chance gives in more than one of a thousand trials.
+/// A number of successes in `runs` trials. The probability of fewer successes is at most 0.001.
 pub fn fewest(runs: u32, probability: f64) -> u32 {
     let mut exactly = (1.0 - probability).powi(runs as i32);
     let mut at_most = exactly;

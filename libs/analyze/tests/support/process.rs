@@ -7,19 +7,19 @@ use crate::random::Random;
 const S: f64 = 1e9;
 /// The resolution of the CPU clock of /proc, seconds.
 const TICK_S: f64 = 0.01;
-/// CPU seconds a second without requests.
+/// CPU time per second without requests, seconds.
 pub const IDLE: f64 = 0.004;
-/// Mean time that a request waits after its CPU time, seconds.
+/// Mean time for which a request waits after its CPU time, seconds.
 const WAIT_S: f64 = 0.03;
 
-/// How the shares of the endpoints change.
+/// The way in which the shares of the endpoints change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mix {
-    /// Every 5 to 25 s, each endpoint gets another share.
+    /// Every 5 to 25 s, the endpoints get other shares.
     Varied,
-    /// Each request chooses its endpoint with the same probabilities; only the total rate changes.
+    /// The probabilities of the endpoints are constant. Only the total rate changes.
     Constant,
-    /// The endpoints take turns, as in a closed script of a user; only the total rate changes.
+    /// The endpoints follow each other in a fixed order, as in the script of a user. Only the total rate changes.
     Turns,
 }
 
@@ -29,13 +29,13 @@ pub struct Process {
     /// Mean CPU time of a request by endpoint, ms.
     pub burns_ms: Vec<f64>,
     pub mix: Mix,
-    /// Samples, one a second.
+    /// Number of samples. There is one per second.
     pub seconds: usize,
-    /// Mean requests a second.
+    /// Mean number of requests per second.
     pub rate: f64,
 }
 
-/// What was observed: samples as cumulative CPU seconds, and requests by endpoint.
+/// The observed data: samples of the cumulative CPU time in seconds, and requests by endpoint.
 pub struct Observed {
     pub samples: Vec<(i64, f64)>,
     pub requests: Vec<(usize, i64, i64)>,
@@ -44,7 +44,7 @@ pub struct Observed {
 impl Process {
     pub fn run(&self, random: &mut Random) -> Observed {
         let times = sample_times(random, self.seconds);
-        // CPU seconds before each sample, since the one before.
+        // For each sample, CPU seconds since the previous one.
         let mut used = vec![0.0; times.len()];
         let mut requests = Vec::new();
         let (mut now, mut until, mut turn) = (0.0, 0.0, 0);
@@ -65,7 +65,7 @@ impl Process {
                 _ => choose(random, &shares),
             };
             turn += 1;
-            // A coefficient of variation of 0.5.
+            // The coefficient of variation is 0.5.
             let burn = self.burns_ms[endpoint] / 1e3 * (0.5 + random.exponential(0.5));
             spend(&times, &mut used, now, now + burn);
             let end = now + burn + random.exponential(WAIT_S);
@@ -101,7 +101,7 @@ impl Observed {
     }
 }
 
-/// Once a second, late by some milliseconds.
+/// Times of samples: one per second, each some milliseconds late.
 fn sample_times(random: &mut Random, seconds: usize) -> Vec<f64> {
     (0..=seconds)
         .map(|second| second as f64 + random.exponential(0.003))
@@ -119,7 +119,7 @@ fn choose(random: &mut Random, shares: &[f64]) -> usize {
     shares.len() - 1
 }
 
-/// Adds CPU time to the samples after it.
+/// Adds CPU time to the samples that follow it.
 fn spend(times: &[f64], used: &mut [f64], from: f64, to: f64) {
     let mut from = from;
     let first = times.partition_point(|at| *at <= from);
@@ -132,7 +132,8 @@ fn spend(times: &[f64], used: &mut [f64], from: f64, to: f64) {
     }
 }
 
-/// The idle cost, and a collector of garbage that runs for 1 to 4 s every 20 s at 5% of a CPU: residuals that depend on one another.
+/// Adds CPU time without requests: the idle time, and a garbage collector that runs for 1 to 4 s every 20 s and uses 5% of a
+/// CPU. So the residuals are not independent.
 fn background(random: &mut Random, times: &[f64], used: &mut [f64]) {
     let mut busy_until = 0.0;
     let mut next = random.exponential(20.0);

@@ -1,6 +1,7 @@
 //! [`Random`]: random numbers with fixed seeds, for tests and for the examples that measure accuracy.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014). It is written here so that a seed gives the same numbers with every version of a crate.
+/// SplitMix64 (Steele, Lea and Flood, 2014). It is part of this code, so that a seed gives the same numbers with every version
+/// of a crate.
 pub struct Random(u64);
 
 impl Random {
@@ -16,7 +17,7 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// Between 0 and 1, both excluded.
+    /// A number between 0 and 1. It is never 0 or 1.
     pub fn uniform(&mut self) -> f64 {
         ((self.bits() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }

@@ -10,33 +10,34 @@ use analyze::stats::window::Bounds;
 
 use crate::random::Random;
 
-/// Nanoseconds of a mean service time: 1 ms.
+/// Mean service time in nanoseconds: 1 ms.
 const SERVICE_NS: f64 = 1e6;
 const NS_PER_S: f64 = 1e9;
-/// Part of the service time with a CPU.
+/// Share of the service time that is CPU time.
 const CPU_SHARE: f64 = 0.4;
 const BYTES_MEAN: f64 = 10_000.0;
 /// Mean number of arrivals between two changes of the rate and of the errors.
 const SOJOURN: f64 = 50.0;
 
-/// How requests arrive at a queue with one slot and exponential services.
+/// The kind of arrivals at a queue with one slot and exponential service times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Arriving {
-    /// Poisson arrivals; each request fails with the same probability.
+    /// Poisson arrivals. Each request fails with the same probability.
     Poisson { errors: f64 },
-    /// Gaps are independent, from two exponential distributions with equal parts of the time: their cv is 2.
+    /// Intervals are independent. They are drawn from two exponential distributions that cover equal parts of the time, so
+    /// their coefficient of variation is 2.
     Varied,
-    /// The rate changes between 0.2 and 1.8 of its mean, and the errors between 1% and 10%.
+    /// The rate alternates between 0.2 and 1.8 of its mean, and the share of failed requests between 1% and 10%.
     Bursts,
 }
 
-/// Arrivals in time, in mean service times, and whether each fails.
+/// Arrivals in mean service times, and for each whether the request fails.
 struct Requests<'r> {
     random: &'r mut Random,
     rate: f64,
     arriving: Arriving,
     is_high: bool,
-    /// Time until the rate changes.
+    /// Remaining time until the rate changes.
     left: f64,
 }
 
@@ -58,7 +59,8 @@ impl<'r> Requests<'r> {
         match self.arriving {
             Arriving::Poisson { .. } => self.random.exponential(mean),
             Arriving::Varied => {
-                // Balanced means: a share p of the gaps has the mean 1 / (2 p rate). cv^2 = 1 / (2 p (1 - p)) - 1 = 4.
+                // Hyperexponential distribution with balanced means: a share p of the intervals has the mean 1 / (2 p rate).
+                // cv^2 = 1 / (2 p (1 - p)) - 1 = 4.
                 let share = (1.0 - (0.6_f64).sqrt()) / 2.0;
                 let part = if self.random.uniform() < share {
                     share
@@ -95,7 +97,7 @@ impl<'r> Requests<'r> {
     }
 }
 
-/// The exact figure; `None` where it is not known in closed form.
+/// The exact figure. `None` if there is no formula for it.
 fn truth(load: Load, rho: f64, arriving: Arriving) -> Option<f64> {
     let is_poisson = matches!(arriving, Arriving::Poisson { .. });
     Some(match load {
@@ -108,7 +110,7 @@ fn truth(load: Load, rho: f64, arriving: Arriving) -> Option<f64> {
         Load::ErrorShare => match arriving {
             Arriving::Poisson { errors } => errors,
             Arriving::Varied => 0.05,
-            // By the shares of arrivals: 0.9 and 0.1.
+            // Weighted by the shares of arrivals, 0.9 and 0.1.
             Arriving::Bursts => 0.9 * 0.1 + 0.1 * 0.01,
         },
         Load::Concurrency if is_poisson => rho / (1.0 - rho),
@@ -120,7 +122,7 @@ fn truth(load: Load, rho: f64, arriving: Arriving) -> Option<f64> {
     })
 }
 
-/// What is recorded of a run.
+/// The recorded data of a run.
 pub struct Recorded {
     sums: Sums,
     buckets: LoadBuckets,
@@ -168,12 +170,12 @@ impl Recorded {
     }
 }
 
-/// One slot for the whole time.
+/// There is one slot during the whole time.
 pub fn one_slot(bounds: Bounds) -> Option<u128> {
     Some(u128::from(bounds.end.abs_diff(bounds.begin)))
 }
 
-/// One run: the truths and the intervals of all figures with a known truth, as if it were long enough.
+/// One run: the true values and the intervals of all figures whose true value is known. The run counts as long enough.
 pub fn run(
     random: &mut Random,
     rho: f64,
@@ -182,7 +184,7 @@ pub fn run(
 ) -> Vec<(Load, f64, Result<Interval, NoInterval>)> {
     let mut recorded = Recorded::new();
     let is_busy = random.uniform() < rho;
-    // The stationary wait behind Poisson arrivals; others settle within the run.
+    // With Poisson arrivals, the first waiting time has the stationary distribution. Other arrivals reach it during the run.
     let mut wait = if is_busy {
         random.exponential(1.0 / (1.0 - rho))
     } else {

@@ -1,8 +1,8 @@
-//! Waits of a stationary M/M/1 queue and their exact figures, for tests and for the example that measures coverage.
+//! Waiting times in a stationary M/M/1 queue and their exact figures, for tests and for the example that measures coverage.
 
 use crate::random::Random;
 
-/// Waits at utilization `rho`, in mean service times. The first one has the stationary distribution.
+/// Waiting times at utilisation `rho`, in mean service times. The first one has the stationary distribution.
 pub fn waits(random: &mut Random, rho: f64, number: usize) -> Vec<f64> {
     let is_busy = random.uniform() < rho;
     let mut wait = if is_busy {
@@ -23,9 +23,9 @@ pub fn mean_wait(rho: f64) -> f64 {
     rho / (1.0 - rho)
 }
 
-/// The wait that a share `q` of all waits does not exceed.
+/// The quantile `q` of waiting times.
 pub fn quantile_of_waits(rho: f64, q: f64) -> f64 {
-    // The margin is for rounding: at rho 0.5 the median is 0.
+    // The margin allows for rounding: at rho 0.5, the median is 0.
     let ratio = rho / (1.0 - q);
     if ratio > 1.0 + 1e-9 {
         ratio.ln() / (1.0 - rho)
@@ -34,7 +34,7 @@ pub fn quantile_of_waits(rho: f64, q: f64) -> f64 {
     }
 }
 
-/// Relaxation times of `number` arrivals.
+/// Number of relaxation times that `number` arrivals take.
 pub fn relaxations(rho: f64, number: usize) -> f64 {
     number as f64 / rho * (1.0 - rho.sqrt()).powi(2)
 }

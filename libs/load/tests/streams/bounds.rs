@@ -1,4 +1,4 @@
-//! Sources that are slow, endless or broken, and streams that are interrupted.
+//! Sources of requests that are slow, endless or broken, and streams that are interrupted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +34,7 @@ fn requests_of_a_slow_source_are_late() {
             late = progress.late.load(Ordering::Relaxed);
         })
         .unwrap();
-    // The second and the third request had the same time as the first, which the server had before the delay.
+    // The second and the third request were due at the same time as the first one, which was sent before the delay.
     assert!(summary.lateness_ms.max >= 300.0, "{:?}", summary.lateness_ms);
     assert!(summary.late_ratio > 0.6, "{}", summary.late_ratio);
     assert!(late >= 2, "{late}");
@@ -69,7 +69,8 @@ fn a_stream_that_is_interrupted_ends_though_its_source_does_not() {
         })
         .unwrap();
     assert!(summary.requests > 20);
-    // What is prepared ahead is bounded, however long the stream: the queue, one in each thread's hand.
+    // The number of requests that are prepared ahead does not depend on the length of the stream: the queue is full, and each
+    // thread has one request.
     let ahead = calls.load(Ordering::Relaxed) - summary.requests;
     assert!(ahead <= AHEAD_REQUESTS_MAX as u64 + 2, "{ahead}");
     assert_eq!(session.lines().len() as u64, summary.requests);
@@ -94,7 +95,7 @@ fn a_source_that_fails_ends_the_stream_after_what_came_before() {
         error.to_string(),
         "cannot prepare the next request: line 7 is damaged"
     );
-    // The next stream has figures of its own, and numbers that follow.
+    // The next stream has separate figures. Its numbers continue those of this stream.
     let next = list(vec![planned(0, "GET", "/", b""); 2]);
     let summary = session.load.send(stream(&[&server], next), |_| {}).unwrap();
     assert_eq!((summary.requests, server.seen().len()), (2, 7));

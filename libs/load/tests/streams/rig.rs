@@ -1,4 +1,4 @@
-//! A server that keeps its requests, a source made of a list, and a session with its lines.
+//! A server that stores the requests that it received, a source made from a list, and a session that keeps its lines.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -26,7 +26,7 @@ pub struct Seen {
     pub body: Vec<u8>,
 }
 
-/// A server with one thread a connection, which keeps connections open.
+/// A server with one thread for each connection. It keeps connections open.
 pub struct Server {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -48,7 +48,7 @@ impl Server {
         Self { address, seen }
     }
 
-    /// The requests so far, in order of arrival.
+    /// The requests that were received so far, in order of arrival.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
@@ -122,7 +122,7 @@ pub fn planned(target: usize, method: &'static str, path: &'static str, body: &'
     }
 }
 
-/// Prepares a request as a replay does.
+/// Prepares a request like a replay.
 pub fn prepare(offset_ns: u64, planned: &Planned) -> Prepared {
     let target = Target::parse("http://shop.example").unwrap();
     let parts = HeadParts {
@@ -151,7 +151,7 @@ pub fn prepare(offset_ns: u64, planned: &Planned) -> Prepared {
     }
 }
 
-/// A source from a closure, which gets the index of the request.
+/// A source that calls a closure with the index of each request. The number is that of all requests.
 pub struct Source<F>(pub F, pub u64);
 
 impl<F: FnMut(u64) -> Result<Option<Prepared>, SourceError> + Send> Requests for Source<F> {
@@ -161,7 +161,7 @@ impl<F: FnMut(u64) -> Result<Option<Prepared>, SourceError> + Send> Requests for
     }
 }
 
-/// The requests of a list, one a millisecond.
+/// The requests of a list. There is one every millisecond.
 pub fn list(requests: Vec<Planned>) -> Box<dyn Requests> {
     Box::new(Source(
         move |index| {

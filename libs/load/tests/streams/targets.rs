@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::rig::{Planned, Seen, Server, Session, list, ok, planned, stream};
 
-/// The requests of a server by trace id.
+/// The requests that a server received, by trace id.
 fn by_trace_id(server: &Server) -> HashMap<String, Seen> {
     let seen = server.seen();
     let count = seen.len();
@@ -70,7 +70,7 @@ fn one_connection_in_all_serves_every_target() {
     assert_eq!(servers.each_ref().map(|server| server.seen().len()), [30, 30, 30]);
 }
 
-/// The length in an answer to HEAD is that of a body that does not follow.
+/// An answer to HEAD states the length of a body that does not follow.
 #[test]
 fn answers_to_head_have_no_body_on_a_connection_used_for_others() {
     let server = Server::start(|seen| match seen.method.as_str() {

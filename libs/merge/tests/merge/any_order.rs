@@ -1,4 +1,5 @@
-//! Who called whom follows from the set of spans: neither their order and packing, nor a merge of the folder, changes it.
+//! The relations between calls and invocations depend only on the set of spans. Their order, their distribution over requests,
+//! and a merge of the folder do not change these relations.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ use crate::world::{BASE, attribute};
 
 const MS: u64 = 1_000_000;
 const WINDOW_MS: u64 = 15_000;
-/// Traces of a test run. `make fuzz` sets FUZZ_INPUTS. A trace takes three folders, so it counts as many inputs.
+/// Number of traces in a test run. `make fuzz` sets FUZZ_INPUTS. Each trace needs three folders, so it counts as three inputs.
 const TRACES: u32 = 256;
 const INPUTS_A_TRACE: u32 = 100;
 
@@ -37,7 +38,7 @@ struct Made {
     is_of_sdk: bool,
 }
 
-/// The random choices for a span.
+/// The random choices from which a span is made.
 type Drawn = ((SpanKind, u8, Index, u8), (u32, bool, bool, u64));
 
 fn drawn() -> impl Strategy<Value = Drawn> {
@@ -49,7 +50,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         4 => Just(SpanKind::Client),
         1 => Just(SpanKind::Producer),
     ];
-    // Flags on the parent: none, remote, not remote.
+    // The flags about the parent: none, remote, or not remote.
     let flags = prop_oneof![3 => Just(0_u32), 1 => Just(0x300), 1 => Just(0x100)];
     (
         (kind, 0..3_u8, any::<Index>(), 0..12_u8),
@@ -61,7 +62,7 @@ fn span_id(number: usize) -> Vec<u8> {
     (number as u64 + 1).to_be_bytes().to_vec()
 }
 
-/// A trace with roots, parents that never arrive, cycles, ids shared by a call and its answer, and second instrumentations.
+/// A trace with roots, parents that never arrive, cycles, ids that a call and its answer share, and second instrumentations.
 fn trace() -> impl Strategy<Value = Vec<Made>> {
     prop::collection::vec(drawn(), 1..14).prop_map(|spans| {
         let count = spans.len();
@@ -116,7 +117,7 @@ fn trace() -> impl Strategy<Value = Vec<Made>> {
     })
 }
 
-/// An order of arrival: indices of spans, the milliseconds before each, and whether it starts a request.
+/// An order of arrival: indices of spans, the milliseconds before each span, and whether the span begins a new request.
 type Arrivals = (Vec<usize>, Vec<u64>, Vec<bool>);
 
 fn arrivals(count: usize) -> impl Strategy<Value = Arrivals> {
@@ -161,7 +162,7 @@ fn request_of(spans: &[&Made]) -> Content {
     }
 }
 
-/// The folder of a normalizer that receives all spans within one window, and then nothing for two windows.
+/// The folder of a normalizer that receives all spans within one window, and then no span for two windows.
 fn normalize(spans: &[Made], (order, steps, begins): &Arrivals) -> TempDir {
     let mut pipeline = Pipeline::new(Settings {
         run_id: "r".to_owned(),
@@ -198,7 +199,7 @@ fn normalize(spans: &[Made], (order, steps, begins): &Arrivals) -> TempDir {
     dir
 }
 
-/// Each row's span, kind and ancestor, and whether it is an orphan.
+/// Span, kind and ancestor of each row, and whether it is an orphan.
 fn rows(dir: &std::path::Path) -> BTreeSet<String> {
     let files = files(dir);
     let invocations = files["invocations.jsonl"].lines().map(|line| {

@@ -1,4 +1,4 @@
-//! A trace over two runs: the folders have no references into each other, and the merge of both has them.
+//! A trace with spans of two runs. The folders do not refer to each other, but the rows of their merge do.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn span(id: u8, parent: u8, kind: u8, run: &str) -> Value {
     })
 }
 
-/// The ancestor of each row by span id, and whether the row has flags.
+/// For each row, by span id: its ancestor, and whether it has flags.
 fn ancestors(text: &str, field: &str) -> BTreeMap<String, (Value, bool)> {
     let rows = text
         .lines()

@@ -18,7 +18,7 @@ fn invocations(text: &str) -> Keyed<'_, Invocation<'_>> {
         .collect()
 }
 
-/// Without `peer_module`: a normalizer often writes the row before the answer arrives.
+/// Calls without `peer_module`, because a normalizer often writes the row before the answer arrives.
 fn calls(text: &str) -> Keyed<'_, Call<'_>> {
     let rows = text
         .lines()
@@ -35,7 +35,7 @@ fn calls(text: &str) -> Keyed<'_, Call<'_>> {
     .collect()
 }
 
-/// Compares the folder of one normalizer with the merge of several. `of` assigns each span to a normalizer.
+/// Compares the folder of one normalizer with the merge of several. `of` returns the normalizer that receives a span.
 fn check(spans: &[Made], shards: usize, of: impl Fn(&Made) -> usize) -> Result<(), TestCaseError> {
     let whole = normalize(spans);
     let folders: Vec<_> = (0..shards)
@@ -58,7 +58,7 @@ fn check(spans: &[Made], shards: usize, of: impl Fn(&Made) -> usize) -> Result<(
         invocations(&many["invocations.jsonl"])
     );
     prop_assert_eq!(calls(&one["calls.jsonl"]), calls(&many["calls.jsonl"]));
-    // All files: a merge of the single folder puts its rows into the same order.
+    // All files are compared. A merge of the single folder sorts its rows in the same way.
     let alone = merged(&[whole.path()]);
     let differs = difference(&alone.path, &together.path);
     prop_assert!(differs.is_none(), "{}", differs.unwrap_or_default());
@@ -68,13 +68,13 @@ fn check(spans: &[Made], shards: usize, of: impl Fn(&Made) -> usize) -> Result<(
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
-    /// Callers are in other folders.
+    /// The callers of rows are in other folders.
     #[test]
     fn one_normalizer_per_tier_merged_equals_a_single_one(requests in requests()) {
         check(&spans_of(&requests, [0; SERVICES]), SERVICES, |made| made.service)?;
     }
 
-    /// Older SDKs do not state whether a parent is remote: calls of inner work wait for the SERVER span above them.
+    /// Older SDKs do not state whether a parent is remote. So calls made by inner spans wait for their SERVER ancestor.
     #[test]
     fn one_normalizer_per_tier_merged_equals_a_single_one_without_flags(requests in requests()) {
         let spans = without_flags(spans_of(&requests, [0; SERVICES]));
@@ -86,7 +86,8 @@ proptest! {
         check(&spans_of(&requests, [0; SERVICES]), 2, |made| usize::from(made.span.trace_id[15] % 2))?;
     }
 
-    /// One clock is 3 s ahead. Durations and parents stay the same, and the estimated offset is within its error.
+    /// One clock is 3 s ahead. Durations and parents must not change, and the error of the estimated offset must be within its
+    /// bound.
     #[test]
     fn a_fast_clock_is_estimated_and_changes_nothing_else(requests in requests()) {
         const AHEAD: u64 = 3_000_000_000;
@@ -111,7 +112,7 @@ proptest! {
             prop_assert_eq!(row.ts_enqueue.as_ns() - truly.ts_enqueue.as_ns(), shift, "timestamps stay as recorded");
         }
         if let Some(edge) = wrong.summary.clocks.get("edge0") {
-            // The reference is the node with the most calls, which may be the one with the fast clock.
+            // The reference is the node with the most calls. This can be the node whose clock is ahead.
             let others = wrong.summary.clocks.iter().filter(|(node, _)| *node != "edge0");
             for (_, other) in others {
                 let (found, error) = (edge.offset_ms - other.offset_ms, edge.error_ms + other.error_ms);

@@ -1,4 +1,4 @@
-//! Folders of runs: written as the sink writes them, merged, read and validated.
+//! Run folders: written in the form of the sink, merged, read and validated.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use cctf_proto::validate::Severity;
 use rundir::validate::{Options as ValidateOptions, validate};
 use tempfile::TempDir;
 
-/// A file system in memory: merges sync their files, which would only cost time on a disk.
+/// A file system in memory, because merges sync their files, which would take time on a disk.
 const IN_MEMORY: &str = "/dev/shm";
 
 pub fn folder() -> TempDir {
@@ -22,7 +22,7 @@ pub fn folder() -> TempDir {
     }
 }
 
-/// `PROPTEST_CASES`, or else a number that takes a few seconds.
+/// Number of cases: `PROPTEST_CASES`, or a number that takes a few seconds.
 pub fn cases() -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok();
     if let Some(asked) = asked.and_then(|asked| asked.parse().ok()) {
@@ -43,7 +43,7 @@ pub fn write(dir: &Path, run: &RunOutput) {
     }
 }
 
-/// Limits so small that everything that can go through temporary files does.
+/// Limits that are so small that all data goes through temporary files if it can.
 pub const TINY: Limits = Limits {
     partition_bytes: 1500,
     spans_bytes: 2500,
@@ -51,7 +51,7 @@ pub const TINY: Limits = Limits {
     samples_bytes: 400,
 };
 
-/// A merged folder, removed on drop.
+/// A merged folder. It is removed when this is dropped.
 pub struct Merged {
     _dir: TempDir,
     pub path: PathBuf,
@@ -93,10 +93,10 @@ pub fn files(run: &Path) -> BTreeMap<&'static str, String> {
         .collect()
 }
 
-/// Rules that only duplicate ids may break. These tests use each id once.
+/// Rules that may be broken only if ids occur several times. In these tests, each id occurs once.
 const OF_UNIQUE_IDS: [&str; 3] = ["duplicate-identity", "parent-is-nearest", "net-equals-difference"];
 
-/// The errors that `cctf validate` finds, and those warnings that duplicate ids would explain.
+/// The errors that `cctf validate` finds, and the warnings that only duplicate ids would explain.
 pub fn errors(run: &Path) -> Vec<String> {
     let report = validate(run, ValidateOptions::default()).unwrap();
     let errors = report

@@ -1,4 +1,4 @@
-//! Merges of the files that the normalizer's golden cases expect: each folder alone, and the parts of a run together.
+//! Merges of the expected files of the normalizer's golden cases: each folder by itself, and all parts of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::folders::{errors, files, folder, merged};
 
-/// The runs of each case, in folders as the sink writes them.
+/// The runs of each case, in folders in the form of the sink.
 fn cases() -> BTreeMap<String, (TempDir, Vec<PathBuf>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../normalizer/tests/golden");
     let mut cases = BTreeMap::new();
@@ -52,14 +52,14 @@ fn a_peer_that_is_a_module_by_its_name_stays_one() {
     assert_eq!(inventory(&alone.path), inventory(&runs[0]));
 }
 
-/// A merge changes only what the normalizer could not know when it wrote the rows.
+/// A merge changes only values that the normalizer did not know when it wrote the rows.
 #[test]
 fn a_folder_merged_alone_keeps_its_rows_and_breaks_no_new_rule() {
     for (case, (_logs, runs)) in cases() {
         for run in runs {
             let alone = merged(&[&run]);
             let before: BTreeSet<String> = errors(&run).into_iter().collect();
-            // The parent may be in another part, which is not beside the result.
+            // The parent may be in another part. This part is not next to the result.
             let is_elsewhere = |error: &String| case.starts_with("rolled_") && error.contains("-known]");
             let broken = errors(&alone.path).into_iter();
             let broken: Vec<String> = broken
@@ -72,7 +72,7 @@ fn a_folder_merged_alone_keeps_its_rows_and_breaks_no_new_rule() {
                 "host_metrics.jsonl",
                 "system_stats.jsonl",
             ] {
-                // A later part alone does not have the start that its first event continues.
+                // A later part by itself lacks the start that its first event continues.
                 if file != "placement_events.jsonl" || !case.starts_with("rolled_") {
                     assert_eq!(sorted(&recorded[file]), sorted(&made[file]), "{case}: {file}");
                 }
@@ -88,7 +88,7 @@ fn a_folder_merged_alone_keeps_its_rows_and_breaks_no_new_rule() {
     }
 }
 
-/// Rows that two folders have count as duplicates of the result. Its number of spans is the sum of both.
+/// Rows that two folders contain count as duplicates in the result. The number of spans in the result is the sum of both.
 #[test]
 fn spans_stay_accounted_for_if_duplicates_are_dropped() {
     let cases = cases();
@@ -114,7 +114,7 @@ fn spans_stay_accounted_for_if_duplicates_are_dropped() {
     assert_eq!(of_two.inner, 2 * of_one.inner);
 }
 
-/// Each part begins with an `already_running` start for each live instance: none of them starts a life.
+/// Each part begins with an `already_running` start for each live instance. None of these starts begins a life.
 #[test]
 fn the_parts_of_a_run_merged_equal_the_unsplit_run() {
     let mut checked = 0;
@@ -125,7 +125,7 @@ fn the_parts_of_a_run_merged_equal_the_unsplit_run() {
             .map(name)
             .find_map(|run| Part::parse(&run).map(|(run_id, _)| run_id.to_owned()));
         let Some(split) = split else { continue };
-        // A separate run can have such a name, too.
+        // A separate run can have the same form of name.
         let start = format!("{{\"run_id\":\"{split}\"");
         let is_part = |run: &PathBuf| files(run)["run_meta.json"].starts_with(&start);
         let runs: Vec<PathBuf> = runs.into_iter().filter(is_part).collect();

@@ -1,4 +1,4 @@
-//! Folders that the normalizer makes of hostile requests can be merged, and the result is valid.
+//! The folders that the normalizer writes for hostile requests can be merged, and the result is valid.
 
 use cctf_merge::{Options, merge};
 use proptest::prelude::*;
@@ -9,9 +9,9 @@ use crate::support::folders::Folders;
 use crate::support::hostile::Choices;
 use crate::support::scenario;
 
-/// Maximum records of a case.
+/// Maximum number of records in a case.
 const RECORDS_MAX: usize = 14;
-/// Maximum numbers that a case follows from: some hundred a request.
+/// Maximum number of random numbers for a case. A request takes some hundred.
 const NUMBERS_MAX: usize = 1_500;
 
 fn folders_of(numbers: &[u16]) -> Folders {

@@ -1,4 +1,4 @@
-//! Lines that a normalizer would not write like this, and many lines with the same timestamp.
+//! Lines in a form that normalizers do not write, and many lines with the same timestamp.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::world::{Step, normalize, spans_of};
 
 const FILE: &str = "invocations.jsonl";
 
-/// A run of requests that call a service each.
+/// A run of requests. Each calls one service.
 fn run() -> TempDir {
     let call = Step::Call {
         to: 1,
@@ -37,7 +37,7 @@ fn merged_lines(run: &Path) -> String {
     files(&merged(&[run]).path)[FILE].clone()
 }
 
-/// The offsets of derived fields in a long line are not kept, but searched for again.
+/// The offsets of derived fields in such a long line are not stored. They are searched for a second time.
 #[test]
 fn a_line_too_long_for_its_offsets_is_written_the_same() {
     let (plain, long) = (run(), run());
@@ -70,7 +70,7 @@ fn order_of_fields_and_spaces_do_not_change_the_row() {
     assert_eq!(without_spaces, merged_lines(plain.path()));
 }
 
-/// More lines than are sorted in memory at once.
+/// These are more lines than the merge sorts in memory.
 #[test]
 fn lines_with_one_timestamp_are_sorted_by_their_bytes() {
     let run = run();
@@ -88,7 +88,7 @@ fn lines_with_one_timestamp_are_sorted_by_their_bytes() {
     assert_eq!(found.lines().collect::<Vec<_>>(), wanted);
 }
 
-/// Rows are far from others of their time, so that blocks are replaced.
+/// Rows are far from other rows with similar timestamps, so that blocks in memory are replaced.
 #[test]
 fn the_order_of_lines_in_a_file_does_not_matter() {
     let (plain, reversed) = (run(), run());

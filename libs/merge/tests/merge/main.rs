@@ -1,5 +1,5 @@
-//! Merges of folders that the normalizer's pipeline wrote. The result is the same whether one normalizer or several received
-//! the requests, in any order of the folders and any nesting of merges.
+//! Merges of folders that the normalizer's pipeline wrote. The result must not depend on how many normalizers received the
+//! requests, on the order of the folders, or on the nesting of merges.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod any_order;

@@ -1,4 +1,4 @@
-//! Neither the order of the folders nor the nesting of merges changes a byte, and the result is valid.
+//! The order of the folders and the nesting of merges do not change any byte of the result, and the result is valid.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use crate::folders::{cases, difference, errors, merged};
 use crate::world::{Made, normalize_with, requests, spans_of, without_flags};
 
-/// Distributes spans over three normalizers. Some spans go to two of them.
+/// Distributes spans over three normalizers. Some spans are sent to two of them.
 fn distribute(spans: &[Made], seed: u64) -> [Vec<Made>; 3] {
     let mut shards = [Vec::new(), Vec::new(), Vec::new()];
     let mut state = seed | 1;
     for made in spans {
-        // Xorshift: any distribution will do, as long as a seed always gives the same one.
+        // A hash by xorshift. Any distribution is suitable, if a seed always gives the same one.
         for step in [13_i32, -7, 17] {
             state ^= if step > 0 { state << step } else { state >> -step };
         }
@@ -29,13 +29,14 @@ fn distribute(spans: &[Made], seed: u64) -> [Vec<Made>; 3] {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
-    /// Holds only if no rule depends on which folder comes first, or adds up derived values.
+    /// This is only so if no rule depends on the order of the folders, and if no rule adds derived values.
     #[test]
     fn neither_order_nor_nesting_changes_the_result(requests in requests(), seed in any::<u64>(), has_flags in any::<bool>(), stale_seconds in prop::array::uniform3(prop::sample::select(vec![1_u64, 5, 180]))) {
         let spans = spans_of(&requests, [0, 2_000_000_000, 0]);
         let spans = if has_flags { spans } else { without_flags(spans) };
         let [a, b, c] = distribute(&spans, seed);
-        // Some infer from silence that an instance has stopped, while others received its rows.
+        // Some normalizers infer that an instance has stopped, because they received nothing from it, while others received its
+        // rows.
         let [a, b, c] = [(a, 0), (b, 1), (c, 2)].map(|(spans, number)| {
             let stale_after = Duration::from_secs(stale_seconds[number]);
             normalize_with(&spans, Settings { stale_after, ..Settings::default() })

@@ -1,4 +1,4 @@
-//! Shared with the tests of the normalizer: hostile requests, and the folders that a pipeline makes of them.
+//! Shared with the tests of the normalizer: hostile requests, and the folders that a pipeline writes for them.
 
 #[path = "../../../../normalizer/tests/support/folders.rs"]
 pub mod folders;

@@ -1,4 +1,5 @@
-//! [`Shop`]: spans of requests through services, each on its own node; and a normalizer that receives some of the spans.
+//! [`Shop`]: spans of requests that pass services, each of which is on its own node. Also a normalizer that receives some of
+//! the spans.
 
 use bytes::Bytes;
 use cctf_normalizer::journal::{Content, Record, Signal};
@@ -17,7 +18,7 @@ use crate::folders::{folder, write};
 /// Start of the first request, nanoseconds since the Unix epoch.
 pub const BASE: u64 = 1_760_000_000_000_000_000;
 const MS: u64 = 1_000_000;
-/// Number of services, one on each tier.
+/// Number of services. There is one on each tier.
 pub const SERVICES: usize = 3;
 
 /// A span and its service.
@@ -27,12 +28,12 @@ pub struct Made {
     pub span: Span,
 }
 
-/// A step of a request in a service. Steps within a step are its children.
+/// A step of a request in a service. The steps within a step become its child spans.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Inner work.
     Inner(Vec<Step>),
-    /// A call to a service, which answers. `lost`: the span of the answer never arrives.
+    /// A call to a service that answers it. `lost`: the span of the answer never arrives.
     Call {
         to: usize,
         there: u64,
@@ -79,7 +80,7 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-/// OTLP's flags of a span: whether `IS_REMOTE` is set or unknown; and whether the parent is in another process.
+/// OTLP flags of a span: whether the flag `IS_REMOTE` is known, and whether the parent is in another process.
 const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
@@ -89,7 +90,8 @@ pub fn without_flags(mut spans: Vec<Made>) -> Vec<Made> {
     spans
 }
 
-/// The spans of these requests. Each request is a trace that starts at the first service. `ahead` is the offset of each node's clock.
+/// The spans of these requests. Each request is a trace that starts at the first service. `ahead` is the time by which each
+/// node's clock is ahead.
 pub fn spans_of(requests: &[Vec<Step>], ahead: [u64; SERVICES]) -> Vec<Made> {
     let mut shop = Shop {
         spans: Vec::new(),
@@ -130,7 +132,7 @@ impl Shop {
         self.next
     }
 
-    /// Performs the steps one after another below a span; returns their end.
+    /// Performs the steps one after the other, as children of a span. Returns their end.
     fn steps(&mut self, service: usize, parent: u64, mut now: u64, steps: &[Step]) -> u64 {
         for step in steps {
             now = self.step(service, parent, now, step) + MS / 10;
@@ -310,7 +312,7 @@ pub fn normalize(spans: &[Made]) -> TempDir {
     normalize_with(spans, Settings::default())
 }
 
-/// As [`normalize`], with other settings.
+/// Like [`normalize`], with other settings.
 pub fn normalize_with(spans: &[Made], settings: Settings) -> TempDir {
     let mut pipeline = Pipeline::new(Settings {
         run_id: "r".to_owned(),
@@ -318,7 +320,7 @@ pub fn normalize_with(spans: &[Made], settings: Settings) -> TempDir {
     });
     let (mut output, dir) = (Output::default(), folder());
     let received_unix_ns = BASE + 60_000 * MS;
-    // A callee exports before its caller, as services do. Each service sends one request.
+    // Like real services, a callee exports its spans before its caller. Each service sends one request.
     for service in (0..SERVICES).rev() {
         let of_service: Vec<Span> = spans
             .iter()
@@ -339,7 +341,7 @@ pub fn normalize_with(spans: &[Made], settings: Settings) -> TempDir {
             );
         }
     }
-    // Longer than the join window, and shorter than the time after which a silent run is closed.
+    // The time is longer than the join window, and shorter than the time after which a run without data is closed.
     let ticks = [Content::Tick, Content::Tick, Content::Shutdown];
     for (number, content) in (1..).zip(ticks) {
         pipeline.feed(

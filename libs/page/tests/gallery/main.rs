@@ -1,4 +1,4 @@
-//! The gallery's page, as a browser would read it.
+//! Checks of the gallery's page. They read it like a browser.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../../examples/gallery/content.rs"]
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use markup::{Tag, tags};
 
-/// All elements that the pages consist of. Markup that telemetry brought in would add others.
+/// The names of all elements in the pages. If telemetry became markup, there would be others.
 const ELEMENTS: [&str; 53] = [
     "a",
     "body",
@@ -154,7 +154,7 @@ fn every_chart_has_a_name_and_a_table_behind_it() {
     }
 }
 
-/// Content of all elements with a name, by their start tags.
+/// The content of all elements that begin with `start`.
 fn blocks<'a>(page: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     page.split(start)
         .skip(1)

@@ -1,15 +1,16 @@
-//! [`tags`]: the tags of a page, read as strictly as the pages are written: every value is quoted, and no text contains `<`.
+//! [`tags`]: reads the tags of a page. It is as strict as the pages are: every value must be quoted, and no text may contain
+//! `<`.
 
 #[derive(Debug, Clone)]
 pub struct Tag {
     pub name: String,
     pub attributes: Vec<(String, String)>,
     pub is_end: bool,
-    /// Written as `<path/>`.
+    /// Whether it is written as `<path/>`.
     pub is_empty: bool,
 }
 
-/// All tags in their order. The content of scripts and styles is skipped.
+/// All tags in order. The content of scripts and styles is left out.
 pub fn tags(page: &str) -> Vec<Tag> {
     let mut rest = page.strip_prefix("<!doctype html>").unwrap();
     let mut tags = Vec::new();
@@ -26,7 +27,7 @@ pub fn tags(page: &str) -> Vec<Tag> {
     tags
 }
 
-/// Reads a tag after its `<`. Returns the text after its `>`.
+/// Reads a tag. `text` begins after the tag's `<`. Returns the text after the tag's `>`.
 fn tag(text: &str) -> (Tag, &str) {
     let (is_end, text) = match text.strip_prefix('/') {
         Some(text) => (true, text),

@@ -1,4 +1,4 @@
-//! Plans, roots and stand-ins by hand.
+//! Plans, roots and stand-ins made by hand.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 use plan::roots::{Arrival, Kind, Origin, Root};
@@ -8,12 +8,12 @@ use standin::{Instance, Probe, StandIns};
 
 use crate::rows::{MS, Rows, child_of, with};
 
-/// Fields of an invocation of a module. Its instance is the module's first.
+/// Fields of an invocation of a module. Its instance is the first one of the module.
 pub fn of(module: &str) -> Value {
     json!({"module_id": module, "instance_id": format!("{module}-1"), "route": format!("/{module}/{{id}}")})
 }
 
-/// Adds an invocation of this module, within the time of the caller, and the call to it with the next span id.
+/// Adds an invocation within the time of its caller. Its call has the next span id.
 pub fn add_call(rows: &mut Rows, caller: u64, span: u64, [start, end]: [i64; 2], fields: Value) {
     rows.invocation(
         span,
@@ -28,7 +28,7 @@ pub fn add_call(rows: &mut Rows, caller: u64, span: u64, [start, end]: [i64; 2],
     ));
 }
 
-/// Requests through modules, each of which calls the next one and waits for it.
+/// Requests that pass these modules. Each module calls the next one and waits for it.
 pub fn chain(modules: &[&str]) -> ByRoot {
     let mut rows = Rows::default();
     let length = modules.len() as i64;
@@ -43,7 +43,7 @@ pub fn chain(modules: &[&str]) -> ByRoot {
     ByRoot::new(rows.plan())
 }
 
-/// An arrival of the root with this span id.
+/// An arrival of the root whose span id is `span`.
 pub fn arrival(span: u64, offset_ns: u64) -> Arrival {
     let mut trace_id = [0; 16];
     trace_id[15] = 1;
@@ -84,7 +84,7 @@ pub fn stand_ins(names: &[(&str, &str)]) -> StandIns {
     StandIns::new(names.iter().enumerate().map(one).collect()).unwrap()
 }
 
-/// What such a stand-in says of itself.
+/// The answer in which such a stand-in describes itself.
 pub fn probe_of(instance: &Instance, slots: Option<u32>, policy: &str, mips: Option<f64>) -> Probe {
     Probe {
         stand_in: 1,

@@ -1,4 +1,4 @@
-//! Tests of a replay to stand-ins: nested work, what is checked before the first send, and the requests.
+//! Tests of a replay to stand-ins: nested work, checks before the first request is sent, and the requests.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod made;

@@ -1,4 +1,4 @@
-//! Tests of [`nest`]: a tree of a plan as nested work.
+//! Tests of [`nest`], which turns a tree of a plan into nested work.
 
 use plan::plan::{Plan, Tree};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn nested(plan: &Plan, tree: &Tree, factors: &[f64]) -> (Vec<u8>, Tally) {
     (work, tally)
 }
 
-/// The body without padding, of which the work is decoded.
+/// The body without padding, from which the work is decoded.
 fn whole(work: &[u8]) -> Vec<u8> {
     body(work, 0).0.to_vec()
 }
@@ -54,7 +54,7 @@ fn a_body_has_the_work_of_each_level() {
         (front.bytes_out, front.status, front.error, front.is_failed),
         (90, Some(502), Some("502"), true)
     );
-    // 4 ms of CPU time over gaps of 5 and 10 ms.
+    // 4 ms of CPU time in gaps of 5 and 10 ms.
     let call = &front.calls[0];
     assert_eq!((call.what, call.ends), (What::Request, Ends::Answer));
     assert_eq!(call.wait.gap_ns, 5 * MS as u64);
@@ -101,7 +101,7 @@ fn network_times_are_recorded_ones_with_the_links_of_now() {
         json!({"node": "cloud0", "bytes_in": 600, "bytes_out": 400}),
     );
     rows.invocation(2, [10 * MS, 10 * MS, 15 * MS], with(child_of(1, 9), cart));
-    // 15 ms longer than its callee.
+    // The call takes 15 ms longer than its callee.
     rows.call(9, 1, [5 * MS, 25 * MS], json!({}));
     let plan = rows.plan();
     let invocations = &trees(&plan)[0].invocations;
@@ -131,10 +131,10 @@ fn network_times_are_recorded_ones_with_the_links_of_now() {
     let (before, after) = (link(1.0, None), link(20.0, Some(1e6)));
     assert_eq!(net_ns(None, before, before), recorded_ns);
     assert_eq!(net_ns(None, None, None), recorded_ns);
-    // Twice 19 ms, and 8,000 bits at one million a second.
+    // The delay is longer by 19 ms in each direction, and 8,000 bits take 8 ms at one million bits a second.
     assert_eq!(net_ns(Some("far0"), before, after), recorded_ns + 46 * MS);
     assert_eq!(net_ns(Some("edge0"), before, after), recorded_ns - 2 * MS);
-    // A recorded link that took longer than the call.
+    // The recorded delay of the link is longer than the call.
     assert_eq!(net_ns(Some("edge0"), link(1e3, None), after), 0);
 }
 
@@ -144,7 +144,7 @@ fn a_refusal_becomes_a_success_and_an_unknown_time_is_counted() {
     rows.invocation(1, [0, 0, MS], of("front"));
     let plan = rows.plan();
     let mut tree = trees(&plan)[0].clone();
-    // As the plan builds a refused request: its recorded result is not part of it.
+    // The plan contains a refused request like this. The recorded refusal is not part of it.
     tree.invocations[0].is_refused = true;
     tree.invocations[0].status = None;
     let (work, tally) = nested(&plan, &tree, &[]);
@@ -196,7 +196,7 @@ fn count(work: &Work) -> usize {
     1 + below.sum::<usize>()
 }
 
-/// Adds calls at random times within an invocation, and calls within these, up to a depth.
+/// Adds calls at random times within an invocation, and calls within these calls, up to a maximum depth.
 fn fill(
     rows: &mut Rows,
     next: &mut u64,
@@ -208,7 +208,7 @@ fn fill(
         *random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        // Whole microseconds, and few numbers of calls.
+        // Times are whole microseconds, and there are only few different numbers of calls.
         let value = (*random >> 33) as i64;
         match below < 10 {
             true => value % below.max(1),

@@ -1,4 +1,4 @@
-//! Tests of [`Stations`]: paths on which requests would wait for slots that they hold.
+//! Tests of [`Stations`], which finds paths of calls on which a request would wait for a slot that it has itself.
 
 use replay::stand_in::by_root::ByRoot;
 use replay::stand_in::paths::{Repeat, Stations, repeats_a_module};
@@ -49,7 +49,7 @@ fn released_or_unlimited_slots_and_paths_without_a_repetition_are_fine() {
 #[test]
 fn instances_that_share_stand_ins_count_as_one() {
     let roots = chain(&["front", "cart", "front"]);
-    // The recorded front-1 has no stand-in of its own: both others take turns.
+    // The recorded instance front-1 has no stand-in. So the other two get its requests in turn.
     let turns = stand_ins(&[("front", "x"), ("front", "y"), ("cart", "cart-1")]);
     let found = worst(&roots, &turns, Some(1), "held").unwrap();
     assert_eq!((found.module.as_str(), found.times), ("front", 2));

@@ -1,4 +1,4 @@
-//! Tests of the requests: what is counted before, and the bytes that are sent.
+//! Tests of the requests: the numbers that are counted before, and the bytes that are sent.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn a_recorded_size_is_kept_by_padding() {
     assert_eq!((scan.tally.bodies, scan.tally.larger), (1, 0));
     let sent = sent(roots, vec![arrival(1, 0)], "x-user: u");
     assert_eq!(sent[0].body.len(), 5_000);
-    // The answer to a HEAD has no body, and the driver has to read the one of a stand-in.
+    // The answer to a HEAD request has no body, but a stand-in's answer has one that the driver must read. So POST is sent.
     assert!(sent[0].head.as_bytes().starts_with(b"POST /front/%7Bid%7D ") && !sent[0].facts.is_head());
 }
 

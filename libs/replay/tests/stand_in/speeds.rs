@@ -1,4 +1,4 @@
-//! Tests of [`factors`]: CPU times on nodes of another speed.
+//! Tests of [`factors`], which computes CPU times for nodes of another speed.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use standin::StandIns;
 
 use crate::made::{chain, probe_of, stand_ins};
 
-/// Factors of front and cart, whose node is `n`.
+/// Factors of front and cart. Both are on node `n`.
 fn found(stand_ins: &StandIns, recorded: Option<f64>, speeds: &[Option<f64>]) -> Result<Vec<f64>, String> {
     let roots = chain(&["front", "cart"]);
     let recorded: HashMap<String, f64> = recorded.map(|mips| ("n".to_owned(), mips)).into_iter().collect();

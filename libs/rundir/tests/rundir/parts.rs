@@ -1,4 +1,4 @@
-//! The parts of a run, and the sentence about those that are missing.
+//! The parts of a run, and the sentence about parts that are missing.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use cctf_proto::cctf::Part;
 use rundir::parts::{Next, Run};
 
-/// A folder with the run_meta.json of this part of this run.
+/// A folder with the run_meta.json of part `number` of the run `run_id`.
 fn write(logs: &Path, folder: &str, run_id: &str, number: u64) {
     let cctf = logs.join(folder).join("cctf");
     fs::create_dir_all(&cctf).unwrap();

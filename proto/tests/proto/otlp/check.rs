@@ -27,7 +27,7 @@ fn error(offset: usize, kind: WireErrorKind) -> Result<(), WireError> {
 #[test]
 fn an_error_has_its_offset_in_the_whole_request() {
     use WireErrorKind::*;
-    // Three keys and three lengths come before the bytes of the span.
+    // Three keys and three lengths precede the bytes of the span.
     let span_start = 6;
     let cases: &[(&[u8], usize, WireErrorKind)] = &[
         (&[0x0a, 5, 1], 1, Truncated),
@@ -94,7 +94,7 @@ fn an_error_has_its_offset_in_the_whole_request() {
 
 #[test]
 fn the_length_of_a_value_is_read_to_its_end() {
-    // Read as a single byte, the length 1282 would be the existing 130.
+    // If only one byte of the length 1282 were read, it would be 130, which is the length of the rest.
     let text = [&[0x0a, 128][..], &[b'a'; 128]].concat();
     let request = request_of_span(&field(9, &[&[0x0a, 0, 0x12, 0x82][..], &text].concat()));
     let expected = error(request.len() - text.len() - 1, WireErrorKind::Truncated);
@@ -127,7 +127,7 @@ fn a_request_cut_anywhere_is_accepted_exactly_when_prost_does() {
     }
 }
 
-/// This many nested values, each an array with a single element.
+/// `depth` nested values. Each is an array with one element.
 fn nested_arrays(depth: usize) -> Vec<u8> {
     (0..depth).fold(Vec::new(), |value, _| field(5, &field(1, &value)))
 }
@@ -206,7 +206,7 @@ fn groups_nest_as_deep_as_prost_allows() {
             let _ = viewed_traces(&request);
         }
     }
-    // A depth that would overflow the stack.
+    // A check that uses recursion would overflow the stack at this depth.
     let endless = [0xa3, 0x01].repeat(1_000_000);
     assert!(check_trace_request(&endless).is_err());
     assert!(
@@ -296,7 +296,7 @@ fn several_occurrences_that_a_view_cannot_merge_are_refused() {
     assert!(pieces(check_trace_request(&attribute(&list.repeat(2)))));
     assert!(pieces(check_metrics_request(&metric(&gauge.repeat(2)))));
 
-    // Different fields of a oneof are accepted: the last one counts.
+    // Several fields of a oneof are accepted. The last one counts.
     check_trace_request(&attribute(&[array, list].concat())).unwrap();
     let bytes = metric(&[gauge, sum].concat());
     check_metrics_request(&bytes).unwrap();

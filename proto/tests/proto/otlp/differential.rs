@@ -1,4 +1,4 @@
-//! Check and views compared with prost on the same bytes: valid, damaged and arbitrary.
+//! Compares the check and the views with prost on the same bytes, which are valid, damaged or arbitrary.
 
 use super::support::arbitrary::{logs_request, metrics_request, trace_request};
 use super::support::bytes::{attribute, damage, field_around, fields};
@@ -18,7 +18,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
 
-/// The message if both accept the bytes; `None` if both refuse them, or if the check refuses them by its documented exception.
+/// Returns the message if both accept the bytes. `None` if both refuse them, or if the check refuses them because of its
+/// documented exception.
 fn agree<M: Message + Default>(
     bytes: &[u8],
     check: impl Fn(&[u8]) -> Result<(), WireError>,
@@ -60,7 +61,7 @@ fn is_run_id_good(attributes: &[KeyValue]) -> bool {
         })
 }
 
-/// A second, independent implementation of the rule on unusable spans.
+/// A second, independent implementation of the rule about unusable spans.
 fn expected_admission(request: &ExportTraceServiceRequest) -> (u64, [u64; Rejection::COUNT]) {
     let mut rows = 0;
     let mut rejected = [0; Rejection::COUNT];
@@ -97,7 +98,7 @@ fn expected_admission(request: &ExportTraceServiceRequest) -> (u64, [u64; Reject
 fn traces_agree(bytes: &[u8]) -> Result<bool, TestCaseError> {
     let viewed = viewed_traces(bytes);
     let admission = admit_trace_request(bytes);
-    // A request with two errors may be refused for either of them.
+    // If a request has two errors, either of them can be the reported one.
     prop_assert_eq!(admission.is_ok(), check_trace_request(bytes).is_ok());
     let Some(mut decoded) = agree::<ExportTraceServiceRequest>(bytes, check_trace_request)? else {
         return Ok(false);
@@ -108,7 +109,7 @@ fn traces_agree(bytes: &[u8]) -> Result<bool, TestCaseError> {
     );
     reduce_traces(&mut decoded);
     let viewed = viewed.map_err(|error| TestCaseError::fail(format!("checked, but {error}")))?;
-    // Encoded, because NaN is not equal to itself.
+    // The encoded forms are compared, because NaN does not equal itself.
     prop_assert_eq!(
         viewed.encode_to_vec(),
         decoded.encode_to_vec(),
@@ -212,7 +213,7 @@ proptest! {
     fn a_message_split_in_two_is_taken_just_when_prost_takes_it(
         first in trace_request(), second in trace_request(), metrics in metrics_request(),
     ) {
-        // Two resource spans joined into one have two occurrences of their resource, and of every singular message in it.
+        // The two resource spans become one. It has two occurrences of its resource, and of every singular message in it.
         let bytes = [joined(&first.encode_to_vec()), joined(&second.encode_to_vec())].concat();
         traces_agree(&joined(&bytes))?;
         metrics_agree(&joined(&metrics.encode_to_vec()))?;
@@ -223,7 +224,7 @@ proptest! {
         attributes in vec(attribute(), 1..4), last in attribute(),
     ) {
         let attributes: Vec<_> = attributes.iter().map(|attribute| field_around(9, attribute)).collect();
-        // The last one ends the request, so that reading too far is an error.
+        // The attribute is at the end of the request, so that reading beyond it is an error.
         let span = [attributes.concat(), field_around(9, &last)].concat();
         let resource = field_around(1, &field_around(1, &last));
         traces_agree(&field_around(1, &field_around(2, &field_around(2, &span))))?;

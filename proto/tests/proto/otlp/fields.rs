@@ -1,4 +1,4 @@
-//! The table of messages compared with prost: every field of every message with every wire type.
+//! Compares the table of messages with prost: every field of every message, with every wire type.
 
 use super::support::bytes::field_around as field;
 use cctf_proto::otlp::WireError;
@@ -9,7 +9,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
-/// The path to each message type in a request: the numbers of the enclosing fields, from the outermost.
+/// The path to each message type in a request. It consists of the numbers of the enclosing fields, from the outside to the
+/// inside.
 const COMMON_PATHS: &[&[u32]] = &[
     &[],
     &[1],

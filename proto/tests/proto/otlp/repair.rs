@@ -1,4 +1,5 @@
-//! Repair of requests with texts that are not UTF-8: only these texts are lost, and their span or resource reports it.
+//! Repair of requests with texts that are not UTF-8. Only these texts are lost, and a flag of their span or resource reports
+//! the loss.
 
 use cctf_proto::otlp::WireErrorKind;
 use cctf_proto::otlp::check::{check_metrics_request, check_trace_request};

@@ -9,11 +9,11 @@ use super::rows::{at, call, invocation, lasting, link, placement, span};
 
 /// The change of a case.
 pub enum Change {
-    /// Rows, before they are counted.
+    /// Changes rows before they are counted.
     Rows(fn(&mut Run)),
-    /// The run, after the rows were counted.
+    /// Changes run_meta.json after the rows were counted.
     Meta(fn(&mut RunMeta<'static>)),
-    /// The text of the files.
+    /// Changes the text of the files.
     Text(fn(&mut Texts)),
 }
 
@@ -260,7 +260,7 @@ pub const CASES: &[(&str, Change)] = &[
     (
         "one-driver",
         Rows(|run| {
-            // The second driver starts while the first one still sends; the third one starts later.
+            // The second driver starts while the first one is still sending. The third one starts later.
             for (id, (number, times)) in
                 (80..).zip([(1, [600, 610]), (2, [605, 606]), (1, [608, 609]), (3, [700, 701])])
             {
@@ -326,7 +326,7 @@ pub fn add_cycle(run: &mut Run) {
     for (own, other) in [(50, 51), (51, 50)] {
         let mut row = invocation((5, own), "worker", [500, 500, 510]);
         row.parent_id = Some(span(other));
-        // Internal spans are in between, so that the parent spans are no contradiction.
+        // Internal spans are between the two, so the parent spans are not contradictory.
         row.parent_span_id = Some(span(95));
         run.invocations.push(row);
     }

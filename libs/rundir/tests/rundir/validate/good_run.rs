@@ -55,7 +55,7 @@ fn chain() -> (Vec<Invocation<'static>>, Vec<Call<'static>>) {
     worker.net_ms = Some(lasting(20));
     worker.downstream_ms = Some(lasting(10));
     let mut query = call((1, 14), "worker", [40, 50]);
-    // Its parent is an internal span, which is in no file.
+    // Its parent is an internal span, which is in none of the files.
     query.parent_span_id = Some(span(99));
     query.ancestor_id = Some(span(13));
     (vec![gateway, worker], vec![driven, onward, query])
@@ -108,7 +108,7 @@ impl Run {
             .iter()
             .map(|module| placement(module, PlacementKind::Start, 0))
             .collect();
-        // The lines are in no particular order.
+        // The lines need not be in any order.
         placed.insert(0, placement("worker", PlacementKind::Stop, 900));
         Self {
             invocations,
@@ -136,7 +136,7 @@ impl Run {
         }
     }
 
-    /// Sets the counts of run_meta to those of the rows.
+    /// Sets the counts of run_meta.json to the numbers of rows.
     pub fn count(&mut self) {
         let lines = [
             (File::Invocations, self.invocations.len()),

@@ -1,4 +1,4 @@
-//! `validate` on folders: a good run breaks no rule, and for each rule a run breaks only that rule.
+//! `validate` on folders: a good run breaks no rule. For each rule, there is a run that breaks only this rule.
 
 mod cases;
 mod good_run;
@@ -18,7 +18,7 @@ use cases::{CASES, Change};
 use good_run::{Run, Texts, write};
 use rows::span;
 
-/// Short enough that a test can write a longer line.
+/// Maximum length of a line in these tests. It is so short that a test can write a longer line.
 const LINE_BYTES_MAX: usize = 8 * 1024;
 
 fn report(dir: &Path) -> Report {
@@ -196,7 +196,7 @@ fn parents_and_callers_are_found_in_other_parts_of_the_run() {
             run.invocations.remove(0);
             run.calls.truncate(1);
             run.calls[0].span_id = span(15);
-            // Started in the first part.
+            // The instance was started in the first part.
             run.placement.truncate(1);
         }),
     );
@@ -246,7 +246,7 @@ fn rows_that_a_deleted_or_open_part_may_have_cause_warnings() {
             run.invocations.remove(0);
             run.calls.truncate(1);
             run.calls[0].span_id = span(15);
-            // Started in an earlier part.
+            // The instance was started in an earlier part.
             run.placement.truncate(1);
         })
     };
@@ -255,7 +255,7 @@ fn rows_that_a_deleted_or_open_part_may_have_cause_warnings() {
     assert!(!alone.open && alone.is_valid(), "{:#?}", alone.broken);
     let broken: Vec<_> = alone.counts.keys().copied().collect();
     assert_eq!(broken, ["caller-known", "parent-known"]);
-    // With all parts present the parent is in none of them, unless the run is still open.
+    // All parts exist, and none contains the parent. This is an error, unless the run is still open.
     write(&logs.path().join("good"), &later(1, false));
     write(&folder(2), &later(2, false));
     assert_eq!(report(&folder(3)).errors, alone.counts["parent-known"]);

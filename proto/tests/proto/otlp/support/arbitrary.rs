@@ -1,4 +1,4 @@
-//! Arbitrary requests as prost structs: every field of OTLP, with the limits of each type.
+//! Arbitrary requests as structs of prost. They have every field of OTLP, and extreme values of each type.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;

@@ -1,4 +1,4 @@
-//! Bytes that may or may not be a request: damaged requests, and sequences of arbitrary fields.
+//! Bytes that may be a request or not: damaged requests, and sequences of arbitrary fields.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -127,7 +127,7 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// A sequence of fields: a message of no particular type.
+/// A sequence of fields, which need not be a message of any type.
 pub fn fields() -> impl Strategy<Value = Vec<u8>> {
     vec(field(), 0..4).prop_map(|fields| fields.concat())
 }
@@ -162,7 +162,7 @@ fn styled(number: u32, inside: Vec<u8>, style: LengthStyle) -> Vec<u8> {
     field_of(number, 2, [length, inside].concat())
 }
 
-/// A key-value pair whose encoding is usual, or differs in one detail.
+/// A pair of key and value. Its encoding is the usual one, or differs in one detail.
 pub fn attribute() -> impl Strategy<Value = Vec<u8>> {
     let text = || prop_oneof![4 => "[a-z.]{0,20}", 1 => "[a-z]{118,134}", 1 => "[a-zé]{0,20}"];
     let value = prop_oneof![

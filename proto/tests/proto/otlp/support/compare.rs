@@ -1,4 +1,4 @@
-//! Conversion of views to prost structs.
+//! Converts views to structs of prost.
 
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{self as view, AnyValue as ViewValue, Attributes};
@@ -86,7 +86,7 @@ pub fn viewed_metrics(bytes: &[u8]) -> Result<ExportMetricsServiceRequest, WireE
 
 fn viewed_resource(resource: &view::Resource<'_>) -> Result<Resource, WireError> {
     let attributes = viewed_attributes(&resource.attributes())?;
-    // The bytes encode the same resource, however many occurrences it had.
+    // The bytes encode the same resource, even if it occurred several times.
     if let Ok(mut again) = Resource::decode(&*resource.bytes()) {
         reduce_attributes(&mut again.attributes);
         let whole = Resource {
