@@ -31,7 +31,7 @@ struct Tally {
     covered: u64,
     /// Relative errors of the estimates.
     errors: Vec<f64>,
-    /// Number of estimates with an error of at most 10% or 0.05 ms.
+    /// Number of estimates with an error of at most 10% plus 0.05 ms.
     close: u64,
     runs: u64,
     in_step: u64,

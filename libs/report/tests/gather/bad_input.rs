@@ -1,4 +1,4 @@
-//! Damaged, missing, empty and growing files.
+//! Files that are damaged, missing, empty or still growing.
 
 use std::fs;
 
@@ -88,7 +88,7 @@ fn invalid_small_files_and_damaged_samples_are_named() {
     for file in ["nodes.json", "links.json", "module_inventory.json"] {
         folder.write(file, "[{\n");
     }
-    // A damaged line counts once though several figures need its file.
+    // A damaged line is counted once, although several figures are computed from its file.
     folder.write(
         "system_stats.jsonl",
         "{\"metric\":\"in_flight\"}\n{\"metric\":\"process.cpu.time\"}\nX\n",
@@ -172,7 +172,7 @@ fn a_run_of_orphans_shows_no_trace() {
     has_note(&data, "no root invocation has a response time");
 }
 
-/// A byte at a position, as a fraction of the text.
+/// Bytes and their positions. A position is a fraction of the text's length.
 fn bytes() -> impl Strategy<Value = Vec<(f64, u8)>> {
     let byte = prop_oneof![
         any::<u8>(),
@@ -230,7 +230,7 @@ fn a_row_with_a_wrong_clock_is_counted_and_does_not_stretch_the_timeline() {
         ..Invocation::default()
     };
     let mut rows: Vec<Invocation> = (0..40).map(row).collect();
-    // Two minutes after the run, which takes five seconds.
+    // This row starts two minutes after the run, which takes five seconds.
     rows.push(row(1250));
     let data = folder.invocations(&rows).gather();
     assert_eq!(data.stats.outside, 1);
@@ -240,7 +240,7 @@ fn a_row_with_a_wrong_clock_is_counted_and_does_not_stretch_the_timeline() {
     assert!(length_ns <= 66_000_000_000, "{length_ns}");
     has_note(&data, "over time, what is more than a minute outside of the run");
     has_note(&data, "1 invocation starts more than a minute before started_ts");
-    // With many such rows run_meta.json may be wrong.
+    // If there are many such rows, run_meta.json may be wrong.
     rows.extend((1251..1270).map(row));
     let data = folder.invocations(&rows).gather();
     assert_eq!(data.stats.outside, 20);

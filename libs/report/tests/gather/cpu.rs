@@ -1,4 +1,4 @@
-//! Estimated CPU times of endpoints, which a run has in its inventory.
+//! Estimated CPU times of endpoints. The run's inventory contains them.
 
 use super::run::{Folder, Invocation};
 

@@ -1,4 +1,4 @@
-//! [`Folder`]: a run folder with handmade rows.
+//! [`Folder`]: a run folder with rows made by hand.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,7 +27,7 @@ fn id(number: u64) -> String {
     }
 }
 
-/// An invocation. Ids of 0 are unknown, times are nanoseconds after the start of the run.
+/// An invocation. An id of 0 means unknown. Times are nanoseconds after the start of the run.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     pub trace: u64,
@@ -105,7 +105,7 @@ impl Invocation {
     }
 }
 
-/// A call. Ids of 0 are unknown, and empty texts are absent.
+/// A call. An id of 0 means unknown, and an empty text is absent.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub trace: u64,
@@ -169,7 +169,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// With empty files of lines, and the `.json` files of an ended run.
+    /// A run folder with empty files of lines, and with the `.json` files of a run that has ended.
     pub fn new() -> Self {
         let folder = Self {
             logs: tempfile::tempdir().unwrap(),
@@ -256,7 +256,7 @@ pub fn meta(run_id: &str, part: u64, ended: Option<u64>) -> String {
     )
 }
 
-/// The ids of modules, or `-` where there is none.
+/// The id of a module, or `-` if there is none.
 pub fn module(key: Option<&analyze::stats::cells::Key>) -> &str {
     key.and_then(|key| key.module_id.as_deref()).unwrap_or("-")
 }

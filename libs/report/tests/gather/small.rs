@@ -1,4 +1,4 @@
-//! Small runs with figures counted by hand.
+//! Small runs whose figures were counted by hand.
 
 use report::model::{EdgeEnd, Pick, RunData};
 
@@ -7,7 +7,7 @@ use super::run::{Call, Folder, Invocation, T0, module, ms};
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000_000_000;
 
-/// From, to, calls, errors and milliseconds.
+/// For each edge: caller, callee, calls, errors and milliseconds.
 fn edges(data: &RunData) -> Vec<(String, String, u64, u64, u128)> {
     let edge = |edge: &report::model::Edge| {
         let to = match &edge.to {
@@ -58,30 +58,30 @@ fn edges_have_the_calls_counted_by_hand() {
         invocation(1, "front", 100, 0),
         invocation(2, "back", 101, 1),
         invocation(3, "back", 102, 1),
-        // Nobody in the files called these two.
+        // The files contain no caller of these two.
         invocation(4, "front", 0, 0),
         Invocation {
             is_orphan: true,
             bytes: Some(7),
             ..invocation(5, "front", 0, 0)
         },
-        // It has a caller, but no call.
+        // This invocation has a caller, but no call.
         invocation(6, "back", 0, 1),
     ]);
     folder.calls(&[
-        // Its row says who answered, and so who answers at this peer.
+        // The row of this call names the module that answered, and so the module at this peer.
         Call {
             peer_module: "front",
             ..call(100, "driver", "10.0.0.1:80", 50)
         },
         call(110, "driver", "10.0.0.1:80", 30),
-        // The row of the invocation shows who answers at this peer.
+        // The row of the invocation shows which module is at this peer.
         call(101, "front", "10.0.0.2:80", 4),
         Call {
             status: Some(503),
             ..call(111, "front", "10.0.0.2:80", 5)
         },
-        // A peer's name is a module's.
+        // The name of the peer is that of a module.
         call(102, "front", "back:8080", 6),
         call(103, "back", "postgresql", 2),
         call(104, "back", "", 1),
@@ -115,7 +115,7 @@ fn a_peer_that_several_modules_answer_is_external() {
     ]);
     let data = folder.gather();
     assert_eq!(edges(&data), owned(&[("driver", "external ingress:80", 2, 0, 7)]));
-    // One of them is known by its row; the other one cannot be concluded from it.
+    // The row of one call names the module. The module of the other call cannot be concluded from it.
     let first = Call {
         peer_module: "a",
         ..call(100, "driver", "ingress:80", 3)
@@ -157,7 +157,7 @@ fn instances_decide_between_modules_of_the_same_name() {
     });
     folder.calls(&calls);
     let data = folder.gather();
-    // Each application's own module answers.
+    // In each application, the application's own module answers.
     let found: Vec<(Option<&str>, Option<&str>)> = data.edges[..2]
         .iter()
         .map(|edge| {
@@ -191,7 +191,7 @@ fn the_traces_that_are_shown_are_whole() {
         rows.push(Invocation {
             trace,
             span: 10 * trace + 1,
-            // Slower than any root, but not a root.
+            // This invocation is slower than any root, but it is not a root.
             service: S,
             ..invocation(0, "back", 10 * trace + 2, 10 * trace)
         });
@@ -224,7 +224,7 @@ fn the_traces_that_are_shown_are_whole() {
         (Slowest, 8, 3),
         (Slowest, 7, 3),
         (Median, 5, 3),
-        // The first ones in time.
+        // The first failed traces in order of time.
         (Failed, 4, 3),
         (Failed, 3, 3),
         (Failed, 2, 3),
@@ -236,7 +236,7 @@ fn the_traces_that_are_shown_are_whole() {
 #[test]
 fn a_large_trace_keeps_its_root_and_counts_the_rest() {
     let folder = Folder::new();
-    // The root comes last, as it ends last.
+    // The row of the root is the last one, because the root ends last.
     let mut rows: Vec<Invocation> = (2..=5000).map(|span| invocation(span, "back", 0, 1)).collect();
     rows.push(Invocation {
         service: S,

@@ -1,4 +1,4 @@
-//! The timeline against `stats` of the same window.
+//! Compares the timeline with `stats` for the same window.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Handmade runs: a small one, and one that has more of everything than any page can show.
+//! Runs made by hand: a small one, and one that has more of everything than a page can show.
 
 use analyze::coarse::bin_of;
 use analyze::stats::Stats;
@@ -14,22 +14,22 @@ use report::model::{
     Validation,
 };
 
-/// How much a run has, and what stands in each of its names.
+/// The size of a run, and the text that its names contain.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
     pub modules: usize,
     pub endpoints: usize,
-    /// Modules with a timeline.
+    /// Number of modules with a timeline.
     pub series: usize,
     pub buckets: usize,
-    /// Bins of each sketch.
+    /// Number of bins in each sketch.
     pub bins: u16,
     pub traces: usize,
     pub trace_rows: usize,
-    /// Links, hosts, events, notes, checks and findings: so many of each.
+    /// Number of links, and also of hosts, events, notes, checks and findings.
     pub others: usize,
     pub name: &'static str,
-    /// Times that the name is repeated.
+    /// Number of times that the text is repeated in a name.
     pub repeated: usize,
 }
 
@@ -46,7 +46,7 @@ pub const SMALL: Extent = Extent {
     repeated: 1,
 };
 
-/// Random enough that it deflates badly.
+/// Numbers that look random, so that they cannot be compressed well.
 fn noise(seed: usize) -> u64 {
     (seed as u64 + 1)
         .wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -248,7 +248,7 @@ impl Extent {
         }
     }
 
-    /// Invocations and calls that follow each other in one chain.
+    /// A span of a single chain of invocations and calls, each caused by the previous one.
     fn span(&self, row: usize) -> Span {
         let id = |row: usize| SpanId::from_bytes(&(row as u64 + 1).to_be_bytes()).unwrap();
         let is_call = row % 2 == 1;
@@ -297,7 +297,7 @@ const BYTES: Bytes = Bytes {
     squares: 15_300_000,
 };
 
-/// A group with a thousand calls; the first group of a grouping has the most response time.
+/// A group with a thousand calls. The first group of a grouping has the most response time.
 pub fn group(by: By, key: Key, number: usize) -> Group {
     let mut sums = Sums {
         calls: 1000,

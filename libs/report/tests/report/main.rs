@@ -1,4 +1,4 @@
-//! Tests of the page: its size, hostile texts, what it says of runs that lack something.
+//! Tests of the page: its size, hostile texts, and runs that lack data.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod data;

@@ -1,4 +1,4 @@
-//! Runs that lack something: the page says what is missing, and never fails.
+//! Runs that lack data: the page states what is missing, and is always written.
 
 use analyze::stats::cells::Key;
 use analyze::stats::figures::Time;
@@ -93,7 +93,7 @@ fn compared_runs_show_each_module_once_and_what_only_one_run_has() {
     assert!(page.html.contains("Only the run second has these modules:"));
     let table = page.html.split("id=\"compared-modules-table\"").nth(1).unwrap();
     let table = table.split("</table>").next().unwrap();
-    // Rate, three quantiles, service and CPU of each module.
+    // For each module: the rate, three quantiles, the service time and the CPU time.
     assert_eq!(table.matches("scope=\"row\"").count(), 3 * 6);
     assert_eq!(table.matches("undecided").count(), 3 * 6);
 }
@@ -149,7 +149,7 @@ fn without_cpu_times_no_service_time_is_called_waiting() {
         group.sums.times[Time::Cpu as usize] = Default::default();
     }
     let page = render(&[run], false).html;
-    // The CPU time and the other service time of each module.
+    // The dashes are the CPU time and the other service time of each module.
     assert_eq!(dashes(&page), 2 * SMALL.modules);
 }
 
@@ -182,7 +182,7 @@ fn a_call_whose_duration_is_unknown_has_no_mean() {
         (edge.timed, edge.sum_ns, edge.quantiles_ns) = (0, 0, [None; 3]);
     }
     let page = render(&[run], false).html;
-    // Mean and three quantiles.
+    // The mean and three quantiles.
     assert_eq!(
         table(&page, "calls-table").matches("–").count(),
         4 * SMALL.modules
@@ -216,7 +216,7 @@ fn a_trace_that_is_cut_keeps_the_rows_nearest_to_its_root() {
         let nodes = picked.trace.nodes.iter();
         let mut spans: Vec<Span> = nodes.map(|node| node.span.clone()).collect();
         let root = spans[0].clone();
-        // The last row of all in the order of the trees.
+        // This is the last of all rows in the order of the trees.
         let last = spans.last_mut().unwrap();
         last.row = RowKind::Invocation;
         last.module_id = "second below the root".to_owned();
@@ -236,7 +236,7 @@ fn a_trace_that_is_cut_keeps_the_rows_nearest_to_its_root() {
 #[test]
 fn an_interval_that_a_run_barely_covers_does_not_change_a_rate() {
     let mut runs = [SMALL.run("first"), SMALL.run("second")];
-    // The last second of the first run is almost not part of it. The second run has intervals of two seconds.
+    // Only a small part of the last second belongs to the first run. The second run has intervals of two seconds.
     runs[0].stats.time_ns = 11_050_000_000;
     runs[1].timeline.bucket_ns = 2_000_000_000;
     runs[1].timeline.run.buckets.truncate(6);
@@ -259,7 +259,7 @@ fn a_wrong_clock_is_a_verdict_and_one_is_singular() {
     let page = render(&[run], false).html;
     assert!(page.contains("1 invocation starts more than a minute before started_ts of run_meta.json"));
     assert!(page.contains("1 damaged line is left out of the figures."));
-    // Beside the length and the rate.
+    // The text is beside the length and beside the rate.
     assert_eq!(page.matches("may be wrong, as a clock is").count(), 2);
     let page = render(&[SMALL.run("small")], false).html;
     assert!(!page.contains("started_ts of run_meta.json"));

@@ -1,4 +1,4 @@
-//! Numbers of the page and of its script: both have the same form. A check in a browser reads the same cases.
+//! Numbers in the page and in its script. Both must have the same form. A check in a browser uses the same cases.
 
 use page::number::{Unit, exact};
 use serde_json::Value;

@@ -1,11 +1,11 @@
-//! The size of a page: at most 500 KB, whatever the runs have.
+//! The size of a page is at most 500 KB, however large the runs are.
 
 use report::model::RunData;
 use report::render::{BYTES_MAX, RUNS_MAX, render};
 
 use crate::data::{Extent, SMALL};
 
-/// More of everything than `gather` collects, with names of 4 KiB of which each character takes five in HTML.
+/// A run that is larger than `gather` can make it. Its names have 4 KiB, and each character needs five in HTML.
 const WORST: Extent = Extent {
     modules: 300,
     endpoints: 2048,
@@ -32,7 +32,7 @@ fn the_worst_run_fits_and_uses_the_room_that_it_has() {
     assert!(bytes > BYTES_MAX * 8 / 10, "{bytes}");
 }
 
-/// Parts without which a reader trusts figures that he should not.
+/// Checks that the page has the parts that say which figures cannot be trusted.
 fn assert_essentials(page: &str, runs: usize) {
     for part in [
         "class=\"verdicts\"",

@@ -1,4 +1,4 @@
-//! Texts from telemetry: none becomes markup, wherever it stands.
+//! Texts from telemetry: none of them becomes markup anywhere in the page.
 
 use report::render::render;
 
@@ -43,7 +43,8 @@ fn the_page_has_only_its_own_scripts_and_each_id_once() {
         render(&runs, false).html,
         render(&runs, true).html,
     ] {
-        // The script of all pages, the numbers and the window of this one; data is no script that a browser runs.
+        // These are the script of all pages, the script for numbers, and the script for the window of this page. Data is not in
+        // a script that a browser runs.
         assert_eq!(page.matches("<script>").count(), 3);
         let mut ids: Vec<&str> = page
             .split(" id=\"")

@@ -1,4 +1,4 @@
-//! A page with a verdict on two runs: its place, its size, and hostile texts in it.
+//! A page with a verdict on two runs: the position of the verdict, its size, and hostile texts in it.
 
 use report::render::{BYTES_MAX, render, render_verdict};
 use report::sheet::{Cell, Sheet, SheetColumn, SheetTable, Sign};
@@ -64,6 +64,6 @@ fn no_text_of_a_verdict_becomes_markup() {
     let page = render_verdict(&runs, &sheet(HOSTILE, 2)).html;
     assert!(!page.contains("<script>alert") && !page.contains('\u{202e}'));
     assert!(page.contains(&page::text::escape(HOSTILE)));
-    // The script of all pages, the numbers and the window.
+    // These are the script of all pages, the script for numbers, and the script for the window.
     assert_eq!(page.matches("<script>").count(), 3);
 }
