@@ -11,20 +11,20 @@ from processes import measured, spread
 
 ROUNDS = 5
 INVOCATIONS = 1_000_000
-# Rounds of each. The largest one shows that memory does not grow.
+# Numbers of rounds. The largest run shows that memory does not grow.
 PARQUET_INVOCATIONS = {1_000_000: 5, 10_000_000: 1}
 PARQUET_MIB_MAX = 256
 REPORT_INVOCATIONS = [10_000, 1_000_000, 10_000_000]
-# A run of 10 million invocations has 10 GB. This much remains free.
+# A run of 10 million invocations has 10 GB. At least this space must remain free.
 SPARE_BYTES = 3 << 30
 BYTES_AN_INVOCATION = 1200
 REPORT_KB_MAX = 500
-# Of `cctf compare` with two runs of a million invocations.
+# Rounds of `cctf compare` with two runs of a million invocations.
 VERDICT_S_MAX = 15
 
 
 class Recorded:
-    """A run of so many invocations, until the end of the block. `rate` is that of its requests, per second."""
+    """A run of `invocations` invocations, which exists until the end of the block. `rate` is the rate of its requests, per second."""
 
     def __init__(self, bench, invocations, rate=1_000):
         self.bench, self.run = bench, bench.scratch / f"recorded-{invocations}"
@@ -47,7 +47,7 @@ class Recorded:
 
 
 def stats(bench):
-    """Both read the same files in turns. DuckDB's CPU time is that of its queries; ours is that of the whole process."""
+    """Both read the same files in turns. The CPU time of DuckDB is that of its queries; ours is that of the whole process."""
     with Recorded(bench, INVOCATIONS) as recorded:
         for by in ["module", "module,endpoint,node,link"]:
             ours, theirs = [], []
@@ -77,9 +77,9 @@ def validate(bench):
 
 
 def parquet(bench):
-    """The whole command, with its sort and its temporary files. MB are those of the JSON files."""
+    """Measures the whole command, including its sort and its temporary files. MB are those of the JSON files."""
     for invocations, rounds in PARQUET_INVOCATIONS.items():
-        # The run, the temporary files of its larger file, and the data set.
+        # Space for the run, the temporary files of its larger file, and the data set.
         needed = 2 * invocations * BYTES_AN_INVOCATION + SPARE_BYTES
         if shutil.disk_usage(bench.scratch).free < needed:
             bench.say(f"parquet of {invocations:,} invocations: not measured, it needs {needed / 1e9:.0f} GB of disk", "", "", None)
@@ -106,7 +106,7 @@ def parquet(bench):
 
 
 def verdict(bench):
-    """A run against itself: all requests are paired, both runs are simulated, and the verdict is "same"."""
+    """Compares a run with itself: all requests are paired, both runs are simulated, and the verdict is "same"."""
     with Recorded(bench, INVOCATIONS) as recorded:
         command = [bench.bin_dir / "cctf", "compare", recorded.run, recorded.run, "--format", "json"]
         out, cpu, elapsed, peak = measured(command)

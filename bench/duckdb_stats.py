@@ -30,7 +30,7 @@ def typed(path, fields):
 
 
 def query(by):
-    """The figures of one grouping. Quantiles of one time are one aggregate, which sorts its values once."""
+    """The figures of one grouping. All quantiles of a time are one aggregate, so that its values are sorted once."""
     keys = KEYS[by]
     times = TIMES if by != "link" else ["net_ms"]
     figures = [

@@ -1,4 +1,4 @@
-"""Processes that are measured until they end, and the spread of their figures."""
+"""Runs processes until they exit and measures them, and computes the spread of figures."""
 
 import os
 import statistics
@@ -7,7 +7,7 @@ import time
 
 
 def measured(command):
-    """Standard output, CPU seconds, seconds and peak memory in MiB of a process that succeeds."""
+    """Standard output, CPU seconds, seconds and peak memory in MiB of a process. The process must succeed."""
     began = time.monotonic()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
     out = process.stdout.read()

@@ -25,7 +25,7 @@ def with_duckdb(path):
 
 
 def with_pandas(path):
-    """pyarrow's reader takes a third of the CPU time of pandas.read_json, which cannot skip fields."""
+    """pyarrow's reader needs a third of the CPU time of pandas.read_json, which cannot skip fields."""
     import numpy
     import pandas
     import pyarrow

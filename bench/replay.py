@@ -1,15 +1,15 @@
-"""The part `replay` of `make bench`: how late recorded requests are sent, against vegeta's library with the same times."""
+"""The part `replay` of `make bench`: how late recorded requests are sent, compared with vegeta's library at the same times."""
 
 import json
 import subprocess
 
 from analysis import Recorded
 
-# Name, seconds of the run, its requests/s, and the speed of its replay.
+# Name, length of the run in seconds, requests per second, and speed of the replay.
 AT_FULL_RATE = ("20,000/s", 200, 1_000, 20)
 HOUR = ("an hour at 100x", 3_600, 100, 100)
 FIVE_MINUTES = ("5 minutes at 1x", 300, 100, 1)
-# Mean number of invocations of a request of the shop, by the weights of its routes.
+# Mean number of invocations of a request of the shop, weighted by its routes.
 INVOCATIONS_A_REQUEST = 2.95
 LATENESS_MS_P99_MAX = 0.5
 LAST_LATE_SHARE_MAX = 0.001
@@ -28,11 +28,11 @@ def lines(path):
 
 
 def ours(bench, run, speed, sink):
-    """The replay's summary, its CPU seconds, and how late its last request was, ms."""
+    """The summary of the replay, its CPU seconds, and the lateness of its last request in ms."""
     events = bench.scratch / "events_client.jsonl"
     events.unlink(missing_ok=True)
     before = bench.children_cpu_s()
-    # It also fails if requests were not sent, which is a result here.
+    # The command also fails if requests were not sent. Here, this is a result.
     done = subprocess.run(
         [bench.bin_dir / "cctf", "replay", run, "--target", sink, "--speed", str(speed), "--out", events, "--format", "json"],
         capture_output=True, text=True,
@@ -44,7 +44,7 @@ def ours(bench, run, speed, sink):
 
 
 def theirs(bench, run, speed, sink):
-    """vegeta's report and its CPU seconds. Its lateness counts from its first request."""
+    """The report of vegeta, and its CPU seconds. Its lateness counts from its first request."""
     arrivals = bench.scratch / "arrivals"
     with arrivals.open("w") as out:
         subprocess.run([bench.bin_dir / "examples/arrivals", run, str(speed)], stdout=out, check=True)
@@ -77,7 +77,7 @@ def at_full_rate(bench, sink):
 
 
 def to_the_end(bench, sink, part, aim):
-    """How late the last request of a long replay is, in ms and as a share of the replay's length."""
+    """The lateness of the last request of a long replay, in ms and as a share of the replay's length."""
     what, seconds, rate, speed = part
     with recorded(bench, seconds, rate) as source:
         found, _, late_ms = ours(bench, source.run, speed, sink)

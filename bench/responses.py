@@ -1,4 +1,4 @@
-"""Calls, mean and quantiles of response by module, as DuckDB, pandas and jq compute them from the same file as `cctf stats`."""
+"""Calls, mean and quantiles of responses by module. DuckDB, pandas, jq and `cctf stats` compute them from the same file."""
 
 import json
 import statistics
@@ -7,14 +7,15 @@ import subprocess
 from processes import measured, spread
 
 READERS = ["DuckDB", "pandas", "jq"]
-# jq takes ten times as long as the others.
+# jq needs ten times the time of the others.
 ROUNDS = {"DuckDB": 5, "pandas": 5, "jq": 2}
 FIGURES = ["calls", "mean", "p50", "p95", "p99"]
-# Relative error of the quantiles of `cctf stats`, as in docs/stats.md. The others sort all values.
+# Relative error of the quantiles of `cctf stats` (docs/stats.md). The other programs sort all values.
 SKETCH_ERROR = 1 / 128
-# Sums of doubles are rounded in another order, and milliseconds as doubles are not exact in their last digit.
+# The order of summands differs, so sums of doubles are rounded differently. Milliseconds as doubles are not exact in their last
+# digit.
 ROUNDING = 1e-9
-# A line at a time, of which it keeps the two fields. The quantiles are those of DuckDB's quantile_disc.
+# The program of jq. It reads one line at a time and keeps two fields. The quantiles are those of DuckDB's quantile_disc.
 JQ = """
 def quantile(share): .[(length * share | ceil) - 1];
 [inputs | [.module_id, .rt_ms]] | group_by(.[0])
@@ -25,7 +26,7 @@ def quantile(share): .[(length * share | ceil) - 1];
 
 
 def found_by(bench, reader, path):
-    """CPU seconds, version and figures by module. jq's CPU time is that of the whole process, whose start takes milliseconds."""
+    """CPU seconds, version and figures by module. The CPU time of jq is that of the whole process, whose start takes milliseconds."""
     if reader == "jq":
         out, cpu, *_ = measured(["jq", "--null-input", "--compact-output", JQ, path])
         version = subprocess.run(["jq", "--version"], check=True, capture_output=True, text=True).stdout.strip()
@@ -36,7 +37,7 @@ def found_by(bench, reader, path):
 
 
 def ours(bench, run):
-    """All figures of `cctf stats --by module`; it has no smaller set."""
+    """All figures of `cctf stats --by module`. The command cannot compute fewer."""
     out, cpu, *_ = measured([bench.bin_dir / "cctf", "stats", run, "--by", "module", "--format", "json"])
     names = ["calls", *(f"response_{figure}_ms" for figure in FIGURES[1:])]
     return cpu, {group["module_id"]: [group[name] for name in names] for group in json.loads(out)["groups"]}

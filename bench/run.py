@@ -1,4 +1,4 @@
-"""`make bench`: measures whole processes side by side, and prints a table of ratios and one of receivers.
+"""`make bench`: measures whole processes, and prints a table of ratios and a table of receivers.
 
 Everything runs on 127.0.0.1 for a limited time. CPU times are the kernel's (/proc/<pid>/stat for running servers,
 rusage for drivers that have ended).
@@ -59,7 +59,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def wait_until_it_answers(self, url, answer=None):
-        """Waits for `answer`, which shows that no other process got the port."""
+        """Waits for `answer`, which shows that no other process uses the port."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
@@ -106,7 +106,7 @@ class Bench:
         self.rows.append((what, ours, theirs, ratio, aim))
 
     def vegeta(self, *args, url):
-        """Attacks and returns the binary results. The target is JSON, so that vegeta does not read a file for each request."""
+        """Sends load and returns the binary results. The target is JSON, so that vegeta does not read a file for each request."""
         # Without a content type, FastAPI parses any body as JSON.
         header = {"Content-Type": ["application/octet-stream"]}
         body = base64.b64encode(self.body.read_bytes()).decode()
@@ -197,12 +197,13 @@ class Bench:
             self.say(f"{name}: CPUs used, against vegeta", f"{our_cpu:.2f}", f"{their_cpu:.2f}", our_cpu / their_cpu, aim)
             self.say(f"{name}: rate reached, against vegeta", f"{ours['rate_reached']:,.0f}", f"{theirs['rate']:,.0f}",
                      ours["rate_reached"] / theirs["rate"])
-            # vegeta opens a connection for each request that finds none free, and runs out of them when the machine stalls.
+            # If vegeta finds no free connection for a request, it opens one. If the machine pauses, it reaches the limit of open
+            # connections.
             if theirs["success"] < 1.0:
                 self.say(f"{name}: requests answered, against vegeta", "100%", f"{theirs['success']:.2%}", 1.0 / max(theirs["success"], 1e-9))
 
     def vegeta_lateness_ms(self, results, rate):
-        """vegeta records no lateness. It is each timestamp minus the first one and the request's number divided by the rate."""
+        """vegeta records no lateness. It is the time since the first timestamp, minus the request's number divided by the rate."""
         text = subprocess.run([self.tools / "bin/vegeta", "encode", "-to", "csv", results], check=True, capture_output=True, text=True)
         sends = sorted((int(fields[8]), int(fields[0])) for fields in (line.split(",") for line in text.stdout.splitlines()))
         first = sends[0][1]
@@ -211,7 +212,7 @@ class Bench:
 
     @contextlib.contextmanager
     def sink(self):
-        """The URL of a server that does nothing."""
+        """The URL of a server that does no work."""
         ports = free_port(), free_port()
         sink = self.bin_dir / "examples/sink"
         with Server([sink, f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"], announces=False) as server:
@@ -226,7 +227,7 @@ class Bench:
     # ---- merge ----
 
     def merge(self, mib=MERGE_MIB):
-        """Three tiers' folders into one: bytes of lines over the CPU time of the whole process, and its peak memory."""
+        """Merges the folders of three tiers: bytes of lines for each second of CPU time of the process, and its peak memory."""
         shards, merged = self.scratch / "shards", self.scratch / "merged"
         subprocess.run([self.bin_dir / "examples/shards", shards, str(mib)], check=True)
         inputs = sorted(shards.iterdir())
@@ -267,7 +268,7 @@ class Bench:
     # ---- the normalizer ----
 
     def ingest(self, *args):
-        """Figures of receivers; the program fails unless what they wrote is what was to be expected."""
+        """Figures of receivers. The program fails if the receivers have not written the expected data."""
         command = [self.bin_dir / "ingest", *args, "--bin-dir", self.bin_dir, "--collector", self.tools / "bin/otelcol",
                    "--scratch", self.scratch]
         done = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True)
@@ -308,7 +309,7 @@ class Bench:
                  f"{held['few_us_a_request']:,.0f}", held["ratio"], "at most 1.1")
 
     def pairs(self):
-        """By what a span costs: two that do as much for each CPU second as the one carry twice as much, given twice the CPUs."""
+        """Compares the CPU time per span. If it is the same, two receivers handle twice the load with twice the CPUs."""
         pairs, = self.ingest("pairs")
         name = "carried by 2 Collectors and 2 normalizers, against 1 and 1, each pair with as many CPUs; us of CPU a span"
         for what, two, one, ratio, aim in [
@@ -372,7 +373,7 @@ def main():
     flags.add_argument("--merge", metavar="MIB", type=int, help="only measure a merge of so many MiB")
     flags = flags.parse_args()
     flags.tools.mkdir(parents=True, exist_ok=True)
-    # Not the system's folder for temporary files, which is in memory on some machines.
+    # The system's folder for temporary files is in memory on some machines, so it is not used.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=flags.tools) as scratch:
         bench = Bench(flags.bin_dir.resolve(), flags.tools.resolve(), scratch)
         if flags.scale:

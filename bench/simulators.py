@@ -6,7 +6,7 @@ import subprocess
 from analysis import Recorded
 from processes import measured
 
-# Roots of the shop have five invocations on average.
+# A root of the shop has five invocations on average.
 INVOCATIONS = 260_000
 ROOTS = 50_000
 SAMPLE_ROOTS = 1_000
@@ -14,7 +14,7 @@ SIMGRID_S_MAX = 5
 
 
 def simgrid(bench):
-    """The export, and both of its drivers, with the CPUs and links of SimGrid. The driver in Python gets a sample."""
+    """Measures the export, and both of its drivers with SimGrid's CPUs and links. The driver in Python gets a sample."""
     with Recorded(bench, INVOCATIONS) as recorded:
         for roots, driver in [(ROOTS, "C++"), (SAMPLE_ROOTS, "Python")]:
             out, simulated = bench.scratch / "simgrid", bench.scratch / "simulated"

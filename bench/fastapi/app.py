@@ -47,7 +47,8 @@ async def trace(request: Request, call_next):
     return response
 
 
-# Not async: that service gave each request a thread, as FastAPI does with plain functions, and ours does by its slots.
+# Not async: FastAPI runs plain functions in threads. The original service also had a thread for each request, and ours has its
+# slots.
 @app.post("/hash/sha256")
 def sha256(body: bytes = Body(media_type="application/octet-stream")):
     return Response(hashlib.sha256(body).hexdigest(), media_type="text/plain")

@@ -5,8 +5,8 @@
 // A line of the input is a request: its time after the start in nanoseconds, the bytes of its body, its method, and its
 // path with its query, separated by spaces. The times do not decrease.
 //
-// A request's lateness is its timestamp minus its time, both counted from the first request, because vegeta reports neither
-// its start nor its lateness. So a delay of the first request does not count.
+// The lateness of a request is its timestamp minus its time. Both are counted from the first request, because vegeta does not
+// report its start. So a delay of the first request does not count.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// Maximum length of a line: a path has at most 4,096 bytes, and so has a query.
+// Maximum length of a line: a path and a query have at most 4,096 bytes each.
 const lineBytesMax = 16 << 10
 
 type request struct {
@@ -41,7 +41,7 @@ func (requests pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, b
 	return max(0, requests[hits].at-elapsed), false
 }
 
-// Rate is only of use to vegeta's own plots.
+// Rate is used only by vegeta's own plots.
 func (requests pacer) Rate(time.Duration) float64 {
 	last := requests[len(requests)-1].at
 	return float64(len(requests)) / max(last.Seconds(), 1e-9)

@@ -1,4 +1,4 @@
-// Opens a report or a live page in Chromium, uses it as a person does, and prints what is wrong with it.
+// Opens a report or a live page in Chromium, uses it like a person, and prints all faults that it finds.
 //
 // Usage: node check.mjs JOB, where JOB is JSON:
 //   kind         "page" (any page of this design), "report" or "live"
@@ -28,7 +28,7 @@ const { chromium } = createRequire(installed)("playwright-core");
 
 // Names of the program in the packages of Debian, Fedora and Google.
 const PROGRAMS = ["chromium", "chromium-browser", "google-chrome"];
-// A check that takes longer than this hangs: the machine may be busy with other tests.
+// Maximum time of a check. It is long, because the machine may be busy with other tests.
 const PATIENCE_MS = 90_000;
 const WIDE = { width: 1280, height: 900 };
 
@@ -40,7 +40,7 @@ function executable() {
   throw new Error("cannot find Chromium; run `make test`, which installs it");
 }
 
-// The page is offline: besides data: URLs, a report loads nothing but itself, a live page nothing but its own origin.
+// The page is offline. Apart from data: URLs, a report loads only itself, and a live page loads only from its own origin.
 function isAllowed(job, url) {
   const own = new URL(job.url);
   const asked = new URL(url);
@@ -49,7 +49,7 @@ function isAllowed(job, url) {
   return asked.origin === own.origin;
 }
 
-// Adds to `found` whatever the browser complains about, and every dialog, which only injected script opens.
+// Adds to `found` all complaints of the browser, and every dialog, because only injected script opens dialogs.
 function watch(context, page, job, found) {
   context.on("request", (request) => {
     if (!isAllowed(job, request.url())) found.push(`requested ${request.url().slice(0, 200)}`);
@@ -68,7 +68,7 @@ function watch(context, page, job, found) {
   });
 }
 
-// A page in a context of its own: no check sees what another one did.
+// A page in its own context, so that checks do not influence each other.
 async function openPage(browser, job, found, options) {
   const context = await browser.newContext({ viewport: WIDE, colorScheme: "light", ...options });
   context.setDefaultTimeout(PATIENCE_MS);

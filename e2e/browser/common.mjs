@@ -6,10 +6,10 @@ const installed = new URL("../../target/tools/browser/package.json", import.meta
 const AXE = readFileSync(createRequire(installed).resolve("axe-core/axe.min.js"), "utf8");
 
 export const NARROW = { width: 390, height: 844 };
-// More stops than any page has. A page that reaches it keeps the focus in a circle.
+// A number of stops that no page has. If a page reaches it, the focus moves in a circle.
 const STOPS_MAX = 3_000;
 
-// Every rule of axe-core, best practices included.
+// Every rule of axe-core, including best practices.
 async function axe(page, _job, report) {
   await page.evaluate(AXE);
   const { violations, passes } = await page.evaluate(() => axe.run(document, { preload: false }));
@@ -26,7 +26,7 @@ async function axeOfAllOpen(page, job, report) {
   await axe(page, job, report);
 }
 
-// A page never scrolls sideways. What is wider scrolls in a container of its own.
+// A page must never scroll sideways. Wide content scrolls in its own container.
 async function width(page, _job, report) {
   for (const open of [false, true]) {
     const [inner, scroll, culprits] = await page.evaluate((open) => {
@@ -42,10 +42,10 @@ async function width(page, _job, report) {
   }
 }
 
-// Every text is as readable as it is: nothing was parsed as markup, and no script ran.
+// Every text must be shown unchanged: nothing was parsed as markup, and no script ran.
 async function names(page, job, report) {
   await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
-  // Titles and tooltips appear under the pointer.
+  // Titles and tooltips appear when the pointer is over them.
   for (const part of (await page.locator("svg").all()).slice(0, 20)) {
     if (await part.isVisible()) await part.hover({ force: true, noWaitAfter: true }).catch(() => {});
   }
@@ -62,7 +62,7 @@ async function names(page, job, report) {
   }
 }
 
-// Describes the element that has the focus, marks it as reached, and says whether one can see that.
+// Describes the focused element, marks it as reached, and states whether the focus can be seen.
 function focused() {
   const e = document.activeElement;
   if (!e || e === document.body || e === document.documentElement) return null;
@@ -72,7 +72,7 @@ function focused() {
   let isMarked = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
   const drawn = e.querySelector("rect");
   if (!isMarked && drawn) {
-    // A shape may change its own line instead.
+    // A shape may change its own line instead of having an outline.
     const lineOf = () => `${getComputedStyle(drawn).stroke} ${getComputedStyle(drawn).strokeWidth}`;
     const marked = lineOf();
     e.blur();
@@ -85,7 +85,7 @@ function focused() {
   return { html: e.outerHTML.replace(/\s+/g, " ").slice(0, 160), again, isMarked, isInView, isClosed };
 }
 
-// Tabs through the whole page, and opens with Enter whatever can be opened.
+// Moves through the whole page with Tab, and opens with Enter whatever can be opened.
 async function keyboard(page, job, report) {
   let stops = 0;
   for (; stops < STOPS_MAX; stops += 1) {
@@ -107,7 +107,7 @@ async function keyboard(page, job, report) {
   );
   for (const element of missed) report(`Tab does not reach ${element}`);
   if (job.charts === false) return;
-  // The charts of the live page share one table.
+  // The charts of the live page have one common table.
   const [drawings, hidden] = await page.evaluate(() => {
     const charts = [...document.querySelectorAll("figure, #rates")];
     const hidden = charts.filter((chart) => ![...chart.querySelectorAll("table")].some((table) => table.checkVisibility()));
@@ -117,14 +117,14 @@ async function keyboard(page, job, report) {
   for (const chart of hidden) report(`no table is reached for the chart ${chart}`);
 }
 
-// Tables that have rows before any script runs.
+// Tables that have rows before any script has run.
 const PLAIN_TABLES = {
   page: ["table"],
   report: ["#modules-table", "#nodes-table", "#endpoints-table", "#window-table", "#lint-table"],
   live: ["#runs-table", "#modules-table", "#nodes-table"],
 };
 
-// Without JavaScript the figures of the whole run are still there, and those of the live page at load time.
+// Without JavaScript, a report must show the figures of the whole run, and a live page those of the time at which it was loaded.
 async function plain(page, job, report) {
   if (job.charts === false) return;
   for (const table of PLAIN_TABLES[job.kind]) {
@@ -133,7 +133,7 @@ async function plain(page, job, report) {
   }
 }
 
-// The button changes between light and dark, whatever the system prefers.
+// The button changes between light and dark, whichever the system prefers.
 async function theme(page, _job, report) {
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const [button, before] = [page.locator("[data-theme-toggle]"), await ground()];
@@ -144,7 +144,7 @@ async function theme(page, _job, report) {
   if ((await ground()) !== before) report("the button does not change back");
 }
 
-// With reduced motion, nothing moves.
+// If the user prefers reduced motion, nothing may move.
 async function motion(page, _job, report) {
   const moving = await page.evaluate(() => document.getAnimations().length);
   if (moving > 0) report(`${moving} animations run although the reader wants none`);
@@ -159,7 +159,7 @@ export const commonChecks = [
   { name: "width of 390", options: { viewport: NARROW }, run: width },
   { name: "width of 1280", run: width },
   { name: "names", run: names },
-  // Smooth scrolling takes longer than the next key.
+  // Smooth scrolling takes longer than the time until the next key.
   { name: "keyboard", options: { reducedMotion: "reduce" }, run: keyboard },
   { name: "no JavaScript", options: { javaScriptEnabled: false }, run: plain },
   { name: "reduced motion", options: { reducedMotion: "reduce" }, run: motion },

@@ -1,10 +1,10 @@
-// Checks of the live page: figures come and change, the command of the report can be copied, a lost connection is shown.
+// Checks of the live page: figures appear and change, the command for the report can be copied, and a lost connection is shown.
 import process from "node:process";
 
-// The texts of an element's numbers.
+// The texts of all numbers in an element.
 const figures = (page, selector) => page.locator(selector).innerText();
 
-// Figures appear in each part, and those of the rates change. Rates that stay equal would be stale.
+// Each part must show figures, and those of the rates must change. If they stay the same, the page is not updated.
 async function flow(page, _job, report) {
   for (const part of ["#rates", "#modules-table", "#nodes-table", "#runs-table"]) {
     const filled = (selector) => /\d/.test(document.querySelector(selector)?.innerText ?? "");
@@ -15,7 +15,7 @@ async function flow(page, _job, report) {
   await page.waitForFunction(changed, ["#rates", before]).catch(() => report(`the rates stay at ${before}`));
 }
 
-// The command that makes the report is copied with the keyboard alone.
+// The command for the report can be copied with the keyboard alone.
 async function copy(page, _job, report) {
   const command = (await figures(page, "#report-command")).trim();
   if (!command.startsWith("cctf report ")) report(`the report's command is ${command}`);
@@ -34,7 +34,7 @@ async function copy(page, _job, report) {
   }
 }
 
-// A page that is out of date says so. The last check, since it kills the normalizer.
+// The page must say that it is out of date. This is the last check, because it kills the normalizer.
 async function lost(page, job, report) {
   const status = await figures(page, "#live-status");
   job.lost = true;

@@ -1,11 +1,11 @@
-// Pictures for the documentation. `make screenshots` takes them.
+// Takes the pictures of the documentation, for `make screenshots`.
 import { statSync } from "node:fs";
 import path from "node:path";
 
 import { brush } from "./report.mjs";
 import { NARROW } from "./common.mjs";
 
-// A picture in a document is loaded over slow lines, too.
+// Maximum size of a picture. Documents are also read over slow connections.
 const BYTES_MAX = 250_000;
 
 async function take(page, job, name, report) {
@@ -25,17 +25,17 @@ function picture(name, options, before) {
 
 const TALL = { width: 1280, height: 1400 };
 
-// The rates cover a minute, and all three services of the chain have sent telemetry.
+// The rates must cover a minute, and all three services of the chain must have sent telemetry.
 async function fill(page) {
   await page.locator("#nodes-table tbody tr").nth(2).waitFor();
   await page.waitForTimeout(65_000);
 }
 
-// A chosen window, with the map, the figures and the modules in view.
+// A chosen window. The picture shows the map, the figures and the modules.
 async function choose(page) {
   await brush(page);
   await page.locator("#latency").evaluate((section) => section.scrollIntoView({ behavior: "instant" }));
-  // The sentence about the window comes when the window rests.
+  // The sentence about the window appears when the window no longer changes.
   await page.locator("#window-status", { hasText: "Window from" }).waitFor();
 }
 

@@ -1,15 +1,15 @@
-// Checks of a report: a window of the heat map is chosen by mouse and by keyboard, and traces are opened both ways.
+// Checks of a report: a window of the heat map is chosen by mouse and by keyboard, and traces are opened in both ways.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 const UNITS_MS = { ns: 1e-6, "µs": 1e-3, ms: 1, s: 1e3, min: 6e4, h: 3.6e6 };
-// A quantile of a window is within 5%, that of `cctf stats` within 1/128, and three digits are shown.
+// A quantile of a window may differ by 5%, that of `cctf stats` by 1/128, and only three digits are shown.
 const QUANTILE_ERROR = 0.05 + 1 / 128 + 0.005;
-// Three digits.
+// Error of a number that is shown with three digits.
 const MEAN_ERROR = 0.005;
 const QUANTILES = ["p50", "p95", "p99"];
 
-// `2 min 5 s` in milliseconds.
+// Converts `2 min 5 s` to milliseconds.
 function milliseconds(text) {
   const parts = text.trim().matchAll(/([\d.,]+) (ns|µs|ms|s|min|h)\b/g);
   return [...parts].reduce((sum, [, value, unit]) => sum + Number(value.replaceAll(",", "")) * UNITS_MS[unit], 0);
@@ -17,12 +17,12 @@ function milliseconds(text) {
 
 const count = (text) => Number(text.trim().split(" ")[0].replaceAll(",", ""));
 
-// The chosen window, and the figures that the page shows of it.
+// The chosen window, and the figures that the page shows for it.
 async function shown(page) {
   return page.evaluate(() => {
     const end = (id) => {
       const slider = document.querySelector(id);
-      // The end of the run, which is shown in few digits, is no bound.
+      // The end of the run is shown with few digits, so it is not used as a bound.
       return slider.value === slider.max ? null : slider.getAttribute("aria-valuetext");
     };
     const text = (cell) => cell?.firstChild?.textContent ?? "";
@@ -34,7 +34,7 @@ async function shown(page) {
   });
 }
 
-// Compares the window of the page with what `cctf stats` computes from all rows.
+// Compares the figures that the page shows for the window with those that `cctf stats` computes from all rows.
 function compare(job, window, report) {
   if (!job.stats) return;
   const [command, ...flags] = job.stats;
@@ -47,7 +47,7 @@ function compare(job, window, report) {
   const errors = groups.reduce((sum, group) => sum + group.errors, 0);
   if (count(window.figures.calls) !== calls) report(`${at}: ${window.figures.calls} calls instead of ${calls}`);
   if (count(window.figures.errors) !== errors) report(`${at}: ${window.figures.errors} errors instead of ${errors}`);
-  // The runs of the checks have few endpoints, all with a series.
+  // The runs of the checks have so few endpoints that each has a series.
   const ofEndpoints = window.endpoints.reduce((sum, row) => sum + count(row.calls), 0);
   if (ofEndpoints !== calls) report(`${at}: ${ofEndpoints} calls of endpoints instead of ${calls}`);
   for (const { module } of window.endpoints) {
@@ -74,7 +74,7 @@ function compare(job, window, report) {
   }
 }
 
-// Drags over the middle third of the heat map.
+// Drags the pointer over the middle third of the heat map.
 export async function brush(page) {
   await page.locator("#window-controls").waitFor();
   const plot = page.locator("#heatmap-chart-plot");
@@ -88,7 +88,7 @@ export async function brush(page) {
   await page.mouse.up();
 }
 
-// Whether the figures differ from the earlier ones. The page may compute them a moment later.
+// Waits until the figures differ from the earlier ones. The page may compute them a moment later.
 async function changes(page, before) {
   const differ = (text) => document.querySelector("#window-table").innerText !== text;
   return page.waitForFunction(differ, before).then(
@@ -113,7 +113,7 @@ async function byMouse(page, job, report) {
   if ((await table(page)) !== whole) report("the button does not go back to the whole run");
 }
 
-// Both ends by arrow keys, the whole window with Shift, and back with Escape.
+// Moves both ends by arrow keys, moves the whole window with Shift, and removes it with Escape.
 async function byKeyboard(page, job, report) {
   await page.locator("#window-controls").waitFor();
   const whole = await table(page);
@@ -130,7 +130,7 @@ async function byKeyboard(page, job, report) {
   if ((await table(page)) !== whole) report("Escape does not go back to the whole run");
 }
 
-// The left end cannot pass the right one, and its slider does not stay where the window is not.
+// The left end cannot move beyond the right one, and its slider must always show the position of the window.
 async function sliders(page, _job, report) {
   await page.locator("#window-controls").waitFor();
   const last = await page.locator("#window-from").getAttribute("max");
@@ -145,7 +145,7 @@ async function sliders(page, _job, report) {
   }
 }
 
-// A test in Rust reads the same cases.
+// A test in Rust uses the same cases.
 async function forms(_page, _job, report) {
   const read = (name) => readFileSync(new URL(`../../libs/report/${name}`, import.meta.url), "utf8");
   const numbers = new Function(`${read("src/render/numbers.js")}return numbers;`)();

@@ -51,7 +51,7 @@ const url = protocol === "grpc" ? grpcUrl : `${httpUrl}/v1/traces`;
 const exporter = new OTLPTraceExporter({ url, compression: CompressionAlgorithm.GZIP });
 const finished = record(JSON.parse(fs.readFileSync(0, "utf8")));
 
-// A simple processor hands its spans over when it has looked at their resources, which may be later.
+// A simple processor passes its spans on only when it has read their resources, which can be later.
 setImmediate(() => {
   exporter.export(finished.getFinishedSpans(), (result) => {
     if (result.code !== 0) {

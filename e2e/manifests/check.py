@@ -8,7 +8,7 @@ import sys
 import kubernetes_validate
 import yaml
 
-# What a container that prepares a folder for another may do as root.
+# Rights that a container with root needs to prepare a folder for another container.
 PREPARING = {"CHOWN"}
 
 
@@ -105,7 +105,7 @@ def main():
             documents += [(path, document) for document in yaml.safe_load_all(file) if document]
     resources = [resource for _, resource in documents]
     findings = [finding for path, resource in documents for finding in of_schema(path, resource, version)]
-    # What is not of its kind's shape cannot be looked at any further.
+    # If the structure does not fit the kind, no further rule can be checked.
     if not findings:
         findings = [*of_pods(resources), *of_services(resources)]
     for finding in findings:

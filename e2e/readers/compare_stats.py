@@ -29,7 +29,7 @@ def is_equal(name, ours, theirs):
     if ours is None or theirs is None:
         return ours is None and theirs is None
     if re.fullmatch(r".*_p[0-9]+_ms", name):
-        # A double of milliseconds is not exact in its last digit.
+        # Milliseconds as a double are not exact in the last digit.
         return abs(ours - theirs) <= theirs * SKETCH_ERROR + ROUNDING
     if isinstance(ours, int):
         return ours == theirs

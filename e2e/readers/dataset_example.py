@@ -47,7 +47,7 @@ else:
 
 
 def row(run_id, module, minute, calls, p99, count):
-    # SQL has milliseconds, data frames have nanoseconds.
+    # SQL has milliseconds, but data frames have nanoseconds.
     p99_ns = round(p99 * 1_000_000) if reader in ("duckdb", "json", "spark") else p99
     return [run_id, module, int(minute), int(calls), int(p99_ns), int(count)]
 

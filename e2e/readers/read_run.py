@@ -39,7 +39,7 @@ def with_pandas(path):
 
 def arrow_table(path):
     schema = eval(types(path.name, "arrow"), {"pa": pa})
-    # Arrow's JSON reader takes no explicit map (system_stats' attributes): such a field is left to its inference.
+    # Arrow's JSON reader does not accept the type map (system_stats' attributes), so it infers the type of this field.
     explicit = pa.schema([field for field in schema if not pa.types.is_map(field.type)])
     unexpected = "error" if len(explicit) == len(schema) else "infer"
     options = pyarrow.json.ParseOptions(explicit_schema=explicit, unexpected_field_behavior=unexpected)
@@ -47,7 +47,7 @@ def arrow_table(path):
 
 
 def exact_stamps(path):
-    """Every digit of a stamp, as arrow reads it, against the text."""
+    """Compares every digit of a timestamp that arrow has read with the text."""
     with path.open() as file:
         written = file.readline().split('"ts_end":')[1].split(",")[0]
     read = str(arrow_table(path)["ts_end"][0].as_py())

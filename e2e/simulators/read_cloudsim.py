@@ -49,14 +49,14 @@ first = min(us(row["ts_enqueue"]) for row in rows)
 by_name = collections.defaultdict(list)
 for row in rows:
     wait = us(row["queue_time_ms"]) - us(row.get("wakeup_ms"))
-    # Without a CPU time, the field is an estimate.
+    # If there is no CPU time, the field is an estimate.
     cpu = row["cpu_time_ms"]
     times = (us(row["ts_enqueue"]) - first, wait, us(row["ts_end"]) - us(row["ts_enqueue"]) - wait, cpu if cpu is None else us(cpu))
     by_name[f"{row['module_id']} {row['instance_id']}"].append(times)
 for station, requests in jobs.items():
     times = sorted(by_name.pop(names[station]), key=lambda times: times[0])
     assert len(times) == len(requests)
-    # Requests in the same microsecond have no order in the file.
+    # The file does not state the order of requests in the same microsecond.
     remaining = sorted(requests, key=lambda request: request[1])
     for expected in times:
         def is_job_of_row(request):

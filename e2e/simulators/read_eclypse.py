@@ -47,7 +47,7 @@ for row in rows:
         sent[service(caller), service(row)] += row["bytes_in"] or 0
 assert len(recorded["interactions"]) == len(sent)
 for found in recorded["interactions"]:
-    # ECLYPSE takes the path with the lowest latency, which can lead through other nodes.
+    # ECLYPSE chooses the path with the lowest latency. It can lead through other nodes.
     expected = networkx.shortest_path_length(network, *found["nodes"], weight="latency")
     assert abs(found["latency_ms"] - expected) < 1e-6, (found, expected)
     expected = sent[found["from"], found["to"]] * 8 / 1e3 / (end - begin)
@@ -55,14 +55,14 @@ for found in recorded["interactions"]:
 
 cpu = collections.Counter()
 for row in rows:
-    # The estimate for a row without a CPU time is that of `cctf stats --cpu`.
+    # If a row has no CPU time, the estimate is that of `cctf stats --cpu`.
     cpu[service(row)] += float("nan") if row["cpu_time_ms"] is None else row["cpu_time_ms"]
 application = json.loads((export / "application.json").read_text())
 for node in application["nodes"]:
     difference = abs(node["attrs"]["cpu"] - cpu[node["id"]] / (end - begin))
     assert math.isnan(difference) or difference < 1e-6, node
 
-# ECLYPSE refuses the same placement on a link that is too slow.
+# If a link is too slow, ECLYPSE must refuse the same placement.
 path = export / "infrastructure.json"
 infrastructure = json.loads(path.read_text())
 remote = [found for found in recorded["interactions"] if found["nodes"][0] != found["nodes"][1] and found["needs_mbps"]]

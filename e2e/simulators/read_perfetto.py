@@ -51,7 +51,7 @@ def path(uuid):
     return [*path(track.parent_uuid), own] if track.parent_uuid else [own]
 
 
-# Perfetto sorts by time, and keeps the order of the file for equal times.
+# Perfetto sorts by time. Events with equal times keep the order of the file.
 events.sort(key=lambda entry: entry[0])
 slices, open_slices, values, flows = {}, collections.defaultdict(list), [], collections.defaultdict(list)
 for timestamp, event in events:
@@ -104,7 +104,7 @@ assert not slices, f"slices without rows: {list(slices)[:3]}"
 arrows = [ends for ends in flows.values() if len(ends) > 1]
 assert all(len(ends) == 2 for ends in arrows)
 connected = {(call["trace_id"], call["span_id"], to["span_id"]) for ends in arrows for call in ends if call["kind"] == "call" for to in ends if to is not call}
-# A message's consumer, and a service that ended after its call, name the call by the parent span only.
+# Some rows name their call only by the parent span: the consumer of a message, and a service that ended after its call.
 named = [(row, row.get("caller_span_id") or row.get("parent_span_id")) for row in rows("invocations.jsonl")]
 expected = {(row["trace_id"], call, row["span_id"]) for row, call in named if (row["trace_id"], call) in callers}
 assert connected == expected, f"{len(connected)} arrows, {len(expected)} expected"

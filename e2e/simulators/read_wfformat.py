@@ -36,7 +36,7 @@ def ns(seconds):
     return int(value)
 
 
-# The end of each task on unlimited machines. WfCommons has found no cycle.
+# The end of each task if there are unlimited machines. WfCommons has found no cycle.
 ends = {}
 for first in specified:
     stack = [first]
@@ -59,7 +59,8 @@ for number, root in enumerate(roots):
         for call in invocation.get("calls", []):
             own += ms(call.get("duration_ms")) if call["ends"] == "duration" else 0
         own += ms(invocation.get("cpu_ms")) + ms(invocation.get("other_ms")) - ms(invocation.get("beside_cpu_ms"))
-    # Without parallel calls, the root's answer comes after the own times of all invocations and the calls without one.
+    # If no calls are parallel, the root's answer is sent after the own times of all invocations and the calls without an
+    # invocation.
     is_sequential = all(
         len(invocation.get("calls", [])) <= 1
         and all(call["what"] != "message" and call["ends"] != "timeout" and not call.get("after_answer") for call in invocation.get("calls", []))

@@ -1,4 +1,5 @@
-// Theme, tips, a cross-hair over charts with time, and keys. All text reaches the page as text; events are delegated, so content may change.
+// Theme, tips, a cross-hair in charts over time, and keys. All data is inserted as text. Events are handled by the document, so
+// content may change.
 "use strict";
 (() => {
   const root = document.documentElement;
@@ -6,10 +7,10 @@
   const svgNamespace = "http://www.w3.org/2000/svg";
   const arrows = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
   let tip, status;
-  // Shows the tip of the focused mark again, after scrolling.
+  // Shows the tip of the focused mark after scrolling.
   let again = null;
 
-  // Pages from files may have no storage.
+  // A page that was opened from a file may have no storage.
   const stored = () => { try { return localStorage.getItem(themeKey); } catch { return null; } };
   const store = (theme) => { try { localStorage.setItem(themeKey, theme); } catch { /* the choice lasts as long as the page */ } };
   const isTheme = (theme) => theme === "light" || theme === "dark";
@@ -48,7 +49,7 @@
     for (const line of document.querySelectorAll(".cross")) line.remove();
   }
 
-  // Speaks a text through a screen reader.
+  // Lets a screen reader speak a text.
   function say(text) {
     if (!status) {
       status = box("status");
@@ -65,7 +66,7 @@
     return hours ? `${hours}:${twoDigits(minutes)}:${twoDigits(whole % 60)}` : `${minutes}:${twoDigits(whole % 60)}`;
   }
 
-  // Draws the cross-hair in all charts with the same time axis.
+  // Draws the cross-hair in all charts that have the same time axis.
   function cross(chart, bucket) {
     const { buckets, bucketS } = chart.dataset;
     for (const other of document.querySelectorAll("svg[data-chart]")) {
@@ -87,7 +88,7 @@
     }
   }
 
-  // What a chart shows in a bucket; the row counts from the top, and `path` is the cell's level.
+  // The text that describes a bucket of a chart. Rows are counted from the top, and `path` is the level of the cell.
   function reading(chart, bucket, row, path) {
     const width = Number(chart.dataset.bucketS);
     const text = [`${clock(bucket * width)} to ${clock((bucket + 1) * width)}`];
@@ -114,7 +115,7 @@
     show(reading(chart, bucket, row, event.target.closest("[data-range]")), event.clientX, event.clientY);
   }
 
-  // Moves the cross-hair by keys and reads it out.
+  // Moves the cross-hair by keys, and lets a screen reader speak its position.
   function step(chart, key) {
     const last = chart.dataset.buckets - 1;
     const now = Number(chart.dataset.at ?? -1);
@@ -130,7 +131,7 @@
     say(text);
   }
 
-  // Moves the focus to the next mark of a chart. Only one mark at a time is reached by Tab.
+  // Moves the focus to the next mark of a chart. Tab reaches only one mark of each chart.
   function move(mark, key) {
     const marks = [...mark.closest("[data-marks]").querySelectorAll("[tabindex][data-tip]")];
     const now = marks.indexOf(mark);
@@ -196,7 +197,7 @@
     event.preventDefault();
   });
 
-  // Marks the section that is read in the navigation.
+  // Marks the visible section in the navigation.
   document.addEventListener("DOMContentLoaded", () => {
     const links = new Map([...document.querySelectorAll("body > nav a")].map((link) => [link.hash.slice(1), link]));
     const seen = new Set();

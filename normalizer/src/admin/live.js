@@ -1,5 +1,5 @@
 "use strict";
-// Follows the events of the normalizer and writes their texts into the page, as text only.
+// Follows the events of the normalizer and inserts their texts into the page. Texts are never used as markup.
 (() => {
   const RETRY_MS = 2000;
   const status = document.getElementById("live-status");
@@ -79,7 +79,7 @@
       show(last);
       say("Live");
     };
-    // The browser connects again by itself unless the answer was an error.
+    // The browser connects again by itself, unless the answer was an error.
     source.onerror = () => {
       say("Connection lost, retrying", true);
       if (source && source.readyState === EventSource.CLOSED) timer = setTimeout(connect, RETRY_MS);
@@ -97,7 +97,7 @@
       await navigator.clipboard.writeText(command.textContent);
       write(copied, "Copied");
     } catch {
-      // Browsers lend the clipboard to secure origins only, which an address of another machine is not.
+      // Browsers allow the use of the clipboard to secure origins only. The address of another machine is not one.
       getSelection().selectAllChildren(command);
       write(copied, document.execCommand("copy") ? "Copied" : "Press Ctrl+C to copy");
     }

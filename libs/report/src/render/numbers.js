@@ -1,17 +1,17 @@
-// Numbers for people, as libs/page/src/number.rs writes them: a cell keeps its form when a window is chosen.
-// tests/numbers.json of this crate has cases of both.
+// Numbers as text, in the same form as in libs/page/src/number.rs, so that a cell keeps its form when a window is chosen. Cases for
+// both are in tests/numbers.json of this crate.
 const numbers = (() => {
   "use strict";
   const NONE = "–";
 
   const exponential = (value, decimals) => value.toExponential(decimals).replace("e+", "e");
 
-  // Three significant digits; whole numbers have no decimals.
+  // Three significant digits. Whole numbers have no decimals.
   const digits = (value) => {
     const size = Math.abs(value);
     if (size === 0) return "0";
     if (size < 1e-4) return exponential(value, 1);
-    // A sum such as 0.1 + 0.2 is not whole by its last bits only.
+    // A sum such as 0.1 + 0.2 can differ from a round value in its last bits, so values very near to a whole number count as whole.
     if (size < 999.5 && Math.abs(value - Math.round(value)) <= size * 1e-12) return value.toFixed(0);
     const decimals = size >= 99.95 ? 0 : size >= 9.995 ? 1 : size >= 0.9995 ? 2 : size >= 0.09995 ? 3 : 4;
     return value.toFixed(decimals);
@@ -34,7 +34,7 @@ const numbers = (() => {
 
   const rate = (value) => (Number.isFinite(value) ? `${count(value)}/s` : NONE);
 
-  // From two minutes on.
+  // At least two minutes.
   const longDuration = (seconds) => {
     const sign = seconds < 0 ? "-" : "";
     const whole = Math.round(Math.abs(seconds));
@@ -47,7 +47,7 @@ const numbers = (() => {
     return rest === 0 ? text : `${text} ${rest} ${names[1]}`;
   };
 
-  // Of nanoseconds.
+  // For values in nanoseconds.
   const duration = (ns) => {
     const size = Math.abs(ns);
     if (!Number.isFinite(size)) return NONE;
@@ -57,7 +57,7 @@ const numbers = (() => {
     return `${digits(ns / divisor)} ${unit}`;
   };
 
-  // Of 0 to 1, in percent.
+  // For shares from 0 to 1, which are shown in percent.
   const share = (part) => {
     const percent = part * 100;
     if (!Number.isFinite(percent)) return NONE;

@@ -1,6 +1,6 @@
-// The window of time: dragging over a heat map, or moving its two sliders, recomputes figures from the packed timeline.
+// The window of time: a drag over a heat map, or a move of its two sliders, recomputes figures from the packed timeline.
 //
-// Stable ids, for tests and links; those of the second run of a page end in -2, and so on:
+// Ids that do not change, for tests and links. In the second run of a page they end with -2, and so on:
 //   #heatmap             the map; #heatmap-chart-plot is its plot
 //   #window-controls     the sliders #window-from and #window-to, and the button #window-clear
 //   #window-summary      #window-status (announced), and #window-table with cells data-col="window" in rows data-row="response_p95", ...
@@ -13,12 +13,12 @@
   const { NONE, exact, rate, share } = numbers;
   const FRACTIONS = { p50: 0.5, p95: 0.95, p99: 0.99 };
   const TIMES = ["response", "queue", "service", "cpu", "network"];
-  // Announcements wait until the window rests this long, ms.
+  // Time for which the window must not change before it is announced, ms.
   const REST = 400;
-  // Part of an interval that the run has to cover for a rate, as in view.rs.
+  // Share of an interval that the run must cover for a rate. It is the same as in view.rs.
   const COVERED_MIN = 0.5;
 
-  // The ends of a window, exact enough for `cctf stats --from`.
+  // The ends of a window as text. It is exact enough for `cctf stats --from`.
   const seconds = (value) => `${Number(value.toPrecision(6))} s`;
   const duration = (ms) => (ms === null ? NONE : numbers.duration(ms * 1e6));
 
@@ -28,7 +28,7 @@
     return JSON.parse(await new Response(stream).text());
   };
 
-  // Figures of the intervals from, to - 1 of a series, by the names of the table's columns.
+  // Figures of a series for the intervals from `from` to `to - 1`, by the names of the table's columns.
   const figures = (pack, series, from, to) => {
     const sum = (values) => values.slice(from, to).reduce((total, value) => total + value, 0);
     const calls = sum(series.calls);
@@ -51,7 +51,7 @@
     return found;
   };
 
-  // The first number of a sketch is its first bin; a negative one skips bins.
+  // The first number of a sketch is its first bin. A negative number skips bins.
   const quantiles = (pack, sketches, name, from, to) => {
     const counts = new Float64Array(pack.middles_ms.length);
     let all = 0;
@@ -76,7 +76,7 @@
     return found;
   };
 
-  // The cells of a table that a window changes, with what they showed before.
+  // The cells of a table that a window changes, with their original texts.
   class Cells {
     constructor(table) {
       this.rows = new Map();
@@ -86,7 +86,7 @@
       }
     }
 
-    // Shows texts by the name of the column, or, without any, a dash.
+    // Sets the texts by column name. If there are none, sets dashes.
     show(row, texts) {
       for (const { cell } of this.rows.get(row) ?? []) cell.replaceChildren(texts[cell.dataset.col] ?? NONE);
     }
@@ -141,7 +141,7 @@
       }
     }
 
-    // The interval below the pointer.
+    // The interval under the pointer.
     bucketAt(event) {
       const box = (this.plot.closest("[data-chart]") ?? this.plot).getBoundingClientRect();
       const position = (event.clientX - box.left) / box.width;
@@ -176,7 +176,7 @@
     }
 
     choose(from, to) {
-      // A slider may be where the window cannot be.
+      // A slider may have been moved to a position that the window cannot have.
       if (from === this.from && to === this.to) return this.showSliders();
       [this.from, this.to] = [from, to];
       this.frame ??= requestAnimationFrame(() => {
@@ -189,7 +189,7 @@
       return this.from === 0 && this.to === this.pack.buckets;
     }
 
-    // The start of an interval; the run's end ends the last one.
+    // The start of an interval. The last interval ends with the run.
     edge(bucket) {
       return seconds(Math.min(bucket * this.pack.width_s, this.pack.length_s));
     }
@@ -238,7 +238,7 @@
 
     showMark() {
       if (!this.mark) return;
-      // The plot's units are intervals and rows.
+      // One unit of the plot is an interval wide and a row high.
       const width = this.isWhole() ? 0 : this.to - this.from;
       const values = { x: this.from, y: 0, width, height: this.plot.dataset.rows };
       for (const [name, value] of Object.entries(values)) this.mark.setAttribute(name, value);
@@ -247,11 +247,11 @@
 
   for (const element of document.querySelectorAll('script[id^="timeline"]')) {
     const suffix = element.id.slice("timeline".length);
-    // Without a map there is nothing to choose in.
+    // Without a heat map, no window can be chosen.
     if (!document.getElementById(`window-controls${suffix}`)) continue;
     decode(element).then(
       (pack) => new Brush(pack, suffix),
-      // An old browser, or a page that was cut: the tables of the whole run stay as they are.
+      // The browser is too old, or the page was cut off: the tables keep the figures of the whole run.
       () => {},
     );
   }

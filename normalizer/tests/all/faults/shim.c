@@ -1,4 +1,4 @@
-// Stands between a program and the C library: makes chosen calls on chosen files fail, and moves the clocks.
+// A library between a program and the C library. It makes chosen calls on chosen files fail, and shifts the clocks.
 //
 // FAULT_CALLS   names of the calls below, with commas; FAULT_PATH: a part of the path of the files
 // FAULT_FIRST   number of the first of these calls that fails (from 1); FAULT_EVERY: and every so many after it (0: none),
@@ -69,7 +69,7 @@ static int is_chosen(const char *call) {
     return 0;
 }
 
-// Whether this call is to fail.
+// Whether this call has to fail.
 static int fails(const char *call, const char *path) {
     if (!calls || !path_part || !path || !strstr(path, path_part) || !is_chosen(call)) return 0;
     long at = atomic_fetch_add(&count, 1) + 1;
@@ -117,7 +117,7 @@ static int fd_fails(const char *call, int fd) {
 OPEN(open)
 OPEN(open64)
 
-// Calls with a descriptor that either fail or go through.
+// Calls with a descriptor. They fail or are passed on.
 #define BY_FD(name, call, parameters, arguments, ...)                                                                  \
     int name parameters {                                                                                              \
         REAL(int, #name, __VA_ARGS__);                                                                                 \
@@ -132,7 +132,7 @@ BY_FD(fallocate64, "fallocate", (int fd, int mode, off64_t at, off64_t len), (fd
       off64_t)
 BY_FD(flock, "flock", (int fd, int operation), (fd, operation), int, int)
 
-// Calls with a path that either fail or go through; of two paths, the new one counts.
+// Calls with a path. They fail or are passed on. If there are two paths, the new one counts.
 #define BY_PATH(name, parameters, path, arguments, ...)                                                                \
     int name parameters {                                                                                              \
         REAL(int, #name, __VA_ARGS__);                                                                                 \
@@ -143,8 +143,8 @@ BY_PATH(symlink, (const char *target, const char *path), path, (target, path), c
 BY_PATH(mkdir, (const char *path, mode_t mode), path, (path, mode), const char *, mode_t)
 BY_PATH(unlink, (const char *path), path, (path), const char *)
 
-// A write fails in the middle, as a real one does: half of it is taken, and the call for the rest gets the error.
-// Descriptor that waits for its error, and one more; 0: none.
+// A write fails in its middle, like a real one: half of it is written, and the call for the rest returns the error.
+// The descriptor whose next write must return the error, plus one. 0: none.
 static atomic_int rest_fails;
 
 static int write_fails(const char *call, int fd, size_t parts, int *halves) {

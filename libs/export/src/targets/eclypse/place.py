@@ -1,7 +1,7 @@
-"""Places the application of a recorded run on its infrastructure with ECLYPSE, as recorded or as a file says.
+"""Places the application of a recorded run on its infrastructure with ECLYPSE. Uses the recorded placement, or one from a file.
 
 Usage: place.py [PLACEMENT]
-PLACEMENT is a JSON object with a node for each service. Default: placement.json, the recorded one. Prints one JSON object: whether
+PLACEMENT is a JSON file with a node for each service. Default: placement.json, the recorded one. Prints one JSON object: whether
 all requirements are met, the nodes on which they are not, the placement, and for each interaction of two services the latency (ms)
 and bandwidth (Mbit/s) of its path beside the bandwidth that it needs. Requires the Python packages eclypse 0.9.1 and pyyaml.
 """
@@ -16,7 +16,7 @@ from eclypse.placement import PlacementManager
 from eclypse.placement.strategies import StaticStrategy
 from loguru import logger
 
-# ECLYPSE logs violations to standard output, which is for the result.
+# ECLYPSE logs violations to standard output, but standard output is for the result.
 logger.remove()
 logger.add(sys.stderr, format="{message}", level="WARNING")
 

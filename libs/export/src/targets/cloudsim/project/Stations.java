@@ -26,13 +26,14 @@ import org.cloudsimplus.vms.VmSimple;
 import ch.qos.logback.classic.Level;
 
 /**
- * Simulates the instances of a recorded run: each is a VM with a PE for each slot, which takes requests first come, first served.
+ * Simulates the instances of a recorded run. Each instance is a VM with a PE for each slot. It starts requests in the order of
+ * their arrival.
  *
- * <p>Usage: Stations FOLDER. Reads stations.csv and swf/*.swf, writes results.csv (a line for each request) and prints a table.
+ * <p>Usage: Stations FOLDER. Reads stations.csv and swf/*.swf, writes results.csv (one line for each request) and prints a table.
  * One unit of simulated time is a microsecond.
  */
 public final class Stations {
-    /** Million instructions per second of a slot. A job of 1 us has as many; the reader of SWF needs a rate of this size. */
+    /** Instructions of a job of 1 us, and speed of a slot in MIPS. The reader of SWF needs a rate of this size. */
     private static final int MIPS = 1000;
 
     private record Station(int number, String file, int slots, String name) {}
@@ -50,15 +51,15 @@ public final class Stations {
     }
 
     /**
-     * Each station has a simulation of its own, because stations do not influence each other. In a shared one, a broker whose jobs
-     * are done checks ten times in each microsecond whether the others are done, too.
+     * Each station is simulated separately, because stations do not influence each other. In a common simulation, a broker whose
+     * jobs are done would check ten times in each microsecond whether the others are done.
      */
     private static DatacenterBroker simulate(Station station, List<Cloudlet> jobs) {
         final CloudSimPlus simulation = new CloudSimPlus();
         new DatacenterSimple(simulation, List.of(host(station.slots())));
         final DatacenterBroker broker = new DatacenterBrokerSimple(simulation);
         final Vm vm = new VmSimple(MIPS, station.slots());
-        // A scheduler in the constructor is replaced by a time-shared one.
+        // If the scheduler were passed to the constructor, CloudSim would replace it by a time-shared one.
         vm.setCloudletScheduler(new CloudletSchedulerSpaceShared());
         vm.setRam(1).setBw(1).setSize(1);
         broker.submitVm(vm);
@@ -87,7 +88,7 @@ public final class Stations {
     private static List<Cloudlet> jobs(Path path) throws IOException {
         final List<Cloudlet> jobs = new SwfWorkloadFileReader(path.toString(), MIPS).generateWorkload();
         for (final Cloudlet job : jobs) {
-            // A job uses its PE only. Other models let jobs wait for memory and bandwidth, which rows do not have.
+            // A job uses only its PE. With other models, jobs wait for memory and bandwidth, which rows do not contain.
             job.setUtilizationModelRam(UtilizationModel.NULL).setUtilizationModelBw(UtilizationModel.NULL);
         }
         return jobs;

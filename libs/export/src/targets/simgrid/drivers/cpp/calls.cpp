@@ -23,7 +23,7 @@ void Simulator::call_start(uint32_t index, int64_t now)
     uint32_t from = stations_[work_.invocations[call.invocation].station].node;
     uint32_t to = stations_[work_.invocations[call.callee].station].node;
     machine_.send(from, to, call.bytes_out, {Arrive, call.callee});
-    // Further invocations of a request arrive after the first one: here, after its recorded way.
+    // If a call causes several invocations, further ones arrive after the first one: here, after the recorded time.
     for (uint32_t next = work_.invocations[call.callee].sibling; next != NONE; next = work_.invocations[next].sibling)
       after(now + call.out, work_.invocations[next].delay, Arrive, next);
   } else if (call.what != What::Message)
@@ -54,7 +54,7 @@ void Simulator::call_end(uint32_t index, int64_t now)
   for (uint32_t place = first_dependent_[index]; place < first_dependent_[index + 1]; ++place) {
     Dependent dependent = dependents_[place];
     bool is_answer = dependent.call == NONE;
-    // A retry is sent only if its earlier attempt failed. Otherwise it has ended, too.
+    // A retry is sent only if its earlier attempt failed. Otherwise it counts as ended.
     if (!has_failed && !is_answer && work_.calls[dependent.call].retry_of == index) {
       after(now, 0, CallEnd, dependent.call);
       continue;
@@ -89,7 +89,7 @@ bool Simulator::would_fail(uint32_t index) const
   return false;
 }
 
-// The answer of an invocation that ends then ends the call that caused it, if it is the one that answers.
+// The invocation ends. If it is the one that answers its call, its answer ends the call.
 void Simulator::answer_ends_call(uint32_t index, int64_t end, int64_t now)
 {
   uint32_t caller = work_.invocations[index].caller;

@@ -1,4 +1,4 @@
-// SimGrid's part of the simulation. Activities are started without actors, so that 100,000 of them need no stacks.
+// The parts of the simulation that SimGrid computes. Activities have no actors, so that 100,000 of them need no stacks.
 #include "machine.hpp"
 
 #include <algorithm>
@@ -55,7 +55,7 @@ void Machine::wake_at(int64_t ns)
   if (timer_ != nullptr)
     timer_->remove();
   timer_ns_ = ns;
-  // Rounded to a double, the time may be before the clock by less than a nanosecond, which SimGrid refuses.
+  // The rounded time may be earlier than the clock by less than a nanosecond. SimGrid would refuse it.
   double date = std::max(static_cast<double>(ns) * 1e-9, sg::Engine::get_clock());
   timer_ = Timer::set(date, [this, ns] {
     timer_ = nullptr;

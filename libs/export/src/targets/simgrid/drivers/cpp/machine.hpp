@@ -1,4 +1,4 @@
-// What SimGrid does for the simulation: its clock, CPU time on hosts, and transfers between hosts.
+// The parts of the simulation that SimGrid computes: the clock, CPU time on hosts, and transfers between hosts.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 #include <simgrid/kernel/Timer.hpp>
 #include <simgrid/s4u.hpp>
 
-// What follows when an activity has ended: meaning and index are the simulator's.
+// The event that follows the end of an activity. The simulator chooses its meaning and index.
 struct Token {
   uint8_t kind = 0;
   uint32_t index = 0;
@@ -23,10 +23,10 @@ public:
   // Loads the platform of an export. Throws std::runtime_error if it lacks a host of `nodes`.
   Machine(simgrid::s4u::Engine& engine, const std::string& platform, const std::vector<std::string>& nodes);
 
-  // Both get the time in nanoseconds. `wake` is called at the times of wake_at; `done` when an activity has ended.
+  // Both functions get the time in nanoseconds. `wake` is called at the times of wake_at, and `done` when an activity has ended.
   void run(std::function<void(int64_t)> wake, std::function<void(int64_t, Token)> done);
 
-  // Calls `wake` at this time. Only the earliest time counts until then.
+  // Calls `wake` at this time. Until then, only the earliest of several times counts.
   void wake_at(int64_t ns);
 
   // Nodes are indices in the list of nodes.
@@ -44,9 +44,9 @@ private:
   std::set<std::pair<uint32_t, uint32_t>> routes_;
   std::function<void(int64_t)> wake_;
   std::function<void(int64_t, Token)> done_;
-  // Activities in progress. SimGrid does not keep one that no actor waits for.
+  // Activities in progress. SimGrid does not keep activities for which no actor waits.
   std::unordered_map<const simgrid::s4u::Activity*, std::pair<simgrid::s4u::ActivityPtr, Token>> active_;
-  // Ended ones: SimGrid still uses them when it reports their end.
+  // Activities that have ended. SimGrid still uses them when it reports their end.
   std::vector<simgrid::s4u::ActivityPtr> ended_;
   simgrid::kernel::timer::Timer* timer_ = nullptr;
   int64_t timer_ns_ = INT64_MAX;

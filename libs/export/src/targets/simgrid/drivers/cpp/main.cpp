@@ -107,14 +107,14 @@ int main(int argc, char** argv)
 {
   bool has_model = false;
   for (int place = 1; place < argc; ++place) {
-    // SimGrid would print its settings only.
+    // SimGrid would only print its settings.
     if (std::strcmp(argv[place], "--help") == 0 || std::strcmp(argv[place], "-h") == 0)
       return std::fputs(HELP, stdout) < 0;
     has_model |= std::strstr(argv[place], "network/model") != nullptr;
   }
   xbt_log_control_set("root.thresh:warning");
   simgrid::s4u::Engine engine(&argc, argv);
-  // The default model multiplies latencies by 13, because it is fitted to TCP on a cluster.
+  // The default model multiplies latencies by 13, because it was fitted to TCP on a cluster.
   if (!has_model)
     simgrid::s4u::Engine::set_config("network/model:CM02");
   try {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-// Written in large blocks. Its methods append the fields of a row; each name must be a word.
+// Writes a file in large blocks. The methods append the fields of a row. Each name must be a word.
 class Out {
 public:
   explicit Out(const std::filesystem::path& path) : path_(path), file_(std::fopen(path.c_str(), "wb"))
@@ -38,7 +38,7 @@ public:
     return *this;
   }
 
-  // "name":value, for an integer that can be unknown (below 0).
+  // "name":value, for an integer. A number below 0 means that the value is unknown.
   Out& integer(std::string_view name, int64_t value)
   {
     return raw(",\"").raw(name).raw("\":").raw(value < 0 ? "null" : std::to_string(value));
@@ -46,7 +46,7 @@ public:
 
   Out& text(std::string_view name, std::string_view value) { return raw(",\"").raw(name).raw("\":\"").raw(value).raw("\""); }
 
-  // Nanoseconds as milliseconds with six decimals.
+  // Writes nanoseconds as milliseconds with six decimals.
   Out& ms(std::string_view name, int64_t ns)
   {
     raw(",\"").raw(name).raw("\":");

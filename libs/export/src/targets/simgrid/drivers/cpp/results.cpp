@@ -13,7 +13,7 @@ namespace {
 const char* const CLIENT = "simgrid-client";
 const char* const KINDS[] = {"server", "consumer", "internal", "client", "producer"};
 
-// Status and class of the error of a refused request, as our service and load driver report it.
+// Status and error class of a refused request. They are the same as those of our service and load driver.
 constexpr int32_t UNAVAILABLE = 503;
 
 class Results {
@@ -70,7 +70,7 @@ private:
     return &work_.invocations[root.invocation] == &invocation ? root.call_span_id : 0;
   }
 
-  // Result of an invocation: as recorded, unless it now fails or succeeds otherwise.
+  // The result of an invocation. It is the recorded one, unless the invocation fails now or no longer fails.
   std::pair<int32_t, Text> result(uint32_t index) const
   {
     const Invocation& invocation = work_.invocations[index];
@@ -87,7 +87,7 @@ private:
     const Invocation& invocation = work_.invocations[index];
     const InvocationState& state = simulator_.invocations[index];
     if (state.state == State::Unfinished) {
-      // An invocation whose call was never made has not arrived.
+      // If the call of an invocation was never made, the invocation has not arrived.
       summary_.unfinished += state.has_arrived;
       return;
     }
@@ -159,7 +159,7 @@ private:
       out.ms("slot_wait_ms", state.slot_wait);
   }
 
-  // The time that the call took beyond the response.
+  // The time by which the call took longer than the response.
   void network(Out& out, const Invocation& invocation, const InvocationState& state)
   {
     int64_t net = 0;

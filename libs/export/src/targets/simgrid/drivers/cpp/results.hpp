@@ -12,10 +12,10 @@ struct Summary {
   double seconds = 0;       // from the first to the last event
 };
 
-// Writes FOLDER/cctf with all ten files; its run id is the folder's name. Throws std::runtime_error with a sentence; a folder that
-// is there stays as it is, and nothing half-written is left.
+// Writes FOLDER/cctf with all ten files. The run id is the name of the folder. Throws std::runtime_error with a sentence. An
+// existing folder is not changed, and no incomplete folder remains.
 Summary write_results(const Workload& work, const Simulator& simulator, const std::string& folder,
                       const std::string& simulated_by);
 
-// Throws std::runtime_error if results cannot go there.
+// Throws std::runtime_error if results cannot be written there.
 void check_folder(const std::string& folder);

@@ -1,4 +1,5 @@
-// Stations, slots and own time: first come, first served; a gap takes its time and ends in a call or in the answer.
+// Stations, slots and own time. A station starts requests in the order of their arrival. A gap is the own time before a call or the
+// answer.
 #include "simulator.hpp"
 
 #include <algorithm>
@@ -6,7 +7,7 @@
 
 namespace {
 
-// A thread that slept needs time to wake up. One that takes the next request after its last one does not.
+// A thread that slept needs time to wake up. A thread that takes the next request immediately after its last one does not.
 int64_t wakeup_of(int64_t wakeup, int64_t recorded_wait, int64_t waited)
 {
   return recorded_wait > 0 || waited == 0 ? wakeup : 0;
@@ -69,14 +70,14 @@ void Simulator::run()
   machine_.wake_at(work_.roots.front().at);
   machine_.run([this](int64_t now) { wake(now); },
                [this](int64_t now, Token token) {
-                 // An activity can end within the nanosecond of the last event.
+                 // An activity can end within the same nanosecond as the last event.
                  now = std::max(now, last);
                  events_.push({now, static_cast<Kind>(token.kind), token.index});
                  machine_.wake_at(now);
                });
 }
 
-// Handles everything that is due: arrivals from outside, which are sorted, and events.
+// Handles all arrivals from outside (which are sorted) and all events whose time has come.
 void Simulator::wake(int64_t now)
 {
   while (true) {
@@ -145,7 +146,7 @@ void Simulator::assign(uint32_t index, int64_t now)
   invocations[index].has_started ? resume(index, now) : start(index, now);
 }
 
-// Answers at once, without any of its work.
+// Answers immediately, without any of the invocation's work.
 void Simulator::refuse(uint32_t index, int64_t now)
 {
   InvocationState& state = invocations[index];
@@ -155,7 +156,7 @@ void Simulator::refuse(uint32_t index, int64_t now)
   answer_ends_call(index, now, now);
 }
 
-// Starts, now that it has a slot or needs none.
+// Starts the invocation. It has a slot now, or needs none.
 void Simulator::start(uint32_t index, int64_t now)
 {
   const Invocation& invocation = work_.invocations[index];
@@ -176,7 +177,7 @@ void Simulator::start(uint32_t index, int64_t now)
     work_for_answer(index, now);
 }
 
-// Continues after calls, now that it has a slot again.
+// Continues after calls. The invocation has a slot again.
 void Simulator::resume(uint32_t index, int64_t now)
 {
   InvocationState& state = invocations[index];
@@ -196,7 +197,7 @@ void Simulator::resume(uint32_t index, int64_t now)
     work_for_answer(index, now);
 }
 
-// The own work before a call begins.
+// Begins the own work before a call.
 void Simulator::work_for_call(uint32_t index, int64_t now)
 {
   const Call& call = work_.calls[index];
@@ -216,7 +217,7 @@ void Simulator::call_starts_at(uint32_t index, int64_t start, int64_t now)
   after(start, 0, CallStart, index);
 }
 
-// The own work before the answer begins. If its end is known now, an answer ahead of it can reach the caller before.
+// Begins the own work before the answer. If its end is known now, the answer can reach the caller before the end.
 void Simulator::work_for_answer(uint32_t index, int64_t now)
 {
   InvocationState& state = invocations[index];
@@ -256,7 +257,7 @@ void Simulator::burn(Kind kind, uint32_t index, int64_t begin, int64_t now)
   machine_.execute(station.node, flops, {ends, index});
 }
 
-// After its CPU time, the rest of a gap only passes.
+// After its CPU time, the remaining time of a gap passes without work.
 void Simulator::cpu_ended(Kind kind, uint32_t index, int64_t now)
 {
   if (kind == CpuEndBeside)
@@ -272,13 +273,13 @@ void Simulator::cpu_ended(Kind kind, uint32_t index, int64_t now)
   is_call ? call_starts_at(index, over, now) : after(over, 0, End, index);
 }
 
-// Everything has ended for which a call waits.
+// All calls have ended for which a call waits.
 void Simulator::call_is_ready(uint32_t index, int64_t now)
 {
   const Call& call = work_.calls[index];
   InvocationState& state = invocations[call.invocation];
   if (state.has_answered) {
-    // Work after the answer holds no slot.
+    // Work after the answer needs no slot.
     is_simulated(call.wait) ? burn(BurnForCall, index, now, now) : after(now, gap(call.wait), CallStart, index);
   } else if (!state.needs_slot || state.holds_slot)
     work_for_call(index, now);
@@ -288,7 +289,7 @@ void Simulator::call_is_ready(uint32_t index, int64_t now)
   }
 }
 
-// Everything has ended for which an answer waits.
+// All calls have ended for which the answer waits.
 void Simulator::answer_is_ready(uint32_t index, int64_t now)
 {
   InvocationState& state = invocations[index];
@@ -298,7 +299,7 @@ void Simulator::answer_is_ready(uint32_t index, int64_t now)
   come_back(index, NONE, now);
 }
 
-// Queues again, for a call or for the answer. The queue limit is for new requests only.
+// Enters the queue again, for a call or for the answer. The queue limit applies to new requests only.
 void Simulator::come_back(uint32_t index, uint32_t back_for, int64_t now)
 {
   InvocationState& state = invocations[index];
@@ -309,7 +310,7 @@ void Simulator::come_back(uint32_t index, uint32_t back_for, int64_t now)
   queue(index, now);
 }
 
-// A slot is kept as long as there is work for it.
+// An invocation keeps its slot while there is work for it.
 void Simulator::leave(uint32_t index, int64_t now)
 {
   uint32_t invocation = work_.calls[index].invocation;
@@ -319,7 +320,7 @@ void Simulator::leave(uint32_t index, int64_t now)
     free_slot(invocation, now);
 }
 
-// Passes the slot to the request that has waited longest.
+// Gives the slot to the request that has waited for the longest time.
 void Simulator::free_slot(uint32_t index, int64_t now)
 {
   if (!std::exchange(invocations[index].holds_slot, false))

@@ -10,21 +10,21 @@
 #include "workload.hpp"
 
 struct Options {
-  // Whether CPU time is executed on SimGrid's hosts. Otherwise a gap takes its recorded time, with recorded waits for CPUs.
+  // Whether CPU time is executed on SimGrid's hosts. If not, a gap takes its recorded time, including recorded waits for CPUs.
   bool has_cpus = true;
-  // Whether calls between nodes with a route travel over SimGrid's links. Otherwise, and without a route, they take the recorded time.
+  // Whether calls between nodes with a route use SimGrid's links. If not, or without a route, they take the recorded time.
   bool has_links = true;
 };
 
 enum class State : uint8_t { Unfinished, Served, Refused };
 
-// What a call or an answer still waits for.
+// The calls for which a call or an answer still waits.
 struct Pending {
   uint16_t left = 0;      // the start, each call of `after`, and the group
   uint16_t of_group = 0;  // further calls that must end of `any_of`
 
   explicit Pending(const Wait& wait) : left(1 + wait.after + (wait.need > 0)), of_group(wait.need) {}
-  // Both return whether nothing is left.
+  // Both functions return whether there is nothing left to wait for.
   bool one_less()
   {
     left -= left > 0;
@@ -33,7 +33,7 @@ struct Pending {
   bool one_of_group_less() { return of_group > 0 && --of_group == 0 && one_less(); }
 };
 
-// An invocation at one moment, and its times in nanoseconds since the first arrival.
+// The state of an invocation, and its times in nanoseconds since the first arrival.
 struct InvocationState {
   explicit InvocationState(const Invocation& invocation) : answer(invocation.answer) {}
 
@@ -70,7 +70,7 @@ public:
   bool has_cpus() const { return options_.has_cpus; }
 
 private:
-  // Events of one time are handled in this order. Burn and CpuEnd exist only with SimGrid's CPUs.
+  // Events at the same time are handled in this order. Burn and CpuEnd are used only with SimGrid's CPUs.
   enum Kind : uint8_t {
     End, CallEnd, Leave, CallStart, Arrive,
     BurnForCall, BurnForAnswer, BurnBeside, CpuEndOfCall, CpuEndOfAnswer, CpuEndBeside, Reply

@@ -1,4 +1,4 @@
-// Reading the files of an export: lines of tab-separated fields.
+// Reads the files of an export, which consist of lines with tab-separated fields.
 #include "workload.hpp"
 
 #include <cstdlib>
@@ -13,7 +13,7 @@ constexpr int64_t VERSION = 1;
 
 using std::string_view;
 
-// A file of lines, whose fields are taken one after the other.
+// A file of lines. The fields of a line are read one after the other.
 class Lines {
 public:
   explicit Lines(const std::string& path) : path_(path), file_(path)
@@ -68,7 +68,7 @@ public:
 
   bool flag() { return text() == "1"; }
 
-  // The place of a word in a list.
+  // The position of a word in a list.
   template <class T> T word(std::initializer_list<const char*> words)
   {
     string_view field = text();
@@ -81,7 +81,7 @@ public:
     fail("invalid word " + std::string(field));
   }
 
-  // Numbers with commas between them; `add` gets each one as text.
+  // Reads numbers that are separated by commas. `add` gets each one as text.
   template <class F> size_t list(F add)
   {
     string_view field = text();
@@ -97,7 +97,7 @@ public:
 
   int64_t parse(string_view field, int base)
   {
-    // Fields end at a tab, a comma or the end of the line, where strtoull stops.
+    // A field ends at a tab, a comma or the end of the line. strtoull stops there.
     char* end = nullptr;
     bool is_negative = !field.empty() && field[0] == '-';
     uint64_t value = std::strtoull(field.data() + is_negative, &end, base);
@@ -227,7 +227,7 @@ void read_invocation(Lines& lines, Workload& work)
   work.invocations.push_back(invocation);
 }
 
-// Callees are places in the root's list of invocations, each with its delay, so that they can come later in the file.
+// Callees are positions in the root's list of invocations, each with its delay. So a callee can be later in the file.
 void read_callees(Lines& lines, std::vector<std::vector<std::pair<uint32_t, int64_t>>>& callees)
 {
   callees.emplace_back();
@@ -311,7 +311,7 @@ void read_work(Lines lines, Workload& work)
       lines.fail("a wait for an unknown call");
 }
 
-// The value of an attribute in a tag of XML; empty if it is absent.
+// The value of an attribute in a tag of XML. Empty if the attribute is absent.
 std::string attribute(string_view tag, const std::string& name)
 {
   size_t begin = tag.find(" " + name + "=\"");

@@ -9,19 +9,19 @@
 constexpr uint32_t NONE = UINT32_MAX;
 constexpr int64_t NEVER = INT64_MAX;
 
-// Text as it is in the files: escaped as in JSON, without the quotes.
+// Text in the form that it has in the files: with the escape sequences of JSON, but without quotes.
 using Text = std::string;
 
 struct Station {
   Text module, instance, node;
-  // The node on which the work was recorded: CPU times are those of its CPUs.
+  // The node on which the work was recorded. CPU times are times on this node's CPUs.
   Text recorded_node;
   uint32_t slots = NONE;        // NONE: unlimited
   uint32_t queue_limit = NONE;  // NONE: unlimited
   bool is_released = false;
 };
 
-// What a call, or the answer, waits for, and the own time after that. Times are nanoseconds.
+// The calls for which a call or the answer waits, and the own time after these. Times are nanoseconds.
 struct Wait {
   uint32_t first = 0;  // in Workload::waits_for: first those that must all have ended, then those of which `need` must have
   uint16_t after = 0, any_of = 0, need = 0;
@@ -110,5 +110,5 @@ struct Workload {
 // Reads the folder of an export. Throws std::runtime_error with a sentence.
 Workload read_workload(const std::string& folder);
 
-// The pairs of hosts between which platform.xml has a route. Asking SimGrid for a missing one ends the program.
+// The pairs of hosts between which platform.xml has a route. If SimGrid were asked for a missing route, it would end the program.
 std::vector<std::pair<std::string, std::string>> read_routes(const std::string& platform);

@@ -22,7 +22,7 @@ class Calls:
         if self.travels(index):
             here, there = self.nodes(index)
             self.send(here, there, call.bytes_out or 0, ARRIVE, call.callee)
-            # Further invocations of a request arrive after the first one: here, after its recorded way.
+            # If a call causes several invocations, further ones arrive after the first one: here, after the recorded time.
             self.arrivals(self.work.invocations[call.callee].sibling, now + call.out)
         elif call.what != "message":
             self.arrivals(call.callee, now + call.out)
@@ -45,7 +45,7 @@ class Calls:
         if state.has_started and call.what == "message":
             self.arrivals(call.callee, now)
         for dependent, is_any in self.dependents[index]:
-            # A retry is sent only if its earlier attempt failed. Otherwise it has ended, too.
+            # A retry is sent only if its earlier attempt failed. Otherwise it counts as ended.
             if dependent is not None and not state.has_failed and self.work.calls[dependent].retry_of == index:
                 self.after(now, 0, CALL_END, dependent)
                 continue
@@ -75,7 +75,7 @@ class Calls:
         return fails == "always" or (fails == "with_calls" and self.invocations[index].has_failed_call)
 
     def answer_ends_call(self, index, end, now):
-        """The answer of an invocation then ends the call that caused it, if it is the one that answers."""
+        """The invocation ends. If it is the one that answers its call, its answer ends the call."""
         caller = self.work.invocations[index].caller
         call = None if caller is None else self.work.calls[caller]
         if call is None or call.callee != index or call.ends == "duration" or call.what == "message":

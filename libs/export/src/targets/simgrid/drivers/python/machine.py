@@ -1,4 +1,4 @@
-"""What SimGrid does for the simulation: its clock, CPU time on hosts, and transfers between hosts."""
+"""The parts of the simulation that SimGrid computes: the clock, CPU time on hosts, and transfers between hosts."""
 
 import heapq
 
@@ -6,10 +6,10 @@ from simgrid import Actor, Comm, Engine, Host, Semaphore, this_actor
 
 
 class Machine:
-    """`events` is a heap of what happens at known times. CPU time and transfers end in actors of their own, which add to it."""
+    """`events` is a heap of events with known times. CPU time and transfers have their own actors, which add an event at the end."""
 
     def run(self):
-        """The body of the one actor that handles all events. Others only execute and send."""
+        """The function of the actor that handles all events. The other actors only compute and send."""
         self.wakes = Semaphore(0)
         self.hosts = {name: Host.by_name(name) for name, _, _ in self.work.nodes}
         while self.events or self.active:

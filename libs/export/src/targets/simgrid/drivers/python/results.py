@@ -1,4 +1,4 @@
-"""Writes a simulated run as CCTF. The rows are those of the C++ driver (cpp/results.cpp), to the byte."""
+"""Writes a simulated run as CCTF. The rows have the same bytes as those of the C++ driver (cpp/results.cpp)."""
 
 import os
 import re
@@ -16,7 +16,7 @@ def ms(ns):
 
 
 def text(value):
-    """A name of the export: JSON without its quotes."""
+    """A name of the export as JSON."""
     return f'"{value}"'
 
 
@@ -48,7 +48,7 @@ class Results:
         return self.work.stages.get(node, "unknown")
 
     def write(self, folder):
-        """Nothing half-written is left. Returns a sentence."""
+        """Removes incomplete files. Returns a sentence."""
         folder = os.path.abspath(folder)
         hidden = os.path.join(os.path.dirname(folder), f".{os.path.basename(folder)}.unfinished")
         shutil.rmtree(hidden, ignore_errors=True)
@@ -99,7 +99,7 @@ class Results:
         return root.call_span_id if root.invocation == index else None
 
     def result(self, index):
-        """Result of an invocation: as recorded, unless it now fails or succeeds otherwise."""
+        """The result of an invocation. It is the recorded one, unless the invocation fails now or no longer fails."""
         invocation, state = self.work.invocations[index], self.simulator.invocations[index]
         if state.state == REFUSED:
             return 503, '"503"'
@@ -110,7 +110,7 @@ class Results:
     def invocation(self, index):
         work, invocation, state = self.work, self.work.invocations[index], self.simulator.invocations[index]
         if state.state == UNFINISHED:
-            # An invocation whose call was never made has not arrived.
+            # If the call of an invocation was never made, the invocation has not arrived.
             self.unfinished += state.has_arrived
             return
         is_refused = state.state == REFUSED
@@ -164,7 +164,7 @@ class Results:
             yield f'"slot_wait_ms":{ms(state.slot_wait)}'
 
     def network(self, index, caller):
-        """The time that the call took beyond the response."""
+        """The time by which the call took longer than the response."""
         invocation, state = self.work.invocations[index], self.simulator.invocations[index]
         if caller is None:
             return

@@ -1,4 +1,4 @@
-"""Stations, slots and own time: first come, first served; a gap takes its time and ends in a call or in the answer."""
+"""Stations, slots and own time. A station starts requests in order of arrival. A gap is the own time before a call or the answer."""
 
 import heapq
 from collections import deque
@@ -92,7 +92,7 @@ class Simulator(Machine, Calls):
         (self.resume if self.invocations[index].has_started else self.start)(index, now)
 
     def refuse(self, index, now):
-        """Answers at once, without any of its work."""
+        """Answers immediately, without any of the invocation's work."""
         state = self.invocations[index]
         state.state, state.start, state.end = REFUSED, now, now
         state.has_answered = state.has_failed = True
@@ -115,7 +115,7 @@ class Simulator(Machine, Calls):
             self.work_for_answer(index, now)
 
     def resume(self, index, now):
-        """Continues after calls, now that it has a slot again."""
+        """Continues after calls. The invocation has a slot again."""
         state = self.invocations[index]
         waited = now - state.queued
         wait = self.work.invocations[index].answer if state.back_for is None else self.work.calls[state.back_for].wait
@@ -137,7 +137,7 @@ class Simulator(Machine, Calls):
         return wait.gap + (0 if self.has_cpus else wait.cpu_wait)
 
     def work_for_call(self, index, now):
-        """The own work before a call begins."""
+        """Begins the own work before a call."""
         call = self.work.calls[index]
         state = self.invocations[call.invocation]
         state.working += 1
@@ -154,7 +154,7 @@ class Simulator(Machine, Calls):
         self.after(start, 0, CALL_START, index)
 
     def work_for_answer(self, index, now):
-        """The own work before the answer begins. If its end is known now, an answer ahead of it can reach the caller before."""
+        """Begins the own work before the answer. If its end is known now, the answer can reach the caller before the end."""
         state, wait = self.invocations[index], self.work.invocations[index].answer
         state.working += 1
         begin = max(now, state.awake)
@@ -197,7 +197,7 @@ class Simulator(Machine, Calls):
         return cpu * (self.hosts[station.recorded_node].speed * 1e-9), self.hosts[station.node].speed
 
     def cpu_ended(self, kind, index, now):
-        """After its CPU time, the rest of a gap only passes."""
+        """After its CPU time, the remaining time of a gap passes without work."""
         since = self.burning.pop((kind, index))
         if kind == CPU_BESIDE:
             return
@@ -215,7 +215,7 @@ class Simulator(Machine, Calls):
         call = self.work.calls[index]
         state = self.invocations[call.invocation]
         if state.has_answered:
-            # Work after the answer holds no slot.
+            # Work after the answer needs no slot.
             if self.is_simulated(call.wait):
                 self.burn(BURN_CALL, index, now, now)
             else:
@@ -235,14 +235,14 @@ class Simulator(Machine, Calls):
             self.come_back(index, None, now)
 
     def come_back(self, index, back_for, now):
-        """Queues again, for a call or for the answer. The queue limit is for new requests only."""
+        """Enters the queue again, for a call or for the answer. The queue limit applies to new requests only."""
         state = self.invocations[index]
         if not state.is_back:
             state.is_back, state.back_for, state.queued = True, back_for, now
             self.queue(index, now)
 
     def leave(self, index, now):
-        """A slot is kept as long as there is work for it."""
+        """An invocation keeps its slot while there is work for it."""
         invocation = self.work.calls[index].invocation
         state = self.invocations[invocation]
         if not state.has_answered:
@@ -251,7 +251,7 @@ class Simulator(Machine, Calls):
                 self.free_slot(invocation, now)
 
     def free_slot(self, index, now):
-        """Passes the slot to the request that has waited longest."""
+        """Gives the slot to the request that has waited for the longest time."""
         state, number = self.invocations[index], self.work.invocations[index].station
         if not state.holds_slot:
             return
@@ -281,5 +281,5 @@ def round_half_up(value):
 
 
 def wakeup_of(wakeup, recorded_wait, waited):
-    """A thread that slept needs time to wake up. One that takes the next request after its last one does not."""
+    """A thread that slept needs time to wake up. A thread that takes the next request immediately after its last one does not."""
     return wakeup if recorded_wait > 0 or waited == 0 else 0

@@ -1,12 +1,12 @@
-"""How far invocations and calls are at one moment."""
+"""The state of invocations and calls during the simulation."""
 
-# Events of one time are handled in this order. Burning exists only with SimGrid's CPUs.
+# Events at the same time are handled in this order. Burning is used only with SimGrid's CPUs.
 END, CALL_END, LEAVE, CALL_START, ARRIVE, BURN_CALL, BURN_ANSWER, BURN_BESIDE, CPU_CALL, CPU_ANSWER, CPU_BESIDE, REPLY = range(12)
 UNFINISHED, SERVED, REFUSED = range(3)
 
 
 class Pending:
-    """What a call or an answer still waits for: the start, each call of `after`, and the group."""
+    """The events for which a call or an answer still waits: the start, each call of `after`, and the group."""
 
     __slots__ = ("left", "of_group")
 

@@ -1,4 +1,4 @@
-"""Reads the files of an export. The meaning of each field is that of the C++ driver (cpp/workload.hpp)."""
+"""Reads the files of an export. Each field has the same meaning as in the C++ driver (cpp/workload.hpp)."""
 
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -8,7 +8,7 @@ VERSION = 1
 
 
 class ExportError(Exception):
-    """A sentence for the user."""
+    """An error with a sentence for the user."""
 
 
 def lines(path):
@@ -135,7 +135,7 @@ class Workload:
         self._link(callees)
 
     def _link(self, callees):
-        """Callees are places in the root's list of invocations, each with its delay."""
+        """Callees are positions in the root's list of invocations, each with its delay."""
         for call, field in callees:
             before = None
             for part in [] if field == "-" else field.split(","):
@@ -150,7 +150,7 @@ class Workload:
 
 
 def routes(platform):
-    """The pairs of hosts between which platform.xml has a route. Asking SimGrid for a missing one ends the program."""
+    """The pairs of hosts between which platform.xml has a route. If asked for a missing route, SimGrid ends the program."""
     found = set()
     for route in ElementTree.parse(platform).getroot().iter("route"):
         source, destination = route.get("src"), route.get("dst")
