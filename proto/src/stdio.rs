@@ -33,7 +33,7 @@ pub fn print(text: &str) -> Result<(), PrintError> {
 /// Writes `line` and a newline to standard output.
 ///
 /// # Errors
-/// As for [`print`].
+/// The same errors as [`print`].
 pub fn print_line(line: &str) -> Result<(), PrintError> {
     print(&format!("{line}\n"))
 }
@@ -41,7 +41,7 @@ pub fn print_line(line: &str) -> Result<(), PrintError> {
 /// Flushes standard output after a write by other code, and returns the result of both.
 ///
 /// # Errors
-/// As for [`print`].
+/// The same errors as [`print`].
 pub fn printed(written: io::Result<()>) -> Result<(), PrintError> {
     match written.and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(PrintError(error)),

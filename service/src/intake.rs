@@ -34,7 +34,7 @@ pub struct Rejected {
     pub body_bytes: u64,
 }
 
-/// What the method and the path of a request match.
+/// The result of matching the method and path of a request.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// The endpoint with this index in the table.

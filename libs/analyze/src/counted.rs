@@ -1,6 +1,6 @@
 //! [`counted`]: the beginning of a sentence about a number of things.
 
-/// For example `1 row is` or `2 rows are`.
+/// The number and its word, such as `1 row is` or `2 rows are`.
 pub fn counted(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }

@@ -88,7 +88,7 @@ pub struct Facts<'a> {
 /// Replaces a row of `file`, which must be a file of rows.
 ///
 /// # Errors
-/// As [`treat`].
+/// The same errors as [`treat`].
 pub fn treat_row_of(
     file: File,
     bytes: &[u8],

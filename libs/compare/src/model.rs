@@ -36,7 +36,7 @@ pub struct Comparison {
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct RunFacts {
     pub run_id: String,
-    /// As specified by the user.
+    /// The path that the user gave.
     pub path: String,
     /// The run that it replays.
     pub replay_of: Option<String>,
@@ -199,7 +199,7 @@ impl Topic {
         }
     }
 
-    /// With its module: `service mean of front`.
+    /// The text of the topic with its module: `service mean of front`.
     pub fn text_of(self, module: Option<&str>) -> String {
         of_module(self.text(), module)
     }
@@ -223,7 +223,7 @@ pub enum Unit {
     PerSecond,
     Count,
     Bytes,
-    /// Without a unit.
+    /// A number without a unit.
     Number,
 }
 
@@ -302,7 +302,7 @@ pub struct GraphDifference {
     pub count: u64,
     /// Whether the difference can be chance: a full queue or a missing answer caused it, or it occurs in both directions.
     pub is_by_chance: bool,
-    /// At most [`EXAMPLES_MAX`].
+    /// Examples of the difference. There are at most [`EXAMPLES_MAX`].
     pub examples: Vec<Example>,
 }
 

@@ -326,7 +326,7 @@ mod tests {
 
     use super::*;
 
-    /// For each type of row with a type of field that occurs in no other row: one row with every field.
+    /// Rows with every field. For each type of field, the row of at least one file has a field of this type.
     const ROWS: [(File, &str); 7] = [
         (
             File::Invocations,

@@ -61,7 +61,7 @@ pub fn authority(host: &str, port: u16) -> String {
 /// Gets a page.
 ///
 /// # Errors
-/// As for [`send`].
+/// The same errors as [`send`].
 pub fn get(host: &str, port: u16, path: &str, timeout: Duration) -> Result<Answer, HttpError> {
     let request = Request {
         method: "GET",

@@ -54,7 +54,7 @@ pub struct LoadSession {
     next_number: u64,
     /// Time from the start of the last stream to its last request, nanoseconds. `None` if no request was due.
     last_offset_ns: Option<u64>,
-    /// For an interrupted replay: end of the recorded part that was replayed.
+    /// End of the recorded part that was replayed, if the replay was interrupted.
     replayed_to_ns: Option<u64>,
     exporter: Option<Exporter>,
     /// Channel to the recorder thread. `None` after the recorder has been stopped; the same is true of `recorder`.

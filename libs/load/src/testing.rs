@@ -14,7 +14,7 @@ pub fn get(target: usize) -> Prepared {
     prepared("GET", target, None)
 }
 
-/// The same with a body of zeros.
+/// Like [`get`], with a POST and a body of zeros.
 pub fn post(target: usize, body_bytes: usize) -> Prepared {
     prepared("POST", target, Some(body_bytes))
 }

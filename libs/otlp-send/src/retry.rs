@@ -13,11 +13,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Whether and when the same request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Never: the answer would be the same.
+    /// Do not retry: the answer would be the same.
     Never,
-    /// After the sender's own backoff.
+    /// Retry after the sender's own backoff.
     Soon,
-    /// After this pause, which the receiver requested.
+    /// Retry after this pause, which the receiver requested.
     After(Duration),
 }
 

@@ -43,7 +43,7 @@ pub struct Side<'a> {
     pub interval: Option<&'a Certainty>,
 }
 
-/// The same figure of both runs.
+/// A figure of both runs.
 #[derive(Debug)]
 pub struct Pair<'a> {
     pub name: &'static str,

@@ -8,9 +8,9 @@ pub const UNKNOWN: usize = usize::MAX;
 /// One field of an object.
 #[derive(Debug, Clone, Copy)]
 pub struct RawField<'a> {
-    /// As written.
+    /// The name as written in the file.
     pub name: &'a [u8],
-    /// As written.
+    /// The value as written in the file.
     pub value: &'a [u8],
     /// Offset of the opening quote of its name in the line.
     pub begin: usize,
@@ -335,7 +335,7 @@ pub fn put_in_order(line: &[u8], fields: &'static [Field]) -> Result<Option<Vec<
     Ok(None)
 }
 
-/// The same object with its fields in the order of CCTF, followed by unknown fields.
+/// The object with its fields in the order of CCTF. Unknown fields follow.
 fn in_order(line: &[u8], fields: &'static [Field]) -> Result<Vec<u8>, NotAnObject> {
     let mut order = Order::new(fields);
     let mut found: Vec<(usize, RawField<'_>)> = Vec::new();

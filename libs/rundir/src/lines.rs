@@ -31,7 +31,7 @@ pub struct Lines {
 pub struct Line<'a> {
     /// Offset of its first byte in the file.
     pub offset: u64,
-    /// From 1.
+    /// Number of the line in the file, counted from 1.
     pub number: u64,
     /// The line without its newline. If the line is too long, only its first bytes.
     pub bytes: &'a [u8],

@@ -96,7 +96,7 @@ impl Namespace {
     /// Runs a batch of `ip` commands.
     ///
     /// # Errors
-    /// With the message of `ip`.
+    /// If `ip` fails. The error contains its message.
     pub fn ip(&self, lines: &str) -> Result<(), NetworkError> {
         self.run("ip", &["-batch", "-"], lines)
     }
@@ -104,7 +104,7 @@ impl Namespace {
     /// Runs `tc` with arguments separated by spaces.
     ///
     /// # Errors
-    /// With the message of `tc`.
+    /// If `tc` fails. The error contains its message.
     pub fn tc(&self, words: &str) -> Result<(), NetworkError> {
         self.run("tc", &words.split(' ').collect::<Vec<_>>(), "")
     }

@@ -6,8 +6,8 @@ pub const CALLS_MAX: usize = 1_024;
 pub const CALLEES_MAX: usize = 1_024;
 /// Maximum number of invocations that all calls of one invocation cause. It is the maximum for a whole root in a plan.
 pub const CALLEES_TOTAL_MAX: usize = 16_384;
-/// Maximum number of ends for which all calls of one invocation wait. In a plan, a call waits for at most 64 ends, or for twice
-/// as many if it also has a group.
+/// Maximum number of ends for which all calls of one invocation wait. In a plan, a call waits for at most 64 ends, or for at
+/// most 128 if it also waits for a group.
 pub const WAITS_TOTAL_MAX: usize = 128 * CALLS_MAX;
 /// Maximum depth of calls below the first invocation. Plans have the same maximum.
 pub const DEPTH_MAX: u32 = 64;

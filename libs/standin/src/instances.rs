@@ -36,7 +36,7 @@ pub struct Instance {
 /// All stand-ins, by module.
 #[derive(Debug)]
 pub struct StandIns {
-    /// In the order of the file.
+    /// Instances in the order of the file.
     instances: Vec<Instance>,
     modules: HashMap<String, Module>,
 }

@@ -73,11 +73,11 @@ pub enum What {
 /// The end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ends {
-    /// With the answer of its first callee.
+    /// The call ends with the answer of its first callee.
     Answer,
-    /// This time after its start.
+    /// The call ends this time after its start.
     Duration(u64),
-    /// With the answer of its first callee or this time after its start, whichever is earlier.
+    /// The call ends with the answer of its first callee or this time after its start, whichever is earlier.
     Timeout(u64),
 }
 

@@ -72,7 +72,7 @@ macro_rules! id {
                 Self::parse_bytes(text.as_bytes())
             }
 
-            /// The same for text that may not be UTF-8.
+            /// Like [`Self::parse`], for bytes that may not be UTF-8.
             #[inline]
             pub fn parse_bytes(text: &[u8]) -> Option<Self> {
                 parse_hex(text).map(Self)

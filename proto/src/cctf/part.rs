@@ -42,7 +42,7 @@ impl Part {
         &self.run_id
     }
 
-    /// From 1.
+    /// Number of the part, counted from 1.
     pub fn number(&self) -> u64 {
         self.number
     }

@@ -56,7 +56,7 @@ pub trait Value {
 pub struct Text<'a>(pub Cow<'a, str>);
 
 impl Text<'_> {
-    /// The same text, owned.
+    /// The text with its own memory.
     pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))
     }

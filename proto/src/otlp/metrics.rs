@@ -132,7 +132,7 @@ pub enum Temporality {
 #[derive(Debug, Clone, Copy)]
 pub struct Metric<'a> {
     pub name: &'a str,
-    /// In UCUM; empty if unknown.
+    /// The unit in UCUM. Empty if it is unknown.
     pub unit: &'a str,
     pub data: MetricData<'a>,
 }

@@ -80,7 +80,7 @@ Exit codes:
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
-    /// Sentences and tables for people.
+    /// Sentences, and tables of text.
     #[value(alias = "text")]
     Table,
     /// One JSON object.

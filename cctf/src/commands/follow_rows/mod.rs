@@ -29,11 +29,11 @@ pub enum Begin {
 /// The point at which following ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// At the end of the existing lines.
+    /// Following ends at the end of the existing lines.
     NoMore,
-    /// At the end of the run's last part.
+    /// Following ends at the end of the run's last part.
     RunEnded,
-    /// Only when interrupted.
+    /// Following ends only when the user interrupts it.
     Interrupted,
 }
 

@@ -47,7 +47,7 @@ Exit codes:
      does not exist; or another load driver drives the new run
   130  stopped at once by a second Ctrl-C";
 
-/// What stays as recorded on a node that is faster or slower than the recorded one.
+/// The quantity that stays as recorded if a stand-in's node is faster or slower than the recorded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Keep {
     /// CPU times are as recorded.
@@ -72,7 +72,8 @@ pub struct ReplayArgs {
     /// Path to a file that lists stand-ins. Send each request, with its plan, to them instead of to the application.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "allowed", "bodies"])]
     pub stand_in: Option<PathBuf>,
-    /// With --stand-in: what stays as recorded if a stand-in's node is faster or slower than the recorded one: CPU time or work.
+    /// With --stand-in: keep the recorded CPU time or the recorded work, if a stand-in's node is faster or slower than the
+    /// recorded one.
     #[arg(long, value_enum, default_value = "time", requires = "stand_in")]
     pub keep: Keep,
     /// Host, other than this machine, to which load may be sent. Repeatable.

@@ -37,7 +37,7 @@ use crate::commands::{Format, UsageError, print};
 
 /// Note about the network without --netns.
 const LOOPBACK: &str = "all stand-ins use this machine's loopback interface, and calls wait for their network times; --netns emulates links";
-/// The same note if links have delays or limits.
+/// Note about the network without --netns, if links have delays or limits.
 const WITHOUT_LINKS: &str = "all stand-ins use this machine's loopback interface, and calls wait for the times of the links without using \
                              them: root responses do not vote in cctf compare; --netns emulates the links";
 

@@ -21,7 +21,8 @@ pub struct StandInFlags {
     /// With --stand-in: path to a JSON file that overrides nodes, slots, slot policies, instances or links (docs/stand-ins.md).
     #[arg(long, value_name = "FILE")]
     pub placement: Option<PathBuf>,
-    /// With --stand-in: what stays as recorded if a stand-in's node is faster or slower than the recorded one: CPU time or work.
+    /// With --stand-in: keep the recorded CPU time or the recorded work, if a stand-in's node is faster or slower than the
+    /// recorded one.
     #[arg(long, value_enum, default_value = "time")]
     pub keep: Keep,
     #[command(flatten)]

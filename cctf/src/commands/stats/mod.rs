@@ -65,7 +65,7 @@ enum Grouping {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
-    /// Tables for people.
+    /// Tables of text.
     #[value(alias = "text")]
     Table,
     /// One JSON object.

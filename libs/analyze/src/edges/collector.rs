@@ -13,7 +13,7 @@ use crate::stats::row::{CallRow, InvocationRow};
 pub const EDGES_MAX: usize = 4096;
 /// Maximum number of answers that are looked up for an edge whose rows do not state the callee.
 const PROBES_MAX: usize = 8;
-/// The same maximum for one chunk. It is lower, so that the answers come from several periods of the run.
+/// Maximum number of such answers from one chunk. It is lower, so that the answers come from several periods of the run.
 const CHUNK_PROBES_MAX: usize = 2;
 
 /// A call whose answer is looked up, because it shows the module behind a peer.

@@ -13,7 +13,7 @@ const EFFECTIVE_MIN: f64 = 100.0;
 /// The length of a run in relation to a figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RunLength {
-    /// In relaxation times of the queue that the values come from.
+    /// Length in relaxation times of the queue from which the values come.
     Relaxations(f64),
     /// The queue is unknown, so the dependence is estimated from the values themselves. This cannot detect a dependence that
     /// lasts longer than the run. For waits, use [`RunLength::of_queue`].

@@ -11,7 +11,7 @@ pub struct Regression {
     pub share_of_requests: f64,
     /// Idle cost: CPU seconds per second without requests.
     pub idle: f64,
-    /// In the order of their numbers; the last one may be [`super::OTHER`].
+    /// Endpoints in the order of their numbers. The last one may be [`super::OTHER`].
     pub endpoints: Vec<Endpoint>,
 }
 
@@ -26,7 +26,7 @@ pub struct Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     pub mean: f64,
-    /// At least 0.
+    /// Lower end of the interval. It is at least 0.
     pub low: f64,
     pub high: f64,
     /// Half of the interval's width before it was cut at 0.

@@ -85,7 +85,7 @@ pub struct Sums {
     pub errors: u64,
     /// Number of invocations that name the span of their caller.
     pub called: u64,
-    /// In the order of [`Time::ALL`].
+    /// Figures of each kind of time, in the order of [`Time::ALL`].
     pub times: [Times; Time::ALL.len()],
     /// Time of downstream calls and of waits for another slot, over invocations with a known service time, nanoseconds.
     pub waits_ns: u128,

@@ -47,7 +47,7 @@ impl Load {
     }
 }
 
-/// In the order of [`Load::ALL`]; `None` where the figure is unknown.
+/// Intervals in the order of [`Load::ALL`]. `None` where the figure is unknown.
 pub type LoadIntervals = [Option<Result<Interval, NoInterval>>; Load::ALL.len()];
 
 const CALLS: usize = 0;

@@ -39,7 +39,7 @@ pub struct InvocationRow<'a> {
     pub ts_enqueue: i64,
     pub ts_start: i64,
     pub ts_end: i64,
-    /// In nanoseconds and in the order of [`Time::ALL`].
+    /// The row's times in nanoseconds, in the order of [`Time::ALL`].
     pub times: [Option<u64>; Time::ALL.len()],
     /// The parts of the service time during which a released slot is free, nanoseconds.
     pub waits: u64,
@@ -204,7 +204,7 @@ indices! { CALL:
 
 impl<'a> CallRow<'a> {
     /// # Errors
-    /// As [`InvocationRow::read`].
+    /// The same errors as [`InvocationRow::read`].
     pub fn read(line: &'a [u8]) -> Result<Self, RowError> {
         let (mut is_client, mut has_status) = (false, false);
         let mut row = Self::default();

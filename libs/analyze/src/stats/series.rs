@@ -22,7 +22,7 @@ pub type TimesNs = [u64; Time::ALL.len()];
 #[derive(Debug, Clone)]
 pub struct TimeIntervals {
     pub mean: Result<Interval, NoInterval>,
-    /// In the order of [`QUANTILES`].
+    /// Intervals of quantiles, in the order of [`QUANTILES`].
     pub quantiles: [Result<Interval, NoInterval>; QUANTILES.len()],
 }
 
@@ -41,9 +41,9 @@ struct GroupSeries {
 pub struct Series {
     /// The groupings that were requested.
     wanted: Vec<usize>,
-    /// For each grouping: the groups with intervals.
+    /// The groups of each grouping for which intervals are computed.
     groups: [Vec<GroupSeries>; 3],
-    /// For each grouping and group: the index in `groups`.
+    /// For each grouping and each group, the index in `groups`.
     places: [Vec<Option<u32>>; 3],
 }
 

@@ -21,7 +21,7 @@ const ROWS_READ_MAX: usize = 4096;
 /// Maximum number of rows of a trace that are shown. Nobody reads more.
 pub const ROWS_SHOWN_MAX: usize = 200;
 
-/// What the pass needs of a trace.
+/// The data of a trace that the pass collects.
 #[derive(Debug, Default, Clone, Copy)]
 struct Wish {
     /// Number among the traces whose rows are needed.
@@ -34,7 +34,7 @@ struct Wish {
 pub struct Wanted {
     traces: Map<TraceId, Wish>,
     roots: Vec<Root>,
-    /// For each call to look up: the number of its edge.
+    /// The number of the edge of each call to look up.
     probes: Map<u64, u32>,
 }
 

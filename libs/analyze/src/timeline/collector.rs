@@ -90,8 +90,8 @@ pub struct Collected {
 }
 
 impl Ranks {
-    /// `modules` are the keys in the order of their ranks, each with whether the module releases its slots. `endpoints` are
-    /// likewise the keys of endpoints.
+    /// `modules` are the keys of modules in the order of their ranks, each with whether the module releases its slots during
+    /// calls. `endpoints` are the keys of endpoints in the order of their ranks.
     pub fn new(modules: &[(Key, bool)], endpoints: &[Key]) -> Self {
         let ranked = modules.iter().take(COUNTED_MAX).zip(0..);
         let ranked_endpoints = endpoints.iter().take(ENDPOINTS_MAX).zip(0..);

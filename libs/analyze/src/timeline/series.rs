@@ -33,7 +33,7 @@ pub struct Series {
 pub struct Bucket {
     pub calls: u64,
     pub errors: u64,
-    /// In the order of [`Time::ALL`].
+    /// Figures of each kind of time, in the order of [`Time::ALL`].
     pub times: [BucketTime; Time::ALL.len()],
     /// Mean of the sampled number of requests in the system, summed over the instances. If an instance has no sample in the
     /// bucket, its previous samples count, up to its last one.

@@ -17,7 +17,7 @@ pub enum RowKind {
 pub struct Span {
     pub row: RowKind,
     pub span_id: SpanId,
-    /// As reported.
+    /// The parent span that the telemetry reported. It may have no row.
     pub parent_span_id: Option<SpanId>,
     /// The parent invocation.
     pub ancestor: Option<SpanId>,

@@ -213,7 +213,7 @@ fn rows_without_a_row_above_are_roots_with_their_reason() {
     );
 }
 
-/// As in a cycle that the normalizer cut: the orphan's call is below the orphan itself.
+/// If the normalizer has cut a cycle, the call of the orphan is a descendant of the orphan itself.
 #[test]
 fn an_orphan_is_below_its_call_only_if_that_is_a_root() {
     let orphan = |number, caller| Span {

@@ -14,7 +14,7 @@ const DEPTH_MAX: u32 = 512;
 #[derive(Debug, Default)]
 pub struct Pairs {
     pub roots: RootPairs,
-    /// In the order of their roots.
+    /// Pairs of invocations, in the order of their roots.
     pub invocations: Vec<(u32, u32)>,
     /// Root calls and calls of invocations.
     pub calls: Vec<(u32, u32)>,

@@ -10,7 +10,7 @@ use crate::gather::rows::{NONE, RootId};
 /// The matched roots of both runs. Numbers identify root calls.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RootPairs {
-    /// In the order of A's times.
+    /// Pairs of roots, in the order of A's times.
     pub pairs: Vec<(u32, u32)>,
     pub only_a: Vec<u32>,
     pub only_b: Vec<u32>,

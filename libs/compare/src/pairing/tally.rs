@@ -32,7 +32,7 @@ impl Signature {
         )
     }
 
-    /// The same difference with A and B exchanged.
+    /// The kind of the same difference if A and B are exchanged.
     fn reversed(self) -> Self {
         let kind = match self.kind {
             GraphKind::OtherRequest => GraphKind::OtherRequest,

@@ -82,7 +82,7 @@ impl fmt::Display for Target {
 /// One endpoint of a service, and how to call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// As set by the user: a short name or a path.
+    /// The name that the user chose: a short name or a path.
     pub name: String,
     pub method: String,
     /// Path and query.

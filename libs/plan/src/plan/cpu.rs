@@ -13,9 +13,9 @@ pub type Regressed = HashMap<(String, Option<String>, Option<String>), i64>;
 #[derive(Debug, Default)]
 pub struct CpuTimes {
     regressed: Vec<Option<i64>>,
-    /// For each endpoint: the mean over its invocations with a CPU time.
+    /// Mean CPU time of each endpoint, over its invocations that have a CPU time.
     means: Vec<Option<i64>>,
-    /// For each endpoint: number and total own time of its invocations with an estimated CPU time.
+    /// Number and total own time of each endpoint's invocations whose CPU time is estimated.
     own_times: Vec<(i64, i64)>,
 }
 

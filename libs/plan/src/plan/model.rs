@@ -59,7 +59,7 @@ pub struct Invocation {
     /// Whether a full queue refused the request. Then its work is the mean of its endpoint, and its recorded status is not part
     /// of the plan.
     pub is_refused: bool,
-    /// In the order of their recorded start.
+    /// Calls in the order of their recorded starts.
     pub calls: Vec<Call>,
     /// The calls for which the answer waits, and the own work between their end and the answer.
     pub answer: Wait,

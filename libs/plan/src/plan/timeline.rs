@@ -15,7 +15,7 @@ const EARLY_START_MAX_NS: i64 = 50_000;
 pub struct Timeline {
     pub start_ns: i64,
     pub end_ns: i64,
-    /// In the order of their start.
+    /// Calls in the order of their starts.
     pub calls: Vec<Timed>,
     /// Number of further calls, which the plan leaves out.
     pub calls_left_out: usize,

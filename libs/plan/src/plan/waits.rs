@@ -7,7 +7,7 @@ use super::timeline::Timeline;
 /// The waits of one invocation. Their times are filled in later.
 #[derive(Debug, Clone, Default)]
 pub struct Waits {
-    /// For each call in the order of its start.
+    /// The wait of each call. Calls are in the order of their starts.
     pub calls: Vec<Wait>,
     pub answer: Wait,
     /// Number of calls that wait for more calls than the maximum. Such a call waits only for the calls that ended last.

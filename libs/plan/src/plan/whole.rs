@@ -101,7 +101,7 @@ impl Plan {
         self.builder().tree(arrival)
     }
 
-    /// What the plan leaves out or assumes, one sentence each.
+    /// The things that the plan leaves out or assumes, as one sentence each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.recorded.notes.sentences();
         let unnamed = self.recorded.texts.unnamed;

@@ -117,9 +117,9 @@ impl Clues {
     ///
     /// 1. The call has no parent, and its module also processes requests (as the inventory states): [`Kind::Background`].
     /// 2. `protocol` is rpc, messaging or db: that kind, even if the row also has an HTTP method.
-    /// 3. The method is known and the path starts with a slash: [`Kind::Http`], whatever `protocol` states. Path and query must
-    ///    be complete and must consist of visible ASCII, because any other byte would change the request or end its first line.
-    ///    Otherwise: [`Kind::HttpIncomplete`].
+    /// 3. The method is known and the path starts with a slash: [`Kind::Http`], even if `protocol` states another one. Path and
+    ///    query must be complete and must consist of visible ASCII, because any other byte would change the request or end its
+    ///    first line. Otherwise: [`Kind::HttpIncomplete`].
     /// 4. `protocol` is http, or the method is known: [`Kind::HttpIncomplete`].
     /// 5. `protocol` is faas: [`Kind::Faas`].
     /// 6. Otherwise, the span kind decides: consumer and producer give a message, internal gives a job, and any other gives an

@@ -87,7 +87,7 @@ impl Roots {
     /// Like [`Roots::read`], with another bound on the rows in memory.
     ///
     /// # Errors
-    /// As [`Roots::read`].
+    /// The same errors as [`Roots::read`].
     pub fn read_within(
         run: &Run,
         first: &Part,

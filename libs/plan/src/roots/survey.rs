@@ -15,7 +15,7 @@ pub const MODULES_MAX: usize = 10_000;
 /// Maximum number of different statuses. HTTP defines some sixty.
 pub const STATUSES_MAX: usize = 100;
 
-/// What to do with roots whose caller is missing.
+/// The treatment of roots whose caller is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Orphans {
     /// Count them, but do not send them.
@@ -43,7 +43,7 @@ pub struct Survey {
     /// Time of the first and the last root of any kind, nanoseconds since the Unix epoch.
     pub first_ns: Option<i64>,
     pub last_ns: Option<i64>,
-    /// The same times including orphans, even if orphans are dropped.
+    /// First and last time with orphans included, even if orphans are dropped.
     span_with_orphans: Option<(i64, i64)>,
     by_kind: [u64; Kind::ALL.len()],
     /// Roots of all kinds that no invocation in the run processed.

@@ -126,7 +126,7 @@ pub struct Call {
     pub early_ns: u32,
     pub is_after_answer: bool,
     pub is_message: bool,
-    /// For a call that ends after a fixed duration: whether it fails.
+    /// Whether the call fails. This counts only for a call that ends after a fixed duration.
     pub is_failed: bool,
     /// Whether a failure of this call makes the visit fail.
     pub fails_visit: bool,

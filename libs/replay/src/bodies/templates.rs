@@ -54,7 +54,7 @@ enum Piece {
     Random,
     /// Recorded size of the body, bytes.
     Size,
-    /// As many letters as are needed for the recorded size of the body.
+    /// Letters. Their number is such that the body gets its recorded size.
     Pad,
 }
 

@@ -28,13 +28,13 @@ pub struct Scan {
     /// Requests to endpoints beyond the maximum.
     pub other_endpoints: u64,
     pub tally: Tally,
-    /// For each recorded instance: whether at least one request reaches it.
+    /// Whether at least one request reaches each recorded instance.
     pub is_used: Vec<bool>,
     /// Numbers of the trees that are not sent.
     pub excluded: HashSet<u32>,
     /// Numbers of the trees in which a path enters a module twice.
     repeating: Vec<u32>,
-    /// For each tree: the number of times that it is sent.
+    /// Number of times that each tree is sent.
     times: Vec<u32>,
 }
 

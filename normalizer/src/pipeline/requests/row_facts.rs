@@ -54,7 +54,7 @@ pub struct RowFacts {
     /// during a restart counts as successful.
     #[serde(skip)]
     pub is_error: bool,
-    /// For the statistics of its module.
+    /// Facts for the statistics of the row's module.
     pub invocation: InvocationFacts,
 }
 

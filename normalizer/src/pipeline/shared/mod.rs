@@ -52,7 +52,7 @@ pub struct Shared {
     pub endpoints: Names,
     /// Names of the receivers of all calls.
     pub peers: Names,
-    /// For the live page.
+    /// Figures that only the live page shows.
     #[serde(skip)]
     pub figures: Figures,
     /// Counts of spans that belong to the normalizer's own run and arrived before it was opened.
