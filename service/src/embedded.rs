@@ -118,7 +118,7 @@ impl Program {
 }
 
 impl Embedded {
-    /// Its OTLP/gRPC endpoint, which stays the same after a restart.
+    /// OTLP/gRPC endpoint of the embedded normalizer. It stays the same after a restart.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

@@ -135,7 +135,7 @@ pub struct Undecided {
 pub enum Topic {
     /// 99th percentile of the driver's lateness.
     LatenessP99,
-    /// Its maximum.
+    /// Maximum of the driver's lateness.
     LatenessMax,
     /// Requests per second.
     ArrivalRate,

@@ -13,7 +13,7 @@ const NAMES_SHOWN_MAX: usize = 3;
 /// One assumption or loss.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Assumption {
-    /// Its name in `assumptions.json`.
+    /// The name of the assumption in `assumptions.json`.
     pub id: &'static str,
     /// Number of things that the assumption concerns.
     pub count: u64,

@@ -55,7 +55,7 @@ pub struct Summary {
 /// A file of an export.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FileSize {
-    /// Its path within the export.
+    /// Path of the file within the export.
     pub name: String,
     pub bytes: u64,
 }

@@ -27,12 +27,12 @@ const LINE_BYTES_MIN: u64 = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Its last part has not ended, and changed during the last five minutes.
+    /// The last part of the run has not ended, and changed during the last five minutes.
     Running,
     Ended,
-    /// Its last part has not ended and no longer changes: the normalizer was killed, or is stopped.
+    /// The last part has not ended and no longer changes: the normalizer was killed or stopped.
     Interrupted,
-    /// Its last part has no valid `run_meta.json`.
+    /// The last part has no valid `run_meta.json`.
     Unknown,
 }
 

@@ -78,7 +78,7 @@ impl Target {
 
 /// The identity of a folder.
 enum Found {
-    /// This part of this run.
+    /// The folder is this part of this run.
     Sure((Run, Part)),
     /// `run_meta.json` is missing, and the folder's name ends like the number of a part. So this can be the first part of a run
     /// with exactly this name, or a later part of the run with the shorter name.

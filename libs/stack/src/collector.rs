@@ -44,7 +44,7 @@ struct Flow {
 impl Collector {
     /// Starts `binary`, listening at `host`, and waits until it is ready. It sends to `normalizer`.
     ///
-    /// Its queue is stored in `scratch`. Its host metrics describe `node`, which has this stage.
+    /// The Collector's queue is stored in `scratch`. Its host metrics describe `node`, which has this stage.
     pub fn start(
         binary: &Path,
         host: Ipv4Addr,

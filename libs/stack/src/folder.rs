@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub enum FolderError {
     #[error("cannot write to {path}: {source}; choose another folder with --logs-dir")]
     Unwritable { path: PathBuf, source: io::Error },
-    /// It contains another run.
+    /// The folder contains another run.
     #[error(
         "cannot write to {0}: it already exists and is not empty; choose another --run-id, or move that run"
     )]

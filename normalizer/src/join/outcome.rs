@@ -107,9 +107,9 @@ pub enum Outcome {
 /// The join's result for a span that has just arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joined {
-    /// Its outcome is known.
+    /// The outcome of the span is known.
     Resolved(Outcome),
-    /// Its outcome depends on other spans. Its row waits under this entry.
+    /// The outcome depends on other spans. The row of the span waits under this entry.
     Waits(EntryId),
 }
 

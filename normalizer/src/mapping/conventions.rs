@@ -74,7 +74,7 @@ pub(super) const SLOTS: usize = Slot::Reason as usize + 1;
 pub struct Convention {
     pub key: &'static str,
     pub slot: Slot,
-    /// Its precedence within the slot; 0 is the current convention.
+    /// Precedence of the key within the slot. 0 is the current convention.
     pub rank: u8,
 }
 

@@ -18,10 +18,10 @@ pub const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The reason why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It violates the OTLP specification.
+    /// The request violates the OTLP specification.
     #[error("malformed request: {0}")]
     Malformed(String),
-    /// It exceeds the maximum size, compressed or decompressed.
+    /// The request exceeds the maximum size, compressed or decompressed.
     #[error("the message exceeds {limit} bytes; send fewer rows per request")]
     TooLarge { limit: usize },
     #[error("unsupported compression {0:?}; use one of {accepted}", accepted = COMPRESSIONS)]

@@ -42,11 +42,11 @@ impl SpanKind {
 /// Whether the work succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StatusCode {
-    /// Missing or unknown.
+    /// The status is missing or unknown.
     Unset,
-    /// It succeeded, as set explicitly by the application.
+    /// The operation succeeded, as set explicitly by the application.
     Ok,
-    /// It failed.
+    /// The operation failed.
     Error,
 }
 

@@ -26,7 +26,7 @@ pub enum Refusal {
     Malformed,
     #[error("only http is supported, not {0}")]
     NotHttp(String),
-    /// Its origin is not listed in NEXT_URL_ALLOW, or its address is forbidden.
+    /// NEXT_URL_ALLOW does not list the origin of the URL, or the address is forbidden.
     #[error("not allowed (NEXT_URL_ALLOW)")]
     NotAllowed,
 }

@@ -216,7 +216,7 @@ impl Failure {
         }
     }
 
-    /// Its `error.type` in the span.
+    /// The `error.type` of the failure in the span.
     fn error_type(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",

@@ -36,10 +36,10 @@ pub enum Step {
 /// The reason why a call ended at a known time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Its duration is over; it gets its recorded result.
+    /// The duration of the call is over. The call gets its recorded result.
     Duration,
-    /// It timed out.
+    /// The call timed out.
     Timeout,
-    /// Its answer had arrived early, and the planned network time is now over.
+    /// The answer of the call had arrived early, and the planned network time is over now.
     Answer,
 }

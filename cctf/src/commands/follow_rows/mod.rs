@@ -55,7 +55,7 @@ pub enum TailError {
         "cannot follow {0}: it does not exist; use a run's folder such as logs/latest, or a run id to wait for it"
     )]
     NotThere(PathBuf),
-    /// It is not a run, or cannot be read.
+    /// The path is not a run, or the run cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Standard output fails.

@@ -5,13 +5,13 @@ use super::span::Span;
 /// The reason why a row has no parent row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Root {
-    /// It is the root of the trace.
+    /// The row is the root of the trace.
     Root,
-    /// It is flagged as an orphan: its caller did not arrive.
+    /// The row is flagged as an orphan: its caller did not arrive.
     Orphan,
-    /// It names a parent invocation that has no row in the files.
+    /// The row names a parent invocation that has no row in the files.
     AncestorMissing,
-    /// It is its own ancestor, which contradicts CCTF. The cycle is cut here.
+    /// The row is its own ancestor, which contradicts CCTF. The cycle is cut at this row.
     Cycle,
 }
 

@@ -22,7 +22,7 @@ pub enum EventsError {
     TornLine(PathBuf),
     #[error("cannot append to {0}: another load driver writes it; choose another file with --out")]
     Locked(PathBuf),
-    /// Its reader may stop reading, and then a write waits for ever.
+    /// The path is a pipe. If its reader stops reading, a write waits forever.
     #[error(
         "cannot append to {0}: it is a pipe, whose reader can stop the driver; choose a regular file with --out"
     )]

@@ -35,11 +35,11 @@ pub struct Tree {
 /// waits.
 #[derive(Debug, Clone)]
 pub struct Invocation {
-    /// Its index in the recorded work.
+    /// Index of the invocation in the recorded work.
     pub work: u32,
-    /// Index of its instance in the names.
+    /// Index of the instance in the names.
     pub instance: u32,
-    /// Index of its endpoint in the names.
+    /// Index of the endpoint in the names.
     pub endpoint: u32,
     pub kind: SpanKind,
     pub cpu: Cpu,
@@ -182,9 +182,9 @@ pub struct Deviation {
 pub enum Reason {
     /// A call starts before the invocation or before the end of a call for which it waits.
     NegativeGap,
-    /// Its CPU time is longer than its service time.
+    /// The CPU time is longer than the service time.
     CpuAboveOwnTime,
-    /// Its waits for slots are longer than its own time.
+    /// The waits for slots are longer than the own time.
     WaitAboveOwnTime,
     /// The row has no valid duration.
     NoDuration,
@@ -201,7 +201,7 @@ impl Reason {
         Self::Unexplained,
     ];
 
-    /// Its name in the files.
+    /// The name of the reason in the files.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NegativeGap => "negative_gap",

@@ -98,7 +98,7 @@ pub struct Plan {
     selection: Selection,
     /// Beginning of the window, nanoseconds since the Unix epoch.
     begin_ns: i64,
-    /// Its length, nanoseconds.
+    /// Length of the window, nanoseconds.
     length_ns: u64,
 }
 

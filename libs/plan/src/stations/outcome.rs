@@ -17,8 +17,8 @@ pub struct Outcome {
 /// The state that an invocation reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
-    /// It did not start or did not end. Perhaps its caller was refused, or it belongs to a retry that was not needed. Or
-    /// requests that hold slots wait for each other forever.
+    /// The invocation did not start or did not end. Perhaps its caller was refused, or it belongs to a retry that was not
+    /// needed. Or requests that have slots wait for each other forever.
     #[default]
     Unfinished,
     Served,

@@ -15,13 +15,13 @@ pub struct Recent([u64; TIMES]);
 /// Relation of a point to the earlier points of its series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Later than all others.
+    /// The point is later than all others.
     Next,
-    /// Earlier than another point, but not received before.
+    /// The point is earlier than another one, but was not received before.
     Late,
-    /// Earlier than all remembered points, so it is unknown whether it was received before.
+    /// The point is earlier than all remembered points, so it is unknown whether it was received before.
     TooLate,
-    /// It was received before.
+    /// The point was received before.
     Duplicate,
 }
 

@@ -28,7 +28,7 @@ impl RollLimits {
 /// The current part of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OpenPart {
-    /// Its number and folder.
+    /// Number and folder of the part.
     pub of: Part,
     /// Start of the part, nanoseconds since the Unix epoch; `None` for the first part, which starts with its run.
     pub started_unix_ns: Option<u64>,
