@@ -26,20 +26,20 @@ const TIERS: &str = r#"{
 }"#;
 
 /// A recorded run `shop` with its tiers, in a folder of its own.
-struct Given {
-    logs: TempDir,
+pub struct Given {
+    pub logs: TempDir,
 }
 
 impl Given {
     /// Requests 200 ms apart, none of which waits.
-    fn new(count: usize) -> Self {
+    pub fn new(count: usize) -> Self {
         let logs = tempfile::tempdir().unwrap();
         Shop::idle(count).write(logs.path());
         fs::write(logs.path().join("tiers.json"), TIERS).unwrap();
         Self { logs }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.logs.path().join(name)
     }
 
@@ -50,7 +50,7 @@ impl Given {
         command.args(named).output().unwrap().into()
     }
 
-    fn place(&self, args: &[&str]) -> Done {
+    pub fn place(&self, args: &[&str]) -> Done {
         self.run("place", &[&["--tiers", "tiers.json"], args].concat())
     }
 
@@ -174,7 +174,8 @@ fn the_table_has_ranks_intervals_and_reasons() {
         done.stdout
     );
     assert!(
-        lines[1].starts_with("  calibration: recorded mean 15.500 ms, simulated 15.500 ms (+0.0%); p50"),
+        lines[1]
+            .starts_with("  calibration: recorded / simulated ms: mean 15.500 / 15.500 (+0.0%), p50 15.500"),
         "{}",
         lines[1]
     );

@@ -42,14 +42,17 @@ pub fn ranking(report: &Report) -> String {
 pub fn calibration(figures: &[Calibrated]) -> String {
     let of = figures.iter().map(|figure| {
         format!(
-            "{} {:.3} ms, simulated {:.3} ms ({:+.1}%)",
+            "{} {:.3} / {:.3} ({:+.1}%)",
             figure.metric.as_str(),
             figure.recorded_ms,
             figure.simulated_ms,
             100.0 * figure.error
         )
     });
-    format!("calibration: recorded {}", of.collect::<Vec<_>>().join("; "))
+    format!(
+        "calibration: recorded / simulated ms: {}",
+        of.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn searched(report: &Report) -> String {
