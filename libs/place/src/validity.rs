@@ -51,7 +51,7 @@ pub fn overloads(
 }
 
 fn busy_links(links: &[LinkUse]) -> impl Iterator<Item = String> + '_ {
-    let busy = links.iter().filter_map(|link| {
+    links.iter().filter_map(|link| {
         let busy = link.utilisation.filter(|busy| *busy > UTILISATION_MAX)?;
         Some(format!(
             "the link from {} to {} is busy for {}",
@@ -59,8 +59,7 @@ fn busy_links(links: &[LinkUse]) -> impl Iterator<Item = String> + '_ {
             link.v,
             share(busy)
         ))
-    });
-    busy
+    })
 }
 
 fn share(busy: f64) -> String {

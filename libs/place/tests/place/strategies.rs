@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use place::assignments::Choices;
@@ -63,7 +63,7 @@ impl Given {
         })
     }
 
-    fn propose(&self, program: &PathBuf, time: Duration) -> Result<Vec<Proposal>, StrategyError> {
+    fn propose(&self, program: &Path, time: Duration) -> Result<Vec<Proposal>, StrategyError> {
         let limits = Limits {
             time,
             is_stopped: &|| false,
@@ -160,7 +160,7 @@ fn a_wrong_strategy_gets_one_sentence() {
         assert!(!error.contains('\n'), "{error}");
     }
     let missing = given
-        .propose(&PathBuf::from("nowhere/strategy"), TIME)
+        .propose(Path::new("nowhere/strategy"), TIME)
         .unwrap_err()
         .to_string();
     assert!(
