@@ -78,6 +78,7 @@ pub struct Placed {
     pub rank: Option<usize>,
     /// Node by module; null for a module that stays on its several nodes.
     pub modules: BTreeMap<String, Option<String>>,
+    /// Whether all modules are where they were recorded.
     pub is_recorded: bool,
     /// Responses of roots, milliseconds, with 95% intervals.
     pub response_ms: Responses,

@@ -54,6 +54,7 @@ pub struct Ranked {
     pub replicated: Replicated,
     /// Length of the run in relaxation times of its slowest queue, if it is too short for intervals.
     pub too_short: Option<f64>,
+    /// Whether all modules are where they were recorded.
     pub is_recorded: bool,
 }
 
@@ -214,7 +215,6 @@ pub fn replicate(
         }
     }
     let recorded = predictor.choices.recorded();
-    let is_changed = !predictor.slots.is_empty() || predictor.scale != 1.0;
     let ranked = cases.into_iter().zip(first).zip(further);
     Ok(ranked
         .map(|((case, predicted), further)| Ranked {
@@ -224,7 +224,7 @@ pub fn replicate(
                 sample.span_ns,
             ),
             replicated: Replicated::new(predicted.evaluation.times, further, predictor.scale == 1.0),
-            is_recorded: case.assignment == *recorded && !is_changed,
+            is_recorded: case.assignment == *recorded,
             case,
             predicted,
         })

@@ -92,7 +92,6 @@ pub fn what_if(
         .into_iter()
         .filter_map(|metric| calibration.refusal(metric));
     after.predicted.reasons.extend(refused);
-    after.is_recorded = false;
     let notes = site.notes.iter().chain(&after.case.surroundings.notes).cloned();
     let answer = Answer {
         version: VERSION,
