@@ -178,15 +178,30 @@ impl PlaceArgs {
         Ok(proposals)
     }
 
+    /// The flags of `cctf run --stand-in` for the load that was simulated.
+    fn same_load(&self) -> String {
+        let offset = |flag: &str, at: Option<Duration>| {
+            at.map_or_else(String::new, |at| format!(" {flag} {}s", at.as_secs_f64()))
+        };
+        let scale = self.site.scale;
+        let scale = match scale {
+            1.0 => String::new(),
+            _ if scale > 1.0 => format!(" --scale {scale} --by overlap"),
+            _ => format!(" --scale {scale} --by thin"),
+        };
+        offset("--from", self.site.from) + &offset("--to", self.site.to) + &scale
+    }
+
     fn next_steps(&self, report: &Report, run: &str) -> String {
         let run = cli::shell::quoted(run);
         match &self.out {
             Some(out) if report.placements.iter().any(|placed| placed.file.is_some()) => {
                 let out = std::path::absolute(out).unwrap_or_else(|_| out.clone());
                 format!(
-                    "placement files and the page {}: {}\nto run the first one: cctf run --stand-in {run} --placement {}\n",
+                    "placement files and the page {}: {}\nto run the first one: cctf run --stand-in {run}{} --placement {}\n",
                     files::PAGE,
                     out.display(),
+                    self.same_load(),
                     cli::shell::quoted(&out.join("1.json").to_string_lossy())
                 )
             }
