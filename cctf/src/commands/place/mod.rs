@@ -184,10 +184,11 @@ impl PlaceArgs {
             at.map_or_else(String::new, |at| format!(" {flag} {}s", at.as_secs_f64()))
         };
         let scale = self.site.scale;
-        let scale = match scale {
-            1.0 => String::new(),
-            _ if scale > 1.0 => format!(" --scale {scale} --by overlap"),
-            _ => format!(" --scale {scale} --by thin"),
+        let by = if scale > 1.0 { "overlap" } else { "thin" };
+        let scale = if scale == 1.0 {
+            String::new()
+        } else {
+            format!(" --scale {scale} --by {by}")
         };
         offset("--from", self.site.from) + &offset("--to", self.site.to) + &scale
     }
