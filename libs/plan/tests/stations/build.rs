@@ -21,7 +21,6 @@ impl Random {
         self.next() % bound
     }
 
-    /// Returns true once in `times` calls on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
