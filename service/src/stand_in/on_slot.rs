@@ -90,7 +90,9 @@ impl Task for NewPlan {
         }
         execution.mailbox.read_by(thread::current());
         execution.expect_costs();
-        let saved_ns = stand_in.debt.share(execution.engine.future_cpu_ns());
+        let saved_ns = stand_in
+            .debt
+            .share(execution.engine.future_cpu_ns(), execution.engine.open_costs_ns());
         execution.engine.start(start_ns);
         let used = Reading {
             cpu_ns: execution.decoding_cpu_ns,

@@ -4,7 +4,8 @@
 //! - [`connection`], [`load`]: the clients.
 //! - [`subject`], [`collector`], [`discard`]: the receivers.
 //! - [`rows`], [`follow`]: check that the files contain each span once.
-//! - [`compare`], [`turns`], [`steady`], [`held`], [`scale`], [`pairs`]: the measurements, which use [`process`] and [`figures`].
+//! - [`compare`], [`turns`], [`steady`], [`live`], [`held`], [`scale`], [`pairs`]: the measurements, which use [`process`], [`figures`]
+//!   and [`interval`].
 
 mod collector;
 mod compare;
@@ -14,6 +15,8 @@ mod figures;
 mod follow;
 mod held;
 mod ids;
+mod interval;
+mod live;
 mod load;
 mod pairs;
 mod process;
@@ -98,6 +101,20 @@ enum Command {
         /// Delay of the outermost services' spans, in seconds.
         #[arg(long, default_value_t = 0)]
         callers_late_seconds: u64,
+    },
+    /// Measure what two viewers of the live page cost: windows with and without them in turns, at a fixed rate of spans.
+    Live {
+        #[command(flatten)]
+        common: Common,
+        /// Spans per request.
+        #[arg(long, default_value_t = 512)]
+        size: usize,
+        /// Spans per second.
+        #[arg(long, default_value_t = 50_000)]
+        rate: u64,
+        /// Number of turns; at least 6.
+        #[arg(long, default_value_t = 16)]
+        turns: usize,
     },
     /// Measure the CPU time of a request twice: while 10 rows wait, and while 100,000 rows wait.
     Held {
@@ -232,6 +249,12 @@ fn measure(command: Command) -> anyhow::Result<()> {
             };
             pairs::measure(&common.places()?, pace, turns)
         }
+        Command::Live {
+            common,
+            size,
+            rate,
+            turns,
+        } => live::measure(&common.places()?, size, rate, turns),
         Command::Held { common } => held::measure(&common.places()?),
         Command::Discard => discard::serve(),
     }

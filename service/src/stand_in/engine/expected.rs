@@ -21,6 +21,11 @@ impl Engine {
         self.future_cpu_ns
     }
 
+    /// What its calls that have not ended are expected to cost.
+    pub fn open_costs_ns(&self) -> u64 {
+        self.open_costs_ns
+    }
+
     /// CPU time that was used beside calls, as planned.
     pub fn beside_used_ns(&self) -> u64 {
         self.beside_used_ns
