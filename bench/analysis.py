@@ -24,10 +24,12 @@ VERDICT_S_MAX = 15
 
 
 class Recorded:
-    """A run of `invocations` invocations, which exists until the end of the block. `rate` is the rate of its requests, per second."""
+    """A run of so many invocations, until the end of the block. `rate` is that of its requests, per second.
 
-    def __init__(self, bench, invocations, rate=1_000):
-        self.bench, self.run = bench, bench.scratch / f"recorded-{invocations}"
+    Runs with the same numbers have the same rows. They differ in their names."""
+
+    def __init__(self, bench, invocations, rate=1_000, name="recorded"):
+        self.bench, self.run = bench, bench.scratch / f"{name}-{invocations}"
         self.invocations, self.rate = invocations, rate
 
     def __enter__(self):
@@ -106,9 +108,9 @@ def parquet(bench):
 
 
 def verdict(bench):
-    """Compares a run with itself: all requests are paired, both runs are simulated, and the verdict is "same"."""
-    with Recorded(bench, INVOCATIONS) as recorded:
-        command = [bench.bin_dir / "cctf", "compare", recorded.run, recorded.run, "--format", "json"]
+    """Two runs with the same rows: all requests are paired, both runs are simulated, and the verdict is "same"."""
+    with Recorded(bench, INVOCATIONS) as recorded, Recorded(bench, INVOCATIONS, name="again") as again:
+        command = [bench.bin_dir / "cctf", "compare", recorded.run, again.run, "--format", "json"]
         out, cpu, elapsed, peak = measured(command)
         pairs = json.loads(out)["pairing"]["invocations"]
         assert pairs == recorded.rows()["invocations.jsonl"], pairs

@@ -393,9 +393,12 @@ def main():
                                  bench.criterion, bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
                                  lambda: analysis.validate(bench), lambda: analysis.parquet(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench),
                                  lambda: simulators.simgrid(bench)), strict=True))
-        for part in flags.parts:
-            parts[part]()
-        bench.table()
+        try:
+            for part in flags.parts:
+                parts[part]()
+        finally:
+            # A part that fails does not lose the figures of the parts before it.
+            bench.table()
 
 
 if __name__ == "__main__":
