@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::afterwards::continue_after_answer;
 use super::execution::{Execution, executed};
-use super::learn::{Observed, learn};
+use super::learn::{Observed, learn, own_ns};
 use super::mailbox::Parked;
 use super::padded::ZEROS;
 use super::shared::StandIn;
@@ -370,6 +370,7 @@ impl OnSlot {
             saved_ns,
             is_exact: self.is_exact,
             had_one_slot: times.slot_wait_ns.is_none(),
+            own_ns: own_ns(&times, ticket.enqueue_ns, used),
             end_ns: times.end_ns,
         };
         learn(&stand_in, &execution, &observed);

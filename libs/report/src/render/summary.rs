@@ -62,7 +62,12 @@ fn verdicts(view: &View) -> Html {
 /// Of a run that a simulator produced.
 fn simulation(view: &View) -> Option<Judgement> {
     let facts = &view.run.meta.as_ref()?.facts;
-    let fact = |name: &str| facts.iter().find(|(fact, _)| fact == name).map(|(_, value)| value);
+    let fact = |name: &str| {
+        facts
+            .iter()
+            .find(|(fact, _)| fact == name)
+            .map(|(_, value)| value)
+    };
     let simulator = cut(fact(SIMULATED_BY)?, NAME_MAX);
     let of = fact(REPLAY_OF).map_or_else(String::new, |run| format!(" from the run {}", cut(run, NAME_MAX)));
     Some(Judgement {

@@ -270,10 +270,17 @@ fn a_simulated_run_says_so_first() {
     let mut run = SMALL.run("predicted");
     let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let facts = &mut run.meta.as_mut().unwrap().facts;
-    facts.extend([fact("simulated_by", "SimGrid <3.32>"), fact("replay_of", "recorded")]);
+    facts.extend([
+        fact("simulated_by", "SimGrid <3.32>"),
+        fact("replay_of", "recorded"),
+    ]);
     let sentence = "SimGrid &lt;3.32&gt; computed this run from the run recorded. No service was measured.";
     assert!(render(&[run], false).html.contains(sentence));
-    assert!(!render(&[SMALL.run("small")], false).html.contains("No service was measured"));
+    assert!(
+        !render(&[SMALL.run("small")], false)
+            .html
+            .contains("No service was measured")
+    );
 }
 
 #[test]

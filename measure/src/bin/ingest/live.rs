@@ -56,7 +56,8 @@ pub fn measure(
     let spans = spans_a_second * duration.as_secs();
     let acknowledged = Acknowledged::of_blocks(spans as usize / spans_a_request + 1);
     let found = std::thread::scope(|scope| {
-        let turns = scope.spawn(|| in_turns(&subject, turns));
+        let (pid, admin) = (subject.pid(), subject.admin()?);
+        let turns = scope.spawn(move || in_turns(pid, admin, turns));
         load.paced(spans_a_second, duration, Duration::ZERO, &acknowledged)?;
         turns
             .join()
@@ -87,17 +88,16 @@ struct Found {
     bytes_a_second: f64,
 }
 
-fn in_turns(subject: &Subject, turns: usize) -> anyhow::Result<Found> {
+fn in_turns(pid: u32, admin: SocketAddr, turns: usize) -> anyhow::Result<Found> {
     std::thread::sleep(WARM_UP);
-    let admin = subject.admin()?;
     let mut percent = [Vec::new(), Vec::new()];
     let mut bytes = 0;
     for turn in 0..turns {
         let mut window = |with: bool| -> anyhow::Result<[f64; 2]> {
             let viewers = Viewers::open(admin, if with { VIEWERS } else { 0 })?;
-            let (begun, before) = (Instant::now(), Used::read(subject)?);
+            let (begun, before) = (Instant::now(), Used::read(pid)?);
             std::thread::sleep(WINDOW);
-            let percent = Used::read(subject)?.percent_since(before, begun.elapsed());
+            let percent = Used::read(pid)?.percent_since(before, begun.elapsed());
             bytes += viewers.close()?;
             Ok(percent)
         };
@@ -120,9 +120,9 @@ fn in_turns(subject: &Subject, turns: usize) -> anyhow::Result<Found> {
 }
 
 impl Used {
-    fn read(subject: &Subject) -> anyhow::Result<Self> {
-        let serving = process::threads_cpu_time(subject.pid(), SERVING)?;
-        Ok(Self([serving, subject.cpu_time()?]))
+    fn read(pid: u32) -> anyhow::Result<Self> {
+        let serving = process::threads_cpu_time(pid, SERVING)?;
+        Ok(Self([serving, process::cpu_time(pid)?]))
     }
 
     fn percent_since(self, before: Self, passed: Duration) -> [f64; 2] {
