@@ -23,10 +23,11 @@ import time
 import urllib.request
 
 import analysis
+import distributed
 import replay
 import simulators
 
-PARTS = ["merge", "compare", "steady", "late", "live", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "parquet", "verdict", "report", "simgrid"]
+PARTS = ["merge", "buckets", "compare", "steady", "late", "live", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "parquet", "verdict", "report", "simgrid"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -389,7 +390,7 @@ def main():
         if flags.merge:
             bench.merge(flags.merge)
             return bench.table()
-        parts = dict(zip(PARTS, (bench.merge, bench.compare, bench.steady, bench.late, bench.live, bench.held, bench.pairs,
+        parts = dict(zip(PARTS, (bench.merge, lambda: distributed.buckets(bench), bench.compare, bench.steady, bench.late, bench.live, bench.held, bench.pairs,
                                  bench.criterion, bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
                                  lambda: analysis.validate(bench), lambda: analysis.parquet(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench),
                                  lambda: simulators.simgrid(bench)), strict=True))

@@ -10,6 +10,7 @@ mod collector;
 mod containers;
 mod datasets;
 mod dependence;
+mod distributed;
 mod embedded;
 mod exports;
 mod interfaces;

@@ -8,6 +8,7 @@ use aggregate::timeouts;
 use cctf_proto::cctf::{File, Milliseconds, RunMeta};
 use serde::Serialize;
 
+use crate::bucket::Bucket;
 use crate::inputs::Input;
 
 #[derive(Debug, Clone, Default)]
@@ -53,6 +54,8 @@ pub struct Source<'s> {
     pub run_id: Option<&'s str>,
     /// Clock offset of each node, which is subtracted from its timestamps. `None` if timestamps stay as recorded.
     pub clocks: Option<&'s BTreeMap<String, Offset>>,
+    /// The traces to keep; `None` for all.
+    pub bucket: Option<Bucket>,
     pub limits: Limits,
 }
 
@@ -104,7 +107,7 @@ pub struct Offset {
     pub error_ns: i64,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Number of rows that another folder also had.
     pub duplicates: u64,
@@ -116,6 +119,8 @@ pub struct Counts {
     pub resolved: u64,
     /// Number of incomplete lines at the ends of files.
     pub torn: u64,
+    /// Invocations and calls of other buckets.
+    pub skipped: u64,
     /// Number of lines that were read, by file.
     pub read: [u64; File::ALL.len()],
     /// Number of lines that were written, by file.
