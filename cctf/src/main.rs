@@ -11,8 +11,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
 use commands::{
-    anonymise, compare, completions, event, export, load, ls, man, merge, plan, replay, report, run, schema,
-    stats, tail, trace, validate,
+    anonymise, compare, completions, event, export, load, ls, man, merge, place, plan, replay, report, run,
+    schema, stats, tail, trace, validate, whatif,
 };
 
 const AFTER_HELP: &str = "\
@@ -44,6 +44,10 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     /// Write the plan of a recorded run for simulators: when requests arrive, the work of each service, and the order of calls.
     Plan(plan::PlanArgs),
+    /// Predict where the modules of a recorded run should be placed, and rank the placements.
+    Place(Box<place::PlaceArgs>),
+    /// Predict one change of a recorded run: other nodes, speeds, links, slots, or more load.
+    Whatif(Box<whatif::WhatifArgs>),
     /// Write a recorded run in the format of another tool, such as a simulator or a viewer.
     Export(export::ExportArgs),
     /// Record that a module (one service of an application) was scaled or migrated.
@@ -89,6 +93,8 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Place(args) => place::run(&args),
+        Command::Whatif(args) => whatif::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Event(args) => event::run(&args),
         Command::Tail(args) => tail::run(&args),

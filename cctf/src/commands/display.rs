@@ -94,9 +94,9 @@ impl BytesBar {
         }
     }
 
-    pub fn show(&self, phase: &'static str, done: u64, total: u64) {
+    pub fn show(&self, phase: &str, done: u64, total: u64) {
         let Some(bar) = &self.bar else { return };
-        bar.set_prefix(phase);
+        bar.set_prefix(phase.to_owned());
         bar.set_length(total);
         bar.set_position(done);
     }

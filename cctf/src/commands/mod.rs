@@ -17,6 +17,7 @@ pub mod man;
 pub mod merge;
 mod otlp;
 mod page_file;
+pub mod place;
 pub mod plan;
 pub mod replay;
 pub mod report;
@@ -28,6 +29,7 @@ pub mod stats;
 pub mod tail;
 pub mod trace;
 pub mod validate;
+pub mod whatif;
 
 use std::process::ExitCode;
 

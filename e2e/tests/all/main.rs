@@ -23,6 +23,7 @@ mod one_driver;
 mod overload;
 mod pages;
 mod placement;
+mod placements;
 mod release;
 mod replay;
 mod run_all;

@@ -165,11 +165,17 @@ pub const CRATES: &[Member] = &[
         ],
     ),
     member(
+        "libs/place",
+        "cctf-place",
+        &["cctf-cli", "cctf-analyze", "cctf-load", "cctf-plan", "cctf-stack"],
+    ),
+    member(
         "cctf",
         "cctf",
         &[
             "cctf-proto",
             "cctf-page",
+            "cctf-place",
             "cctf-report",
             "cctf-cli",
             "cctf-rundir",

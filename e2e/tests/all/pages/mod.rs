@@ -2,6 +2,7 @@
 
 mod faults;
 mod live;
+mod ranking;
 mod report;
 mod spans;
 

@@ -10,7 +10,7 @@ impl Simulator<'_> {
         let call = &self.load.calls[index as usize];
         self.calls[index as usize].has_started = true;
         if !call.is_message {
-            self.call_arrives(index, now.saturating_add(call.out_ns));
+            self.send_request(index, now);
         }
         if let Ends::Duration(ns) | Ends::Timeout(ns) = call.ends {
             self.after(now, ns, Kind::CallEnd, index);
@@ -18,7 +18,7 @@ impl Simulator<'_> {
     }
 
     /// Schedules the arrivals of all visits that a call causes.
-    fn call_arrives(&mut self, index: u32, at_ns: i64) {
+    pub(super) fn call_arrives(&mut self, index: u32, at_ns: i64) {
         let mut callee = self.load.calls[index as usize].callee;
         while let Some(visit) = self.load.visits.get(callee as usize) {
             self.after(at_ns, visit.delay_ns, Kind::Arrive, callee);
@@ -75,7 +75,11 @@ impl Simulator<'_> {
             Ends::Timeout(_) => {
                 let is_answered = callee.is_some_and(|visit| {
                     let end_ns = self.outcomes[call.callee as usize].end_ns;
-                    visit.has_answered && end_ns.saturating_add(call.back_ns) <= now
+                    let at_ns = match self.platform.way(self.load, call) {
+                        Some(_) => self.calls[index as usize].answer_ns,
+                        None => end_ns.saturating_add(call.back_ns),
+                    };
+                    visit.has_answered && at_ns <= now
                 });
                 !is_answered || visit_has_failed
             }
@@ -101,9 +105,16 @@ impl Simulator<'_> {
             Ends::Timeout(_) => self.failures == Failures::Simulated,
             Ends::Duration(_) => false,
         };
-        if ends_call && call.callee == visit {
-            let at_ns = end_ns.saturating_add(call.back_ns - call.ahead_ns);
-            self.after(at_ns.max(now), 0, Kind::CallEnd, caller);
+        if call.callee != visit {
+            return;
+        }
+        match self.platform.way(self.load, call) {
+            Some(_) => self.send_reply(caller, end_ns, now, ends_call),
+            None if ends_call => {
+                let at_ns = end_ns.saturating_add(call.back_ns - call.ahead_ns);
+                self.after(at_ns.max(now), 0, Kind::CallEnd, caller);
+            }
+            None => {}
         }
     }
 }

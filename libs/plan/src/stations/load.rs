@@ -28,6 +28,8 @@ pub fn load(plan: &Plan) -> Load {
             at_ns: tree.at_ns,
             out_ns: arrival.out_ns,
             back_ns: arrival.back_ns,
+            bytes_in: tree.invocations[0].bytes_in.unwrap_or(0),
+            bytes_out: tree.invocations[0].bytes_out.unwrap_or(0),
             span_id: tree.span_id,
             is_root: tree.is_root,
         });
@@ -55,6 +57,12 @@ impl Flattener<'_> {
             let calls = self.load.visits[number as usize].calls();
             for (call, planned) in calls.zip(&invocation.calls) {
                 self.callees(call, planned, first_visit);
+                if let Some(callee) = planned.callees.first() {
+                    let answers = &tree.invocations[callee.invocation as usize];
+                    let call = &mut self.load.calls[call];
+                    call.bytes_out = planned.bytes_out.or(answers.bytes_in).unwrap_or(0);
+                    call.bytes_in = planned.bytes_in.or(answers.bytes_out).unwrap_or(0);
+                }
             }
         }
     }
@@ -79,6 +87,7 @@ impl Flattener<'_> {
             setup_ns: work.setup_ns,
             slot_wait_ns: work.slot_wait_ns,
             response_ns: work.response_ns,
+            beside_cpu_ns: invocation.beside_cpu_ns,
             delay_ns: 0,
             first_call,
             calls: invocation.calls.len() as u32,
@@ -111,6 +120,8 @@ impl Flattener<'_> {
             callee: NONE,
             retry_of: planned.retry_of.map_or(NONE, |attempt| first_call + attempt),
             early_ns: 0,
+            bytes_out: 0,
+            bytes_in: 0,
             is_after_answer: planned.is_after_answer,
             is_message: planned.what == What::Message,
             is_failed: planned.is_failed,
@@ -136,6 +147,8 @@ impl Flattener<'_> {
             need: wait.need as u16,
             setup_ns: 0,
             gap_ns: wait.gap_ns + wait.cpu_wait_ns,
+            cpu_ns: wait.cpu_ns,
+            cpu_wait_ns: wait.cpu_wait_ns,
             slot_wait_ns: wait.slot_wait_ns,
         }
     }

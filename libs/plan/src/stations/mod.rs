@@ -6,7 +6,8 @@
 //! new requests, but not requests that return from calls.
 //!
 //! - [`model`]: a plan as flat lists; [`mod@load`]: builds these lists. [`handover`] infers when slots were released.
-//! - [`simulate`], [`calls`]: the simulator; [`progress`]: the state of visits and calls; [`dependents`]: the calls that wait
+//! - [`platform`]: other slots, CPUs and links than recorded; [`server`]: what requests share, such as the CPUs of a node.
+//! - [`simulate`], [`calls`], [`own_work`], [`network`], [`serve`]: the simulator; [`progress`]: the state of visits and calls; [`dependents`]: the calls that wait
 //!   for a call.
 //! - [`moved`]: the same work with other arrivals.
 //! - [`outcome`]: the simulated times of a visit; [`fit`]: compares them with the recorded ones.
@@ -18,13 +19,19 @@ mod handover;
 mod load;
 mod model;
 mod moved;
+mod network;
 mod outcome;
+mod own_work;
+mod platform;
 mod progress;
+mod serve;
+mod server;
 mod simulate;
 
 pub use fit::{FIT_ERROR_MAX, FIT_FLOOR_MS, ModuleFit, Pair, Waits, fits, mean_ms, quantile_ms, waits};
 pub use load::load;
 pub use model::{Arrival, Call, Fails, Load, Visit, Wait};
 pub use moved::at_arrivals;
-pub use outcome::{Outcome, State};
-pub use simulate::{Failures, simulate, simulate_with};
+pub use outcome::{Outcome, Simulation, State};
+pub use platform::{Host, Link, Platform, Server, Way};
+pub use simulate::{Failures, simulate, simulate_on, simulate_with};

@@ -36,6 +36,8 @@ pub struct Visit {
     pub slot_wait_ns: i64,
     /// Recorded time from arrival to end.
     pub response_ns: i64,
+    /// CPU time of the visit that runs beside its calls and delays nothing.
+    pub beside_cpu_ns: i64,
     /// Time from the arrival of the first visit that the same call causes to the arrival of this visit. For a message, time
     /// from the end of the call.
     pub delay_ns: i64,
@@ -85,9 +87,12 @@ pub struct Wait {
     pub need: u16,
     /// Wake-up time of the slot that the visit must get before this gap. At most 4.3 s; 0 if it needs no new slot.
     pub setup_ns: u32,
-    /// Own time after the last of these ends. It includes the recorded waits for CPUs, because the simulator does not model
-    /// CPUs.
+    /// Own time after the last of these ends. It includes the recorded waits for CPUs.
     pub gap_ns: i64,
+    /// CPU time in the gap.
+    pub cpu_ns: i64,
+    /// Recorded waits for CPUs in the gap. On a platform with CPUs, the simulator computes them instead.
+    pub cpu_wait_ns: i64,
     /// Recorded wait for the slot that the visit must get before this gap, without the wake-up.
     pub slot_wait_ns: i64,
 }
@@ -124,6 +129,9 @@ pub struct Call {
     pub retry_of: u32,
     /// Time from the release of the slot to the start of the call, if it was inferred. At most 4.3 s.
     pub early_ns: u32,
+    /// Bodies of request and answer. 0 if unknown.
+    pub bytes_out: u32,
+    pub bytes_in: u32,
     pub is_after_answer: bool,
     pub is_message: bool,
     /// Whether the call fails. This counts only for a call that ends after a fixed duration.
@@ -142,6 +150,9 @@ pub struct Arrival {
     /// without a row of that call.
     pub out_ns: i64,
     pub back_ns: i64,
+    /// Bodies of request and answer. 0 if unknown.
+    pub bytes_in: u32,
+    pub bytes_out: u32,
     /// Span id of the call from outside. If this call was not recorded, span id of the first invocation.
     pub span_id: SpanId,
     /// False for an orphan: the recording lacks its caller.

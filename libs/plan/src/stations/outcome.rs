@@ -1,4 +1,4 @@
-//! [`Outcome`]: the simulated times of one invocation.
+//! [`Outcome`]: the simulated times of one invocation; [`Simulation`]: those of all, and how long slots and servers were busy.
 
 /// The simulated times of one invocation, nanoseconds. They use the clock of the arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,6 +12,17 @@ pub struct Outcome {
     /// Time without a slot after calls during which the slot was released.
     pub slot_wait_ns: i64,
     pub state: State,
+}
+
+/// The result of a simulation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Simulation {
+    /// One for each visit of the load.
+    pub outcomes: Vec<Outcome>,
+    /// Time for which the slots of each instance were busy, of all its slots together.
+    pub held_ns: Vec<i64>,
+    /// Work of each server of the platform: the time for which its jobs would have needed one unit of its capacity.
+    pub worked_ns: Vec<i64>,
 }
 
 /// The state that an invocation reached.

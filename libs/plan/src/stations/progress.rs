@@ -1,6 +1,7 @@
 //! [`VisitProgress`], [`CallProgress`]: the state of each visit and call during the simulation.
 
 use super::model::{Load, Wait};
+use super::platform::Platform;
 use crate::work::{NONE, Waited};
 
 /// The events for which a call or an answer still waits.
@@ -69,9 +70,9 @@ pub struct VisitProgress {
 
 impl VisitProgress {
     /// The initial state of all visits, before they arrive.
-    pub fn all(load: &Load) -> Vec<Self> {
+    pub fn all(load: &Load, platform: &Platform) -> Vec<Self> {
         let visits = load.visits.iter().map(|visit| {
-            let station = load.names.instances[visit.instance as usize].station;
+            let station = platform.hosts[visit.instance as usize].station;
             let needs_slot = station.slots.is_some() && visit.waited != Waited::Unknown;
             Self {
                 answer: Pending::new(&visit.answer),
@@ -108,6 +109,8 @@ pub struct CallProgress {
     pub next_ready: u32,
     pub has_started: bool,
     pub has_ended: bool,
+    /// When the answer reaches the caller over another link than recorded. The maximum if that is not known yet.
+    pub answer_ns: i64,
 }
 
 impl CallProgress {
@@ -118,6 +121,7 @@ impl CallProgress {
             next_ready: NONE,
             has_started: false,
             has_ended: false,
+            answer_ns: i64::MAX,
         });
         calls.collect()
     }

@@ -4,9 +4,11 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::dependents::Dependents;
-use super::model::Load;
-use super::outcome::{Outcome, State};
+use super::model::{Arrival, Load};
+use super::outcome::{Outcome, Simulation, State};
+use super::platform::Platform;
 use super::progress::{CallProgress, VisitProgress};
+use super::server::ServerState;
 use crate::work::{NONE, Station, Waited};
 
 /// Simulates all arrivals and everything that they cause. The result has one entry per visit.
@@ -31,14 +33,27 @@ pub enum Failures {
 
 /// Like [`simulate`], with a choice of the rule for failures.
 pub fn simulate_with(load: &Load, failures: Failures) -> Vec<Outcome> {
-    let mut simulator = Simulator::new(load, failures);
+    simulate_on(load, &Platform::recorded(load), failures).outcomes
+}
+
+/// As [`simulate_with`], on another platform: with other slots, CPUs and links.
+pub fn simulate_on(load: &Load, platform: &Platform, failures: Failures) -> Simulation {
+    let mut simulator = Simulator::new(load, platform, failures);
     simulator.run();
-    simulator.outcomes
+    let held_ns = simulator.stations.iter().map(|station| station.held_ns);
+    let worked_ns = simulator.servers.iter().map(|server| server.worked_ns);
+    Simulation {
+        held_ns: held_ns.collect(),
+        worked_ns: worked_ns.collect(),
+        outcomes: simulator.outcomes,
+    }
 }
 
 /// Kinds of events. Events at the same time are handled in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    /// A job of a server ends, unless later jobs have delayed it.
+    Served,
     /// A visit answers.
     End,
     /// A call ends at its caller.
@@ -49,6 +64,9 @@ pub(super) enum Kind {
     CallStart,
     /// A request arrives at its station.
     Arrive,
+    /// The thread of a slot is awake: the work before a call, or before the answer of a visit, begins.
+    WorkForCall,
+    WorkForAnswer,
 }
 
 /// Ordered by time, kind and index.
@@ -58,12 +76,14 @@ type Event = (i64, Kind, u32);
 pub(super) struct Simulator<'l> {
     pub(super) load: &'l Load,
     pub(super) failures: Failures,
+    pub(super) platform: &'l Platform,
     stations: Vec<StationState>,
+    pub(super) servers: Vec<ServerState>,
     pub(super) visits: Vec<VisitProgress>,
     pub(super) calls: Vec<CallProgress>,
     pub(super) dependents: Dependents,
-    /// Future events, except the arrivals from outside, which are already sorted in the load.
-    events: BinaryHeap<Reverse<Event>>,
+    /// Future events, except the arrivals from outside.
+    pub(super) events: BinaryHeap<Reverse<Event>>,
     pub(super) outcomes: Vec<Outcome>,
 }
 
@@ -72,20 +92,28 @@ struct StationState {
     station: Station,
     busy: u32,
     queue: VecDeque<u32>,
+    /// Time for which slots were busy, of all slots together, until `counted_ns`.
+    held_ns: i64,
+    counted_ns: i64,
 }
 
 impl<'l> Simulator<'l> {
-    fn new(load: &'l Load, failures: Failures) -> Self {
-        let stations = load.names.instances.iter().map(|instance| StationState {
-            station: instance.station,
+    fn new(load: &'l Load, platform: &'l Platform, failures: Failures) -> Self {
+        let stations = platform.hosts.iter().map(|host| StationState {
+            station: host.station,
             busy: 0,
             queue: VecDeque::new(),
+            held_ns: 0,
+            counted_ns: 0,
         });
+        let servers = platform.servers.iter();
         Self {
             load,
             failures,
+            platform,
             stations: stations.collect(),
-            visits: VisitProgress::all(load),
+            servers: servers.map(|server| ServerState::new(server.capacity)).collect(),
+            visits: VisitProgress::all(load, platform),
             calls: CallProgress::all(load),
             dependents: Dependents::new(load),
             events: BinaryHeap::new(),
@@ -94,11 +122,12 @@ impl<'l> Simulator<'l> {
     }
 
     fn run(&mut self) {
-        let mut arrivals = self.load.arrivals.iter().peekable();
+        let arrivals = self.arrivals();
+        let mut arrivals = arrivals.iter().peekable();
         loop {
             let inner = self.events.peek().map(|Reverse(event)| *event);
             let outer = arrivals.peek();
-            let outer = outer.map(|arrival| (arrival.at_ns, Kind::Arrive, arrival.visit));
+            let outer = outer.map(|(at_ns, visit)| (*at_ns, Kind::Arrive, *visit));
             let event = match (inner, outer) {
                 (None, None) => return,
                 (Some(inner), Some(outer)) if outer < inner => outer,
@@ -116,12 +145,28 @@ impl<'l> Simulator<'l> {
 
     fn handle(&mut self, (now, kind, index): Event) {
         match kind {
+            Kind::Served => self.served(index, now),
             Kind::End => self.end(index, now),
             Kind::CallEnd => self.call_end(index, now),
             Kind::Leave => self.leave(index, now),
             Kind::CallStart => self.call_start(index, now),
             Kind::Arrive => self.arrive(index, now),
+            Kind::WorkForCall => self.begin_work_for_call(index, now),
+            Kind::WorkForAnswer => self.begin_work_for_answer(index, now),
         }
+    }
+
+    /// When each root arrives at its station, in the order of these times.
+    fn arrivals(&self) -> Vec<(i64, u32)> {
+        let at = |arrival: &Arrival| {
+            let [out_ns, _] = self.platform.outside_ns(self.load, arrival);
+            arrival.at_ns.saturating_add(out_ns - arrival.out_ns)
+        };
+        let arrivals = self.load.arrivals.iter();
+        let mut arrivals: Vec<_> = arrivals.map(|arrival| (at(arrival), arrival.visit)).collect();
+        // Stable: roots at the same time stay in the order of the load.
+        arrivals.sort_by_key(|(at_ns, _)| *at_ns);
+        arrivals
     }
 
     /// Schedules an event `ns` after `now`. Very late times are clamped, so that invalid rows cannot cause an overflow.
@@ -158,6 +203,7 @@ impl<'l> Simulator<'l> {
     fn queue(&mut self, visit: u32, now: i64) {
         let station = self.station(visit);
         if station.has_free_slot() {
+            station.count(now);
             station.busy += 1;
             self.assign(visit, now);
         } else {
@@ -197,6 +243,7 @@ impl<'l> Simulator<'l> {
         let outcome = &mut self.outcomes[visit as usize];
         outcome.wait_ns = waited_ns;
         outcome.start_ns = start_ns;
+        self.work_beside(visit, start_ns);
         for call in recorded.calls() {
             if self.load.calls[call].is_after_answer {
                 break;
@@ -231,37 +278,6 @@ impl<'l> Simulator<'l> {
         if is_answer_ready {
             self.work_for_answer(visit, now);
         }
-    }
-
-    /// Begins the own work before a call.
-    fn work_for_call(&mut self, index: u32, now: i64) {
-        let call = &self.load.calls[index as usize];
-        let progress = &mut self.visits[call.visit as usize];
-        progress.working += 1;
-        let start_ns = now.max(progress.awake_ns).saturating_add(call.wait.gap_ns);
-        if progress.is_released {
-            self.after(start_ns, -i64::from(call.early_ns), Kind::Leave, index);
-        }
-        self.after(start_ns, 0, Kind::CallStart, index);
-    }
-
-    /// Begins the own work before the answer. This fixes the end of the visit, so an answer that arrives before the end can be
-    /// scheduled.
-    fn work_for_answer(&mut self, visit: u32, now: i64) {
-        let progress = &mut self.visits[visit as usize];
-        progress.working += 1;
-        let gap_ns = self.load.visits[visit as usize].answer.gap_ns;
-        let end_ns = now.max(progress.awake_ns).saturating_add(gap_ns);
-        self.after(end_ns, 0, Kind::End, visit);
-        if self.is_ahead(visit) {
-            self.answer_ends_call(visit, end_ns, now);
-        }
-    }
-
-    fn is_ahead(&self, visit: u32) -> bool {
-        let caller = self.load.visits[visit as usize].caller;
-        let caller = self.load.calls.get(caller as usize);
-        caller.is_some_and(|call| call.ahead_ns > 0)
     }
 
     /// Handles the moment at which all calls have ended for which a call waits.
@@ -318,7 +334,10 @@ impl<'l> Simulator<'l> {
         let station = self.station(visit);
         match station.queue.pop_front() {
             Some(next) => self.assign(next, now),
-            None => station.busy -= 1,
+            None => {
+                station.count(now);
+                station.busy -= 1;
+            }
         }
     }
 
@@ -346,6 +365,14 @@ impl<'l> Simulator<'l> {
 }
 
 impl StationState {
+    /// Adds the time for which slots were busy since the last change.
+    fn count(&mut self, now: i64) {
+        let passed_ns = now.saturating_sub(self.counted_ns);
+        let held_ns = i64::from(self.busy).saturating_mul(passed_ns);
+        self.held_ns = self.held_ns.saturating_add(held_ns);
+        self.counted_ns = now;
+    }
+
     fn has_free_slot(&self) -> bool {
         self.busy < self.station.slots.unwrap_or(u32::MAX)
     }

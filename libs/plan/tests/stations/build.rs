@@ -5,7 +5,7 @@ use plan::plan::Ends;
 use plan::stations::{Arrival, Call, Fails, Load, Visit, Wait};
 use plan::work::{NONE, Station, Waited};
 
-/// A sequence of numbers that a seed determines (SplitMix64, Steele, Lea and Flood 2014).
+/// Numbers that a seed determines (SplitMix64, Steele, Lea and Flood 2014).
 pub struct Random(pub u64);
 
 impl Random {
@@ -21,7 +21,6 @@ impl Random {
         self.next() % bound
     }
 
-    /// Returns true once in `times` calls on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
@@ -40,6 +39,7 @@ pub struct Waits {
     pub any_of: Vec<usize>,
     pub need: usize,
     pub gap_ns: i64,
+    pub cpu_ns: i64,
     /// Time that the thread of a slot needs to wake up when the visit returns to the slot.
     pub setup_ns: u32,
     pub has_waited: bool,
@@ -56,6 +56,7 @@ pub struct Tree {
     pub calls: Vec<Branch>,
     pub answer: Waits,
     pub fails: Fails,
+    pub beside_cpu_ns: i64,
     /// Time after the previous visit that the same call causes.
     pub delay_ns: i64,
 }
@@ -68,6 +69,7 @@ pub struct Branch {
     pub back_ns: i64,
     pub ahead_ns: i64,
     pub early_ns: u32,
+    pub bytes: [u32; 2],
     pub ends: Ends,
     pub callees: Vec<Tree>,
     pub retry_of: Option<usize>,
@@ -110,6 +112,7 @@ impl Branch {
             back_ns: 0,
             ahead_ns: 0,
             early_ns: 0,
+            bytes: [0; 2],
             ends: Ends::Duration(ns),
             callees: Vec::new(),
             retry_of: None,
@@ -149,6 +152,8 @@ pub fn add_root(load: &mut Load, at_ns: i64, tree: &Tree) {
         at_ns,
         out_ns: 0,
         back_ns: 0,
+        bytes_in: 0,
+        bytes_out: 0,
         span_id: span(visit),
         is_root: true,
     });
@@ -174,6 +179,8 @@ fn add(load: &mut Load, tree: &Tree) -> u32 {
                 .retry_of
                 .map_or(NONE, |attempt| first_call + attempt as u32),
             early_ns: branch.early_ns,
+            bytes_out: branch.bytes[0],
+            bytes_in: branch.bytes[1],
             is_after_answer: branch.is_after_answer,
             is_message: branch.is_message,
             is_failed: branch.is_failed,
@@ -190,6 +197,7 @@ fn add(load: &mut Load, tree: &Tree) -> u32 {
         setup_ns: tree.setup_ns,
         slot_wait_ns: 0,
         response_ns: 0,
+        beside_cpu_ns: tree.beside_cpu_ns,
         delay_ns: tree.delay_ns,
         first_call,
         calls: tree.calls.len() as u32,
@@ -227,6 +235,8 @@ fn add_wait(load: &mut Load, first_call: u32, waits: &Waits) -> Wait {
         need: waits.need as u16,
         setup_ns: waits.setup_ns,
         gap_ns: waits.gap_ns,
+        cpu_ns: waits.cpu_ns,
+        cpu_wait_ns: 0,
         slot_wait_ns: i64::from(waits.has_waited),
     }
 }

@@ -5,6 +5,7 @@ mod build;
 mod failures;
 mod files;
 mod naive;
+mod platform;
 mod properties;
 mod recorded;
 mod rows;

@@ -1,7 +1,7 @@
 //! Stand-ins for the instances of a recorded run: their nodes, their links, and their start.
 //!
 //! - [`recording`]: modules, nodes and links of the recorded run.
-//! - [`placement`]: the user's file that changes them; [`error`]: the errors in such a file.
+//! - [`placement`]: the user's file that changes them; [`write`]: writes such a file; [`error`]: the errors in such a file.
 //! - [`placed`]: the list of stand-ins that results; [`stand_in`]: one of them.
 //! - [`figures`]: delay and rate of links; [`pairs`]: the nodes that call each other; [`links`]: the network of the stand-ins;
 //!   [`ways`]: the links between given nodes or instances.
@@ -19,6 +19,7 @@ pub mod stand_in;
 #[cfg(test)]
 mod tests;
 pub mod ways;
+mod write;
 
 pub use error::PlacementError;
 pub use placed::Placed;

@@ -27,6 +27,16 @@ impl Placed {
     /// # Errors
     /// If the placement names something unknown or impossible, or there are too many instances.
     pub fn new(recording: &Recording, placement: &Placement) -> Result<Self, PlacementError> {
+        let placed = Self::of_any_size(recording, placement)?;
+        check_all(recording, &placed.stand_ins)?;
+        Ok(placed)
+    }
+
+    /// The same for a prediction, which starts nothing: of any number of instances.
+    ///
+    /// # Errors
+    /// If the placement names something unknown or impossible.
+    pub fn of_any_size(recording: &Recording, placement: &Placement) -> Result<Self, PlacementError> {
         check(recording, placement)?;
         let default = (ModulePlace::default(), NodePlace::default());
         let mut stand_ins = Vec::new();
@@ -52,7 +62,6 @@ impl Placed {
                 });
             }
         }
-        check_all(recording, &stand_ins)?;
         Ok(Self {
             pairs: pairs(recording, &stand_ins),
             figures: Figures::new(recording, placement),

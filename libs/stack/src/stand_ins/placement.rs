@@ -79,9 +79,11 @@ pub enum Stage {
     Unknown,
 }
 
-const SLOT_POLICIES: [(&str, SlotPolicy); 2] =
+/// Names of policies in the file.
+pub(super) const SLOT_POLICIES: [(&str, SlotPolicy); 2] =
     [("held", SlotPolicy::Held), ("released", SlotPolicy::Released)];
-const STAGES: [(&str, Stage); 4] = [
+/// Names of stages in the file.
+pub const STAGES: [(&str, Stage); 4] = [
     ("endpoint", Stage::Endpoint),
     ("edge", Stage::Edge),
     ("cloud", Stage::Cloud),

@@ -40,11 +40,18 @@ pub struct Instance {
     pub station: Station,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// A recorded node. `None`: the recording has no figure. Units as in `nodes.json`.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Node {
     pub stage: String,
     /// Speed of a core, million instructions per second.
     pub mips_per_core: Option<f64>,
+    pub cpu_score: Option<f64>,
+    pub cpu_cores: Option<u64>,
+    pub power_idle_w: Option<f64>,
+    pub power_max_w: Option<f64>,
+    /// Id of the machine. Nodes of one machine share its CPUs.
+    pub host_id: Option<String>,
 }
 
 /// A recorded link. A figure is `None` if the recording does not contain it.
@@ -139,6 +146,11 @@ fn node(row: &cctf::Node<'_>) -> (String, Node) {
     let node = Node {
         stage: row.stage.as_str().to_owned(),
         mips_per_core: row.mips_per_core,
+        cpu_score: row.cpu_score,
+        cpu_cores: row.cpu_cores,
+        power_idle_w: row.power_idle_w,
+        power_max_w: row.power_max_w,
+        host_id: row.host_id.as_deref().map(str::to_owned),
     };
     (row.node_id.to_string(), node)
 }
@@ -210,7 +222,9 @@ mod tests {
             found.nodes["ep0"],
             Node {
                 stage: "endpoint".to_owned(),
-                mips_per_core: Some(900.0)
+                mips_per_core: Some(900.0),
+                cpu_cores: Some(2),
+                ..Node::default()
             }
         );
         let link = found.links[&("ep0".to_owned(), "edge0".to_owned())];

@@ -31,6 +31,7 @@ fn node(stage: &str, mips_per_core: Option<f64>) -> Node {
     Node {
         stage: stage.to_owned(),
         mips_per_core,
+        ..Node::default()
     }
 }
 

@@ -1,0 +1,232 @@
+//! [`rank`]: the assignments of a site, predicted and ranked.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cctf_load::plan::random;
+use plan::stations::Load;
+
+use crate::arrivals::Sample;
+use crate::assignments::Assignment;
+use crate::calibration::Calibration;
+use crate::evaluation::Metric;
+use crate::parallel::{Progress, on_all_cores, threads_for};
+use crate::predictor::{Case, Loaded, Predicted, Predictor};
+use crate::search::{ASSIGNMENTS_MAX, SearchError, Searched, search};
+use crate::surroundings::Surroundings;
+use crate::tiers::Tiers;
+use crate::uncertainty::{Replicated, probability_first_is_best};
+use crate::validity::too_short;
+
+/// Maximum number of visits of a simulated load. One simulation of so many takes some 0.2 s.
+pub const VISITS_MAX: usize = 300_000;
+/// Maximum number of visits of all simulations of a search. Larger products of run and assignments are screened with the beginning
+/// of the run.
+const SCREENED_VISITS_MAX: usize = 100_000_000;
+/// Minimum number of visits with which assignments are screened.
+const SCREENED_VISITS_MIN: usize = 10_000;
+
+/// What is predicted.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub by: Metric,
+    /// Number of further loads.
+    pub replications: u32,
+    pub seed: u64,
+    /// Number of assignments that are simulated with further loads.
+    pub top: usize,
+    pub threads: usize,
+}
+
+/// An assignment that was proposed from elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// Who proposes it.
+    pub by: String,
+    pub name: String,
+    pub assignment: Assignment,
+}
+
+/// An assignment with its prediction.
+#[derive(Debug)]
+pub struct Ranked {
+    pub case: Case,
+    pub predicted: Predicted,
+    pub replicated: Replicated,
+    /// Length of the run in relaxation times of its slowest queue, if it is too short for intervals.
+    pub too_short: Option<f64>,
+    /// Whether all modules are where they were recorded.
+    pub is_recorded: bool,
+}
+
+/// The result.
+#[derive(Debug)]
+pub struct Ranking {
+    pub calibration: Calibration,
+    /// Why no assignment is predicted, whatever it is.
+    pub refusal: Option<String>,
+    pub searched: Searched,
+    /// Number of visits with which assignments were screened.
+    pub screened_visits: usize,
+    /// What was simulated with further loads.
+    pub sample: Sample,
+    /// Predictions, best first. Then assignments without a prediction, among them the recorded one and proposals.
+    pub ranked: Vec<Ranked>,
+    /// Number of predictions at the begin of `ranked`.
+    pub predicted: usize,
+    /// The probability that the first one is really the best of those in `ranked`.
+    pub probability: Option<f64>,
+    /// For each proposal, its place in `ranked`.
+    pub proposals: Vec<(Proposal, usize)>,
+}
+
+/// Simulates assignments, then the best ones with further loads.
+///
+/// # Errors
+/// If there is no assignment, or the user interrupts it.
+pub fn rank(
+    predictor: &Predictor<'_>,
+    proposals: Vec<Proposal>,
+    options: &Options,
+    progress: &(dyn Fn(&str, usize, usize) -> bool + Sync),
+) -> Result<Ranking, SearchError> {
+    let sample = Sample::new(&predictor.site.load, VISITS_MAX);
+    let calibration = calibration(predictor, &sample)?;
+    let count = usize::try_from(predictor.choices.count()).unwrap_or(usize::MAX);
+    let visits = (SCREENED_VISITS_MAX / count.clamp(1, ASSIGNMENTS_MAX)).max(SCREENED_VISITS_MIN);
+    let screening = Sample::new(&sample.load, visits);
+    let loaded = Loaded::new(screening.scaled(predictor.scale, options.seed), &screening);
+    let screened_visits = loaded.load.visits.len();
+    let total = count.min(ASSIGNMENTS_MAX);
+    let screened = AtomicUsize::new(0);
+    let searched = search(
+        predictor,
+        &loaded,
+        options.by,
+        threads_for(screened_visits, options.threads),
+        &|more| {
+            let done = screened.fetch_add(more, Ordering::Relaxed) + more;
+            progress("searching", done, total)
+        },
+    )?;
+    drop(loaded);
+    let chosen = chosen(predictor, &searched, &proposals, options.top);
+    let mut ranked = replicate(predictor, &chosen, &sample, options, progress)?;
+    for one in &mut ranked {
+        if !predictor.choices.is_allowed(&one.case.assignment) {
+            let reason = "the rules of the tiers do not allow it".to_owned();
+            one.predicted.reasons.push(reason);
+        }
+    }
+    let refusal = calibration.refusal(options.by);
+    ranked.sort_by(|a, b| {
+        let key = |one: &Ranked| !one.predicted.reasons.is_empty();
+        let figure = |one: &Ranked| one.replicated.times[options.by as usize];
+        key(a).cmp(&key(b)).then(figure(a).total_cmp(&figure(b)))
+    });
+    let is_prediction = |one: &&Ranked| refusal.is_none() && one.predicted.reasons.is_empty();
+    let predicted = ranked.iter().filter(is_prediction).count();
+    let replicated: Vec<&Replicated> = ranked[..predicted].iter().map(|one| &one.replicated).collect();
+    let probability = probability_first_is_best(&replicated, options.by, calibration.error(options.by));
+    let place = |assignment: &Assignment| ranked.iter().position(|one| one.case.assignment == *assignment);
+    let proposals = proposals
+        .into_iter()
+        .filter_map(|proposal| place(&proposal.assignment).map(|place| (proposal, place)));
+    Ok(Ranking {
+        proposals: proposals.collect(),
+        calibration,
+        refusal,
+        searched,
+        screened_visits,
+        sample,
+        predicted,
+        probability,
+        ranked,
+    })
+}
+
+/// Simulates the recorded placement on its recorded nodes.
+///
+/// # Errors
+/// If the recording has no valid placement.
+pub fn calibration(predictor: &Predictor<'_>, sample: &Sample) -> Result<Calibration, SearchError> {
+    let site = predictor.site;
+    let tiers = Tiers::recorded(&site.recording, &site.names());
+    let recorded = Surroundings::new(site, &tiers, &Default::default(), false)?;
+    Ok(Calibration::new(sample, &recorded))
+}
+
+/// The best assignments, the recorded one, and the proposals, each once.
+fn chosen(
+    predictor: &Predictor<'_>,
+    searched: &Searched,
+    proposals: &[Proposal],
+    top: usize,
+) -> Vec<Assignment> {
+    let best = searched
+        .screened
+        .iter()
+        .take(top)
+        .map(|screened| &screened.assignment);
+    let recorded = predictor.choices.recorded();
+    let proposed = proposals.iter().map(|proposal| &proposal.assignment);
+    let mut chosen: Vec<Assignment> = Vec::new();
+    for assignment in best.chain([recorded]).chain(proposed) {
+        if !chosen.contains(assignment) {
+            chosen.push(assignment.clone());
+        }
+    }
+    chosen
+}
+
+/// Simulates assignments with the load of the sample, and with further ones.
+///
+/// # Errors
+/// If an assignment does not fit the recording, or the user interrupts it.
+pub fn replicate(
+    predictor: &Predictor<'_>,
+    assignments: &[Assignment],
+    sample: &Sample,
+    options: &Options,
+    progress: &(dyn Fn(&str, usize, usize) -> bool + Sync),
+) -> Result<Vec<Ranked>, SearchError> {
+    let cases: Result<Vec<Case>, _> = assignments
+        .iter()
+        .map(|assignment| predictor.case(assignment))
+        .collect();
+    let cases = cases?;
+    let total = cases.len() * (1 + options.replications as usize);
+    let done = AtomicUsize::new(0);
+    let counted = |more| {
+        let done = done.fetch_add(more, Ordering::Relaxed) + more;
+        progress("simulating", done, total)
+    };
+    let threads = threads_for(sample.load.visits.len(), options.threads);
+    let all = |load: Load| -> Result<Vec<Predicted>, SearchError> {
+        let loaded = Loaded::new(load, sample);
+        let each = |case: &Case| predictor.predict(case, &loaded);
+        on_all_cores(&cases, threads, each, &counted as Progress<'_>).ok_or(SearchError::Interrupted)
+    };
+    let first = all(sample.scaled(predictor.scale, options.seed))?;
+    let mut further: Vec<Vec<_>> = vec![Vec::new(); cases.len()];
+    for replication in 1..=u64::from(options.replications) {
+        let seed = random::at(options.seed, replication);
+        for (times, found) in further.iter_mut().zip(all(sample.again(predictor.scale, seed))?) {
+            times.push(found.evaluation.times);
+        }
+    }
+    let recorded = predictor.choices.recorded();
+    let ranked = cases.into_iter().zip(first).zip(further);
+    Ok(ranked
+        .map(|((case, predicted), further)| Ranked {
+            too_short: too_short(
+                &case.surroundings.platform.hosts,
+                &predicted.evaluation,
+                sample.span_ns,
+            ),
+            replicated: Replicated::new(predicted.evaluation.times, further, predictor.scale == 1.0),
+            is_recorded: case.assignment == *recorded,
+            case,
+            predicted,
+        })
+        .collect())
+}

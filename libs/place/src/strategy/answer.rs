@@ -1,0 +1,107 @@
+//! [`parse`]: the placements that a strategy writes.
+
+use cli::document::{Document, Item};
+
+use super::error::StrategyError;
+use crate::assignments::{Assignment, Choices};
+use crate::ranking::Proposal;
+use crate::site::Site;
+use crate::tiers::error::listed;
+
+/// Maximum number of placements of one strategy: each is simulated with all further loads.
+pub const PLACEMENTS_MAX: usize = 64;
+/// Maximum length of a name, characters.
+const NAME_MAX: usize = 100;
+const EXAMPLE: &str = r#"{"placements": [{"modules": {"cart": "cloud0"}}]}"#;
+
+/// Parses the output of a program. A module without a node stays as recorded.
+///
+/// # Errors
+/// If it is something else, names something unknown, or breaks a rule of the tiers.
+pub fn parse(
+    program: &str,
+    output: &[u8],
+    site: &Site,
+    choices: &Choices,
+) -> Result<Vec<Proposal>, StrategyError> {
+    let garbage = |cause: String| StrategyError::Garbage {
+        program: program.to_owned(),
+        cause,
+    };
+    let document = Document::parse(output).map_err(garbage)?;
+    let placements = || -> Result<Vec<Item<'_>>, String> {
+        let fields = document.fields(EXAMPLE)?.only(&["placements"])?;
+        let list = fields.required("placements")?.list()?;
+        match list.is_empty() {
+            true => Err("placements is empty".to_owned()),
+            false => Ok(list),
+        }
+    };
+    let placements = placements().map_err(garbage)?;
+    if placements.len() > PLACEMENTS_MAX {
+        return Err(StrategyError::TooMany {
+            program: program.to_owned(),
+            count: placements.len(),
+            max: PLACEMENTS_MAX,
+        });
+    }
+    let parsed = placements.iter().zip(1..).map(|(item, number)| {
+        let (name, modules) = placement(item, number).map_err(garbage)?;
+        let assignment = assignment(program, &modules, site, choices)?;
+        if !choices.is_allowed(&assignment) {
+            return Err(StrategyError::NotAllowed {
+                program: program.to_owned(),
+                name,
+            });
+        }
+        Ok(Proposal {
+            by: program.to_owned(),
+            name,
+            assignment,
+        })
+    });
+    parsed.collect()
+}
+
+/// Name of a placement, and its modules with their nodes.
+fn placement(item: &Item<'_>, number: usize) -> Result<(String, Vec<(String, String)>), String> {
+    let fields = item.fields()?.only(&["name", "modules"])?;
+    let name = match fields.get("name") {
+        Some(name) => name.text()?.chars().take(NAME_MAX).collect(),
+        None => number.to_string(),
+    };
+    let modules = fields.required("modules")?.fields()?;
+    let modules = modules
+        .all()
+        .map(|(module, node)| Ok((module.to_owned(), node.text()?.to_owned())));
+    Ok((name, modules.collect::<Result<_, String>>()?))
+}
+
+fn assignment(
+    program: &str,
+    modules: &[(String, String)],
+    site: &Site,
+    choices: &Choices,
+) -> Result<Assignment, StrategyError> {
+    let mut assignment = choices.recorded().clone();
+    for (module, node) in modules {
+        let place = site.modules.iter().position(|known| known.name == *module);
+        let Some(place) = place else {
+            return Err(StrategyError::UnknownModule {
+                program: program.to_owned(),
+                module: module.clone(),
+                known: listed(site.modules.iter().map(|module| &module.name)),
+            });
+        };
+        let Some(number) = choices.nodes.iter().position(|known| known == node) else {
+            return Err(StrategyError::UnknownNode {
+                program: program.to_owned(),
+                module: module.clone(),
+                node: node.clone(),
+                known: listed(&choices.nodes),
+            });
+        };
+        assignment[place] = Some(number as u32);
+    }
+    Ok(assignment)
+}

@@ -1,0 +1,116 @@
+//! [`Tiers`]: the user's file that describes where modules may run: nodes, links, and what is fixed.
+//!
+//! - [`read`]: the file; [`check`]: whether it fits a recorded run, and what it leaves to the recording.
+//! - [`error`]: what is wrong with it.
+
+pub mod check;
+pub mod error;
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cctf_stack::stand_ins::placement::Stage;
+
+pub use error::TiersError;
+
+/// Node of the load driver, unless the file names another one. It is the default of `cctf run`.
+pub const DRIVER_NODE: &str = "driver0";
+
+/// Where modules may run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tiers {
+    pub nodes: BTreeMap<String, Node>,
+    pub links: Vec<Link>,
+    /// The links of the file. They describe the recorded ones where the recording does not.
+    pub stated_links: Vec<Link>,
+    /// What is fixed, by module.
+    pub modules: BTreeMap<String, Rule>,
+    /// Node from which requests from outside come. `None`: [`DRIVER_NODE`].
+    pub outside: Option<String>,
+}
+
+/// A node. What is `None` is as recorded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Node {
+    pub cores: Option<u32>,
+    /// Nodes with the same host share its CPUs.
+    pub host: Option<String>,
+    pub stage: Option<Stage>,
+    /// Million instructions per second and core.
+    pub mips_per_core: Option<f64>,
+    /// Another measure of speed, as in `nodes.json`.
+    pub cpu_score: Option<f64>,
+    /// A factor on the speed; `None`: 1. Only a change of a what-if has it.
+    pub speed_factor: Option<f64>,
+    /// Maximum number of slots of an instance there.
+    pub slots_max: Option<u32>,
+    /// Maximum number of modules there.
+    pub modules_max: Option<u32>,
+    pub price_per_hour: Option<f64>,
+    pub power_idle_w: Option<f64>,
+    pub power_max_w: Option<f64>,
+}
+
+/// A link between two nodes, for both directions unless the other one has a link of its own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Link {
+    /// Calling node.
+    pub u: String,
+    /// Called node.
+    pub v: String,
+    /// One way, milliseconds.
+    pub delay_ms: Option<u64>,
+    /// In each direction, bits per second.
+    pub rate_bps: Option<u64>,
+    /// For 10^9 bytes.
+    pub price_per_gb: Option<f64>,
+}
+
+/// Where a module may run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// `None`: on all nodes.
+    pub on: Option<BTreeSet<String>>,
+    pub not_on: BTreeSet<String>,
+}
+
+impl Tiers {
+    pub fn outside(&self) -> &str {
+        self.outside.as_deref().unwrap_or(DRIVER_NODE)
+    }
+
+    /// The link over which `u` calls `v`, else the one of the other direction.
+    pub fn link(&self, u: &str, v: &str) -> Option<&Link> {
+        find(&self.links, u, v)
+    }
+
+    /// The same of the links of the file.
+    pub fn stated_link(&self, u: &str, v: &str) -> Option<&Link> {
+        find(&self.stated_links, u, v)
+    }
+
+    /// Fixes a module to a node, in addition to the file.
+    pub fn pin(&mut self, module: &str, node: &str) {
+        let rule = self.modules.entry(module.to_owned()).or_default();
+        rule.on = Some(BTreeSet::from([node.to_owned()]));
+    }
+
+    /// Excludes a node for a module, in addition to the file.
+    pub fn exclude(&mut self, module: &str, node: &str) {
+        let rule = self.modules.entry(module.to_owned()).or_default();
+        rule.not_on.insert(node.to_owned());
+    }
+
+    /// Whether the rules let a module run on a node.
+    pub fn allows(&self, module: &str, node: &str) -> bool {
+        self.modules.get(module).is_none_or(|rule| {
+            let is_on = rule.on.as_ref().is_none_or(|on| on.contains(node));
+            is_on && !rule.not_on.contains(node)
+        })
+    }
+}
+
+fn find<'a>(links: &'a [Link], u: &str, v: &str) -> Option<&'a Link> {
+    let find = |u: &str, v: &str| links.iter().find(|link| link.u == u && link.v == v);
+    find(u, v).or_else(|| find(v, u))
+}

@@ -1,0 +1,99 @@
+//! [`ServerState`]: jobs that share a server equally, by virtual time.
+//!
+//! All jobs get the same amount of work in the same time, so that one number, the virtual time, has the work that a job would have got
+//! since the server was idle. A job ends when it has grown by the work of the job.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Parts of a nanosecond in which virtual time is counted: rounding then changes a time by less than 1 ns.
+const PARTS: i128 = 1_024;
+
+/// What a job was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Job {
+    /// CPU time before a call.
+    Call(u32),
+    /// CPU time before the answer of a visit.
+    Answer(u32),
+    /// CPU time that delays nothing.
+    Beside,
+    /// The request of a call on a link.
+    Request(u32),
+    /// The answer of a call on a link.
+    Reply(u32),
+}
+
+/// A server at one moment.
+#[derive(Debug)]
+pub struct ServerState {
+    capacity: i128,
+    /// Virtual time, in parts, at `at_ns`.
+    virtual_parts: i128,
+    at_ns: i64,
+    /// When the next job ends, unless others arrive. The maximum if there is none.
+    pub due_ns: i64,
+    /// By the virtual time of their end.
+    jobs: BinaryHeap<Reverse<(i128, Job)>>,
+    /// Work of all jobs so far.
+    pub worked_ns: i64,
+}
+
+impl ServerState {
+    pub fn new(capacity: u32) -> Self {
+        Self {
+            capacity: i128::from(capacity.max(1)),
+            virtual_parts: 0,
+            at_ns: 0,
+            due_ns: i64::MAX,
+            jobs: BinaryHeap::new(),
+            worked_ns: 0,
+        }
+    }
+
+    /// Adds a job that would take so long alone.
+    pub fn add(&mut self, job: Job, work_ns: i64, now: i64) {
+        self.advance(now);
+        if self.jobs.is_empty() {
+            self.virtual_parts = 0;
+        }
+        self.worked_ns = self.worked_ns.saturating_add(work_ns);
+        let end = self.virtual_parts + i128::from(work_ns) * PARTS;
+        self.jobs.push(Reverse((end, job)));
+        self.schedule();
+    }
+
+    /// Takes the next job that has ended by now.
+    pub fn ended(&mut self, now: i64) -> Option<Job> {
+        self.advance(now);
+        let Reverse((end, _)) = self.jobs.peek()?;
+        let has_ended = *end <= self.virtual_parts;
+        let job = if has_ended { self.jobs.pop() } else { None };
+        self.schedule();
+        job.map(|Reverse((_, job))| job)
+    }
+
+    /// The number of jobs, of which each gets an equal part.
+    fn shared_by(&self) -> i128 {
+        self.capacity.max(self.jobs.len() as i128)
+    }
+
+    fn advance(&mut self, now: i64) {
+        let passed_ns = i128::from(now) - i128::from(self.at_ns);
+        self.at_ns = now;
+        if !self.jobs.is_empty() {
+            self.virtual_parts += passed_ns * PARTS * self.capacity / self.shared_by();
+        }
+    }
+
+    fn schedule(&mut self) {
+        self.due_ns = i64::MAX;
+        if let Some(Reverse((end, _))) = self.jobs.peek() {
+            let left = (end - self.virtual_parts).max(0) * self.shared_by();
+            let rate = PARTS * self.capacity;
+            let wait_ns = (left + rate - 1) / rate;
+            let due_ns = i128::from(self.at_ns) + wait_ns;
+            self.due_ns = i64::try_from(due_ns).unwrap_or(i64::MAX - 1);
+        }
+    }
+}
