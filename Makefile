@@ -34,7 +34,7 @@ PROFILE ?=
 FILE ?= invocations
 # Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
-# Parts of `make bench`: merge, buckets, compare, steady, late, live, held, pairs, wire, service, driver, replay, stats, validate, parquet, verdict, report, simgrid. Default: all.
+# Parts of `make bench`: merge, buckets, compare, steady, late, live, held, pairs, wire, service, driver, replay, stats, validate, parquet, convert, verdict, report, simgrid. Default: all.
 # Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, dependence, shop, hosts, links, simgrid.
 # Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain and dependence need toxiproxy; simgrid needs SimGrid;
 # shop needs root, toxiproxy and the languages of the shop.

@@ -1,4 +1,4 @@
-"""Parts of `make bench` that read a recorded run: stats, validate, parquet, verdict, report."""
+"""Parts of `make bench` that read a recorded run: stats, validate, parquet, convert, verdict, report."""
 
 import json
 import pathlib
@@ -14,6 +14,10 @@ INVOCATIONS = 1_000_000
 # Numbers of rounds. The largest run shows that memory does not grow.
 PARQUET_INVOCATIONS = {1_000_000: 5, 10_000_000: 1}
 PARQUET_MIB_MAX = 256
+# Traces of six spans.
+CONVERT_REQUESTS = 200_000
+# Microseconds of CPU a span.
+CONVERT_US_MAX = {"messages.bin": 2.5, "lines.json": 4, "jaeger.json": 4, "zipkin.json": 4}
 REPORT_INVOCATIONS = [10_000, 1_000_000, 10_000_000]
 # A run of 10 million invocations has 10 GB. At least this space must remain free.
 SPARE_BYTES = 3 << 30
@@ -76,6 +80,21 @@ def validate(bench):
         megabytes = recorded.bytes() / 1e6
         speeds = [megabytes / measured([bench.bin_dir / "cctf", "validate", recorded.run])[1] for _ in range(ROUNDS)]
         bench.say(f"validate of {megabytes:,.0f} MB: MB/s a core", spread(speeds, ",.0f"), "", None, "400")
+
+
+def convert(bench):
+    """The same 1.2 million spans in each format. The CPU time is that of the whole command: reading, mapping, rows, merge."""
+    folder, out = bench.scratch / "telemetry", bench.scratch / "converted"
+    folder.mkdir()
+    subprocess.run([bench.bin_dir / "examples/telemetry", folder, str(CONVERT_REQUESTS)], check=True)
+    for name, limit in CONVERT_US_MAX.items():
+        costs = []
+        for _ in range(ROUNDS):
+            printed, cpu, *_ = measured([bench.bin_dir / "cctf", "convert", folder / name, "--out", out, "--summary", "json"])
+            costs.append(cpu * 1e6 / json.loads(printed)["spans"])
+            shutil.rmtree(out)
+        bench.say(f"convert of {name}: CPU us a span, {CONVERT_REQUESTS:,} traces", spread(costs, ".2f"), "", None, f"at most {limit}")
+    shutil.rmtree(folder)
 
 
 def parquet(bench):

@@ -27,7 +27,7 @@ import distributed
 import replay
 import simulators
 
-PARTS = ["merge", "buckets", "compare", "steady", "late", "live", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "parquet", "verdict", "report", "simgrid"]
+PARTS = ["merge", "buckets", "compare", "steady", "late", "live", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "parquet", "convert", "verdict", "report", "simgrid"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -392,7 +392,8 @@ def main():
             return bench.table()
         parts = dict(zip(PARTS, (bench.merge, lambda: distributed.buckets(bench), bench.compare, bench.steady, bench.late, bench.live, bench.held, bench.pairs,
                                  bench.criterion, bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
-                                 lambda: analysis.validate(bench), lambda: analysis.parquet(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench),
+                                 lambda: analysis.validate(bench), lambda: analysis.parquet(bench), lambda: analysis.convert(bench),
+                                 lambda: analysis.verdict(bench), lambda: analysis.report(bench),
                                  lambda: simulators.simgrid(bench)), strict=True))
         try:
             for part in flags.parts:

@@ -7,6 +7,7 @@ use std::time::Instant;
 use cctf_merge::{Bucket, BucketSummary, Options, Progress, Summary, merge, merge_bucket, merge_rests};
 use cctf_proto::keys::parse_run_id;
 use clap::Args;
+use cli::interrupt;
 
 use super::cells::{counted, printable};
 use super::display::BytesBar;
@@ -72,6 +73,7 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
     let options = Options {
         run_id: args.run_id.clone(),
         align_clocks: args.align_clocks,
+        stop: Some(interrupt::stop_flag()),
         ..Options::default()
     };
     let started = Instant::now();

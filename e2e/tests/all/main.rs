@@ -8,6 +8,7 @@ mod bad_input;
 mod chain;
 mod collector;
 mod containers;
+mod converted;
 mod datasets;
 mod dependence;
 mod distributed;

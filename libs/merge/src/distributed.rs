@@ -92,6 +92,7 @@ pub fn merge_bucket(
         clocks: opened.offsets.as_ref(),
         bucket: Some(bucket),
         limits: options.limits,
+        stop: options.stop,
     };
     let (counts, run_id) = Session::of_bucket(&folder)?.run_bucket(&source, on_progress)?;
     let after = identities(&opened.inputs)?;
@@ -181,6 +182,7 @@ pub fn merge_rests(
         clocks: offsets.as_ref(),
         bucket: None,
         limits: options.limits,
+        stop: options.stop,
     };
     let session = Session::new(&folder, folder.run())?;
     let (summary, _) = session.run_rests(&source, &all, has_rows, on_progress)?;
@@ -216,7 +218,7 @@ fn cpu_times_without_rows(
     }
     let file = SpanFile::Invocations;
     let path = run.join(rundir::CCTF).join(file.file().name());
-    merge_rows(&all.folders, file, &path, &mut |_| {})?;
+    merge_rows(&all.folders, file, &path, &mut |_| Ok(()))?;
     let lacking = add_cpu_times(&run, on_progress)?;
     std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     Ok(lacking)

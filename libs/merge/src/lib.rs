@@ -55,7 +55,7 @@ use session::Session;
 /// Merges the folders `inputs` into one that appears at `out`.
 ///
 /// # Errors
-/// A [`UsageError`](rundir::UsageError) if the request is impossible; otherwise an I/O error. After an error, `out` does not exist.
+/// A [`UsageError`](rundir::UsageError) if the request is impossible; otherwise an I/O error, or the interrupt. After an error, `out` does not exist.
 pub fn merge(
     out: &Path,
     inputs: &[PathBuf],
@@ -70,6 +70,7 @@ pub fn merge(
         clocks: None,
         bucket: None,
         limits: options.limits,
+        stop: options.stop,
     };
     let summary = if options.align_clocks {
         align::merge_aligned(&folder, &source, on_progress)?

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aggregate::timeouts;
@@ -18,6 +19,8 @@ pub struct Options {
     /// Whether to convert all timestamps to the reference node's clock.
     pub align_clocks: bool,
     pub limits: Limits,
+    /// Set when the user interrupts.
+    pub stop: Option<&'static AtomicBool>,
 }
 
 /// Memory limits, bytes. With them, and with the buffers of partitions, chunks and files, a merge needs less than 128 MiB.
@@ -57,6 +60,8 @@ pub struct Source<'s> {
     /// The traces to keep; `None` for all.
     pub bucket: Option<Bucket>,
     pub limits: Limits,
+    /// Set when the user interrupts.
+    pub stop: Option<&'static AtomicBool>,
 }
 
 /// Times for which normalizers waited until they inferred something from missing telemetry, nanoseconds.

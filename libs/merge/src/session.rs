@@ -1,6 +1,7 @@
 //! [`Session`]: one pass over the folders. It reads their files and writes those of the result, in the order of dependencies.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::path::{Path, PathBuf};
 
 use aggregate::links::{estimated_row, second_row};
@@ -118,7 +119,7 @@ impl<'o> Session<'o> {
             self.counts.bytes += bucket.bytes.values().sum::<u64>();
         }
         if has_rows {
-            merge_all_rows(buckets, &self.cctf, on_progress)?;
+            merge_all_rows(buckets, &self.cctf, source.stop, on_progress)?;
         }
         self.derive(meta, graph, source)
     }
@@ -303,6 +304,7 @@ fn create_lines(cctf: &Path, file: File) -> anyhow::Result<LinesOut> {
 pub fn merge_all_rows(
     buckets: &AllBuckets,
     cctf: &Path,
+    stop: Option<&'static AtomicBool>,
     on_progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<()> {
     let bytes = |file: SpanFile| {
@@ -310,7 +312,7 @@ pub fn merge_all_rows(
         of.filter_map(move |bucket| bucket.bytes.get(file.file().name()))
             .sum::<u64>()
     };
-    let mut steps = Steps::new("rows", SpanFile::ALL.map(bytes).iter().sum(), on_progress);
+    let mut steps = Steps::new("rows", SpanFile::ALL.map(bytes).iter().sum(), stop, on_progress);
     for file in SpanFile::ALL {
         let path = cctf.join(file.file().name());
         merge_rows(&buckets.folders, file, &path, &mut |bytes| steps.add(bytes))?;

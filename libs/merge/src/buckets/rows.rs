@@ -25,7 +25,7 @@ pub fn merge_rows(
     folders: &[PathBuf],
     file: SpanFile,
     out: &Path,
-    on_bytes: &mut dyn FnMut(u64),
+    on_bytes: &mut dyn FnMut(u64) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
     let mut out = LinesOut::create(out)?;
     let mut cursors = Vec::new();
@@ -44,7 +44,7 @@ pub fn merge_rows(
     }
     while let Some(Reverse((_, line, bucket))) = heap.pop() {
         out.write(&line)?;
-        on_bytes(line.len() as u64 + 1);
+        on_bytes(line.len() as u64 + 1)?;
         if let Some((time, line)) = next(&mut cursors[bucket], file, line)? {
             heap.push(Reverse((time, line, bucket)));
         }

@@ -83,7 +83,7 @@ impl RequestMerge<'_> {
             0,
         )?;
         let mut spread = Spread::new(&mut partitions);
-        let mut steps = Steps::new("read", bytes, on_progress);
+        let mut steps = Steps::new("read", bytes, self.source.stop, on_progress);
         // Aligned buckets read their own rows only.
         let has_copies = self.source.bucket.is_some() && self.source.clocks.is_none();
         let mut kept = Vec::new();
@@ -95,7 +95,7 @@ impl RequestMerge<'_> {
                 self.registry,
                 self.counts,
                 |registry, line, location| {
-                    steps.add(u64::from(location.length) + 1);
+                    steps.add(u64::from(location.length) + 1)?;
                     let location = match &mut copies {
                         Some(copies) => copies.add(line)?,
                         None => location,
@@ -118,7 +118,7 @@ impl RequestMerge<'_> {
         let sorted = SpanFile::ALL.map(|_| Sorter::new(self.scratch, limits.spans_bytes));
         let unlisted = self.unlisted.as_deref_mut();
         let mut traces = Traces::new(self.registry, self.graph, sorted, self.counts, unlisted);
-        let mut steps = Steps::new("resolve", partitions.sizes().iter().sum(), on_progress);
+        let mut steps = Steps::new("resolve", partitions.sizes().iter().sum(), self.source.stop, on_progress);
         traces.resolve(&mut partitions, self.scratch, limits, &mut |bytes| {
             steps.add(bytes)
         })?;
@@ -132,7 +132,7 @@ impl RequestMerge<'_> {
         bytes: u64,
         on_progress: &mut dyn FnMut(Progress),
     ) -> anyhow::Result<()> {
-        let mut steps = Steps::new("write", bytes, on_progress);
+        let mut steps = Steps::new("write", bytes, self.source.stop, on_progress);
         let files = SpanFile::ALL.into_iter().zip(copies);
         for ((file, copies), mut sorter) in files.zip(sorted) {
             let out = LinesOut::create(&self.cctf.join(file.file().name()))?;
@@ -145,7 +145,7 @@ impl RequestMerge<'_> {
             let mut written = 0;
             sorter.drain(|record| {
                 rewriter.add(record.key, record.line)?;
-                steps.add(rewriter.out.bytes - written);
+                steps.add(rewriter.out.bytes - written)?;
                 written = rewriter.out.bytes;
                 Ok(())
             })?;

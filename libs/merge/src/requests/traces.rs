@@ -61,7 +61,7 @@ impl<'m> Traces<'m> {
         partitions: &mut Partitions,
         scratch: &Path,
         limits: &Limits,
-        on_progress: &mut dyn FnMut(u64),
+        on_progress: &mut dyn FnMut(u64) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let is_one_trace = partitions.bits_known() >= HASH_BITS;
         let mut content = Vec::new();
@@ -73,7 +73,7 @@ impl<'m> Traces<'m> {
                 );
                 partitions.read(index, &mut content)?;
                 self.resolve_partition(&content)?;
-                on_progress(bytes);
+                on_progress(bytes)?;
             } else {
                 content = Vec::new();
                 // The new partitions are as many as possible, because a partition that is so large may contain a single trace,
