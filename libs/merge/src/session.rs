@@ -1,8 +1,8 @@
 //! [`Session`]: one pass over the folders. It reads their files and writes those of the result, in the order of dependencies.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use aggregate::links::{estimated_row, second_row};
 use anyhow::Context;

@@ -118,7 +118,12 @@ impl RequestMerge<'_> {
         let sorted = SpanFile::ALL.map(|_| Sorter::new(self.scratch, limits.spans_bytes));
         let unlisted = self.unlisted.as_deref_mut();
         let mut traces = Traces::new(self.registry, self.graph, sorted, self.counts, unlisted);
-        let mut steps = Steps::new("resolve", partitions.sizes().iter().sum(), self.source.stop, on_progress);
+        let mut steps = Steps::new(
+            "resolve",
+            partitions.sizes().iter().sum(),
+            self.source.stop,
+            on_progress,
+        );
         traces.resolve(&mut partitions, self.scratch, limits, &mut |bytes| {
             steps.add(bytes)
         })?;
