@@ -18,7 +18,7 @@ fn invocations(converted: &Converted) -> usize {
 
 #[test]
 fn a_broken_line_costs_only_itself() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let good = |number| otlp(&request(number, BEGIN_US)).to_string();
     let cut = good(1);
     let text = format!(
@@ -45,7 +45,7 @@ fn a_broken_line_costs_only_itself() {
 
 #[test]
 fn a_value_of_the_wrong_type_costs_only_its_resource() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let mut line = otlp(&requests(2));
     line["resourceSpans"][1]["scopeSpans"][0]["spans"][0]["startTimeUnixNano"] = json!("soon");
     let converted = folder
@@ -66,7 +66,7 @@ fn a_value_of_the_wrong_type_costs_only_its_resource() {
 
 #[test]
 fn a_truncated_file_keeps_what_comes_before_the_cut() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     for number in 0..200 {
         let spans = request(number, BEGIN_US + number);
@@ -89,14 +89,14 @@ fn a_truncated_file_keeps_what_comes_before_the_cut() {
 
 #[test]
 fn a_document_cut_in_half_keeps_its_whole_records() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let traces: Vec<_> = (0..10).map(|number| jaeger(&request(number, BEGIN_US))).collect();
     let whole = serde_json::to_string_pretty(&json!({"data": traces, "total": 0})).unwrap();
     let converted = folder
         .convert(&[folder.write("x.json", &whole[..whole.len() / 2])], "out")
         .unwrap();
     let rows = invocations(&converted);
-    assert!(rows > 0 && rows < 30 && rows % 3 == 0, "{rows}");
+    assert!(rows > 0 && rows < 30 && rows.is_multiple_of(3), "{rows}");
     let damages = converted.damages();
     assert!(
         damages.len() == 1 && damages[0].contains("line 1 "),
@@ -107,7 +107,7 @@ fn a_document_cut_in_half_keeps_its_whole_records() {
 
 #[test]
 fn messages_cut_off_or_with_a_false_length_are_named() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let message = zstd::encode_all(otlp(&request(0, BEGIN_US)).to_string().as_bytes(), 0).unwrap();
     let length = (message.len() as u32).to_be_bytes();
     let one = [&length[..], &message].concat();
@@ -141,7 +141,7 @@ fn messages_cut_off_or_with_a_false_length_are_named() {
 
 #[test]
 fn formats_may_be_mixed_in_one_file() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let of = |number| request(number, BEGIN_US + number * 1_000);
     let mut mixed = vec![otlp(&of(0)), jaeger(&of(1)), json!([zipkin(&of(2)[0])])];
     mixed.extend(of(3).iter().map(zipkin));
@@ -175,7 +175,7 @@ fn formats_may_be_mixed_in_one_file() {
 
 #[test]
 fn a_long_line_is_read() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let long = "x".repeat(10 << 20);
     let mut line = otlp(&request(0, BEGIN_US));
     line["resourceSpans"][0]["resource"]["attributes"][0]["value"] = json!({"stringValue": long});
@@ -202,7 +202,7 @@ fn tar(path: &str, content: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_hostile_path_in_an_archive_is_only_shown() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let spans = otlp(&request(0, BEGIN_US)).to_string();
     let paths = ["../../escaped.json", "/escaped.json"];
     let mut archive = paths
@@ -225,7 +225,7 @@ fn a_hostile_path_in_an_archive_is_only_shown() {
 
 #[test]
 fn a_decompression_bomb_is_refused_and_the_rest_is_read() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let mut bomb = zstd::Encoder::new(Vec::new(), 1).unwrap();
     bomb.write_all(format!("{}\n{{\"a\":\"", otlp(&request(0, BEGIN_US))).as_bytes())
         .unwrap();
@@ -246,7 +246,7 @@ fn a_decompression_bomb_is_refused_and_the_rest_is_read() {
 
 #[test]
 fn files_without_telemetry_give_no_result() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     for (name, content, reason) in [
         ("empty", "", "no usable span"),
         ("text", "a,b\n1,2\n", "line 1"),
@@ -268,7 +268,7 @@ fn files_without_telemetry_give_no_result() {
 
 #[test]
 fn an_existing_result_is_not_touched() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let path = folder.write("good.json", lines([otlp(&request(1, BEGIN_US))]));
     folder.convert(std::slice::from_ref(&path), "out").unwrap();
     let error = folder.convert(&[path], "out").err().unwrap();
@@ -281,7 +281,7 @@ fn an_existing_result_is_not_touched() {
 #[test]
 fn an_interrupt_leaves_nothing() {
     static STOP: AtomicBool = AtomicBool::new(true);
-    let folder = Folder::new();
+    let folder = Folder::create();
     let path = folder.write("x.json", lines([otlp(&request(1, BEGIN_US))]));
     let error = folder.convert_with(&[path], "out", None, &STOP).err().unwrap();
     assert!(error.to_string().contains("interrupted"), "{error}");

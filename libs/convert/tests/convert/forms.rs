@@ -55,7 +55,7 @@ fn assert_whole(converted: &Converted, spans: &[Span]) {
 fn every_form_of_the_same_telemetry_gives_the_same_rows() {
     let spans = requests(REQUESTS);
     let batches = batches(&spans);
-    let folder = Folder::new();
+    let folder = Folder::create();
     let text = lines(batches.clone());
     let base = folder
         .convert(&[folder.write("lines.json", &text)], "base")
@@ -115,7 +115,7 @@ fn callers_in_another_file_and_an_hour_of_records_later_are_found() {
     let later: Vec<Span> = (0..3)
         .flat_map(|hour| request(1_000 + hour, BEGIN_US + (1 + hour) * 3_600_000_000))
         .collect();
-    let folder = Folder::new();
+    let folder = Folder::create();
     let at_once = [lines([otlp(&spans), otlp(&later)])].map(|text| folder.write("whole.json", text));
     let base = folder.convert(&at_once, "base").unwrap();
     let is_stock = |span: &&Span| span.service == "stock";
@@ -155,7 +155,7 @@ fn metrics_and_logs_are_taken_from_the_same_file() {
         otlp(&spans[6..]),
         gauge(BEGIN_US + 2_000_000),
     ];
-    let folder = Folder::new();
+    let folder = Folder::create();
     let as_lines = folder
         .convert(&[folder.write("x.json", lines(mixed.clone()))], "lines")
         .unwrap();

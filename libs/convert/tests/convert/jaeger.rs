@@ -13,7 +13,7 @@ fn convert(folder: &Folder, document: &Value, name: &str) -> Converted {
 #[test]
 fn the_same_spans_give_the_same_rows_as_otlp() {
     let spans = requests(40);
-    let folder = Folder::new();
+    let folder = Folder::create();
     let base = folder
         .convert(&[folder.write("otlp.json", lines([otlp(&spans)]))], "base")
         .unwrap();
@@ -52,7 +52,7 @@ fn trace(spans: &[Value]) -> Value {
 
 #[test]
 fn ids_times_tags_and_process_become_fields() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let mut of_http = span("00000000000000a1");
     of_http["tags"] = json!([
         tag("span.kind", "string", json!("server")),
@@ -84,7 +84,7 @@ fn ids_times_tags_and_process_become_fields() {
 
 #[test]
 fn the_first_child_of_is_the_parent_and_the_others_are_links() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let reference =
         |kind: &str, trace: &str, span: &str| json!({"refType": kind, "traceID": trace, "spanID": span});
     let mut child = span("a2");
@@ -120,7 +120,7 @@ fn the_first_child_of_is_the_parent_and_the_others_are_links() {
 
 #[test]
 fn gaps_of_spans_are_counted() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let mut lost = span("a5");
     lost["processID"] = json!("p9");
     let mut shifted = span("a6");
@@ -136,7 +136,7 @@ fn gaps_of_spans_are_counted() {
 
 #[test]
 fn a_span_that_cannot_be_read_costs_only_itself() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let (mut wrong, mut no_id) = (span("a2"), span("xyz"));
     wrong["duration"] = json!("long");
     no_id["traceID"] = json!("");

@@ -26,7 +26,7 @@ static GO_ON: AtomicBool = AtomicBool::new(false);
 pub struct Folder(TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub fn create() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 

@@ -63,7 +63,7 @@ proptest! {
         ),
     ) {
         let spans = spans(drawn);
-        let folder = Folder::new();
+        let folder = Folder::create();
         let traces: Vec<Value> = by_trace(&spans).iter().map(|spans| jaeger(spans)).collect();
         let forms = [
             ("otlp", lines([otlp(&spans)])),

@@ -20,7 +20,7 @@ fn with_run_id(mut request: Value, run_id: &str) -> Value {
 
 #[test]
 fn telemetry_without_a_run_id_gets_the_given_one() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let text = lines([otlp(&requests(3))]);
     let converted = folder.convert(&[folder.write("x.json", text)], "out").unwrap();
     assert_eq!(converted.meta()["run_id"], "r");
@@ -30,7 +30,7 @@ fn telemetry_without_a_run_id_gets_the_given_one() {
 
 #[test]
 fn several_runs_become_a_folder_each() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let text = lines((0..4).map(|number| {
         let request = otlp(&request(number, BEGIN_US + number * 60_000_000));
         with_run_id(request, if number % 2 == 0 { "even" } else { "odd" })
@@ -48,7 +48,7 @@ fn several_runs_become_a_folder_each() {
 
 #[test]
 fn a_result_is_valid_and_names_its_origin() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let document = json!({"data": [jaeger(&request(0, BEGIN_US)), jaeger(&request(1, BEGIN_US))]});
     let inputs = [
         folder.write("traces.json", document.to_string()),

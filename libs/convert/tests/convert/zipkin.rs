@@ -13,7 +13,7 @@ fn convert(folder: &Folder, spans: &[Value], name: &str) -> Converted {
 #[test]
 fn the_same_spans_give_the_same_rows_as_otlp() {
     let spans = requests(400);
-    let folder = Folder::new();
+    let folder = Folder::create();
     let base = folder
         .convert(&[folder.write("otlp.json", lines([otlp(&spans)]))], "base")
         .unwrap();
@@ -45,7 +45,7 @@ fn span(id: &str, kind: &str) -> Value {
 
 #[test]
 fn a_call_and_its_answer_may_share_an_id() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let root = span("00000000000000a1", "SERVER");
     let mut call = span("00000000000000a2", "CLIENT");
     call["parentId"] = json!("00000000000000a1");
@@ -79,7 +79,7 @@ fn a_call_and_its_answer_may_share_an_id() {
 
 #[test]
 fn what_a_span_lacks_is_counted() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let mut endless = span("a2", "SERVER");
     endless.as_object_mut().unwrap().remove("duration");
     let mut timeless = span("a3", "SERVER");
@@ -101,7 +101,7 @@ fn what_a_span_lacks_is_counted() {
 
 #[test]
 fn tags_of_the_resource_and_errors_are_recognised() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let mut failed = span("a1", "SERVER");
     failed["tags"] = json!({
         "service.name": "Front", "service.version": "1.2", "cctf.node_id": "n7", "cctf.stage": "edge",
@@ -131,7 +131,7 @@ fn tags_of_the_resource_and_errors_are_recognised() {
 
 #[test]
 fn a_span_with_invalid_ids_is_named() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let converted = convert(&folder, &[span("a1", "SERVER"), span("xyz", "SERVER")], "out");
     assert_eq!(converted.rows("invocations.jsonl").len(), 1);
     let damages = converted.damages();

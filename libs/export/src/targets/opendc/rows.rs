@@ -117,7 +117,7 @@ mod tests {
         for (duration_ms, cpu_ns, cores, usage) in [
             (4, 1_000_000, 1, 500.0),
             (4, 4_000_000, 1, 2000.0),
-            (4, 4_000_001, 2, 2000.000_5),
+            (4, 4_000_001, 2, 2_000.000_5),
             (1, 0, 1, 0.0),
         ] {
             let task = task(duration_ms, cpu_ns);
