@@ -24,7 +24,6 @@ fn requests(run: &Path) -> [String; 2] {
     ["invocations.jsonl", "calls.jsonl"].map(|name| fs::read_to_string(run.join("cctf").join(name)).unwrap())
 }
 
-/// Seen to fail with one line left out of the file.
 #[test]
 fn files_of_the_collector_become_the_merged_live_run() {
     let folder = tempfile::tempdir().unwrap();
