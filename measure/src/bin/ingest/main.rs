@@ -203,14 +203,8 @@ fn measure(command: Command) -> anyhow::Result<()> {
             seconds,
             turns,
         } => {
-            let baseline = std::path::absolute(baseline)?;
-            turns::measure(
-                &common.places()?,
-                &baseline,
-                size,
-                Duration::from_secs(seconds),
-                turns,
-            )
+            let (baseline, duration) = (std::path::absolute(baseline)?, Duration::from_secs(seconds));
+            turns::measure(&common.places()?, &baseline, size, duration, turns)
         }
         Command::Steady {
             common,
@@ -220,16 +214,13 @@ fn measure(command: Command) -> anyhow::Result<()> {
             seconds,
             callers_late_seconds,
         } => {
-            let places = common.places()?;
             let steady = Steady {
                 spans_a_request: size,
                 spans_a_second: rate,
                 duration: Duration::from_secs(seconds),
                 callers_late: Duration::from_secs(callers_late_seconds),
             };
-            subjects
-                .iter()
-                .try_for_each(|&kind| steady::measure(kind, &places, steady))
+            measure_steady(&common.places()?, &subjects, steady)
         }
         Command::Scale { common, spans } => {
             let places = common.places()?;
@@ -258,6 +249,12 @@ fn measure(command: Command) -> anyhow::Result<()> {
         Command::Held { common } => held::measure(&common.places()?),
         Command::Discard => discard::serve(),
     }
+}
+
+fn measure_steady(places: &Places, subjects: &[Kind], steady: Steady) -> anyhow::Result<()> {
+    subjects
+        .iter()
+        .try_for_each(|&kind| steady::measure(kind, places, steady))
 }
 
 fn compare_all(places: &Places, subjects: &[Kind], sizes: &[usize], seconds: u64) -> anyhow::Result<()> {
