@@ -34,7 +34,7 @@ PROFILE ?=
 FILE ?= invocations
 # Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
-# Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, replay, stats, validate, parquet, verdict, report, simgrid. Default: all.
+# Parts of `make bench`: merge, buckets, compare, steady, late, live, held, pairs, wire, service, driver, replay, stats, validate, parquet, convert, verdict, report, simgrid. Default: all.
 # Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, dependence, shop, hosts, links, simgrid.
 # Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain and dependence need toxiproxy; simgrid needs SimGrid;
 # shop needs root, toxiproxy and the languages of the shop.
@@ -182,7 +182,7 @@ bench-scale: need-binaries need-python ## Measure 1, 10 and 100 million spans: C
 	@$(CARGO) build --release --locked -p measure --bin ingest
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
-fidelity: need-binaries $(FIDELITY_TOOLS) $(if $(and $(PARTS),$(if $(findstring simgrid,$(PARTS)),,not)),,need-simgrid) ## Compare recorded values with queueing theory, the kernel's counters, the settings of links and replays (an hour, root, idle machine; PARTS=lindley,crowd)
+fidelity: need-binaries $(FIDELITY_TOOLS) $(if $(and $(PARTS),$(if $(findstring simgrid,$(PARTS)),,not)),,need-simgrid $(TOOLS)/line/ready) ## Compare recorded values with queueing theory, the kernel's counters, the settings of links and replays (an hour, root, idle machine; PARTS=lindley,crowd)
 	@$(CARGO) build --release --locked -p measure --bin fidelity --bin skew --bin branches
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR) $(if $(PARTS),--only $(PARTS))
 
@@ -227,7 +227,7 @@ need-shop: need-go need-node need-python
 	@scripts/setup java broker
 	@examples/start install
 
-test-tools: collector toxiproxy need-shop need-compose-tool need-simgrid $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/simulators/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
+test-tools: collector toxiproxy need-shop need-compose-tool need-simgrid $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/simulators/ready $(TOOLS)/line/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready $(TOOLS)/browser/ready
 
 bench-tools: collector need-jq need-simgrid $(TOOLS)/bin/vegeta $(TOOLS)/bin/vegeta-pacer $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready
@@ -251,6 +251,10 @@ $(TOOLS)/readers/ready: e2e/readers/requirements.txt | need-python
 
 $(TOOLS)/simulators/ready: e2e/simulators/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/simulators $<
+
+# LINE and ECLYPSE require different versions of other packages.
+$(TOOLS)/line/ready: e2e/simulators/line.txt | need-python
+	@scripts/venv $(TOOLS)/line $<
 
 $(TOOLS)/manifests/ready: e2e/manifests/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/manifests $<

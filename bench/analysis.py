@@ -1,4 +1,4 @@
-"""Parts of `make bench` that read a recorded run: stats, validate, parquet, verdict, report."""
+"""Parts of `make bench` that read a recorded run: stats, validate, parquet, convert, verdict, report."""
 
 import json
 import pathlib
@@ -14,6 +14,10 @@ INVOCATIONS = 1_000_000
 # Numbers of rounds. The largest run shows that memory does not grow.
 PARQUET_INVOCATIONS = {1_000_000: 5, 10_000_000: 1}
 PARQUET_MIB_MAX = 256
+# Traces of six spans.
+CONVERT_REQUESTS = 200_000
+# Microseconds of CPU a span.
+CONVERT_US_MAX = {"messages.bin": 2.5, "lines.json": 4, "jaeger.json": 4, "zipkin.json": 4}
 REPORT_INVOCATIONS = [10_000, 1_000_000, 10_000_000]
 # A run of 10 million invocations has 10 GB. At least this space must remain free.
 SPARE_BYTES = 3 << 30
@@ -24,10 +28,12 @@ VERDICT_S_MAX = 15
 
 
 class Recorded:
-    """A run of `invocations` invocations, which exists until the end of the block. `rate` is the rate of its requests, per second."""
+    """A run of so many invocations, until the end of the block. `rate` is that of its requests, per second.
 
-    def __init__(self, bench, invocations, rate=1_000):
-        self.bench, self.run = bench, bench.scratch / f"recorded-{invocations}"
+    Runs with the same numbers have the same rows. They differ in their names."""
+
+    def __init__(self, bench, invocations, rate=1_000, name="recorded"):
+        self.bench, self.run = bench, bench.scratch / f"{name}-{invocations}"
         self.invocations, self.rate = invocations, rate
 
     def __enter__(self):
@@ -76,6 +82,21 @@ def validate(bench):
         bench.say(f"validate of {megabytes:,.0f} MB: MB/s a core", spread(speeds, ",.0f"), "", None, "400")
 
 
+def convert(bench):
+    """The same 1.2 million spans in each format. The CPU time is that of the whole command: reading, mapping, rows, merge."""
+    folder, out = bench.scratch / "telemetry", bench.scratch / "converted"
+    folder.mkdir()
+    subprocess.run([bench.bin_dir / "examples/telemetry", folder, str(CONVERT_REQUESTS)], check=True)
+    for name, limit in CONVERT_US_MAX.items():
+        costs = []
+        for _ in range(ROUNDS):
+            printed, cpu, *_ = measured([bench.bin_dir / "cctf", "convert", folder / name, "--out", out, "--summary", "json"])
+            costs.append(cpu * 1e6 / json.loads(printed)["spans"])
+            shutil.rmtree(out)
+        bench.say(f"convert of {name}: CPU us a span, {CONVERT_REQUESTS:,} traces", spread(costs, ".2f"), "", None, f"at most {limit}")
+    shutil.rmtree(folder)
+
+
 def parquet(bench):
     """Measures the whole command, including its sort and its temporary files. MB are those of the JSON files."""
     for invocations, rounds in PARQUET_INVOCATIONS.items():
@@ -106,9 +127,9 @@ def parquet(bench):
 
 
 def verdict(bench):
-    """Compares a run with itself: all requests are paired, both runs are simulated, and the verdict is "same"."""
-    with Recorded(bench, INVOCATIONS) as recorded:
-        command = [bench.bin_dir / "cctf", "compare", recorded.run, recorded.run, "--format", "json"]
+    """Two runs with the same rows: all requests are paired, both runs are simulated, and the verdict is "same"."""
+    with Recorded(bench, INVOCATIONS) as recorded, Recorded(bench, INVOCATIONS, name="again") as again:
+        command = [bench.bin_dir / "cctf", "compare", recorded.run, again.run, "--format", "json"]
         out, cpu, elapsed, peak = measured(command)
         pairs = json.loads(out)["pairing"]["invocations"]
         assert pairs == recorded.rows()["invocations.jsonl"], pairs

@@ -23,10 +23,11 @@ import time
 import urllib.request
 
 import analysis
+import distributed
 import replay
 import simulators
 
-PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "parquet", "verdict", "report", "simgrid"]
+PARTS = ["merge", "buckets", "compare", "steady", "late", "live", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "parquet", "convert", "verdict", "report", "simgrid"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -303,6 +304,12 @@ class Bench:
         self.figure(f"{name}: peak memory, MiB", "peak_mib", late, None, "under 256", ".0f")
         self.figure(f"{name}: line readable, caller known, p99, ms", "readable_ms_p99", late, None, "under 250", ".1f")
 
+    def live(self):
+        for found in self.ingest("live"):
+            threads = "all threads" if found["threads"] == "all" else "the threads that receive and serve"
+            self.say(f"two viewers of the live page at 50,000 spans/s: {threads}, % of a core",
+                     f"{found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})", "", None, "under 1")
+
     def held(self):
         held, = self.ingest("held")
         self.say("us of CPU a request of 512: 100,000 rows held, against 10", f"{held['many_us_a_request']:,.0f}",
@@ -383,13 +390,17 @@ def main():
         if flags.merge:
             bench.merge(flags.merge)
             return bench.table()
-        parts = dict(zip(PARTS, (bench.merge, bench.compare, bench.steady, bench.late, bench.held, bench.pairs, bench.criterion,
-                                 bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
-                                 lambda: analysis.validate(bench), lambda: analysis.parquet(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench),
+        parts = dict(zip(PARTS, (bench.merge, lambda: distributed.buckets(bench), bench.compare, bench.steady, bench.late, bench.live, bench.held, bench.pairs,
+                                 bench.criterion, bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
+                                 lambda: analysis.validate(bench), lambda: analysis.parquet(bench), lambda: analysis.convert(bench),
+                                 lambda: analysis.verdict(bench), lambda: analysis.report(bench),
                                  lambda: simulators.simgrid(bench)), strict=True))
-        for part in flags.parts:
-            parts[part]()
-        bench.table()
+        try:
+            for part in flags.parts:
+                parts[part]()
+        finally:
+            # A part that fails does not lose the figures of the parts before it.
+            bench.table()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
+#[cfg(feature = "convert")]
+use commands::convert;
 use commands::{
     anonymise, compare, completions, event, export, load, ls, man, merge, place, plan, replay, report, run,
     schema, stats, tail, trace, validate, whatif,
@@ -68,6 +70,9 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
     Merge(merge::MergeArgs),
+    /// Make runs of telemetry that other tools recorded: files of OpenTelemetry's Collector, Jaeger's or Zipkin's JSON.
+    #[cfg(feature = "convert")]
+    Convert(convert::ConvertArgs),
     /// Copy a run with hashes instead of names and with shifted times, so that you can share the copy.
     Anonymise(anonymise::AnonymiseArgs),
     /// Print the schema of a CCTF file, for tools such as DuckDB.
@@ -105,6 +110,8 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        #[cfg(feature = "convert")]
+        Command::Convert(args) => convert::run(&args),
         Command::Anonymise(args) => anonymise::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),

@@ -104,6 +104,18 @@ impl Collector {
         self.process = None;
     }
 
+    /// Stops it gracefully, so that it writes what it holds.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        if let Some(mut process) = self.process.take() {
+            let id = libc::pid_t::try_from(process.0.id())?;
+            // SAFETY: the child has not been waited for, so the id is its own.
+            unsafe { libc::kill(id, libc::SIGTERM) };
+            let status = process.0.wait()?;
+            ensure!(status.success(), "the Collector failed: {status}");
+        }
+        Ok(())
+    }
+
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().map(|process| process.0.id())
     }

@@ -3,7 +3,8 @@
 //! The [`receiver`] appends records to the [`journal`] and answers clients when the records are durable. One thread ([`worker`])
 //! feeds them to the [`pipeline`], a state machine without I/O or clock. The pipeline maps ([`mapping`]) and joins ([`join`])
 //! them into rows, and the [`sink`] writes these to files. [`recovery`] stores the state and restores it at the next start.
-//! [`admin`] serves health checks and metrics. A module imports only modules downstream of it.
+//! [`admin`] serves health checks and metrics. [`offline`] feeds recorded requests to the same pipeline, without receiver and journal.
+//! A module imports only modules downstream of it.
 
 // These macros panic if the reader is gone or the disk is full; `cctf_proto::stdio` returns an error.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
@@ -15,6 +16,7 @@ pub mod disk_guard;
 pub mod join;
 pub mod journal;
 pub mod mapping;
+pub mod offline;
 pub mod out_dir;
 pub mod pipeline;
 pub mod receiver;

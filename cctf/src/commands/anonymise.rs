@@ -1,5 +1,6 @@
 //! `cctf anonymise`: copies a run without its names, so that it can be shared.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use anonymise::summary::FileRows;
 use anonymise::{Key, Options, Summary, anonymise};
 use clap::Args;
 use cli::interrupt;
+use rundir::output::refuse_existing;
 use serde::Serialize;
 
 use super::cells::{UNKNOWN, counted, cut, printable, table};
@@ -78,6 +80,8 @@ struct Json<'s> {
 
 pub fn run(args: &AnonymiseArgs) -> anyhow::Result<ExitCode> {
     let (run, part) = find(Some(&args.run), &args.logs_dir)?;
+    // A new key must not remain if there is no result for it.
+    refuse_existing(&args.out)?;
     let key = match args.new_key {
         true => Key::create(&args.key)?,
         false => Key::read(&args.key)?,
@@ -92,6 +96,10 @@ pub fn run(args: &AnonymiseArgs) -> anyhow::Result<ExitCode> {
         bar.show("reading", progress.done, progress.total);
     });
     bar.clear();
+    if summary.is_err() && args.new_key && args.out.symlink_metadata().is_err() {
+        // The error of the command matters more than a file that cannot be removed.
+        let _ = fs::remove_file(&args.key);
+    }
     let summary = summary?;
     let seconds = started.elapsed().as_secs_f64();
     match args.format {

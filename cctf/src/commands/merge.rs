@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cctf_merge::{Options, Summary, merge};
+use cctf_merge::{Bucket, BucketSummary, Options, Progress, Summary, merge, merge_bucket, merge_rests};
 use cctf_proto::keys::parse_run_id;
 use clap::Args;
+use cli::interrupt;
 
 use super::cells::{counted, printable};
 use super::display::BytesBar;
@@ -20,15 +21,23 @@ other folders for it. It also recomputes links, modules and clock offsets. docs/
 The merge writes to a hidden folder beside OUT. When the result is complete, it renames this folder to OUT. The disk of OUT needs
 free space of up to two and a half times the size of the input folders.
 
+Many machines can share a merge. With --bucket i/N, each reads all folders and keeps the traces of one of N buckets. Then
+--rests writes everything that is derived over all buckets, from what each bucket hands on. With --rows, it also merges the rows
+of the buckets, and OUT is the same to the byte as that of a merge on one machine. Aligning clocks takes two rounds, because the
+offsets follow from all buckets. docs/merge.md has every step.
+
 Examples:
   cctf merge logs/all logs/edge0 logs/edge1 logs/cloud0
   cctf merge logs/whole logs/soak logs/soak-0002 logs/soak-0003
   cctf merge logs/day logs/monday logs/tuesday --run-id day --format json | jq .clocks
+  cctf merge buckets/0 logs/edge0 logs/cloud0 --bucket 0/2    # on one machine
+  cctf merge buckets/1 logs/edge0 logs/cloud0 --bucket 1/2    # on another one
+  cctf merge logs/all logs/edge0 logs/cloud0 --rests buckets/* --rows
 
 Exit codes:
   0  the result is at OUT
   1  a file cannot be read or written, or a row is invalid; or the result is at OUT, but the summary cannot be printed
-  2  the folders are not runs or cannot be merged, or OUT exists";
+  2  the folders are not runs or cannot be merged, a bucket is missing or does not fit, or OUT exists";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
@@ -41,9 +50,20 @@ pub struct MergeArgs {
     /// Run id of the result. Required if the folders belong to different runs.
     #[arg(long, env = "CCTF_MERGE_RUN_ID", value_name = "ID", value_parser = parse_run_id)]
     run_id: Option<String>,
-    /// Subtract each node's estimated clock offset from its timestamps. run_meta.json then has clocks_aligned=true.
+    /// Subtract each node's estimated clock offset from its timestamps. run_meta.json then has clocks_aligned=true. With --bucket and
+    /// --rests, this is the second of two rounds.
     #[arg(long, env = "CCTF_ALIGN_CLOCKS")]
     align_clocks: bool,
+    /// Merge only the traces of bucket i of N, a power of two up to 512. OUT is then no run, but a part of --rests.
+    #[arg(long, value_name = "i/N", conflicts_with_all = ["rests", "rows"])]
+    bucket: Option<Bucket>,
+    /// Write what is derived over all buckets: everything but invocations and calls. IN are the folders of the buckets, in their
+    /// order. Place this flag after IN.
+    #[arg(long, value_name = "BUCKET", num_args = 1..)]
+    rests: Vec<PathBuf>,
+    /// With --rests: also merge the invocations and calls of all buckets, so that OUT is a run.
+    #[arg(long, requires = "rests")]
+    rows: bool,
     /// Output format of the summary.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
@@ -53,20 +73,69 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
     let options = Options {
         run_id: args.run_id.clone(),
         align_clocks: args.align_clocks,
+        stop: Some(interrupt::stop_flag()),
         ..Options::default()
     };
     let started = Instant::now();
     let bar = BytesBar::new();
-    let summary = merge(&args.out, &args.inputs, &options, &mut |progress| {
-        bar.show(progress.phase, progress.done, progress.total);
-    });
+    let mut on_progress = |progress: Progress| bar.show(progress.phase, progress.done, progress.total);
+    if let Some(bucket) = args.bucket {
+        let summary = merge_bucket(&args.out, &args.inputs, bucket, &options, &mut on_progress);
+        bar.clear();
+        let summary = summary?;
+        match args.format {
+            Format::Json => print_json(&summary)?,
+            Format::Text => print(&bucket_text(&summary, started.elapsed().as_secs_f64()))?,
+        }
+        return Ok(ExitCode::from(DONE));
+    }
+    let summary = match args.rests.is_empty() {
+        true => merge(&args.out, &args.inputs, &options, &mut on_progress),
+        false => merge_rests(
+            &args.out,
+            &args.inputs,
+            &args.rests,
+            args.rows,
+            &options,
+            &mut on_progress,
+        ),
+    };
     bar.clear();
     let summary = summary?;
     match args.format {
         Format::Json => print_json(&summary)?,
-        Format::Text => print(&text(&summary, started.elapsed().as_secs_f64()))?,
+        Format::Text => {
+            let mut text = text(&summary, started.elapsed().as_secs_f64());
+            if !args.rests.is_empty() && !args.rows {
+                text += "the rests have no invocations and no calls: these are in the buckets, and --rows merges them\n";
+            }
+            print(&text)?;
+        }
     }
     Ok(ExitCode::from(DONE))
+}
+
+fn bucket_text(summary: &BucketSummary, seconds: f64) -> String {
+    let written: u64 = summary.rows.values().sum();
+    let all = summary.rows_read + summary.rows_skipped;
+    format!(
+        "{}: bucket {}/{} of run {} from {}, {} of {} in this bucket, {written} written, {} dropped, {} resolved, {} left, {} for the rests{}\n\
+         {:.1} s, {:.0} MB/s\n",
+        printable(&summary.out.to_string_lossy()),
+        summary.bucket,
+        summary.of,
+        summary.run_id,
+        counted(summary.folders, "folder"),
+        summary.rows_read,
+        counted(all, "row"),
+        counted(summary.duplicates, "duplicate"),
+        counted(summary.resolved, "orphan"),
+        summary.orphans,
+        counted(summary.bytes_handed, "byte"),
+        if summary.aligned { ", clocks aligned" } else { "" },
+        seconds,
+        summary.bytes_read as f64 / f64::from(1 << 20) / seconds.max(1e-9),
+    )
 }
 
 fn text(summary: &Summary, seconds: f64) -> String {

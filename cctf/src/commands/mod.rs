@@ -4,6 +4,8 @@ pub mod anonymise;
 mod cells;
 pub mod compare;
 pub mod completions;
+#[cfg(feature = "convert")]
+pub mod convert;
 pub mod damages;
 pub mod display;
 mod driver;

@@ -44,7 +44,9 @@ pub fn find(named: Option<&str>, logs_dir: &Path) -> anyhow::Result<(Run, Part)>
             target.path().display()
         ))
         .into()),
-        Err(error @ ReadError::NotARun { .. }) => Err(UsageError(error.to_string()).into()),
+        Err(error @ (ReadError::NotARun { .. } | ReadError::PartOfMerge { .. })) => {
+            Err(UsageError(error.to_string()).into())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -143,9 +143,10 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
         Ok(_) => Ok(ExitCode::from(FAILED)),
         // The reader has closed the pipe.
         Err(TailError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::from(DONE)),
-        Err(error @ (TailError::NotThere(_) | TailError::Read(ReadError::NotARun { .. }))) => {
-            Err(UsageError(error.to_string()).into())
-        }
+        Err(
+            error @ (TailError::NotThere(_)
+            | TailError::Read(ReadError::NotARun { .. } | ReadError::PartOfMerge { .. })),
+        ) => Err(UsageError(error.to_string()).into()),
         Err(error) => Err(error.into()),
     }
 }

@@ -268,6 +268,20 @@ fn invalid_use_has_one_sentence_and_writes_nothing() {
         assert!(matches!(output.status.code(), Some(1 | 2)), "{args:?}: {text}");
         assert!(!logs.path("new").exists() && !logs.path(".new.partial").exists());
     }
+    // No result, no new key.
+    for out in ["done", "key/none"] {
+        let args = [
+            "anonymise",
+            "before",
+            "--key",
+            "unused",
+            "--new-key",
+            "--out",
+            out,
+        ];
+        assert!(!logs.command(&args).status.success(), "{out}");
+        assert!(!logs.path("unused").exists(), "{out}");
+    }
     let again = logs.command(&["anonymise", "before", "--key", "key", "--new-key", "--out", "new"]);
     assert!(
         stderr(&again).contains("it already exists; leave out --new-key"),

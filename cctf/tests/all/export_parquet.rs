@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::{cctf, recorded, stderr};
 
 const INVOCATIONS: u64 = 3000;
@@ -109,33 +110,10 @@ fn a_missing_run_and_an_existing_data_set_are_invalid_usage() {
     }
 }
 
-/// A small disk. It is unmounted when this is dropped.
-struct Disk(TempDir);
-
-impl Disk {
-    fn new() -> Self {
-        let disk = Self(TempDir::new().unwrap());
-        let mut mount = Command::new("mount");
-        let mounted = mount
-            .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
-            .arg(disk.0.path())
-            .status()
-            .unwrap();
-        assert!(mounted.success(), "cannot mount a tmpfs, run this test as root");
-        disk
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_one_sentence_and_leaves_nothing() {
-    let (runs, disk) = (Runs::new(), Disk::new());
-    let out = disk.0.path().join("data");
+    let (runs, disk) = (Runs::new(), Disk::new(DISK));
+    let out = disk.path().join("data");
     let done = runs.export(&["bench", "--out", &out.to_string_lossy()]);
     assert_eq!(done.status.code(), Some(1), "{}", stderr(&done));
     let errors = stderr(&done);
@@ -143,5 +121,5 @@ fn a_full_disk_is_one_sentence_and_leaves_nothing() {
         errors.contains("No space left") && errors.lines().count() == 1,
         "{errors}"
     );
-    assert_eq!(fs::read_dir(disk.0.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
 }

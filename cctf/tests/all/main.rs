@@ -4,8 +4,10 @@
 mod anonymise;
 mod compare;
 mod connections;
+mod disk;
 mod event;
 mod export;
+mod export_bad_input;
 mod export_parquet;
 mod export_simgrid;
 mod folders;

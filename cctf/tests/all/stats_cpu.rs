@@ -246,3 +246,29 @@ fn damaged_lines_fail_and_csv_is_refused() {
         assert!(stderr(&refused).contains(flag), "{}", stderr(&refused));
     }
 }
+
+/// Rests without rows need the invocations of the buckets for the estimates.
+#[test]
+fn a_merge_in_buckets_writes_the_same_estimates() {
+    let logs = tempfile::tempdir().unwrap();
+    let run = varied_run(logs.path());
+    let at = |name: &str| logs.path().join(name);
+    let merge = |out: &str, more: &[&str]| {
+        let mut command = cctf(&["merge"]);
+        command.arg(at(out)).arg(&run).args(more).current_dir(logs.path());
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{}", stderr(&done));
+    };
+    merge("one", &[]);
+    merge("0", &["--bucket", "0/2"]);
+    merge("1", &["--bucket", "1/2"]);
+    merge("rests", &["--rests", "0", "1"]);
+    merge("whole", &["--rests", "0", "1", "--rows"]);
+    assert!(!at("rests/cctf/invocations.jsonl").exists());
+    for made in ["rests", "whole"] {
+        let inventory = at(made).join("cctf/module_inventory.json");
+        assert_regressed(&inventory);
+        let one = fs::read(at("one/cctf/module_inventory.json")).unwrap();
+        assert_eq!(fs::read(inventory).unwrap(), one, "{made}");
+    }
+}

@@ -106,6 +106,11 @@ pub const CRATES: &[Member] = &[
         ],
     ),
     member(
+        "libs/convert",
+        "cctf-convert",
+        &["cctf-proto", "cctf-rundir", "cctf-merge", "cctf-normalizer"],
+    ),
+    member(
         "libs/plan",
         "cctf-plan",
         &[
@@ -186,6 +191,7 @@ pub const CRATES: &[Member] = &[
             "cctf-plan",
             "cctf-replay",
             "cctf-compare",
+            "cctf-convert",
             "cctf-dataset",
             "cctf-export",
             "cctf-stack",

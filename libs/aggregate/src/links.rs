@@ -6,7 +6,7 @@ use cctf_proto::cctf::{Link, LinkMetric, LinkSource, Milliseconds, Stage};
 use serde::{Deserialize, Serialize};
 
 /// Maximum number of calls kept for the fit. Beyond it, each further call replaces a kept one, chosen by its number.
-const SAMPLES_MAX: usize = 4096;
+pub const SAMPLES_MAX: usize = 4096;
 /// Maximum number of network times kept for one second.
 const SECOND_SAMPLES_MAX: usize = 4096;
 /// Number of groups of calls by size. The fit uses the fastest calls of each.
@@ -80,6 +80,14 @@ pub struct LinkCall {
     pub end_unix_ns: u64,
 }
 
+impl LinkCall {
+    /// Bytes both ways that the network time includes; `None` if they were not reported.
+    pub fn bytes(&self) -> Option<u64> {
+        let sent = if self.sent_counts { self.sent } else { Some(0) };
+        Some(sent?.saturating_add(self.received?))
+    }
+}
+
 impl Second {
     /// Adds a call. Calls must come in the order of their network times. When `samples_max` times are kept, every other one is
     /// dropped, which preserves the quantiles.
@@ -113,11 +121,21 @@ impl LinkStats {
         (self.samples.len() * 24 + seconds.sum::<usize>() + 128) as u64
     }
 
+    /// Adds a call to the sample, whatever the size of the sample is. Its second is not counted.
+    pub fn add_sample(&mut self, bytes: Option<u64>, net_ns: i64) {
+        self.samples.push((bytes, net_ns));
+        self.count(1, net_ns);
+    }
+
+    /// Counts calls that are not in the sample. `least_net_ns` is the least of their network times.
+    pub fn count(&mut self, calls: u64, least_net_ns: i64) {
+        self.calls += calls;
+        let least = self.least_net_ns;
+        self.least_net_ns = Some(least.map_or(least_net_ns, |least| least.min(least_net_ns)));
+    }
+
     pub fn add(&mut self, call: &LinkCall, now: u64) {
-        let sent = if call.sent_counts { call.sent } else { Some(0) };
-        let bytes = sent
-            .zip(call.received)
-            .map(|(sent, received)| sent.saturating_add(received));
+        let bytes = call.bytes();
         if self.samples.len() < SAMPLES_MAX {
             self.samples.push((bytes, call.net_ns));
         } else {
@@ -126,11 +144,7 @@ impl LinkStats {
             let place = (self.calls.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SAMPLES_MAX;
             self.samples[place] = (bytes, call.net_ns);
         }
-        self.calls += 1;
-        self.least_net_ns = Some(
-            self.least_net_ns
-                .map_or(call.net_ns, |least| least.min(call.net_ns)),
-        );
+        self.count(1, call.net_ns);
         let second = self.seconds.entry(call.end_unix_ns / NANOS_A_SECOND).or_default();
         if second.calls == 0 {
             second.opened_at = now;

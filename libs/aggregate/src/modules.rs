@@ -9,7 +9,7 @@ use crate::ids::{InstanceId, ModuleId, NameId};
 use crate::maps::{Map, Set};
 
 /// Maximum number of endpoints of a module in a run. All further endpoints count as one endpoint without method and route.
-const ENDPOINTS_MAX: usize = 256;
+pub const ENDPOINTS_MAX: usize = 256;
 /// Two significant digits give percentiles that are exact to 1%.
 const HISTOGRAM_DIGITS: u8 = 2;
 
@@ -41,6 +41,12 @@ impl Mean {
             self.sum = self.sum.saturating_add(term);
             self.count += 1;
         }
+    }
+
+    /// Adds the terms of another one.
+    pub fn merge(&mut self, other: Self) {
+        self.sum = self.sum.saturating_add(other.sum);
+        self.count += other.count;
     }
 
     /// The sum of the known terms.
@@ -106,16 +112,18 @@ impl ModuleStats {
             + entries as u64 * ENTRY_BYTES
     }
 
-    pub fn add(&mut self, facts: &InvocationFacts) {
+    /// Adds an invocation to the figures of the whole module.
+    pub fn add_to_totals(&mut self, facts: &InvocationFacts) {
         self.invocations += 1;
         self.cpu_ns.add(facts.cpu_ns);
+    }
+
+    pub fn add(&mut self, facts: &InvocationFacts) {
+        self.add_to_totals(facts);
         let known = self.endpoints.contains_key(&facts.endpoint);
         let is_own = known || self.endpoints.len() < ENDPOINTS_MAX;
         let endpoint = facts.endpoint.filter(|_| is_own);
-        self.endpoints
-            .entry(endpoint)
-            .or_insert_with(EndpointStats::new)
-            .add(facts);
+        self.endpoints.entry(endpoint).or_default().add(facts);
     }
 }
 
@@ -142,8 +150,8 @@ mod as_counts {
     }
 }
 
-impl EndpointStats {
-    fn new() -> Self {
+impl Default for EndpointStats {
+    fn default() -> Self {
         // The bounds are constants that the library accepts: 1 us to an hour, growing as it needs.
         #[allow(clippy::expect_used, reason = "a constant in the library's range")]
         let service_micros = Histogram::new(HISTOGRAM_DIGITS).expect("2 digits are in 0 to 5");
@@ -155,8 +163,10 @@ impl EndpointStats {
             bytes_out: Mean::default(),
         }
     }
+}
 
-    fn add(&mut self, facts: &InvocationFacts) {
+impl EndpointStats {
+    pub fn add(&mut self, facts: &InvocationFacts) {
         self.calls += 1;
         if let Some(ns) = facts.service_ns {
             // The histogram grows as needed; it refuses only values that cannot be service times.
@@ -165,6 +175,16 @@ impl EndpointStats {
         self.cpu_ns.add(facts.cpu_ns);
         self.bytes_in.add(facts.bytes_in);
         self.bytes_out.add(facts.bytes_out);
+    }
+
+    /// Adds the invocations of another one.
+    pub fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        // Both have the same digits and grow as needed, so nothing is refused.
+        let _ = self.service_micros.add(&other.service_micros);
+        self.cpu_ns.merge(other.cpu_ns);
+        self.bytes_in.merge(other.bytes_in);
+        self.bytes_out.merge(other.bytes_out);
     }
 
     /// Percentiles of the service time.

@@ -4,39 +4,41 @@ use std::collections::BTreeMap;
 
 use crate::ids::ModuleId;
 
-/// A run's modules by name.
+/// A run's modules by name, each with its application, in the order of the list.
 #[derive(Debug, Default)]
-pub struct ModuleNames<'a>(BTreeMap<&'a str, BTreeMap<Option<&'a str>, ModuleId>>);
+pub struct ModuleNames<'a>(BTreeMap<&'a str, Vec<(Option<&'a str>, ModuleId)>>);
 
 impl<'a> ModuleNames<'a> {
-    /// `modules` has the number, application and name of each module.
+    /// `modules` has the number, application and name of each module. If a peer fits several, the first one of this list is used.
     pub fn new(modules: impl Iterator<Item = (ModuleId, Option<&'a str>, &'a str)>) -> Self {
         let mut names = Self::default();
         for (number, app_id, module_id) in modules {
-            names.0.entry(module_id).or_default().insert(app_id, number);
+            names.0.entry(module_id).or_default().push((app_id, number));
         }
         names
     }
 
     /// The module that a peer names, as seen by a caller of the application `app_id`. The peer may be the module's name, a host
     /// with or without a port, or a Kubernetes service. If several modules match, the one of the caller's application is used,
-    /// or else the first by application name.
+    /// or else the first of the list.
     pub fn behind(&self, peer: &str, app_id: Option<&str>) -> Option<ModuleId> {
         let host = host_of(peer);
-        let named = |name: &str| {
-            let of_name = self.0.get(name)?;
-            of_name.get(&app_id).or_else(|| of_name.values().next())
+        let of_app = |name: &str, app_id: Option<&str>| {
+            let mut of_name = self.0.get(name)?.iter();
+            of_name.find(|(app, _)| *app == app_id)
         };
+        let named = |name: &str| of_app(name, app_id).or_else(|| self.0.get(name)?.first());
         let in_namespace = || {
             let (name, domain) = host.split_once('.')?;
             let (namespace, rest) = domain.split_once('.').unwrap_or((domain, ""));
-            let of_name = self.0.get(name)?;
+            let of_namespace = of_app(name, Some(namespace));
             if rest == "svc" || rest.starts_with("svc.") {
-                return of_name.get(&Some(namespace)).or_else(|| named(name));
+                return of_namespace.or_else(|| named(name));
             }
-            of_name.get(&Some(namespace)).filter(|_| rest.is_empty())
+            of_namespace.filter(|_| rest.is_empty())
         };
-        named(peer).or_else(|| named(host)).or_else(in_namespace).copied()
+        let found = named(peer).or_else(|| named(host)).or_else(in_namespace);
+        found.map(|(_, number)| *number)
     }
 }
 
@@ -75,7 +77,7 @@ mod tests {
             ("cart.default.svc.cluster.local", None, Some(0)),
             ("stock:80", Some("shop"), Some(1)),
             ("stock:80", Some("depot"), Some(2)),
-            ("stock:80", None, Some(2)),
+            ("stock:80", None, Some(1)),
             ("stock.shop", None, Some(1)),
             ("stock.shop.svc.cluster.local:80", Some("depot"), Some(1)),
             ("orders:v1", None, Some(3)),

@@ -189,6 +189,25 @@ impl Assumptions {
         );
     }
 
+    /// Adds the nodes with instances whose number of CPUs is unknown.
+    pub fn cpus(&mut self, source: &Source<'_>) {
+        let names = &source.plan.recorded.names;
+        let has_instance = |number: usize| {
+            let mut instances = names.instances.iter();
+            instances.any(|instance| instance.node as usize == number)
+        };
+        let unknown = (0..names.nodes.len())
+            .filter(|&number| source.nodes[number].cpu_cores.is_none() && has_instance(number));
+        let unknown: Vec<String> = unknown.map(|number| names.nodes[number].clone()).collect();
+        self.add_named(
+            "cpus_unknown",
+            true,
+            &unknown,
+            "node has no number of CPUs: no request waits for a CPU",
+            "nodes have no number of CPUs: no request waits for a CPU",
+        );
+    }
+
     /// Adds the nodes with instances whose speed is unknown.
     pub fn node_speed(&mut self, source: &Source<'_>) {
         let names = &source.plan.recorded.names;

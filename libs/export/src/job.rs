@@ -59,7 +59,15 @@ impl<'a> Job<'a> {
     /// # Errors
     /// An I/O error.
     pub fn text(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        write_whole(&self.path(name)?, text.as_bytes())
+        self.bytes(name, text.as_bytes())
+    }
+
+    /// The same for a file that is no text.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn bytes(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        write_whole(&self.path(name)?, bytes)
     }
 
     /// Reports progress.

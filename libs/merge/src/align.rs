@@ -20,13 +20,7 @@ pub fn merge_aligned(
     on_progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Summary> {
     for input in source.inputs {
-        if input.run_meta()?.clocks_aligned == Some(true) {
-            return Err(UsageError(format!(
-                "cannot align the clocks of {}: they are aligned already; merge the recorded folders",
-                input.path.display()
-            ))
-            .into());
-        }
+        check_not_aligned(input)?;
     }
     let recorded = folder.scratch().join(RECORDED);
     let session = Session::new(folder, recorded.clone())?;
@@ -44,4 +38,19 @@ pub fn merge_aligned(
         aligned: true,
         ..summary
     })
+}
+
+/// Rejects a folder whose timestamps are aligned.
+///
+/// # Errors
+/// A [`UsageError`].
+pub fn check_not_aligned(input: &Input) -> anyhow::Result<()> {
+    if input.run_meta()?.clocks_aligned == Some(true) {
+        return Err(UsageError(format!(
+            "cannot align the clocks of {}: they are aligned already; merge the recorded folders",
+            input.path.display()
+        ))
+        .into());
+    }
+    Ok(())
 }

@@ -11,7 +11,33 @@ pub struct Input {
     /// The path that the caller gave.
     pub path: PathBuf,
     folder: RunFolder,
+    /// The folder of invocations and calls, if it is another one.
+    rows: Option<RunFolder>,
     meta: Vec<u8>,
+}
+
+/// Opens folders, each of which must be given once: otherwise its rows would be counted twice.
+///
+/// # Errors
+/// A [`UsageError`] if one is not a run or is given twice; otherwise an I/O error.
+pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
+    let mut opened: Vec<Input> = Vec::new();
+    for path in paths {
+        let input = Input::open(path)?;
+        let mut same = opened
+            .iter()
+            .filter(|other| other.folder.cctf() == input.folder.cctf());
+        if let Some(same) = same.next() {
+            return Err(UsageError(format!(
+                "cannot merge {} and {}: they are the same folder",
+                same.path.display(),
+                input.path.display()
+            ))
+            .into());
+        }
+        opened.push(input);
+    }
+    Ok(opened)
 }
 
 /// Location of a line in the folders.
@@ -29,6 +55,18 @@ impl Input {
     /// Opens the run in `path`: a run's folder, or the folder `cctf` in it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let folder = RunFolder::open(path).map_err(|error| UsageError(error.to_string()))?;
+        Self::from_folder(path, folder)
+    }
+
+    /// Opens a folder of derived files, whose invocations and calls are elsewhere.
+    pub fn open_rests(path: &Path, rows: Option<&Path>) -> anyhow::Result<Self> {
+        let open = |path: &Path| RunFolder::open_part(path).map_err(|error| UsageError(error.to_string()));
+        let mut input = Self::from_folder(path, open(path)?)?;
+        input.rows = rows.map(open).transpose()?;
+        Ok(input)
+    }
+
+    fn from_folder(path: &Path, folder: RunFolder) -> anyhow::Result<Self> {
         let meta = folder.whole(CctfFile::RunMeta, WHOLE_BYTES_MAX)?;
         let meta = meta.ok_or_else(|| {
             UsageError(format!(
@@ -39,6 +77,7 @@ impl Input {
         let input = Self {
             path: path.to_owned(),
             folder,
+            rows: None,
             meta,
         };
         input.run_meta()?;
@@ -63,6 +102,14 @@ impl Input {
 
     pub fn folder(&self) -> &RunFolder {
         &self.folder
+    }
+
+    /// The folder that has a file.
+    pub fn folder_of(&self, file: CctfFile) -> &RunFolder {
+        match file {
+            CctfFile::Invocations | CctfFile::Calls => self.rows.as_ref().unwrap_or(&self.folder),
+            _ => &self.folder,
+        }
     }
 
     /// The content of a `.json` file. `None` if the file is missing.

@@ -13,12 +13,16 @@
 //!
 //! - [`rows`]: a line of `invocations.jsonl` or `calls.jsonl` as a row, and as a short record.
 //! - [`requests`]: reads invocations and calls from the folders, and writes those of the result.
+//! - [`buckets`]: what a merge of some of the traces hands on to the merge of the rests.
 //! - [`inventories`]: the `.json` files.
 //! - [`events`]: the rows of `placement_events.jsonl`.
 //!
 //! `docs/merge.md` has the rules.
 
 pub mod align;
+pub mod bucket;
+pub mod buckets;
+pub mod distributed;
 pub mod driver_events;
 pub mod endpoint_cpu;
 pub mod events;
@@ -38,10 +42,11 @@ pub mod values;
 
 use std::path::{Path, PathBuf};
 
-use rundir::UsageError;
 use rundir::output::OutFolder;
 
-use inputs::Input;
+pub use bucket::Bucket;
+pub use distributed::{BucketSummary, merge_bucket, merge_rests};
+use inputs::open_all;
 use model::Source;
 pub use model::{ClockOffset, Conflict, Limits, Options, Summary};
 pub use progress::Progress;
@@ -50,24 +55,22 @@ use session::Session;
 /// Merges the folders `inputs` into one that appears at `out`.
 ///
 /// # Errors
-/// A [`UsageError`] if the request is impossible; otherwise an I/O error. After an error, `out` does not exist.
+/// A [`UsageError`](rundir::UsageError) if the request is impossible; otherwise an I/O error, or the interrupt. After an error, `out` does not exist.
 pub fn merge(
     out: &Path,
     inputs: &[PathBuf],
     options: &Options,
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> anyhow::Result<Summary> {
-    let mut opened = Vec::new();
-    for input in inputs {
-        opened.push(Input::open(input)?);
-    }
-    check_distinct(&opened)?;
+    let opened = open_all(inputs)?;
     let folder = OutFolder::create(out)?;
     let source = Source {
         inputs: &opened,
         run_id: options.run_id.as_deref(),
         clocks: None,
+        bucket: None,
         limits: options.limits,
+        stop: options.stop,
     };
     let summary = if options.align_clocks {
         align::merge_aligned(&folder, &source, on_progress)?
@@ -84,21 +87,4 @@ pub fn merge(
     };
     folder.finish()?;
     Ok(summary)
-}
-
-/// Rejects a folder that is given twice: its rows would be counted twice.
-fn check_distinct(inputs: &[Input]) -> anyhow::Result<()> {
-    for (index, input) in inputs.iter().enumerate() {
-        let earlier = inputs[..index].iter();
-        let mut same = earlier.filter(|other| other.folder().cctf() == input.folder().cctf());
-        if let Some(same) = same.next() {
-            return Err(UsageError(format!(
-                "cannot merge {} and {}: they are the same folder",
-                same.path.display(),
-                input.path.display()
-            ))
-            .into());
-        }
-    }
-    Ok(())
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aggregate::timeouts;
 use cctf_proto::cctf::{File, Milliseconds, RunMeta};
 use serde::Serialize;
 
+use crate::bucket::Bucket;
 use crate::inputs::Input;
 
 #[derive(Debug, Clone, Default)]
@@ -17,6 +19,8 @@ pub struct Options {
     /// Whether to convert all timestamps to the reference node's clock.
     pub align_clocks: bool,
     pub limits: Limits,
+    /// Set when the user interrupts.
+    pub stop: Option<&'static AtomicBool>,
 }
 
 /// Memory limits, bytes. With them, and with the buffers of partitions, chunks and files, a merge needs less than 128 MiB.
@@ -53,7 +57,11 @@ pub struct Source<'s> {
     pub run_id: Option<&'s str>,
     /// Clock offset of each node, which is subtracted from its timestamps. `None` if timestamps stay as recorded.
     pub clocks: Option<&'s BTreeMap<String, Offset>>,
+    /// The traces to keep; `None` for all.
+    pub bucket: Option<Bucket>,
     pub limits: Limits,
+    /// Set when the user interrupts.
+    pub stop: Option<&'static AtomicBool>,
 }
 
 /// Times for which normalizers waited until they inferred something from missing telemetry, nanoseconds.
@@ -104,7 +112,7 @@ pub struct Offset {
     pub error_ns: i64,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Number of rows that another folder also had.
     pub duplicates: u64,
@@ -116,6 +124,8 @@ pub struct Counts {
     pub resolved: u64,
     /// Number of incomplete lines at the ends of files.
     pub torn: u64,
+    /// Invocations and calls of other buckets.
+    pub skipped: u64,
     /// Number of lines that were read, by file.
     pub read: [u64; File::ALL.len()],
     /// Number of lines that were written, by file.

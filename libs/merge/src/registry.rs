@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use cctf_proto::cctf::Stage;
+use cctf_proto::cctf::{Stage, Text, Value};
 use foldhash::quality::RandomState;
 use rundir::fields::text;
 
 use crate::ids::{InstanceId, ModuleId, NodeId};
+use crate::values::encoded;
 
 /// Maximum size of all different names and of the facts about them, bytes. It limits the memory, and is far above the size of
 /// any real run.
@@ -22,11 +23,16 @@ pub const UNKNOWN_NODE: &str = "unknown";
 )]
 pub struct TooManyNames;
 
+/// Where a row is: the number of its file, its folder and its offset. Rows are read in this order.
+pub type RowPlace = (u8, u32, u64);
+
 #[derive(Debug)]
 pub struct NodeFacts {
     pub name: String,
     /// The stages in the node's rows. Each stage has one bit.
     stages: u8,
+    /// The first row that names it; `None` if an inventory did so before.
+    pub first: Option<RowPlace>,
 }
 
 impl NodeFacts {
@@ -39,6 +45,13 @@ impl NodeFacts {
             (Some(_), Some(_)) => Some(Stage::Unknown),
             (None, _) => None,
         }
+    }
+
+    /// The stages in its rows.
+    pub fn stages(&self) -> impl Iterator<Item = Stage> {
+        let stages = self.stages;
+        let all = Stage::ALL.iter().copied();
+        all.filter(move |&stage| stages & 1 << stage as u8 != 0)
     }
 
     pub fn is_contradicted(&self) -> bool {
@@ -58,11 +71,18 @@ pub struct InstanceFacts {
     pub instance_id: String,
     /// The node in the first row that names the instance.
     pub node: NodeId,
+    /// That row; `None` if an inventory named it before.
+    pub first: Option<RowPlace>,
     /// For each folder with rows of the instance, the end of the last one, nanoseconds. Sorted by the folder's index.
     last_seen: Vec<(u32, i64)>,
 }
 
 impl InstanceFacts {
+    /// The end of its last row in each folder that has one, nanoseconds.
+    pub fn last_seen(&self) -> &[(u32, i64)] {
+        &self.last_seen
+    }
+
     /// The end of the instance's last row in a folder, nanoseconds.
     pub fn last_seen_in(&self, folder: u32) -> Option<i64> {
         let found = self
@@ -101,6 +121,8 @@ pub struct EntityRegistry {
     pub instances: Vec<InstanceFacts>,
     /// Index of the folder whose rows are being read now.
     pub reading: u32,
+    /// The row that is being read; `None` while inventories are read.
+    pub row: Option<RowPlace>,
     node_ids: Ids<Box<[u8]>>,
     module_ids: Ids<ModuleName>,
     instance_ids: Ids<Box<[u8]>>,
@@ -122,19 +144,32 @@ impl EntityRegistry {
     pub fn node(&mut self, raw: &[u8], stage: Stage) -> Result<NodeId, TooManyNames> {
         let id = match self.node_ids.get(raw) {
             Some(&id) => id,
-            None => {
-                self.grow(raw.len())?;
-                let id = self.nodes.len() as u32;
-                self.nodes.push(NodeFacts {
-                    name: owned_text(raw),
-                    stages: 0,
-                });
-                self.node_ids.insert(raw.into(), id);
-                id
-            }
+            None => self.new_node(raw)?,
         };
         self.nodes[id as usize].stages |= 1 << stage as u8;
         Ok(NodeId(id))
+    }
+
+    /// The id of a node that is not known, at least not in this spelling.
+    #[cold]
+    fn new_node(&mut self, raw: &[u8]) -> Result<u32, TooManyNames> {
+        self.grow(raw.len())?;
+        let name = owned_text(raw);
+        let canonical = encoded(&Text::from(name.as_str()));
+        let id = match self.node_ids.get(&canonical[..]) {
+            Some(&id) => id,
+            None => {
+                self.nodes.push(NodeFacts {
+                    name,
+                    stages: 0,
+                    first: self.row,
+                });
+                self.nodes.len() as u32 - 1
+            }
+        };
+        self.node_ids.insert(canonical.into(), id);
+        self.node_ids.insert(raw.into(), id);
+        Ok(id)
     }
 
     pub fn module(&mut self, name: &ModuleName) -> Result<ModuleId, TooManyNames> {
@@ -166,19 +201,43 @@ impl EntityRegistry {
             self.touch(InstanceId(id), last_seen);
             return Ok(InstanceId(id));
         }
-        self.grow(self.scratch.len())?;
-        let module = self.module(&ModuleName {
-            module_id: owned_text(module),
-            app_id: app.map(owned_text),
-        })?;
-        let id = self.instances.len() as u32;
-        self.instances.push(InstanceFacts {
-            module,
-            instance_id: owned_text(instance),
+        let id = self.new_instance(
+            owned_text(module),
+            owned_text(instance),
+            app.map(owned_text),
             node,
-            last_seen: Vec::new(),
-        });
-        self.touch(InstanceId(id), last_seen);
+        )?;
+        self.touch(id, last_seen);
+        Ok(id)
+    }
+
+    /// The id of an instance that is not known, at least not in this spelling, which is in the scratch buffer.
+    #[cold]
+    fn new_instance(
+        &mut self,
+        module_id: String,
+        instance_id: String,
+        app_id: Option<String>,
+        node: NodeId,
+    ) -> Result<InstanceId, TooManyNames> {
+        self.grow(self.scratch.len())?;
+        let mut canonical = encoded(&Text::from(module_id.as_str()));
+        Text::from(instance_id.as_str()).encode(&mut canonical);
+        let id = match self.instance_ids.get(&canonical[..]) {
+            Some(&id) => id,
+            None => {
+                let module = self.module(&ModuleName { module_id, app_id })?;
+                self.instances.push(InstanceFacts {
+                    module,
+                    instance_id,
+                    node,
+                    first: self.row,
+                    last_seen: Vec::new(),
+                });
+                self.instances.len() as u32 - 1
+            }
+        };
+        self.instance_ids.insert(canonical.into(), id);
         self.instance_ids.insert(self.scratch.as_slice().into(), id);
         Ok(InstanceId(id))
     }
@@ -241,6 +300,28 @@ mod tests {
         assert_eq!(registry.nodes[node].stage(), Some(Stage::Edge));
         registry.node(b"\"n\"", Stage::Cloud).unwrap();
         assert!(registry.nodes[node].is_contradicted());
+    }
+
+    #[test]
+    fn a_name_in_two_spellings_is_one() {
+        let mut registry = EntityRegistry::default();
+        let nodes = [&b"\"edge\""[..], b"\"e\\u0064ge\"", b"\"edge\""];
+        let nodes = nodes.map(|raw| registry.node(raw, Stage::Edge).unwrap());
+        assert_eq!(nodes, [nodes[0]; 3]);
+        let mut named = |module: &[u8]| {
+            registry
+                .instance(module, b"\"i\"", None, nodes[0], Some(1))
+                .unwrap()
+        };
+        assert_eq!(named(b"\"\\u006d\""), named(b"\"m\""));
+        assert_eq!(
+            (
+                registry.nodes.len(),
+                registry.instances.len(),
+                registry.modules.len()
+            ),
+            (1, 1, 1)
+        );
     }
 
     #[test]

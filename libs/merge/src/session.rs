@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use aggregate::links::{estimated_row, second_row};
 use anyhow::Context;
@@ -9,16 +10,23 @@ use cctf_proto::cctf::{File, Shape};
 use rundir::CCTF;
 use rundir::output::{LinesOut, OutFolder, write_whole};
 
+use crate::buckets::hand_over::hand_over;
+use crate::buckets::lines::UNLISTED;
+use crate::buckets::manifest::AllBuckets;
+use crate::buckets::rows::merge_rows;
+use crate::buckets::take_over::{check_full, take_over};
 use crate::driver_events::merge_driver_events;
 use crate::events::placement::PlacementEvents;
 use crate::inventories::Inventories;
 use crate::inventories::run_meta::MergedMeta;
 use crate::model::{Counts, Offset, Source, Summary, Timeouts};
-use crate::progress::Progress;
+use crate::progress::{Progress, Steps};
 use crate::reader::for_each_line;
 use crate::registry::EntityRegistry;
 use crate::requests::RequestMerge;
 use crate::requests::graph_stats::GraphStats;
+use crate::requests::unlisted::UnlistedOut;
+use crate::rows::span_file::SpanFile;
 use crate::samples::Samples;
 
 pub struct Session<'o> {
@@ -36,6 +44,15 @@ impl<'o> Session<'o> {
     /// Creates the folder `run`.
     pub fn new(out: &'o OutFolder, run: PathBuf) -> anyhow::Result<Self> {
         let cctf = run.join(CCTF);
+        Self::in_folders(out, run, cctf)
+    }
+
+    /// Creates the folder of a bucket, which is not a run.
+    pub fn of_bucket(out: &'o OutFolder) -> anyhow::Result<Self> {
+        Self::in_folders(out, out.run(), out.run())
+    }
+
+    fn in_folders(out: &'o OutFolder, run: PathBuf, cctf: PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&cctf).with_context(|| format!("cannot create {}", cctf.display()))?;
         Ok(Self {
             out,
@@ -53,23 +70,99 @@ impl<'o> Session<'o> {
         source: &Source<'_>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> anyhow::Result<(Summary, BTreeMap<String, Offset>)> {
+        let meta = self.open(source)?;
+        self.counts.bytes = source
+            .inputs
+            .iter()
+            .map(|input| input.folder().size_of_lines())
+            .sum();
+        let mut graph = GraphStats::new(self.out.scratch());
+        self.resolve(source, &mut graph, None, on_progress)?;
+        self.derive(meta, graph, source)
+    }
+
+    /// Merges the rows of one bucket, and writes what it hands on. Returns its counts and the run id of the result.
+    pub fn run_bucket(
+        mut self,
+        source: &Source<'_>,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> anyhow::Result<(Counts, String)> {
+        let meta = self.open(source)?;
+        let mut graph = GraphStats::new(self.out.scratch());
+        let mut unlisted = UnlistedOut::create(&self.cctf.join(UNLISTED))?;
+        self.resolve(source, &mut graph, Some(&mut unlisted), on_progress)?;
+        unlisted.finish()?;
+        check_full(&graph)?;
+        hand_over(&self.cctf, &self.registry, &mut graph)?;
+        Ok((self.counts, meta.run_id))
+    }
+
+    /// Derives everything from what all buckets hand on. With `has_rows`, it also merges their rows.
+    pub fn run_rests(
+        mut self,
+        source: &Source<'_>,
+        buckets: &AllBuckets,
+        has_rows: bool,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> anyhow::Result<(Summary, BTreeMap<String, Offset>)> {
+        let meta = self.open(source)?;
+        let mut graph = GraphStats::new(self.out.scratch());
+        take_over(
+            &buckets.folders,
+            self.out.scratch(),
+            &mut self.registry,
+            &mut graph,
+        )?;
+        for bucket in &buckets.manifests {
+            bucket.counts.add_to(&mut self.counts);
+            self.counts.torn = self.counts.torn.max(bucket.counts.torn);
+            self.counts.bytes += bucket.bytes.values().sum::<u64>();
+        }
+        if has_rows {
+            merge_all_rows(buckets, &self.cctf, source.stop, on_progress)?;
+        }
+        self.derive(meta, graph, source)
+    }
+
+    /// Reads the `.json` files of the folders.
+    fn open(&mut self, source: &Source<'_>) -> anyhow::Result<MergedMeta> {
         let conflicts = &mut self.inventories.conflicts;
-        let mut meta = MergedMeta::from_inputs(source.inputs, source.run_id, conflicts)?;
+        let meta = MergedMeta::from_inputs(source.inputs, source.run_id, conflicts)?;
         for input in source.inputs {
             self.inventories.add(input)?;
-            self.counts.bytes += input.folder().size_of_lines();
         }
         self.inventories.modules.register(&mut self.registry)?;
-        let mut graph = GraphStats::new(self.out.scratch());
+        Ok(meta)
+    }
+
+    /// Merges invocations and calls.
+    fn resolve(
+        &mut self,
+        source: &Source<'_>,
+        graph: &mut GraphStats,
+        unlisted: Option<&mut UnlistedOut>,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> anyhow::Result<()> {
         let requests = RequestMerge {
             source,
             scratch: self.out.scratch(),
             cctf: &self.cctf,
             registry: &mut self.registry,
-            graph: &mut graph,
+            graph,
             counts: &mut self.counts,
+            unlisted,
         };
-        requests.run(on_progress)?;
+        requests.run(on_progress)
+    }
+
+    /// Writes everything but invocations and calls.
+    fn derive(
+        mut self,
+        mut meta: MergedMeta,
+        mut graph: GraphStats,
+        source: &Source<'_>,
+    ) -> anyhow::Result<(Summary, BTreeMap<String, Offset>)> {
+        graph.settle(&self.registry);
         self.samples(File::HostMetrics, source)?;
         self.samples(File::SystemStats, source)?;
         self.placement_events(source, meta.timeouts)?;
@@ -177,23 +270,22 @@ impl<'o> Session<'o> {
         let nodes_by_id = registry.nodes.iter();
         let stages: Vec<_> = nodes_by_id.map(|node| nodes.stage_of(&node.name)).collect();
         let links = &mut self.inventories.links;
-        graph.drain_links(
-            |(u, v), second, calls| {
-                // Like the normalizer: calls that ended in the first second after the epoch have no valid time, so they are
-                // left out.
-                if second == 0 {
-                    return Ok(());
-                }
-                let (from, to) = (registry.node_name(u), registry.node_name(v));
-                let link = format!("{from}->{to}");
-                let row = second_row((from, stages[u.index()]), &link, second, calls);
-                samples.add_derived(row.ts_ms.as_ns(), &row)
-            },
-            |(u, v), stats| match estimated_row(registry.node_name(u), registry.node_name(v), stats) {
+        graph.links.drain_grouped_seconds(|(u, v), second, calls| {
+            // As in the normalizer: calls that ended in the first second after the epoch have no valid time.
+            if second == 0 {
+                return Ok(());
+            }
+            let (from, to) = (registry.node_name(u), registry.node_name(v));
+            let link = format!("{from}->{to}");
+            let row = second_row((from, stages[u.index()]), &link, second, calls);
+            samples.add_derived(row.ts_ms.as_ns(), &row)
+        })?;
+        graph.links.drain_links(|(u, v), stats| {
+            match estimated_row(registry.node_name(u), registry.node_name(v), stats) {
                 Some(row) => links.set_estimate(&row),
                 None => Ok(()),
-            },
-        )?;
+            }
+        })?;
         let links = self.inventories.links.encode();
         self.write_whole(File::Links, &links)?;
         self.write_samples(File::LinkMetrics, samples)
@@ -206,4 +298,24 @@ impl<'o> Session<'o> {
 
 fn create_lines(cctf: &Path, file: File) -> anyhow::Result<LinesOut> {
     LinesOut::create(&cctf.join(file.name()))
+}
+
+/// Writes both files of rows.
+pub fn merge_all_rows(
+    buckets: &AllBuckets,
+    cctf: &Path,
+    stop: Option<&'static AtomicBool>,
+    on_progress: &mut dyn FnMut(Progress),
+) -> anyhow::Result<()> {
+    let bytes = |file: SpanFile| {
+        let of = buckets.manifests.iter();
+        of.filter_map(move |bucket| bucket.bytes.get(file.file().name()))
+            .sum::<u64>()
+    };
+    let mut steps = Steps::new("rows", SpanFile::ALL.map(bytes).iter().sum(), stop, on_progress);
+    for file in SpanFile::ALL {
+        let path = cctf.join(file.file().name());
+        merge_rows(&buckets.folders, file, &path, &mut |bytes| steps.add(bytes))?;
+    }
+    Ok(())
 }

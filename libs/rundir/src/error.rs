@@ -22,6 +22,14 @@ pub enum ReadError {
         /// The bound, bytes.
         limit: usize,
     },
+    /// The path is a part of a merge in buckets.
+    #[error("cannot use {} as a run: it is {what}; cctf merge OUT IN... --rests BUCKET... --rows makes a run of all buckets", path.display())]
+    PartOfMerge {
+        /// The path.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+    },
     /// The path exists but is not a run folder.
     #[error("cannot read {}: it is not a run folder, because it has no folder cctf; pass a run folder such as logs/latest", path.display())]
     NotARun {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cctf_proto::cctf::{File as CctfFile, Shape};
 
 use crate::regular::{is_folder, look};
-use crate::{CCTF, EVENTS_CLIENT, Lines, ReadError, regular};
+use crate::{BUCKET_FILE, CCTF, EVENTS_CLIENT, Lines, RESTS_FILE, ReadError, regular};
 
 /// One folder of CCTF files.
 #[derive(Debug, Clone)]
@@ -20,8 +20,37 @@ impl RunFolder {
     /// Finds the files below `path`: a run folder, the folder `cctf` in it, or any folder with CCTF files.
     ///
     /// # Errors
-    /// If the path cannot be read, or has no such files.
+    /// If the path cannot be read, has no such files, or is a part of a merge in buckets.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let folder = Self::open_part(path)?;
+        let around = folder.run.as_deref().or(folder.cctf.parent());
+        for (in_folder, name, what) in [
+            (
+                Some(folder.cctf()),
+                BUCKET_FILE,
+                "one bucket of the traces of a merge",
+            ),
+            (
+                around,
+                RESTS_FILE,
+                "the rests of a merge in buckets, without invocations and calls",
+            ),
+        ] {
+            if in_folder.is_some_and(|in_folder| in_folder.join(name).is_file()) {
+                return Err(ReadError::PartOfMerge {
+                    path: path.to_owned(),
+                    what,
+                });
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The same for a folder that may be a part of a merge in buckets.
+    ///
+    /// # Errors
+    /// If the path cannot be read, or has no such files.
+    pub fn open_part(path: &Path) -> Result<Self, ReadError> {
         // A link such as logs/latest does not have the name of the run, which is needed to find its other parts.
         let canonical = path.canonicalize().map_err(ReadError::io(path))?;
         let inside = canonical.join(CCTF);
@@ -144,6 +173,27 @@ mod tests {
             RunFolder::open(&logs.path().join("none")),
             Err(ReadError::Io { .. })
         ));
+    }
+
+    #[test]
+    fn parts_of_a_merge_in_buckets_are_not_runs() {
+        let logs = tempfile::tempdir().unwrap();
+        let (bucket, rests) = (logs.path().join("bucket"), logs.path().join("rests"));
+        std::fs::create_dir_all(&bucket).unwrap();
+        std::fs::create_dir_all(rests.join(CCTF)).unwrap();
+        for (path, file) in [(&bucket, "calls.jsonl"), (&rests, "cctf/nodes.json")] {
+            std::fs::write(path.join(file), "").unwrap();
+            RunFolder::open(path).unwrap();
+        }
+        std::fs::write(bucket.join(BUCKET_FILE), "{}").unwrap();
+        std::fs::write(rests.join(RESTS_FILE), "{}").unwrap();
+        for path in [&bucket, &rests, &rests.join(CCTF)] {
+            assert!(matches!(
+                RunFolder::open(path),
+                Err(ReadError::PartOfMerge { .. })
+            ));
+            RunFolder::open_part(path).unwrap();
+        }
     }
 
     #[test]

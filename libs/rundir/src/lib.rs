@@ -36,6 +36,10 @@ pub use lines::{Ending, Line, Lines};
 
 /// Folder of the CCTF files inside of a run folder.
 pub const CCTF: &str = "cctf";
+/// The file that makes a folder one bucket of a merge, with some of the traces of a run.
+pub const BUCKET_FILE: &str = "bucket.json";
+/// The file that makes a folder the rests of a merge in buckets: a run without invocations and calls.
+pub const RESTS_FILE: &str = "rests.json";
 /// The normalizer's lock in a run folder. The file stays there when the run has ended.
 const NORMALIZER_LOCK: &str = ".lock";
 /// The load driver's file in a run folder, in vegeta's format.

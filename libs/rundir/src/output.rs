@@ -40,12 +40,7 @@ impl OutFolder {
                 target.display()
             ))
         })?;
-        if fs::symlink_metadata(target).is_ok() {
-            return Err(usage(format!(
-                "cannot create {}: it already exists; choose another path for the result",
-                target.display()
-            )));
-        }
+        refuse_existing(target)?;
         let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -129,6 +124,20 @@ impl OutFolder {
         fs::rename(self.run(), &self.target)
             .with_context(|| format!("cannot rename the result to {}", self.target.display()))?;
         sync(&self.parent)
+    }
+}
+
+/// Refuses a path at which something exists.
+///
+/// # Errors
+/// If it does.
+pub fn refuse_existing(target: &Path) -> Result<(), UsageError> {
+    match fs::symlink_metadata(target) {
+        Err(_) => Ok(()),
+        Ok(_) => Err(UsageError(format!(
+            "cannot create {}: it already exists; choose another path for the result",
+            target.display()
+        ))),
     }
 }
 

@@ -26,8 +26,10 @@ impl Pipeline {
         self.write_seconds(before_window, output);
         // A row may wait for a second window, for an undecided ancestor.
         let windows = if self.requests.has_extended_rows() { 2 } else { 1 };
-        for run in self.shared.runs.due_to_close(now, windows * window_ns, idle_ns) {
-            self.close_run(run, output);
+        if !self.shared.settings.keeps_runs_open {
+            for run in self.shared.runs.due_to_close(now, windows * window_ns, idle_ns) {
+                self.close_run(run, output);
+            }
         }
         self.requests.expire_runs_of_traces(&self.shared);
         let resolved_before = now.saturating_sub(RESOLVED_WINDOWS * window_ns);

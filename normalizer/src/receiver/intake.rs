@@ -114,7 +114,10 @@ fn malformed(error: WireError) -> Refusal {
 }
 
 /// The message, with U+FFFD in place of bytes that are not valid UTF-8.
-pub(super) fn readable(signal: Signal, message: &[u8]) -> Result<Vec<u8>, WireError> {
+///
+/// # Errors
+/// If its structure is invalid, too.
+pub fn readable(signal: Signal, message: &[u8]) -> Result<Vec<u8>, WireError> {
     let request = match signal {
         Signal::Traces => repair::Request::Traces,
         Signal::Metrics => repair::Request::Metrics,
@@ -123,7 +126,11 @@ pub(super) fn readable(signal: Signal, message: &[u8]) -> Result<Vec<u8>, WireEr
     repair(request, message)
 }
 
-fn examine(signal: Signal, message: &[u8]) -> Result<Admission, WireError> {
+/// Checks the structure of a message, and finds its usable rows.
+///
+/// # Errors
+/// If the structure is invalid.
+pub fn examine(signal: Signal, message: &[u8]) -> Result<Admission, WireError> {
     match signal {
         Signal::Traces => admit_trace_request(message),
         Signal::Metrics => admit_metrics_request(message),

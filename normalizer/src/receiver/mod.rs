@@ -43,7 +43,8 @@ use intake::Intake;
 pub use answer::AnswerBody;
 pub use cors::{Cors, parse_origin};
 pub use counters::{Counters, SignalCounters};
-pub use json::protobuf_of_json;
+pub use intake::{examine, readable};
+pub use json::{message_of_json, protobuf_of_json};
 pub use refusal::{GrpcCode, RETRY_DELAY, Refusal};
 pub use tokens::{Tokens, TokensError};
 

@@ -8,7 +8,7 @@ use crate::sink::{Sink, SinkError};
 const RECORDS_A_WRITE: u64 = 64;
 
 /// A sink that writes the rows of stored records.
-pub(super) struct Feeding {
+pub(crate) struct Feeding {
     sink: Sink,
     output: Output,
     records: u64,
@@ -16,7 +16,7 @@ pub(super) struct Feeding {
 }
 
 impl Feeding {
-    pub(super) fn new(sink: Sink) -> Self {
+    pub(crate) fn new(sink: Sink) -> Self {
         Self {
             sink,
             output: Output::default(),
@@ -26,7 +26,7 @@ impl Feeding {
     }
 
     /// Feeds a record. After an error, it does nothing; [`Self::finish`] returns the error.
-    pub(super) fn feed(&mut self, pipeline: &mut Pipeline, record: &Record) {
+    pub(crate) fn feed(&mut self, pipeline: &mut Pipeline, record: &Record) {
         if self.failed.is_some() {
             return;
         }
@@ -37,8 +37,13 @@ impl Feeding {
         }
     }
 
+    /// The error that has stopped the feeding.
+    pub(crate) fn failure(&self) -> Option<&SinkError> {
+        self.failed.as_ref()
+    }
+
     /// Writes the pending output. Returns the sink and the number of records fed.
-    pub(super) fn finish(mut self) -> Result<(Sink, u64), SinkError> {
+    pub(crate) fn finish(mut self) -> Result<(Sink, u64), SinkError> {
         self.write();
         match self.failed {
             Some(error) => Err(error),

@@ -5,5 +5,6 @@ mod feeding;
 mod replay;
 mod resume;
 
+pub(crate) use feeding::Feeding;
 pub use replay::{ReplayError, replay};
 pub use resume::{ResumeError, Resumed, resume};

@@ -214,6 +214,7 @@ fn settings_of(case: &CaseSettings) -> Settings {
         roll_bytes: case.roll_bytes,
         roll_age: case.roll_age_ms.map(Duration::from_millis),
         runs_ignore_case: case.runs_ignore_case,
+        keeps_runs_open: default.keeps_runs_open,
     }
 }
 

@@ -230,6 +230,25 @@ pub(crate) const REPLAY_BY: Known = known("thin, overlap and squeeze", |text| {
 
 pub(crate) const REPLAY_NETWORK: Known = known("loopback", |text| text == "loopback");
 
+/// Formats of recorded telemetry that `cctf convert` reads.
+const CONVERTED_FORMATS: [&str; 3] = ["otlp", "jaeger", "zipkin"];
+
+pub(crate) const CONVERTED_FROM: Known = known("otlp, jaeger and zipkin, separated by commas", |text| {
+    text.split(',').all(|format| CONVERTED_FORMATS.contains(&format))
+});
+
+/// Names of what `cctf convert` assumes about telemetry that does not state it.
+pub const CONVERSION_ASSUMPTIONS: [&str; 4] = [
+    "clock_adjusted",
+    "kind_not_recorded",
+    "service_not_recorded",
+    "trace_id_padded",
+];
+
+pub(crate) const ASSUMPTION: Known = known("the assumptions of cctf convert", |text| {
+    CONVERSION_ASSUMPTIONS.contains(&text)
+});
+
 /// The reason of a start event at the beginning of a run or part. It is kept, because the merge must distinguish this event
 /// from a real start.
 pub(crate) const PLACEMENT_REASON: Known = known("already_running", |text| text == "already_running");
@@ -266,6 +285,8 @@ mod tests {
             (DURATION, "20s", ""),
             (VERSION, "0.1.0", "0.1.0-acme"),
             (FILE_NAME, "calls.jsonl", "calls.txt"),
+            (CONVERTED_FROM, "jaeger,otlp", "jaeger,shop"),
+            (ASSUMPTION, "clock_adjusted", "shop"),
         ] {
             assert!((known.holds)(kept), "{kept}");
             assert!(!(known.holds)(replaced), "{replaced}");

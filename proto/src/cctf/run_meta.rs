@@ -107,6 +107,14 @@ row! {
         optional replay_network: Text<'a> => known(REPLAY_NETWORK),
         /// Simulator that produced the run, with its version and settings. Absent for a run of real processes.
         optional simulated_by: Text<'a> => text,
+        /// Formats of the telemetry from which `cctf convert` made the run, separated by commas: otlp, jaeger, zipkin. Absent for a run that was received.
+        optional converted_from: Text<'a> => known(CONVERTED_FROM),
+        /// Name of the first converted file, and number of the others.
+        optional converted_files: Text<'a> => text,
+        /// Coarsest resolution of the timestamps in the converted formats, ms.
+        optional converted_resolution_ms: Milliseconds => keep,
+        /// What the conversion assumed because the telemetry does not state it, each with the number of spans.
+        optional converted_assumptions: Counters => known(ASSUMPTION),
         /// Random seed of the arrival process.
         optional seed: u64 => keep,
         /// Number of this part, from 2 on, if the run is split. Counts, start and end are those of the part.
@@ -155,6 +163,10 @@ impl<'a> RunMeta<'a> {
             replay_limit: None,
             replay_network: None,
             simulated_by: None,
+            converted_from: None,
+            converted_files: None,
+            converted_resolution_ms: None,
+            converted_assumptions: None,
             seed: None,
             part: None,
             clocks_aligned: None,

@@ -95,6 +95,8 @@ pub struct Admission {
     pub rejected: [u64; Rejection::COUNT],
     /// Index of the first unusable row in the request, and its reason.
     pub first: Option<(u64, Rejection)>,
+    /// The latest end of a usable span, or time of a usable point, nanoseconds since the Unix epoch; 0 without any.
+    pub latest_unix_ns: u64,
 }
 
 impl Admission {
@@ -133,11 +135,15 @@ impl Admission {
         self.first = Some((0, reason));
     }
 
+    /// Counts a row that ended at `ended_unix_ns`.
     #[inline]
-    fn count(&mut self, rejection: Option<Rejection>) {
-        if let Some(reason) = rejection {
-            self.rejected[reason as usize] += 1;
-            self.first.get_or_insert((self.rows, reason));
+    fn count(&mut self, rejection: Option<Rejection>, ended_unix_ns: u64) {
+        match rejection {
+            Some(reason) => {
+                self.rejected[reason as usize] += 1;
+                self.first.get_or_insert((self.rows, reason));
+            }
+            None => self.latest_unix_ns = self.latest_unix_ns.max(ended_unix_ns),
         }
         self.rows += 1;
     }
@@ -157,7 +163,8 @@ pub fn admit_trace_request(bytes: &[u8]) -> Result<Admission, WireError> {
                     run_id_ok: resource_run_id_ok,
                 };
                 let span = Span::parse_with(span?, &mut pass)?;
-                admission.count(reject_span_of_run(&span, pass.run_id_ok));
+                let rejection = reject_span_of_run(&span, pass.run_id_ok);
+                admission.count(rejection, span.end_time_unix_nano);
             }
         }
     }
@@ -221,7 +228,8 @@ fn admit_metric(data: &MetricData<'_>, run_id_ok: bool, admission: &mut Admissio
     macro_rules! admit {
         ($points:expr) => {
             for point in $points.iter() {
-                admission.count(reject_point(point?.time_unix_nano, run_id_ok));
+                let time_unix_nano = point?.time_unix_nano;
+                admission.count(reject_point(time_unix_nano, run_id_ok), time_unix_nano);
             }
         };
     }

@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// A request saves at most its planned CPU time divided by this number, so that each request stays close to its plan.
+/// A request without calls saves at most its planned CPU time divided by this number, so that each request stays close to its plan.
 const SHARE: u64 = 50;
+/// A request with calls can save more: at most the expected cost of its calls, divided by this number. Their real cost is about as
+/// uncertain.
+const SHARE_OF_COSTS: u64 = 2;
 /// Maximum deviation of one request, nanoseconds. A larger deviation has another reason than the cost of executing plans, such
 /// as an interruption.
 const ERROR_NS_MAX: i64 = 500_000;
@@ -20,10 +23,11 @@ pub struct Debt {
 }
 
 impl Debt {
-    /// CPU time that a request with this planned CPU time saves.
-    pub fn share(&self, planned_ns: u64) -> u64 {
+    /// CPU time that a request with this planned CPU time saves, if its calls are expected to cost `costs_ns`.
+    pub fn share(&self, planned_ns: u64, costs_ns: u64) -> u64 {
         let debt_ns = u64::try_from(self.ns.load(Ordering::Relaxed)).unwrap_or(0);
-        debt_ns.min(planned_ns / SHARE)
+        let share_ns = (planned_ns / SHARE).max(costs_ns / SHARE_OF_COSTS);
+        debt_ns.min(share_ns).min(planned_ns)
     }
 
     /// Adds the difference between used and planned CPU time of a finished request.
@@ -45,23 +49,27 @@ mod tests {
     fn later_requests_save_what_one_has_used_too_much() {
         let debt = Debt::default();
         debt.settle(130_000, 100_000);
-        assert_eq!(debt.share(1_000_000), 20_000);
+        assert_eq!(debt.share(1_000_000, 0), 20_000);
+        // The cost of calls is less certain than two per cent.
+        assert_eq!(debt.share(1_000_000, 50_000), 25_000);
+        assert_eq!(debt.share(1_000_000, 500_000), 30_000);
+        assert_eq!(debt.share(10_000, 500_000), 10_000);
         debt.settle(980_000, 1_000_000);
-        assert_eq!(debt.share(1_000_000), 10_000);
+        assert_eq!(debt.share(1_000_000, 0), 10_000);
         debt.settle(990_000, 1_000_000);
-        assert_eq!(debt.share(1_000_000), 0);
+        assert_eq!(debt.share(1_000_000, 0), 0);
         // Two requests at the same time can save the same debt twice. The next deviation corrects this.
         debt.settle(990_000, 1_000_000);
         debt.settle(30_000, 20_000);
-        assert_eq!(debt.share(1_000_000), 0);
+        assert_eq!(debt.share(1_000_000, 0), 0);
     }
 
     #[test]
     fn an_interrupted_request_is_no_debt_and_a_debt_has_a_maximum() {
         let debt = Debt::default();
         debt.settle(5_000_000, 1_000_000);
-        assert_eq!(debt.share(u64::MAX), 0);
+        assert_eq!(debt.share(u64::MAX, 0), 0);
         (0..100).for_each(|_| debt.settle(500_000, 0));
-        assert_eq!(debt.share(u64::MAX), DEBT_NS_MAX.unsigned_abs());
+        assert_eq!(debt.share(u64::MAX, 0), DEBT_NS_MAX.unsigned_abs());
     }
 }

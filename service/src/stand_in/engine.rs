@@ -37,6 +37,9 @@ pub struct Engine {
     future_cpu_ns: u64,
     /// Expected cost (CPU time) of executing those calls before the answer that have not ended.
     open_costs_ns: u64,
+    /// Planned time in which a gap was in progress, so far, and the end of its last part.
+    gaps_ns: u64,
+    gaps_until_ns: u64,
     /// The time at which the gap of the answer ended.
     answer_due_ns: Option<u64>,
     was_idle: bool,
@@ -67,6 +70,8 @@ impl Engine {
             late_cpu_ns: 0,
             future_cpu_ns: before_answer().map(|call| call.wait.cpu_ns).sum::<u64>() + work.answer.cpu_ns,
             open_costs_ns: 0,
+            gaps_ns: 0,
+            gaps_until_ns: 0,
             answer_due_ns: None,
             was_idle: false,
             is_answered: false,
@@ -256,17 +261,6 @@ impl Engine {
         }
     }
 
-    /// Attributes CPU time beyond the planned gaps to the planned CPU time beside calls.
-    fn count_beside(&mut self, cpu_ns: u64) {
-        if self.was_idle && !self.is_idle() {
-            self.was_idle = false;
-            let used_ns = cpu_ns.saturating_sub(self.planned_cpu_ns).min(self.beside_cpu_ns);
-            self.planned_cpu_ns += used_ns;
-            self.beside_cpu_ns -= used_ns;
-            self.beside_used_ns += used_ns;
-        }
-    }
-
     fn leave_gap(&mut self, index: usize, now_ns: u64) -> Step {
         self.nodes[index].state = State::Started;
         self.nodes[index].started_ns = now_ns;
@@ -392,6 +386,7 @@ impl Engine {
             self.late_cpu_ns = self.late_cpu_ns.saturating_add(node.cpu_ns);
         }
         self.gaps.begin(index, node, needs_cpu);
+        self.count_gap(index);
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Execution {
     pub used_by_calls: Reading,
     /// Number of calls so far, except sleeps.
     pub calls_started: u64,
+    /// By how much the first gaps are shorter than planned.
+    pub expected_excess_ns: u64,
     /// Bytes of the bodies of these calls and of their answers.
     pub bytes_of_calls: u64,
     stand_in: Arc<StandIn>,
@@ -65,6 +67,7 @@ impl Execution {
             decoding_cpu_ns: 0,
             used_by_calls: Reading::default(),
             calls_started: 0,
+            expected_excess_ns: 0,
             bytes_of_calls: 0,
             stand_in,
             lineage: Lineage {
@@ -85,6 +88,8 @@ impl Execution {
             }
         }
         self.engine.expect_finish(self.stand_in.finish.get());
+        self.expected_excess_ns = self.stand_in.excess.get();
+        self.engine.expect_excess(self.expected_excess_ns);
     }
 
     /// Passes all answers on to the engine.

@@ -1,7 +1,9 @@
 //! [`learn`]: updates the expected costs of executing plans with the measured costs of one request.
 
 use super::execution::Execution;
-use super::shared::{FINISH_NS_MAX, StandIn};
+use super::shared::{EXCESS_NS_MAX, FINISH_NS_MAX, StandIn};
+use crate::meter::Reading;
+use crate::telemetry::server_span::Times;
 
 /// Minimum CPU time above the plan for which a request counts as late. Smaller differences are measurement errors.
 const OVERRUN_NS: u64 = 4_000;
@@ -18,6 +20,8 @@ pub struct Observed {
     pub is_exact: bool,
     /// Whether the request stayed on one slot. For others, the CPU time on earlier slots is unknown.
     pub had_one_slot: bool,
+    /// Own time without waits for a CPU.
+    pub own_ns: u64,
     pub end_ns: u64,
 }
 
@@ -31,6 +35,13 @@ pub fn learn(stand_in: &StandIn, execution: &Execution, observed: &Observed) {
         stand_in
             .call
             .add(execution.bytes_of_calls as f64 / calls, costs_ns as f64 / calls);
+    }
+    let longer_ns = observed.own_ns.abs_diff(engine.planned_own_ns());
+    if execution.calls_started > 0 && observed.had_one_slot && longer_ns <= EXCESS_NS_MAX {
+        let excess_ns = execution.expected_excess_ns + observed.own_ns;
+        stand_in
+            .excess
+            .add(excess_ns.saturating_sub(engine.planned_own_ns()));
     }
     // If a gap still needs CPU time, its planned CPU time is not in the planned sum yet.
     if !engine.is_burning() {
@@ -50,4 +61,12 @@ pub fn learn(stand_in: &StandIn, execution: &Execution, observed: &Observed) {
             stand_in.finish.add(took_ns);
         }
     }
+}
+
+/// Own time without waits for a CPU.
+pub fn own_ns(times: &Times, enqueue_ns: u64, used: Reading) -> u64 {
+    let service_ns = times.end_ns.saturating_sub(times.start_ns.unwrap_or(enqueue_ns));
+    service_ns
+        .saturating_sub(times.downstream_ns)
+        .saturating_sub(used.wait_ns)
 }

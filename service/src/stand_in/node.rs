@@ -6,6 +6,8 @@ use standin::{Call, Ends, Wait, What};
 #[derive(Debug)]
 pub struct Node {
     pub gap_ns: u64,
+    /// The gap of the plan. `gap_ns` is shorter by what the execution is expected to add.
+    pub planned_gap_ns: u64,
     pub cpu_ns: u64,
     /// Number of required ends that have not come yet.
     pub open: usize,
@@ -54,6 +56,7 @@ impl Node {
     pub fn of_answer(wait: &Wait, open: usize) -> Self {
         Self {
             gap_ns: wait.gap_ns,
+            planned_gap_ns: wait.gap_ns,
             cpu_ns: wait.cpu_ns,
             open,
             need: wait.need,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::afterwards::continue_after_answer;
 use super::execution::{Execution, executed};
-use super::learn::{Observed, learn};
+use super::learn::{Observed, learn, own_ns};
 use super::mailbox::Parked;
 use super::padded::ZEROS;
 use super::shared::StandIn;
@@ -90,7 +90,9 @@ impl Task for NewPlan {
         }
         execution.mailbox.read_by(thread::current());
         execution.expect_costs();
-        let saved_ns = stand_in.debt.share(execution.engine.future_cpu_ns());
+        let saved_ns = stand_in
+            .debt
+            .share(execution.engine.future_cpu_ns(), execution.engine.open_costs_ns());
         execution.engine.start(start_ns);
         let used = Reading {
             cpu_ns: execution.decoding_cpu_ns,
@@ -368,6 +370,7 @@ impl OnSlot {
             saved_ns,
             is_exact: self.is_exact,
             had_one_slot: times.slot_wait_ns.is_none(),
+            own_ns: own_ns(&times, ticket.enqueue_ns, used),
             end_ns: times.end_ns,
         };
         learn(&stand_in, &execution, &observed);

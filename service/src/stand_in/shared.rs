@@ -35,6 +35,9 @@ const CALL_NS_MAX: u64 = 1_000_000;
 /// Maximum estimate of the time from the end of the answer's gap to the end of the request. The usual value is a fifth of it. A
 /// request that takes longer was interrupted.
 pub const FINISH_NS_MAX: u64 = 20_000;
+/// Maximum estimate of how much longer than planned the own time of an invocation with calls is. If the difference is larger, the
+/// thread was interrupted.
+pub const EXCESS_NS_MAX: u64 = 100_000;
 /// Maximum estimate of the time by which threads wake up late. A sleep is shorter by the estimate, and the thread uses CPU time
 /// until the planned time.
 const LATENESS_NS_MAX: u64 = 150_000;
@@ -60,6 +63,8 @@ pub struct StandIn {
     pub debt: Debt,
     /// Time from the end of the answer's gap to the end of the request.
     pub finish: Estimate,
+    /// Own time of an invocation with calls, longer than planned.
+    pub excess: Estimate,
     /// The part of a call's CPU time on the thread that sends calls. Most of it is used while the slot waits.
     pub polls: Estimate,
     /// Lateness of threads: time from the planned end of a sleep until the thread runs. One estimate for short sleeps, one for
@@ -89,6 +94,7 @@ impl StandIn {
             call: CallCost::new(CALL_NS_MAX),
             debt: Debt::default(),
             finish: Estimate::new(FINISH_NS_MAX),
+            excess: Estimate::new(EXCESS_NS_MAX),
             polls: Estimate::new(CALL_NS_MAX),
             lateness: [const { Estimate::new(LATENESS_NS_MAX) }; 2],
         })

@@ -3,17 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use clap::Args;
 use cli::interrupt;
-use cli::units::parse_duration;
 use export::{Options, Source, Target};
-use plan::plan::Window;
 
 use super::summary::text;
 use crate::commands::display::BytesBar;
 use crate::commands::plan::whole::read_plan;
+use crate::commands::plan::window::WindowFlags;
 use crate::commands::run_target::find;
 use crate::commands::{DONE, FAILED, Format, UsageError, damages, print, print_json};
 
@@ -35,12 +33,8 @@ pub struct CommonArgs {
     /// Path to the folder of the export. It must not exist.
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
-    /// Only roots (requests from outside) that arrive at or after this offset from the first one, such as 10s or 1m30s.
-    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
-    from: Option<Duration>,
-    /// Only roots that arrive before this offset.
-    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
-    to: Option<Duration>,
+    #[command(flatten)]
+    window: WindowFlags,
     /// Only the first N of the roots that --from and --to select.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -56,20 +50,11 @@ impl CommonArgs {
     pub fn logs_dir(&self) -> &Path {
         &self.logs_dir
     }
-
-    fn window(&self) -> Result<Window, UsageError> {
-        let from = self.from.unwrap_or_default();
-        if self.to.is_some_and(|to| to <= from) {
-            let message = "--to is not after the beginning: choose a larger --to, or a smaller --from";
-            return Err(UsageError(message.to_owned()));
-        }
-        Ok(Window { from, to: self.to })
-    }
 }
 
 /// Exports a run and prints the summary.
 pub fn run<T: Target>(args: &CommonArgs, target: &T) -> anyhow::Result<ExitCode> {
-    let window = args.window()?;
+    let window = args.window.window()?;
     // This is checked now, because reading the run takes long. The export checks it again.
     if args.out.symlink_metadata().is_ok() {
         return Err(UsageError(format!(

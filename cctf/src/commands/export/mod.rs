@@ -5,6 +5,9 @@
 mod cloudsim;
 mod common;
 mod eclypse;
+mod lqn;
+#[cfg(feature = "parquet")]
+mod opendc;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod perfetto;
@@ -24,6 +27,7 @@ Examples:
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
   cctf export simgrid logs/latest --out simulation    # a simulation that writes its results as a run
+  cctf export lqn logs/latest --out network           # mean queues and responses by equations, for LINE
   cctf export parquet logs/latest --out data          # one or more runs, for SQL and data frames
 
 Each target has a page in docs/export. It states the source and the unit of each field, what is lost, and how to use the export.
@@ -43,6 +47,11 @@ enum Target {
     Cloudsim(cloudsim::CloudSimArgs),
     /// An application, an infrastructure and the recorded placement for the simulator ECLYPSE.
     Eclypse(eclypse::EclypseArgs),
+    /// A layered queueing network for the analytic solver LINE, with a program that solves it.
+    Lqn(lqn::LqnArgs),
+    /// Tasks, fragments and hosts for the simulator of data centres OpenDC, in Parquet files.
+    #[cfg(feature = "parquet")]
+    Opendc(opendc::OpenDcArgs),
     /// A data set of Parquet files with one or more runs, for DuckDB, polars, pandas and Spark.
     #[cfg(feature = "parquet")]
     Parquet(parquet::ParquetArgs),
@@ -58,6 +67,9 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     match &args.target {
         Target::Cloudsim(args) => cloudsim::run(args),
         Target::Eclypse(args) => eclypse::run(args),
+        Target::Lqn(args) => lqn::run(args),
+        #[cfg(feature = "parquet")]
+        Target::Opendc(args) => opendc::run(args),
         #[cfg(feature = "parquet")]
         Target::Parquet(args) => parquet::run(args),
         Target::Perfetto(args) => perfetto::run(args),

@@ -1,22 +1,21 @@
 //! `cctf plan`: writes the plan of a recorded run, for simulators.
 //!
-//! [`whole`] reads the run and checks the plan; [`summary`] is the printed text, with counts and the self-check.
+//! [`whole`] reads the run and checks the plan; [`window`] has the flags that choose a part of it; [`summary`] is the printed text, with counts and the self-check.
 
 pub mod summary;
 pub mod whole;
+pub mod window;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use cctf_proto::log_line;
 use clap::Args;
 use cli::interrupt;
-use cli::units::parse_duration;
+use plan::plan::Plan;
 use plan::plan::write::{StationFit, root_line};
-use plan::plan::{Plan, Window};
 use rundir::output::replace_with;
 
 use super::cells::printable;
@@ -24,9 +23,10 @@ use super::damages;
 use super::display::BytesBar;
 use super::page_file::{Kind, check_file};
 use super::run_target::find;
-use super::{DONE, FAILED, Format, UsageError, print};
+use super::{DONE, FAILED, Format, print};
 use summary::Summary;
 use whole::read;
+use window::WindowFlags;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -72,30 +72,15 @@ pub struct PlanArgs {
     /// Path to the plan. An earlier plan is replaced when the new one is complete.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Only roots (requests from outside) that arrive at or after this offset from the first one, such as 10s or 1m30s.
-    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
-    from: Option<Duration>,
-    /// Only roots that arrive before this offset.
-    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
-    to: Option<Duration>,
+    #[command(flatten)]
+    window: WindowFlags,
     /// Output format of the summary.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
 }
 
-impl PlanArgs {
-    fn window(&self) -> Result<Window, UsageError> {
-        let from = self.from.unwrap_or_default();
-        if self.to.is_some_and(|to| to <= from) {
-            let message = "--to is not after the beginning: choose a larger --to, or a smaller --from";
-            return Err(UsageError(message.to_owned()));
-        }
-        Ok(Window { from, to: self.to })
-    }
-}
-
 pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let window = args.window()?;
+    let window = args.window.window()?;
     check_file(&args.out, &PLAN)?;
     let (run, part) = find(args.run.as_deref(), &args.logs_dir)?;
     let whole = read(&run, &part, window)?;

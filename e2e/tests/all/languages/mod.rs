@@ -20,6 +20,7 @@ use e2e::sources::root;
 use serde_json::Value;
 
 use self::trace::Trace;
+use crate::distributed::{check_buckets, check_spark};
 use crate::exports::check_shop;
 use crate::stats::compare_stats;
 
@@ -90,6 +91,8 @@ fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
     compare_stats(&logs.path().join("r"), &[]);
     repeat_by_stand_ins(logs.path());
     check_shop(&logs.path().join("r"));
+    check_buckets(&logs.path().join("r"));
+    check_spark(&logs.path().join("r"));
 }
 
 /// Repeats the first requests of the run by stand-ins. Each must have the same calls and statuses as in the recording.

@@ -3,7 +3,7 @@
 //!
 //! Needs the binary of `make collector`, which `make test` builds.
 
-mod chain;
+pub mod chain;
 mod compare;
 
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! [`Names`]: finds the modules of a run by the texts in the rows of calls.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aggregate::ids::ModuleId;
 use aggregate::peers::ModuleNames;
@@ -11,10 +11,10 @@ use crate::stats::instances::Instance;
 /// The modules of a run. Rows of calls do not state the application, so the instances decide between modules of the same name.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Modules with invocations, sorted.
+    /// Modules with invocations.
     keys: Vec<Key>,
-    /// For each name: the applications that have a module of this name.
-    apps: BTreeMap<String, BTreeSet<Option<String>>>,
+    /// For each name: the applications that have a module of this name, in the order of the modules.
+    apps: BTreeMap<String, Vec<Option<String>>>,
     /// Whether any two modules of different applications have the same name.
     pub has_ambiguous: bool,
     /// Application of each instance, for modules whose name is not unique.
@@ -22,16 +22,16 @@ pub struct Names {
 }
 
 impl Names {
+    /// Where names do not decide, the first one of `modules` wins. Their order must not depend on names.
     pub fn new<'k>(modules: impl Iterator<Item = &'k Key>, instances: &[Instance]) -> Self {
         let mut names = Self::default();
         for key in modules {
             if let Some(module_id) = key.module_id.as_ref().filter(|_| !key.is_other) {
                 names.keys.push(key.clone());
                 let apps = names.apps.entry(module_id.clone()).or_default();
-                apps.insert(key.app_id.clone());
+                apps.push(key.app_id.clone());
             }
         }
-        names.keys.sort_unstable();
         names.has_ambiguous = names.apps.values().any(|apps| apps.len() > 1);
         for instance in instances {
             if names.is_ambiguous(&instance.module_id) {

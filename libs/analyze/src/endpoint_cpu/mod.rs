@@ -68,13 +68,7 @@ pub fn endpoint_cpu(
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<EndpointCpu, ReadError> {
     let parts = run.parts_from(first)?;
-    let mut processes = Processes::new(options.processes_max);
-    let mut damaged = 0;
-    for part in &parts {
-        if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
-            damaged += processes.read(lines, options.is_wanted)?;
-        }
-    }
+    let (processes, mut damaged) = read_samples(run, &parts, options)?;
     let notes = run.missing(first)?.into_iter().chain(processes.note()).collect();
     let mut requests = Requests::new(processes.finish());
     let mut files = Vec::new();
@@ -104,4 +98,25 @@ pub fn endpoint_cpu(
         damaged,
         notes,
     })
+}
+
+/// Whether a run has samples of a wanted module, so that [`endpoint_cpu`] reads its invocations.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn has_samples(run: &Run, first: &Part, options: &Options<'_>) -> Result<bool, ReadError> {
+    let (processes, _) = read_samples(run, &run.parts_from(first)?, options)?;
+    Ok(!Requests::new(processes.finish()).processes.is_empty())
+}
+
+/// The samples of all processes, and the number of damaged lines.
+fn read_samples(run: &Run, parts: &[Part], options: &Options<'_>) -> Result<(Processes, u64), ReadError> {
+    let mut processes = Processes::new(options.processes_max);
+    let mut damaged = 0;
+    for part in parts {
+        if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
+            damaged += processes.read(lines, options.is_wanted)?;
+        }
+    }
+    Ok((processes, damaged))
 }

@@ -2,6 +2,9 @@
 
 pub mod cloudsim;
 pub mod eclypse;
+pub mod lqn;
+#[cfg(feature = "parquet")]
+pub mod opendc;
 pub mod perfetto;
 pub mod simgrid;
 pub mod wfformat;

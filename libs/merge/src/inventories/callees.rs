@@ -27,12 +27,15 @@ pub struct Callees<'a> {
 impl<'a> Callees<'a> {
     pub fn new(registry: &'a EntityRegistry, graph: &'a GraphStats) -> Self {
         let modules = (0..).map(ModuleId::new).zip(&registry.modules);
+        // By application, because the order of the registry depends on that of the folders.
+        let mut named: Vec<_> = modules
+            .map(|(id, name)| (id, name.app_id.as_deref(), name.module_id.as_str()))
+            .collect();
+        named.sort_by_key(|(_, app_id, _)| *app_id);
         let mut callees = Self {
             registry,
             graph,
-            names: ModuleNames::new(
-                modules.map(|(id, name)| (id, name.app_id.as_deref(), name.module_id.as_str())),
-            ),
+            names: ModuleNames::new(named.into_iter()),
             by_caller: BTreeMap::new(),
             reached: BTreeSet::new(),
             external: BTreeSet::new(),

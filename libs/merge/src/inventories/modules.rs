@@ -168,7 +168,7 @@ fn row(
         row.set(CPU_MEAN, encoded(&mean));
         row.set(CPU_SRC, encoded(&source));
     }
-    let endpoints = endpoint_rows(stats, |number| graph.endpoints.text(number));
+    let endpoints = endpoint_rows(stats, |number| graph.endpoint_names.text(number));
     if !endpoints.is_empty() {
         row.set(ENDPOINTS, encoded(&endpoints));
     }

@@ -9,6 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::NodeId;
 use crate::model::Offset;
 use crate::registry::EntityRegistry;
@@ -18,8 +20,8 @@ use crate::rows::row::SpanRow;
 const PAIRS_MAX: usize = 65_536;
 
 /// Bounds of the offset between the clocks of two nodes, nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
     least: i64,
     most: i64,
     /// Length of the shortest interval that a single call gives.
@@ -30,7 +32,9 @@ struct Bounds {
 /// Bounds by pair of nodes: the caller's node and the callee's node.
 #[derive(Debug, Default)]
 pub struct Clocks {
-    pairs: BTreeMap<(NodeId, NodeId), Bounds>,
+    pub pairs: BTreeMap<(NodeId, NodeId), Bounds>,
+    /// Whether calls were ignored because of the maximum number of pairs.
+    pub is_full: bool,
 }
 
 /// Bounds by pair of node names in both directions, and the name of the reference node.
@@ -49,11 +53,17 @@ impl Clocks {
             best: call.duration().saturating_sub(answer.duration()),
             calls: 1,
         };
+        self.unite(pair, this);
+    }
+
+    /// Takes bounds that calls between two nodes give.
+    pub fn unite(&mut self, pair: (NodeId, NodeId), more: Bounds) {
         if self.pairs.len() >= PAIRS_MAX && !self.pairs.contains_key(&pair) {
+            self.is_full = true;
             return;
         }
-        let bounds = self.pairs.entry(pair).or_insert(Bounds { calls: 0, ..this });
-        *bounds = bounds.and(this);
+        let bounds = self.pairs.entry(pair).or_insert(Bounds { calls: 0, ..more });
+        *bounds = bounds.and(more);
     }
 
     /// The clock offset of each node that calls connect to the reference node. The reference node is the one with the most
@@ -210,6 +220,7 @@ mod tests {
                 (pair(1, 2), bounds(-1_000_000, 20, 5, 20)),
                 (pair(3, 4), bounds(7, 1, 1, 1)),
             ]),
+            is_full: false,
         };
         let offsets = clocks.offsets(&registry);
         let found: Vec<(&str, i64, i64)> = offsets

@@ -70,6 +70,14 @@ impl<'s> Fetcher<'s> {
         }
     }
 
+    /// For lines of `file` that were copied from the folders to a temporary file. All locations must be in it, with the number of
+    /// the first folder.
+    pub fn of_copies(inputs: &'s [Input], file: File, copies: fs::File, held_bytes: usize) -> Self {
+        let mut fetcher = Self::new(&inputs[..inputs.len().min(1)], file, held_bytes);
+        fetcher.opened.insert(0, copies);
+        fetcher
+    }
+
     pub fn line(&mut self, location: LineLocation) -> anyhow::Result<&[u8]> {
         let (size, length) = (self.block_bytes as u64, location.length as usize);
         let (mut number, mut begin) = (location.offset / size, (location.offset % size) as usize);
@@ -113,7 +121,7 @@ impl<'s> Fetcher<'s> {
 
     fn load(&mut self, id: BlockId) -> anyhow::Result<usize> {
         let index = self.free_block(id);
-        let path = self.inputs[id.0 as usize].folder().path(self.file);
+        let path = self.inputs[id.0 as usize].folder_of(self.file).path(self.file);
         let cannot_read = || format!("cannot read {}", path.display());
         if self.opened.len() >= OPEN_MAX && !self.opened.contains_key(&id.0) {
             self.opened.clear();
@@ -161,6 +169,6 @@ impl<'s> Fetcher<'s> {
 fn shrunk(input: &Input, file: File) -> String {
     format!(
         "cannot merge {}: the file shrank during the merge",
-        input.folder().path(file).display()
+        input.folder_of(file).path(file).display()
     )
 }

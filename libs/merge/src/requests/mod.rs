@@ -1,19 +1,24 @@
 //! Merges invocations and calls in two passes over the folders.
 //!
-//! 1. [`spread`]: lines become records, in [`partitions`] by trace.
-//! 2. [`traces`]: each trace is deduplicated and [resolved](resolve). [`graph_stats`] and [`clocks`] collect the values for
-//!    modules, links and clocks.
-//! 3. [`rewrite`]: the lines are [read](fetch) a second time, in order of time, and written with new derived fields.
+//! 1. [`spread`]: lines become records, in [`partitions`] by trace. A bucket keeps [`copies`] of its lines.
+//! 2. [`traces`]: each trace is deduplicated and [resolved](resolve). [`graph_stats`] collects what follows for
+//!    modules with their [`endpoints`], for links with [`link_calls`], and for [`clocks`].
+//! 3. [`rewrite`]: lines are [fetched](fetch) again in the order of time, and written with new derived fields.
 
 pub mod clocks;
+pub mod copies;
+pub mod endpoints;
 pub mod fetch;
 pub mod graph_stats;
+pub mod link_calls;
 pub mod partitions;
 pub mod resolve;
 pub mod rewrite;
 pub mod spread;
 pub mod traces;
+pub mod unlisted;
 
+use std::fs;
 use std::path::Path;
 
 use rundir::output::LinesOut;
@@ -24,11 +29,14 @@ use crate::reader::for_each_line;
 use crate::registry::EntityRegistry;
 use crate::rows::span_file::SpanFile;
 use cctf_sort::sorter::Sorter;
+use copies::Copies;
+use fetch::Fetcher;
 use graph_stats::GraphStats;
 use partitions::Partitions;
 use rewrite::Rewriter;
 use spread::Spread;
 use traces::Traces;
+use unlisted::UnlistedOut;
 
 /// Approximate number of bytes of lines for each byte of records. It only affects the number of partitions.
 const LINE_BYTES_PER_RECORD_BYTE: u64 = 4;
@@ -43,19 +51,31 @@ pub struct RequestMerge<'m> {
     pub registry: &'m mut EntityRegistry,
     pub graph: &'m mut GraphStats,
     pub counts: &'m mut Counts,
+    /// Invocations of endpoints that are not listed; `None` if they are counted as one.
+    pub unlisted: Option<&'m mut UnlistedOut>,
 }
 
 impl RequestMerge<'_> {
     pub fn run(mut self, on_progress: &mut dyn FnMut(Progress)) -> anyhow::Result<()> {
         let folders = self.source.inputs.iter();
-        let sizes = folders.flat_map(|input| SpanFile::ALL.map(|file| input.folder().size(file.file())));
-        let bytes = sizes.sum();
-        let partitions = self.spread(bytes, on_progress)?;
+        let sizes = folders.flat_map(|input| {
+            let size = |file: SpanFile| input.folder_of(file.file()).size(file.file());
+            SpanFile::ALL.map(size)
+        });
+        // A bucket has its share of the rows.
+        let buckets = self.source.bucket.map_or(1, |bucket| bucket.of.get());
+        let bytes = sizes.sum::<u64>() / u64::from(buckets);
+        let (partitions, copies) = self.spread(bytes, on_progress)?;
         let sorted = self.resolve(partitions, on_progress)?;
-        self.write(sorted, bytes, on_progress)
+        self.write(sorted, copies, bytes, on_progress)
     }
 
-    fn spread(&mut self, bytes: u64, on_progress: &mut dyn FnMut(Progress)) -> anyhow::Result<Partitions> {
+    /// Returns the records, and of each file a copy of the lines, if copies are kept.
+    fn spread(
+        &mut self,
+        bytes: u64,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> anyhow::Result<(Partitions, Vec<Option<fs::File>>)> {
         let mut partitions = Partitions::new(
             self.scratch,
             bytes / LINE_BYTES_PER_RECORD_BYTE,
@@ -63,20 +83,29 @@ impl RequestMerge<'_> {
             0,
         )?;
         let mut spread = Spread::new(&mut partitions);
-        let mut steps = Steps::new("read", bytes, on_progress);
+        let mut steps = Steps::new("read", bytes, self.source.stop, on_progress);
+        // Aligned buckets read their own rows only.
+        let has_copies = self.source.bucket.is_some() && self.source.clocks.is_none();
+        let mut kept = Vec::new();
         for file in SpanFile::ALL {
+            let mut copies = has_copies.then(|| Copies::new(self.scratch)).transpose()?;
             for_each_line(
                 self.source,
                 file.file(),
                 self.registry,
                 self.counts,
                 |registry, line, location| {
-                    steps.add(u64::from(location.length) + 1);
+                    steps.add(u64::from(location.length) + 1)?;
+                    let location = match &mut copies {
+                        Some(copies) => copies.add(line)?,
+                        None => location,
+                    };
                     spread.add(line, location, file, registry)
                 },
             )?;
+            kept.push(copies.map(Copies::finish).transpose()?);
         }
-        Ok(partitions)
+        Ok((partitions, kept))
     }
 
     /// Returns the resolved rows by time: invocations, then calls.
@@ -87,8 +116,14 @@ impl RequestMerge<'_> {
     ) -> anyhow::Result<[Sorter; 2]> {
         let limits = &self.source.limits;
         let sorted = SpanFile::ALL.map(|_| Sorter::new(self.scratch, limits.spans_bytes));
-        let mut traces = Traces::new(self.registry, self.graph, sorted, self.counts);
-        let mut steps = Steps::new("resolve", partitions.sizes().iter().sum(), on_progress);
+        let unlisted = self.unlisted.as_deref_mut();
+        let mut traces = Traces::new(self.registry, self.graph, sorted, self.counts, unlisted);
+        let mut steps = Steps::new(
+            "resolve",
+            partitions.sizes().iter().sum(),
+            self.source.stop,
+            on_progress,
+        );
         traces.resolve(&mut partitions, self.scratch, limits, &mut |bytes| {
             steps.add(bytes)
         })?;
@@ -98,17 +133,24 @@ impl RequestMerge<'_> {
     fn write(
         &mut self,
         sorted: [Sorter; 2],
+        copies: Vec<Option<fs::File>>,
         bytes: u64,
         on_progress: &mut dyn FnMut(Progress),
     ) -> anyhow::Result<()> {
-        let mut steps = Steps::new("write", bytes, on_progress);
-        for (file, mut sorter) in SpanFile::ALL.into_iter().zip(sorted) {
+        let mut steps = Steps::new("write", bytes, self.source.stop, on_progress);
+        let files = SpanFile::ALL.into_iter().zip(copies);
+        for ((file, copies), mut sorter) in files.zip(sorted) {
             let out = LinesOut::create(&self.cctf.join(file.file().name()))?;
-            let mut rewriter = Rewriter::new(self.source, self.registry, file, out, self.scratch);
+            let (inputs, held_bytes) = (self.source.inputs, self.source.limits.lines_bytes);
+            let fetcher = match copies {
+                Some(copies) => Fetcher::of_copies(inputs, file.file(), copies, held_bytes),
+                None => Fetcher::new(inputs, file.file(), held_bytes),
+            };
+            let mut rewriter = Rewriter::new(self.source, self.registry, (file, fetcher), out, self.scratch);
             let mut written = 0;
             sorter.drain(|record| {
                 rewriter.add(record.key, record.line)?;
-                steps.add(rewriter.out.bytes - written);
+                steps.add(rewriter.out.bytes - written)?;
                 written = rewriter.out.bytes;
                 Ok(())
             })?;

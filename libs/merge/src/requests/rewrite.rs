@@ -29,11 +29,12 @@ pub struct Rewriter<'r> {
 }
 
 impl<'r> Rewriter<'r> {
-    /// `scratch` is the folder for lines with the same timestamp that do not fit into memory together.
+    /// `fetcher` reads the lines. `scratch` is the folder for lines with the same timestamp that do not fit into memory
+    /// together.
     pub fn new(
         source: &Source<'r>,
         registry: &'r EntityRegistry,
-        file: SpanFile,
+        (file, fetcher): (SpanFile, Fetcher<'r>),
         out: LinesOut,
         scratch: &Path,
     ) -> Self {
@@ -41,7 +42,7 @@ impl<'r> Rewriter<'r> {
             lines: Renderer {
                 file,
                 registry,
-                fetcher: Fetcher::new(source.inputs, file.file(), source.limits.lines_bytes),
+                fetcher,
                 shift: source.clocks.map(|clocks| Shift::new(file.file(), clocks)),
             },
             out,

@@ -3,15 +3,13 @@
 use rundir::fields::put_in_order;
 
 use crate::inputs::LineLocation;
+use crate::reader::unusable;
 use crate::registry::EntityRegistry;
 use crate::requests::partitions::{Partitions, trace_hash};
 use crate::rows::read::{RowError, read};
 use crate::rows::records::push_row;
 use crate::rows::row::SpanRow;
 use crate::rows::span_file::SpanFile;
-
-/// Maximum number of bytes of a line that an error shows.
-const SHOWN_BYTES: usize = 200;
 
 pub struct Spread<'s> {
     partitions: &'s mut Partitions,
@@ -62,10 +60,4 @@ impl<'s> Spread<'s> {
         push_row(row, line, &mut self.record);
         self.partitions.push(trace_hash(&row.trace_id), &self.record)
     }
-}
-
-#[cold]
-fn unusable(error: RowError, line: &[u8]) -> anyhow::Error {
-    let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES)]);
-    anyhow::anyhow!("cannot use the row: {error}; `cctf validate` shows what is wrong with it: {shown}")
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use cctf_proto::cctf::{Flag, Flags};
 
-use crate::ids::ModuleId;
 use crate::model::{Counts, Limits};
 use crate::registry::EntityRegistry;
-use crate::requests::graph_stats::GraphStats;
+use crate::requests::graph_stats::{Callee, GraphStats};
 use crate::requests::partitions::{HASH_BITS, Partitions, records, trace_hash};
 use crate::requests::resolve::{Resolution, Resolver};
+use crate::requests::unlisted::UnlistedOut;
 use crate::rows::records::{ResolvedRow, row_at, trace_of};
 use crate::rows::row::SpanRow;
 use cctf_sort::record::{Record, key_of};
@@ -27,6 +27,8 @@ pub struct Traces<'m> {
     counts: &'m mut Counts,
     /// Resolved rows: invocations, then calls.
     pub sorted: [Sorter; 2],
+    /// Invocations of endpoints that are not listed; `None` if they are counted as one.
+    unlisted: Option<&'m mut UnlistedOut>,
     resolver: Resolver,
     rows: Vec<SpanRow>,
     record: Vec<u8>,
@@ -38,12 +40,14 @@ impl<'m> Traces<'m> {
         graph: &'m mut GraphStats,
         sorted: [Sorter; 2],
         counts: &'m mut Counts,
+        unlisted: Option<&'m mut UnlistedOut>,
     ) -> Self {
         Self {
             registry,
             graph,
             counts,
             sorted,
+            unlisted,
             resolver: Resolver::default(),
             rows: Vec::new(),
             record: Vec::new(),
@@ -57,7 +61,7 @@ impl<'m> Traces<'m> {
         partitions: &mut Partitions,
         scratch: &Path,
         limits: &Limits,
-        on_progress: &mut dyn FnMut(u64),
+        on_progress: &mut dyn FnMut(u64) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let is_one_trace = partitions.bits_known() >= HASH_BITS;
         let mut content = Vec::new();
@@ -69,7 +73,7 @@ impl<'m> Traces<'m> {
                 );
                 partitions.read(index, &mut content)?;
                 self.resolve_partition(&content)?;
-                on_progress(bytes);
+                on_progress(bytes)?;
             } else {
                 content = Vec::new();
                 // The new partitions are as many as possible, because a partition that is so large may contain a single trace,
@@ -124,13 +128,14 @@ impl<'m> Traces<'m> {
             self.counts.orphans += u64::from(found.is_orphan);
             self.counts.late += u64::from(found.flags.has(Flag::Late));
             self.counts.resolved += u64::from(row.flags.has(Flag::Orphan) && !found.is_orphan);
-            let mut peer_module = None;
+            let mut callee = None;
             if row.is_call() {
-                peer_module = self.answering_module(row, &found, rows, partition)?;
-                self.graph.record_call(row, peer_module, partition, self.registry);
+                callee = self.callee_of(row, &found, rows, partition)?;
+                self.graph.record_call(row, callee, partition, self.registry);
             } else {
+                let unlisted = self.unlisted.as_deref_mut();
                 self.graph
-                    .record_invocation(row, &found, partition, self.registry);
+                    .record_invocation((row, index), &found, partition, self.registry, unlisted)?;
                 if let (Some(caller), Some((_, Some(net_ns)))) = (found.caller, found.caller_fields) {
                     self.graph
                         .record_answer(&rows[caller], row, net_ns, self.registry)?;
@@ -143,7 +148,7 @@ impl<'m> Traces<'m> {
                 ancestor: found.ancestor,
                 caller: caller_fields.map(|(caller, _)| caller),
                 net_ns: caller_fields.and_then(|(_, net)| net),
-                peer_module,
+                peer_module: callee.map(|callee| callee.module),
                 flags: found.flags,
             };
             self.record.clear();
@@ -157,20 +162,27 @@ impl<'m> Traces<'m> {
         Ok(())
     }
 
-    /// The module that answered a call, or else the module that its row names.
-    fn answering_module(
+    /// The module that answered a call, or else the recorded one.
+    fn callee_of(
         &mut self,
         row: &SpanRow,
         found: &Resolution,
         rows: &[SpanRow],
         partition: &[u8],
-    ) -> anyhow::Result<Option<ModuleId>> {
+    ) -> anyhow::Result<Option<Callee>> {
         if let Some(callee) = found.callee {
-            return Ok(Some(self.registry.module_of(rows[callee].instance)));
+            return Ok(Some(Callee {
+                module: self.registry.module_of(rows[callee].instance),
+                is_answered: true,
+            }));
         }
-        let recorded = row.text(partition, row.peer_module);
-        let recorded = recorded.map(|name| self.registry.module_by_name(&name));
-        Ok(recorded.transpose()?)
+        let Some(name) = row.text(partition, row.peer_module) else {
+            return Ok(None);
+        };
+        Ok(Some(Callee {
+            module: self.registry.module_by_name(&name)?,
+            is_answered: false,
+        }))
     }
 }
 

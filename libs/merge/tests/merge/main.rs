@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod any_order;
+mod buckets;
+mod buckets_refused;
 mod crossing;
 mod equal;
 mod folders;
@@ -11,4 +13,5 @@ mod hostile;
 mod lines;
 mod order;
 mod support;
+mod synthetic;
 mod world;

@@ -133,8 +133,11 @@ pub fn summary(predictor: &Predictor<'_>, by: Metric) -> serde_json::Result<Vec<
     Ok(bytes)
 }
 
-/// Calls by calling and called module; for each module the requests, and those from outside.
-fn calls(load: &plan::stations::Load) -> (BTreeMap<(u32, u32), Calls>, BTreeMap<u32, [u64; 2]>) {
+/// Calls by calling and called module; for each module, its requests and those of them that came from outside.
+type CallsAndRoots = (BTreeMap<(u32, u32), Calls>, BTreeMap<u32, [u64; 2]>);
+
+/// Counts the calls between modules and the requests of each module.
+fn calls(load: &plan::stations::Load) -> CallsAndRoots {
     let module = |visit: u32| load.names.module_of(load.visits[visit as usize].instance);
     let mut calls: BTreeMap<(u32, u32), Calls> = BTreeMap::new();
     for call in load.calls.iter().filter(|call| call.callee != NONE) {

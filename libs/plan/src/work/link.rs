@@ -17,7 +17,8 @@ impl Collector {
         slots(&mut self);
         add_sleeps(&mut self)?;
         let mut rows = take(&mut self.calls);
-        rows.sort_unstable_by_key(|row| (row.work, row.start_ns, row.end_ns, row.span_id));
+        // A stable sort: calls with the same times keep the order of their rows, whatever their ids are.
+        rows.sort_by_key(|row| (row.work, row.start_ns, row.end_ns));
         let mut calls: Vec<Call> = rows.iter().map(|row| connect(&self, row)).collect();
         drop(rows);
         let mut begin = 0;

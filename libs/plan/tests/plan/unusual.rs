@@ -36,6 +36,24 @@ fn an_application_without_queue_or_cpu_times_is_said_to_have_none() {
 }
 
 #[test]
+fn calls_with_the_same_times_keep_the_order_of_their_rows() {
+    for spans in [[8, 9], [9, 8]] {
+        let mut rows = Rows::default();
+        rows.invocation(1, [0, 0, 10 * MS], json!({}));
+        for span in spans {
+            rows.call(span, 1, [2 * MS, 4 * MS], json!({"peer": format!("m{span}")}));
+        }
+        let recorded = rows.finish();
+        let found: Vec<String> = recorded
+            .calls
+            .iter()
+            .map(|call| call.span_id.to_string())
+            .collect();
+        assert_eq!(found, spans.map(id));
+    }
+}
+
+#[test]
 fn a_message_arrives_after_its_delay_and_delays_nobody() {
     let mut rows = Rows::default();
     rows.invocation(1, [0, 0, 30 * MS], json!({}));

@@ -9,13 +9,19 @@ use page::summary::{Tile, Verdict, badge, tiles};
 use page::table::{Column, Row, Table};
 
 use super::checks::damaged_lines;
-use super::names::shown;
+use super::names::{cut, shown};
 use super::view::View;
 
 /// Share of failed invocations from which the verdict is bad. Below it, failed invocations are a warning.
 const ERRORS_BAD: f64 = 0.01;
 
-/// A verdict, its sentence, and the section that has the details.
+/// Fields of `run_meta.json`.
+const SIMULATED_BY: &str = "simulated_by";
+const REPLAY_OF: &str = "replay_of";
+/// Maximum length of a name in a sentence, in characters.
+const NAME_MAX: usize = 60;
+
+/// A verdict, its sentence, and the section with the details.
 struct Judgement {
     verdict: Verdict,
     word: &'static str,
@@ -40,6 +46,7 @@ fn verdicts(view: &View) -> Html {
     if view.run.stats.outside > 0 {
         judgements.insert(1, clocks(view.run.stats.outside));
     }
+    judgements.splice(1..1, simulation(view));
     let items = judgements.into_iter().map(|judgement| {
         let link = element("a")
             .attr("href", view.link(judgement.section))
@@ -52,7 +59,26 @@ fn verdicts(view: &View) -> Html {
     element("ul").class("verdicts").children(items).build()
 }
 
-/// The judgement of rows whose times contradict `run_meta.json`.
+/// Of a run that a simulator produced.
+fn simulation(view: &View) -> Option<Judgement> {
+    let facts = &view.run.meta.as_ref()?.facts;
+    let fact = |name: &str| {
+        facts
+            .iter()
+            .find(|(fact, _)| fact == name)
+            .map(|(_, value)| value)
+    };
+    let simulator = cut(fact(SIMULATED_BY)?, NAME_MAX);
+    let of = fact(REPLAY_OF).map_or_else(String::new, |run| format!(" from the run {}", cut(run, NAME_MAX)));
+    Some(Judgement {
+        verdict: Verdict::Neutral,
+        word: "simulated",
+        sentence: format!("{simulator} computed this run{of}. No service was measured."),
+        section: "over-time",
+    })
+}
+
+/// Of rows whose times contradict `run_meta.json`.
 fn clocks(outside: u64) -> Judgement {
     let one = "invocation starts more than a minute before started_ts of run_meta.json, or ends";
     let more = "invocations start more than a minute before started_ts of run_meta.json, or end";

@@ -266,6 +266,24 @@ fn a_wrong_clock_is_a_verdict_and_one_is_singular() {
 }
 
 #[test]
+fn a_simulated_run_says_so_first() {
+    let mut run = SMALL.run("predicted");
+    let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let facts = &mut run.meta.as_mut().unwrap().facts;
+    facts.extend([
+        fact("simulated_by", "SimGrid <3.32>"),
+        fact("replay_of", "recorded"),
+    ]);
+    let sentence = "SimGrid &lt;3.32&gt; computed this run from the run recorded. No service was measured.";
+    assert!(render(&[run], false).html.contains(sentence));
+    assert!(
+        !render(&[SMALL.run("small")], false)
+            .html
+            .contains("No service was measured")
+    );
+}
+
+#[test]
 fn a_trace_without_valid_rows_is_a_sentence() {
     let mut run = SMALL.run("invalid");
     let trace_id = run.traces[0].trace.trace_id;

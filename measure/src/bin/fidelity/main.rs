@@ -10,7 +10,8 @@
 //! - [`links`]: links.json agrees with the set delay and rate. One wrong clock is reported and changes nothing else.
 //! - [`replay`]: `cctf compare` judges replays of an unchanged service to be the same, and finds a change of the service or the
 //!   requests. Stand-ins replace the services, and also the shop in five languages.
-//! - [`simgrid`]: from a run of a chain with little load, SimGrid and our own simulator predict runs with more load.
+//! - [`simgrid`]: from a run of a chain with little load, SimGrid and our own simulator predict runs with more load. LINE's answer
+//!   is shown beside them.
 //! - [`regression`]: CPU times that are estimated from `process.cpu.time` are those of the requests.
 //!
 //! Each part prints the CPU time that the host of a virtual machine took from it meanwhile ([`steal`]). If a value is out of
@@ -52,7 +53,7 @@ struct Flags {
     #[arg(long, default_value = "120s")]
     duration: String,
     /// Parts to measure. Default: all. `hosts` and `links` need root and the binaries of `make collector` and `make toxiproxy`;
-    /// `replay-chain` and `dependence` need the latter; `simgrid` needs SimGrid;
+    /// `replay-chain` and `dependence` need the latter; `simgrid` needs SimGrid, and LINE in `target/tools/line`;
     /// `shop` needs root, toxiproxy and `make need-shop`.
     #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,

@@ -4,7 +4,8 @@
 //! - [`connection`], [`load`]: the clients.
 //! - [`subject`], [`collector`], [`discard`]: the receivers.
 //! - [`rows`], [`follow`]: check that the files contain each span once.
-//! - [`compare`], [`turns`], [`steady`], [`held`], [`scale`], [`pairs`]: the measurements, which use [`process`] and [`figures`].
+//! - [`compare`], [`turns`], [`steady`], [`live`], [`held`], [`scale`], [`pairs`]: the measurements, which use [`process`], [`figures`]
+//!   and [`interval`].
 
 mod collector;
 mod compare;
@@ -14,6 +15,8 @@ mod figures;
 mod follow;
 mod held;
 mod ids;
+mod interval;
+mod live;
 mod load;
 mod pairs;
 mod process;
@@ -98,6 +101,20 @@ enum Command {
         /// Delay of the outermost services' spans, in seconds.
         #[arg(long, default_value_t = 0)]
         callers_late_seconds: u64,
+    },
+    /// Measure what two viewers of the live page cost: windows with and without them in turns, at a fixed rate of spans.
+    Live {
+        #[command(flatten)]
+        common: Common,
+        /// Spans per request.
+        #[arg(long, default_value_t = 512)]
+        size: usize,
+        /// Spans per second.
+        #[arg(long, default_value_t = 50_000)]
+        rate: u64,
+        /// Number of turns; at least 6.
+        #[arg(long, default_value_t = 16)]
+        turns: usize,
     },
     /// Measure the CPU time of a request twice: while 10 rows wait, and while 100,000 rows wait.
     Held {
@@ -186,14 +203,8 @@ fn measure(command: Command) -> anyhow::Result<()> {
             seconds,
             turns,
         } => {
-            let baseline = std::path::absolute(baseline)?;
-            turns::measure(
-                &common.places()?,
-                &baseline,
-                size,
-                Duration::from_secs(seconds),
-                turns,
-            )
+            let (baseline, duration) = (std::path::absolute(baseline)?, Duration::from_secs(seconds));
+            turns::measure(&common.places()?, &baseline, size, duration, turns)
         }
         Command::Steady {
             common,
@@ -203,16 +214,13 @@ fn measure(command: Command) -> anyhow::Result<()> {
             seconds,
             callers_late_seconds,
         } => {
-            let places = common.places()?;
             let steady = Steady {
                 spans_a_request: size,
                 spans_a_second: rate,
                 duration: Duration::from_secs(seconds),
                 callers_late: Duration::from_secs(callers_late_seconds),
             };
-            subjects
-                .iter()
-                .try_for_each(|&kind| steady::measure(kind, &places, steady))
+            measure_steady(&common.places()?, &subjects, steady)
         }
         Command::Scale { common, spans } => {
             let places = common.places()?;
@@ -232,9 +240,21 @@ fn measure(command: Command) -> anyhow::Result<()> {
             };
             pairs::measure(&common.places()?, pace, turns)
         }
+        Command::Live {
+            common,
+            size,
+            rate,
+            turns,
+        } => live::measure(&common.places()?, size, rate, turns),
         Command::Held { common } => held::measure(&common.places()?),
         Command::Discard => discard::serve(),
     }
+}
+
+fn measure_steady(places: &Places, subjects: &[Kind], steady: Steady) -> anyhow::Result<()> {
+    subjects
+        .iter()
+        .try_for_each(|&kind| steady::measure(kind, places, steady))
 }
 
 fn compare_all(places: &Places, subjects: &[Kind], sizes: &[usize], seconds: u64) -> anyhow::Result<()> {

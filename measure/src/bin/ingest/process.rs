@@ -29,6 +29,28 @@ pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     ))
 }
 
+/// CPU time so far of the threads with this name.
+pub fn threads_cpu_time(pid: u32, name: &str) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{pid}/task");
+    let mut total = Duration::ZERO;
+    for task in fs::read_dir(&path).with_context(|| format!("cannot read {path}"))? {
+        let task = task?.path();
+        // A thread can end between the two reads; its time is then not counted.
+        let Ok(comm) = fs::read_to_string(task.join("comm")) else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(task.join("schedstat")) else {
+            continue;
+        };
+        if comm.trim_end() == name {
+            // The first field is the time on a CPU, in nanoseconds.
+            let ns = stat.split_whitespace().next().context("an empty schedstat")?;
+            total += Duration::from_nanos(ns.parse()?);
+        }
+    }
+    Ok(total)
+}
+
 /// User CPU time of all threads so far, in the kernel's clock ticks of 10 ms.
 pub fn user_time(pid: u32) -> anyhow::Result<Duration> {
     let path = format!("/proc/{pid}/stat");

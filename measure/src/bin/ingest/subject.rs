@@ -98,6 +98,11 @@ impl Subject {
         self.address
     }
 
+    /// Address of a normalizer's live page.
+    pub fn admin(&self) -> anyhow::Result<SocketAddr> {
+        self.child.address("admin")
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

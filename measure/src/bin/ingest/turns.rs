@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use serde::Serialize;
 
-use super::figures::median;
+use super::interval::{Interval, TURNS_MIN};
 use super::load::{Load, Until};
 use super::process;
 use super::requests::Requests;
@@ -16,10 +16,7 @@ use super::subject::{Kind, Places, Subject};
 
 /// Time until allocators, tables and connections are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Minimum number of turns. With fewer turns there is no interval of the median with [`CONFIDENCE`].
-const TURNS_MIN: usize = 6;
-const CONFIDENCE: f64 = 0.95;
-/// A change fails if the whole interval of its ratio is above this value.
+/// A change fails if its whole interval lies above this.
 const RATIO_MAX: f64 = 1.03;
 
 /// The ratio of two builds, over all turns.
@@ -27,9 +24,8 @@ const RATIO_MAX: f64 = 1.03;
 struct Ratio {
     part: &'static str,
     what: &'static str,
-    median: f64,
-    low: f64,
-    high: f64,
+    #[serde(flatten)]
+    interval: Interval,
     turns: usize,
 }
 
@@ -99,54 +95,17 @@ fn user_us_a_span(
     Ok(user.as_secs_f64() * 1e6 / sent.spans as f64)
 }
 
-fn ratio(what: &'static str, mut ratios: Vec<f64>) -> anyhow::Result<Ratio> {
-    let median = median(&mut ratios)?;
-    let outside = values_outside(ratios.len());
+fn ratio(what: &'static str, ratios: Vec<f64>) -> anyhow::Result<Interval> {
+    let turns = ratios.len();
+    let interval = Interval::of_median(ratios)?;
+    let Interval { median, low, high } = interval;
+    eprintln!("{what}: {median:.3} ({low:.3} to {high:.3}, {turns} turns)");
     let ratio = Ratio {
         part: "turns",
         what,
-        median,
-        low: ratios[outside],
-        high: ratios[ratios.len() - 1 - outside],
-        turns: ratios.len(),
+        interval,
+        turns,
     };
-    eprintln!(
-        "{what}: {:.3} ({:.3} to {:.3}, {} turns)",
-        ratio.median, ratio.low, ratio.high, ratio.turns
-    );
     println!("{}", serde_json::to_string(&ratio)?);
-    Ok(ratio)
-}
-
-/// Number of sorted values outside of the median's interval at either end. The interval is that of the sign test, which needs
-/// independent turns, but no distribution. If `k` of `n` values are outside at each end, the coverage is `1 - 2 P(Binomial(n,
-/// 1/2) <= k)`.
-fn values_outside(n: usize) -> usize {
-    let mut probability = 0.5_f64.powi(i32::try_from(n).unwrap_or(i32::MAX));
-    let mut tail = probability;
-    let mut outside = 0;
-    for k in 1..n / 2 {
-        probability *= (n - k + 1) as f64 / k as f64;
-        tail += probability;
-        if 1.0 - 2.0 * tail < CONFIDENCE {
-            break;
-        }
-        outside = k;
-    }
-    outside
-}
-
-#[cfg(test)]
-mod tests {
-    use super::values_outside;
-
-    #[test]
-    fn an_interval_leaves_out_what_the_sign_test_allows() {
-        // The coverage of 7 values is 0.984 with none left out at each end, and 0.875 with one; of 10 values 0.979 with one; of
-        // 15 values 0.965 with three.
-        assert_eq!(values_outside(6), 0);
-        assert_eq!(values_outside(7), 0);
-        assert_eq!(values_outside(10), 1);
-        assert_eq!(values_outside(15), 3);
-    }
+    Ok(interval)
 }

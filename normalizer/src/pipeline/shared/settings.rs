@@ -38,6 +38,9 @@ pub struct Settings {
     pub runs_ignore_case: bool,
     /// Age of a part above which the run continues in the next part; `None` means never.
     pub roll_age: Option<Duration>,
+    /// Whether runs stay open until the shutdown, because rows come in any order. A journal never has such settings.
+    #[serde(skip)]
+    pub keeps_runs_open: bool,
 }
 
 impl Settings {
@@ -82,6 +85,7 @@ impl Default for Settings {
             roll_bytes: None,
             runs_ignore_case: false,
             roll_age: None,
+            keeps_runs_open: false,
         }
     }
 }

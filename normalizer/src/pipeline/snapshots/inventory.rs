@@ -14,10 +14,14 @@ use crate::pipeline::shared::run::Run;
 /// The run's modules, and the peers that send no telemetry, sorted by name.
 pub fn modules_of<'a>(run: &Run, shared: &'a Shared) -> Vec<Module<'a>> {
     let sources = &shared.sources;
-    let names = ModuleNames::new(run.modules.keys().map(|&module| {
+    let named = run.modules.keys().map(|&module| {
         let name = sources.module(module);
         (module, name.app_id.as_deref(), name.module_id.as_str())
-    }));
+    });
+    let mut named: Vec<_> = named.collect();
+    // By application, as in a merge, which does not know the order of arrival.
+    named.sort_by_key(|(_, app_id, _)| *app_id);
+    let names = ModuleNames::new(named.into_iter());
     let behind = |from: ModuleId, peer: NameId| {
         let app_id = sources.module(from).app_id.as_deref();
         let by_name = || names.behind(shared.peers.text(peer)?, app_id);

@@ -25,10 +25,15 @@ use crate::journal::Signal;
 use scalar::Scalar;
 use schema::{Field, Kind, Message};
 
+/// Converts an export request in JSON to protobuf, without limits. Texts that are not UTF-8 stay as they are.
+pub fn message_of_json(signal: Signal, json: &[u8]) -> Result<Bytes, Refusal> {
+    let mut reservation = Budget::new(usize::MAX).reservation();
+    to_protobuf(signal, json, usize::MAX, &mut reservation)
+}
+
 /// Converts an export request in JSON to the protobuf bytes of a journal record, without limits. For tests and tools.
 pub fn protobuf_of_json(signal: Signal, json: &[u8]) -> Result<Bytes, Refusal> {
-    let mut reservation = Budget::new(usize::MAX).reservation();
-    let message = to_protobuf(signal, json, usize::MAX, &mut reservation)?;
+    let message = message_of_json(signal, json)?;
     readable(signal, &message)
         .map(Bytes::from)
         .map_err(|error| Refusal::Malformed(error.to_string()))

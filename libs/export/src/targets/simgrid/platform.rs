@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::names::{Inventories, name};
 use crate::assumptions::Assumptions;
 use crate::source::{LinkFacts, Source};
+use crate::xml::escaped;
 
 /// Number of CPUs of a node that does not report it. No run uses this many at once.
 const CPUS_UNKNOWN: u64 = 1 << 20;
@@ -113,19 +114,7 @@ pub fn assumptions(source: &Source<'_>, inventories: &Inventories, assumptions: 
         "link has no rate: sizes of bodies do not matter on it",
         "links have no rate: sizes of bodies do not matter on them",
     );
-    let instances = &source.plan.recorded.names.instances;
-    let has_instance = |number: usize| instances.iter().any(|instance| instance.node as usize == number);
-    let without_cpus: Vec<String> = (0..names.len())
-        .filter(|&number| source.nodes[number].cpu_cores.is_none() && has_instance(number))
-        .map(|number| names[number].clone())
-        .collect();
-    assumptions.add_named(
-        "cpus_unknown",
-        true,
-        &without_cpus,
-        "node has no number of CPUs: no request waits for a CPU",
-        "nodes have no number of CPUs: no request waits for a CPU",
-    );
+    assumptions.cpus(source);
     assumptions.add_named(
         "shared_machine",
         false,
@@ -133,12 +122,4 @@ pub fn assumptions(source: &Source<'_>, inventories: &Inventories, assumptions: 
         "node shares its machine with another one: in the simulation, each has all CPUs of the machine",
         "nodes share a machine with others: in the simulation, each has all CPUs of the machine",
     );
-}
-
-/// A text in an attribute of XML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

@@ -22,12 +22,13 @@ const NODES: [(&str, &str, &str); 3] = [
 ];
 /// One-way delays of the links behind the first and the second node, ms.
 const DELAYS_MS: [u32; 2] = [5, 20];
-/// Requests whose service times are so long that 2% of them are more than the noise of a clock and of a cache.
+/// Bodies with which each service time is long enough that 2% of it are more than the noise of a clock and of a cache, and as many
+/// requests as the interval of the shortest service time needs: 3,600 were too few.
 const LOAD: [&str; 8] = [
     "--endpoint",
     "json",
     "--rate",
-    "60",
+    "200",
     "--duration",
     "60s",
     "--size",
@@ -39,7 +40,7 @@ const WARM_UP: [&str; 8] = [
     "--endpoint",
     "json",
     "--rate",
-    "60",
+    "200",
     "--duration",
     "10s",
     "--size",

@@ -124,13 +124,13 @@ impl<'a> Site<'a> {
         self.send("load", run_id, &[load.as_slice(), more].concat())
     }
 
-    /// Records several endpoints, one after the other, in one run.
+    /// Records several endpoints, one after the other, in one run. Each has so many requests a second, for this long.
     pub fn record_all(
         &self,
         run_id: &str,
         url: &str,
         endpoints: &str,
-        duration: &str,
+        (rate, duration): (&str, &str),
     ) -> anyhow::Result<PathBuf> {
         let logs = self
             .logs
@@ -140,6 +140,8 @@ impl<'a> Site<'a> {
         let load = [
             "--endpoints",
             endpoints,
+            "--rate",
+            rate,
             "--duration",
             duration,
             "--logs-dir",

@@ -1,14 +1,18 @@
 //! A chain whose services compute for 20% of their time and sleep for the rest, at three utilisations of its last station.
 //! SimGrid and our own simulator of stations get the recording with the lowest utilisation, and the arrivals of the other two.
-//! From these they predict the other two.
+//! From these they predict the other two. [`line`] has the answer of an analytic model, which gets only their rate; [`program`] runs
+//! programs of others.
 //!
 //! All services are on one node, because they share the machine.
+
+mod line;
+mod program;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use cctf_proto::cctf::Part;
 use e2e::binaries::{Done, command_in};
 use e2e::child::Child;
@@ -22,6 +26,8 @@ use tempfile::TempDir;
 
 use super::finding::{Finding, quantile};
 use super::stack::Stack;
+use line::Answer;
+use program::finish;
 
 /// Utilisations of the last station's slots. The simulators get the recording of the first one.
 const BUSY: [f64; 3] = [0.3, 0.5, 0.7];
@@ -75,7 +81,8 @@ pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
         finish(Command::new(driver).arg(&export).arg("--out").arg(&simulated))?;
         let simgrid = Times::of_rows(&simulated)?;
         let own = own(&known, &busier)?;
-        findings.extend(compared(busy, recorded, simgrid, own));
+        let line = Answer::of(bin_dir, &known, rate_of(&busier)?, &folder)?;
+        findings.extend(compared(busy, recorded, simgrid, own, &line));
     }
     Ok(findings)
 }
@@ -167,20 +174,6 @@ fn build(export: &Path) -> anyhow::Result<PathBuf> {
     Ok(build.join("replay"))
 }
 
-fn finish(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {command:?}: run scripts/setup simgrid"))?;
-    let done = Done::from(output);
-    ensure!(
-        done.code == Some(0),
-        "{command:?}: {}{}",
-        done.stdout,
-        done.stderr
-    );
-    Ok(())
-}
-
 /// Waiting times by module, and response times of the first module, milliseconds.
 #[derive(Default)]
 struct Times {
@@ -222,8 +215,7 @@ impl Times {
     }
 
     fn mean_queue_ms(&self, module: &str) -> f64 {
-        let waits = self.queues.get(module).map_or(&[][..], Vec::as_slice);
-        waits.iter().sum::<f64>() / waits.len() as f64
+        mean(self.queues.get(module).map_or(&[][..], Vec::as_slice))
     }
 }
 
@@ -251,34 +243,60 @@ fn own(known: &Path, busier: &Path) -> anyhow::Result<Times> {
     Ok(Times::of_outcomes(&moved, &simulate(&moved)))
 }
 
-/// Compares the predictions. SimGrid's are judged; ours are shown beside them.
-fn compared(busy: f64, mut recorded: Times, mut simgrid: Times, mut own: Times) -> Vec<Finding> {
+/// Requests a second from outside: all that an analytic model knows of a run.
+fn rate_of(run: &Path) -> anyhow::Result<f64> {
+    let rows = rows::lines(&run.join("cctf/invocations.jsonl"))?;
+    let of_first = rows.iter().filter(|row| row["module_id"] == CHAIN[0].0);
+    let mut times: Vec<f64> = of_first.filter_map(|row| row["ts_enqueue"].as_f64()).collect();
+    times.sort_by(f64::total_cmp);
+    let (Some(first), Some(last)) = (times.first(), times.last()) else {
+        bail!("the load left no requests");
+    };
+    Ok(1e3 * (times.len() - 1) as f64 / (last - first))
+}
+
+/// Compares the predictions. SimGrid's are judged. Ours, and those of LINE, which are means only, are shown beside them.
+fn compared(
+    busy: f64,
+    mut recorded: Times,
+    mut simgrid: Times,
+    mut own: Times,
+    line: &Answer,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut add = |what: &str, recorded: f64, simgrid: f64, own: f64, error: f64| {
-        let name = |who: &str| format!("{who} at {:.0} %: {what}", 100.0 * busy);
+    let name = |who: &str, what: &str| format!("{who} at {:.0} %: {what}", 100.0 * busy);
+    let note = |who: &str, what: &str, value: f64, recorded: f64| {
+        let wanted = format!("{recorded:.3} ms recorded");
+        Finding::note(&name(who, what), &format!("{value:.3} ms"), &wanted)
+    };
+    let judged = |what: &str, value: f64, recorded: f64, error: f64| {
         let bounds = (recorded - error, recorded + error);
-        findings.push(Finding::between(&name("SimGrid"), simgrid, bounds, "ms"));
-        findings.push(Finding::note(
-            &name("our stations"),
-            &format!("{own:.3} ms"),
-            &format!("{recorded:.3} ms recorded"),
-        ));
+        Finding::between(&name("SimGrid", what), value, bounds, "ms")
     };
     for (module, ..) in CHAIN {
+        let what = format!("mean queue of {module}");
         let [recorded, simgrid, own] = [&recorded, &simgrid, &own].map(|times| times.mean_queue_ms(module));
         let error = (QUEUE_ERROR_MAX * recorded).max(QUEUE_MS_MAX);
-        add(&format!("mean queue of {module}"), recorded, simgrid, own, error);
+        findings.push(judged(&what, simgrid, recorded, error));
+        findings.push(note("our stations", &what, own, recorded));
+        findings.push(note("LINE", &what, line.mean_ms(module, "queue_ms"), recorded));
     }
-    for (name, share, error) in QUANTILES {
+    let what = "mean response";
+    let means = [&recorded, &simgrid, &own].map(|times| mean(&times.responses));
+    findings.push(note("SimGrid", what, means[1], means[0]));
+    findings.push(note("our stations", what, means[2], means[0]));
+    let predicted = line.mean_ms(CHAIN[0].0, "response_ms");
+    findings.push(note("LINE", what, predicted, means[0]));
+    for (quantile_name, share, error) in QUANTILES {
+        let what = format!("response {quantile_name}");
         let [recorded, simgrid, own] =
             [&mut recorded, &mut simgrid, &mut own].map(|times| quantile(&mut times.responses, share));
-        add(
-            &format!("response {name}"),
-            recorded,
-            simgrid,
-            own,
-            error * recorded,
-        );
+        findings.push(judged(&what, simgrid, recorded, error * recorded));
+        findings.push(note("our stations", &what, own, recorded));
     }
     findings
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }

@@ -1,4 +1,8 @@
 //! `cctf export`: each target is opened in the tool for which it is made, with a recorded run of the chain and one of the shop.
+//!
+//! [`theory`]: networks whose solution is known, in LINE.
+
+mod theory;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -58,11 +62,16 @@ impl Exported {
 
 /// Runs a script of `e2e/simulators` until it exits. Returns the JSON that it prints.
 fn python<A: AsRef<OsStr>>(script: &str, args: &[A]) -> Value {
-    let python = tool("simulators/bin/python").unwrap();
     let script = root().join("e2e/simulators").join(script);
+    run_python("simulators", &script, args).json().unwrap()
+}
+
+/// Runs a script, which must succeed, in one of the virtual environments below `target/tools`.
+fn run_python<A: AsRef<OsStr>>(environment: &str, script: &Path, args: &[A]) -> Done {
+    let python = tool(&format!("{environment}/bin/python")).unwrap();
     let done = Done::from(Command::new(python).arg(script).args(args).output().unwrap());
     assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
-    done.json().unwrap()
+    done
 }
 
 /// Exports a run to Perfetto and reads it there.
@@ -105,9 +114,26 @@ fn eclypse(run: &Path) -> Value {
     python("read_eclypse.py", &[exported.path(""), run.join("cctf")])
 }
 
+/// Exports a run to LINE, which solves its network, and compares the solution with the rows.
+fn lqn(run: &Path) -> Value {
+    let exported = Exported::new("lqn", run, &[]);
+    run_python("line", &exported.path("solve.py"), &[] as &[&str]);
+    let found = python("read_lqn.py", &[exported.path(""), run.join("cctf")]);
+    exported.assert_counts(&found, &["roots", "invocations"]);
+    found
+}
+
+/// Exports a run to OpenDC and reads its files with PyArrow.
+fn opendc(run: &Path) -> Value {
+    let exported = Exported::new("opendc", run, &[]);
+    let found = python("read_opendc.py", &[exported.path(""), run.join("cctf")]);
+    exported.assert_counts(&found, &["invocations"]);
+    found
+}
+
 /// Checks each target with a run of an application that has no slots, but messages, retries and failures.
 pub fn check_shop(run: &Path) {
-    for target in [perfetto, wfformat, cloudsim, eclypse] {
+    for target in [perfetto, wfformat, cloudsim, eclypse, lqn, opendc] {
         target(run);
     }
 }
@@ -139,4 +165,15 @@ fn eclypse_places_the_services_as_recorded_and_refuses_a_slow_link() {
         (&found["services"], &found["interactions"]),
         (&3.into(), &2.into())
     );
+}
+
+#[test]
+fn line_solves_the_chain_with_the_rates_and_utilisations_of_its_rows() {
+    assert_eq!(lqn(&chain::run_folder())["stations"], 3);
+}
+
+#[test]
+fn opendc_has_the_columns_of_its_pinned_version_and_the_work_of_the_rows() {
+    let found = opendc(&chain::run_folder());
+    assert!(found["cpu_ms"].as_f64() > Some(0.0), "{found}");
 }

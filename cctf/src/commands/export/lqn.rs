@@ -1,0 +1,37 @@
+//! `cctf export lqn`: a layered queueing network for the solver LINE.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use export::targets::lqn::Lqn;
+
+use super::common::{self, CommonArgs, EXIT_CODES};
+
+const AFTER_HELP: &str = "\
+A layered queueing network (LQN) is an analytic model: equations instead of a simulation. It answers in seconds what the mean queue,
+utilisation and response are, also at another load. LINE (https://line-solver.sourceforge.net) solves it, in Python. The export has:
+  model.lqnx       the network in the XML format of LQNS: nodes are processors, instances are tasks with their slots, endpoints are
+                   entries with mean CPU time, mean other time, and mean numbers of calls
+  recorded.json    the module, instance and endpoint of each element, and what the run recorded of them
+  solve.py         solves the network, and prints predicted beside recorded figures
+The network has means only: LINE counts service times as exponential and arrivals as Poisson. It is a yardstick for simulations, not a
+replacement: queues of regular service times are shorter than it says.
+
+Examples (require the Python package line-solver 3.0.8.0):
+  cctf export lqn logs/latest --out network
+  python3 network/solve.py                # at the recorded rate; also writes network/results.json
+  python3 network/solve.py --rate 80      # at 80 requests a second from outside
+
+docs/export/lqn.md describes each field, and what is lost.
+";
+
+#[derive(Debug, Clone, Args)]
+#[command(args_override_self = true, after_long_help = format!("{AFTER_HELP}\n{EXIT_CODES}"), after_help = "Examples and exit codes: cctf export lqn --help")]
+pub struct LqnArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+pub fn run(args: &LqnArgs) -> anyhow::Result<ExitCode> {
+    common::run(&args.common, &Lqn)
+}

@@ -1,0 +1,107 @@
+//! Reads one file, decompressed: recognises JSON and messages with their lengths by the first bytes.
+
+use std::io::ErrorKind;
+
+use crate::place::Position;
+use crate::records::Records;
+use crate::source::Source;
+use crate::{frames, json_file};
+
+/// Bytes in which the beginning of a JSON document is searched: blanks may come before it.
+const HEAD_BYTES: usize = 512;
+const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+/// The first byte of a length below [`frames::MESSAGE_BYTES_MAX`].
+const LENGTH_START_MAX: u8 = (frames::MESSAGE_BYTES_MAX >> 24) as u8;
+/// The key of field 1, a message, with which every request begins.
+const REQUEST_START: u8 = 0x0a;
+
+/// The content of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Empty,
+    Json,
+    /// Messages with their lengths.
+    Messages,
+    /// One message of protobuf.
+    Message,
+    Unknown,
+}
+
+/// Takes all records of a file. Damage is counted.
+///
+/// # Errors
+/// If a file cannot be written, or the user has interrupted.
+pub fn read(source: &mut Source<'_>, records: &mut Records<'_>) -> anyhow::Result<()> {
+    // A shorter file is all head.
+    source.has(HEAD_BYTES);
+    match kind_of(source.unread()) {
+        Kind::Empty => {}
+        Kind::Json => json_file::read(source, records)?,
+        Kind::Messages => frames::read(source, records)?,
+        Kind::Message => frames::read_whole(source, records)?,
+        Kind::Unknown => records.damage(
+            Position::at_byte(0),
+            "this file is neither JSON nor messages of OTLP".to_owned(),
+        ),
+    }
+    if let Some(failure) = source.failure() {
+        let end = Position::at_byte(source.offset() + source.unread().len() as u64);
+        let reason = match failure.kind() {
+            ErrorKind::UnexpectedEof => format!(
+                "the compressed data or the archive is cut off after byte {} of the file; what comes before is converted",
+                records.job.read.get()
+            ),
+            _ => format!(
+                "cannot read on after byte {} of the file: {failure}; what comes before is converted",
+                records.job.read.get()
+            ),
+        };
+        records.damage(end, reason);
+    }
+    records.end_file()
+}
+
+fn kind_of(head: &[u8]) -> Kind {
+    let Some(&first) = head.first() else {
+        return Kind::Empty;
+    };
+    let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+    match text.trim_ascii_start().first() {
+        Some(b'{' | b'[') => return Kind::Json,
+        None if head.len() < HEAD_BYTES => return Kind::Empty,
+        None => return Kind::Json,
+        _ => {}
+    }
+    match first {
+        // A length of 0 is no beginning of a file of messages.
+        _ if head.starts_with(&[0; 4]) => Kind::Unknown,
+        0..=LENGTH_START_MAX => Kind::Messages,
+        REQUEST_START => Kind::Message,
+        _ if first.is_ascii_graphic() => Kind::Json,
+        _ => Kind::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_decide_what_a_file_contains() {
+        for (head, kind) in [
+            (&b""[..], Kind::Empty),
+            (b" \n ", Kind::Empty),
+            (&[b' '; HEAD_BYTES], Kind::Json),
+            (b"\n\t{\"a\":1}", Kind::Json),
+            (b"\xef\xbb\xbf[]", Kind::Json),
+            (b"# a comment", Kind::Json),
+            (b"\x00\x00\x01\x00\x0a", Kind::Messages),
+            (b"\x0a\x05\x0a\x03abc", Kind::Message),
+            (b"\x00\x00\x00\x00\x00", Kind::Unknown),
+            (b"\x7fELF", Kind::Unknown),
+            (b"\x89PNG", Kind::Unknown),
+        ] {
+            assert_eq!(kind_of(head), kind, "{head:?}");
+        }
+    }
+}

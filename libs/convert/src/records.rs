@@ -1,0 +1,284 @@
+//! [`Records`]: takes the records of all files, one after the other, and feeds them to the normalizer's pipeline.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{anyhow, bail};
+use bytes::Bytes;
+use cctf_normalizer::journal::Signal;
+use cctf_normalizer::offline::{CheckedRequest, Offline};
+
+use crate::json::Record;
+use crate::keys::Keys;
+use crate::otlp::{self, Shape};
+use crate::place::{Place, Position};
+use crate::spans::Gaps;
+use crate::tally::{Format, Tally};
+use crate::{jaeger, zipkin};
+
+/// Bytes of the files that are read, and their sum if it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub phase: &'static str,
+    pub done: u64,
+    pub total: u64,
+}
+
+/// The state of the work that the user sees and can interrupt.
+pub struct Job<'j> {
+    pub stop: &'j AtomicBool,
+    pub on_progress: &'j mut dyn FnMut(Progress),
+    pub total: u64,
+    /// Bytes of the files before the current one.
+    pub before: u64,
+    /// Bytes of the current file.
+    pub read: Rc<Cell<u64>>,
+}
+
+/// The records of all files.
+pub struct Records<'j> {
+    offline: Offline,
+    pub job: Job<'j>,
+    pub tally: Tally,
+    /// The only format that is taken, if the user has set one.
+    format: Option<Format>,
+    /// The current file.
+    pub file: String,
+    /// Offset of the message in which the current records are.
+    pub message_at: Option<u64>,
+    /// Signal of the last message.
+    signal: Signal,
+    buffer: Vec<u8>,
+    /// Spans of Zipkin that become one request, and where the first of them is.
+    zipkin: zipkin::Batch,
+    zipkin_begin: Option<Position>,
+}
+
+impl<'j> Records<'j> {
+    pub fn new(offline: Offline, job: Job<'j>, format: Option<Format>) -> Self {
+        Self {
+            offline,
+            job,
+            tally: Tally::default(),
+            format,
+            file: String::new(),
+            message_at: None,
+            signal: Signal::Traces,
+            buffer: Vec::new(),
+            zipkin: zipkin::Batch::default(),
+            zipkin_begin: None,
+        }
+    }
+
+    fn place(&self, position: Position) -> Place {
+        Place {
+            file: self.file.clone(),
+            message_at: self.message_at,
+            position,
+        }
+    }
+
+    /// Counts something that is left out.
+    pub fn damage(&mut self, position: Position, reason: String) {
+        let place = self.place(position);
+        self.tally.damages.add(place, reason);
+    }
+
+    /// Takes a record of JSON.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or the user has interrupted.
+    pub fn take_json(&mut self, record: &Record, json: &[u8]) -> anyhow::Result<()> {
+        match format_of(record) {
+            None => {
+                self.damage(
+                    record.begin,
+                    "this record has no key of OTLP, Jaeger or Zipkin".to_owned(),
+                );
+                self.show_progress()
+            }
+            Some(format) if self.format.is_some_and(|wanted| wanted != format) => {
+                let name = format.name();
+                self.damage(record.begin, format!("this is {name}, which --format excludes"));
+                self.show_progress()
+            }
+            Some(Format::Otlp) => self.take_otlp(record, json),
+            Some(Format::Jaeger) => self.take_jaeger(record, json),
+            Some(Format::Zipkin) => self.take_zipkin(record, json),
+        }
+    }
+
+    fn take_jaeger(&mut self, record: &Record, json: &[u8]) -> anyhow::Result<()> {
+        let trace = match jaeger::read(json) {
+            Ok(trace) => trace,
+            Err(error) => {
+                self.damage(record.begin, format!("not a trace of Jaeger: {error}"));
+                return self.show_progress();
+            }
+        };
+        for reason in trace.damages {
+            self.damage(record.begin, reason);
+        }
+        self.assume(&trace.gaps, record.begin);
+        let request = CheckedRequest::new(Signal::Traces, trace.request);
+        match request {
+            Ok(request) => self.feed(request, Format::Jaeger, record.begin)?,
+            Err(error) => self.damage(record.begin, format!("cannot convert the trace: {error}")),
+        }
+        self.show_progress()
+    }
+
+    fn take_zipkin(&mut self, record: &Record, json: &[u8]) -> anyhow::Result<()> {
+        match self.zipkin.add(json) {
+            Ok(gaps) => {
+                self.zipkin_begin.get_or_insert(record.begin);
+                self.assume(&gaps, record.begin);
+            }
+            Err(error) => self.damage(record.begin, format!("not a span of Zipkin: {error}")),
+        }
+        if self.zipkin.is_full() {
+            self.feed_zipkin()?;
+        }
+        self.show_progress()
+    }
+
+    fn feed_zipkin(&mut self) -> anyhow::Result<()> {
+        let Some(begin) = self.zipkin_begin.take() else {
+            return Ok(());
+        };
+        match CheckedRequest::new(Signal::Traces, self.zipkin.take_request()) {
+            Ok(request) => self.feed(request, Format::Zipkin, begin),
+            Err(error) => {
+                self.damage(
+                    begin,
+                    format!("cannot convert the spans that begin here: {error}"),
+                );
+                Ok(())
+            }
+        }
+    }
+
+    fn assume(&mut self, gaps: &Gaps, position: Position) {
+        if *gaps == Gaps::default() {
+            return;
+        }
+        let place = self.place(position);
+        for (name, meaning, count) in gaps.counts() {
+            self.tally.assume(name, meaning, count, || place.clone());
+        }
+    }
+
+    fn take_otlp(&mut self, record: &Record, json: &[u8]) -> anyhow::Result<()> {
+        for shape in otlp::shapes(record.keys, record.container) {
+            match otlp::request_of_json(shape, json, &mut self.buffer) {
+                Ok(request) => self.feed(request, Format::Otlp, record.begin)?,
+                Err(reason) => self.damage(record.begin, reason),
+            }
+        }
+        self.show_progress()
+    }
+
+    /// Takes a line that is a whole request of OTLP. Returns false if it is not, or not a valid one: then its records are taken
+    /// one by one.
+    ///
+    /// # Errors
+    /// As [`Self::take_json`].
+    pub fn take_line(&mut self, signal: Signal, line: &[u8], begin: Position) -> anyhow::Result<bool> {
+        if self.format.is_some_and(|wanted| wanted != Format::Otlp) || !otlp::has_one_signal(line, signal) {
+            return Ok(false);
+        }
+        match otlp::request_of_json(Shape::Request(signal), line, &mut self.buffer) {
+            Ok(request) => self.feed(request, Format::Otlp, begin)?,
+            Err(_) => return Ok(false),
+        }
+        self.show_progress()?;
+        Ok(true)
+    }
+
+    /// Takes a protobuf message of OTLP.
+    ///
+    /// # Errors
+    /// As [`Self::take_json`].
+    pub fn take_message(&mut self, message: &Bytes, begin: Position) -> anyhow::Result<()> {
+        if self.format.is_some_and(|wanted| wanted != Format::Otlp) {
+            self.damage(begin, "this is otlp, which --format excludes".to_owned());
+            return self.show_progress();
+        }
+        match otlp::request_of_message(message, self.signal) {
+            Ok(request) => {
+                self.signal = request.signal();
+                self.feed(request, Format::Otlp, begin)?;
+            }
+            Err(reason) => self.damage(begin, reason),
+        }
+        self.show_progress()
+    }
+
+    fn feed(&mut self, request: CheckedRequest, format: Format, begin: Position) -> anyhow::Result<()> {
+        let (file, message_at) = (&self.file, self.message_at);
+        let place = || Place {
+            file: file.clone(),
+            message_at,
+            position: begin,
+        };
+        self.tally.count(request.signal(), &request.admission, place);
+        *self.tally.records.entry(format).or_default() += match format {
+            Format::Otlp | Format::Jaeger => 1,
+            Format::Zipkin => request.admission.rows,
+        };
+        self.offline.take(request);
+        match self.offline.failure() {
+            Some(failure) => Err(anyhow!("{failure}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Shows how much is done.
+    ///
+    /// # Errors
+    /// If the user has interrupted.
+    pub fn show_progress(&mut self) -> anyhow::Result<()> {
+        if self.job.stop.load(Ordering::Relaxed) {
+            bail!("interrupted; nothing was written");
+        }
+        (self.job.on_progress)(Progress {
+            phase: "convert",
+            done: self.job.before + self.job.read.get(),
+            total: self.job.total,
+        });
+        Ok(())
+    }
+
+    /// Ends a file: feeds the spans that wait for others.
+    ///
+    /// # Errors
+    /// As [`Self::take_json`].
+    pub fn end_file(&mut self) -> anyhow::Result<()> {
+        self.feed_zipkin()?;
+        self.show_progress()
+    }
+
+    /// Ends the work: writes what waits, and returns the counts.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn finish(self) -> anyhow::Result<Tally> {
+        self.offline.finish()?;
+        Ok(self.tally)
+    }
+}
+
+/// The format of a record, by its keys and the array in which it is.
+fn format_of(record: &Record) -> Option<Format> {
+    let keys = record.keys;
+    if otlp::shapes(keys, record.container).next().is_some() {
+        Some(Format::Otlp)
+    } else if keys.has(&[Keys::SPANS, Keys::PROCESSES]) {
+        Some(Format::Jaeger)
+    } else if keys.has(&[Keys::TRACE_ID, Keys::ID]) {
+        Some(Format::Zipkin)
+    } else {
+        None
+    }
+}

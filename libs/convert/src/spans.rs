@@ -1,0 +1,133 @@
+//! What the formats of Jaeger and Zipkin share on their way to OTLP: ids, attributes, and the gaps that are counted.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::Status;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+
+/// Nanoseconds of a microsecond, the unit of both formats.
+pub const US: u64 = 1_000;
+
+/// Spans that do not state something, or whose statement was changed. The names are part of the contract.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gaps {
+    pub trace_id_padded: u64,
+    pub service_not_recorded: u64,
+    pub kind_not_recorded: u64,
+    pub clock_adjusted: u64,
+}
+
+impl Gaps {
+    /// Name, meaning and count of each.
+    pub fn counts(&self) -> [(&'static str, &'static str, u64); 4] {
+        [
+            (
+                "clock_adjusted",
+                "spans whose times the tool had shifted, by its own estimate of a clock offset",
+                self.clock_adjusted,
+            ),
+            (
+                "kind_not_recorded",
+                "spans without a kind; they count as work inside of a service",
+                self.kind_not_recorded,
+            ),
+            (
+                "service_not_recorded",
+                "spans without a service; their module is unknown_service",
+                self.service_not_recorded,
+            ),
+            (
+                "trace_id_padded",
+                "spans with a trace id of at most 64 bits; it has zeros in front",
+                self.trace_id_padded,
+            ),
+        ]
+    }
+}
+
+/// An id of at most `N` bytes in hex digits, with zeros in front; `None` if it is something else.
+pub fn id<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    if digits.is_empty() || digits.len() > 2 * N {
+        return None;
+    }
+    let mut id = [0; N];
+    for (place, digit) in digits.bytes().rev().enumerate() {
+        let value = char::from(digit).to_digit(16)? as u8;
+        id[N - 1 - place / 2] |= value << (4 * (place % 2));
+    }
+    Some(id)
+}
+
+/// Whether a trace id has at most 64 bits.
+pub fn is_short(trace_id: &[u8; 16]) -> bool {
+    trace_id[..8].iter().all(|&byte| byte == 0)
+}
+
+pub fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+pub fn text(value: &str) -> Value {
+    Value::StringValue(value.to_owned())
+}
+
+/// The kind with this name in any case; `None` for an unknown one.
+pub fn kind(name: &str) -> Option<SpanKind> {
+    let kinds = [
+        ("server", SpanKind::Server),
+        ("client", SpanKind::Client),
+        ("producer", SpanKind::Producer),
+        ("consumer", SpanKind::Consumer),
+        ("internal", SpanKind::Internal),
+    ];
+    let found = kinds
+        .into_iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, kind)| kind)
+}
+
+/// The status by the attribute `otel.status_code`, else by that of an error.
+pub fn status(code: Option<&str>, message: Option<&str>, has_error: bool) -> Option<Status> {
+    let code = match code {
+        Some(code) if code.eq_ignore_ascii_case("ok") => StatusCode::Ok,
+        Some(code) if code.eq_ignore_ascii_case("error") => StatusCode::Error,
+        _ if has_error => StatusCode::Error,
+        _ => return None,
+    };
+    Some(Status {
+        code: code.into(),
+        message: message.unwrap_or_default().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use cctf_proto::cctf::CONVERSION_ASSUMPTIONS;
+
+    use super::*;
+
+    #[test]
+    fn short_ids_have_zeros_in_front() {
+        assert_eq!(id::<8>("1f"), Some([0, 0, 0, 0, 0, 0, 0, 0x1f]));
+        assert_eq!(
+            id::<8>("F23456789abcdef0"),
+            Some(0xf234_5678_9abc_def0_u64.to_be_bytes())
+        );
+        assert_eq!(id::<16>("123"), Some(0x123_u128.to_be_bytes()));
+        for wrong in ["", "xy", "123456789abcdef01"] {
+            assert_eq!(id::<8>(wrong), None, "{wrong}");
+        }
+        assert!(is_short(&1_u128.to_be_bytes()) && !is_short(&u128::MAX.to_be_bytes()));
+    }
+
+    #[test]
+    fn the_names_of_gaps_are_those_of_the_contract() {
+        let names = Gaps::default().counts().map(|(name, ..)| name);
+        assert_eq!(names, CONVERSION_ASSUMPTIONS);
+    }
+}

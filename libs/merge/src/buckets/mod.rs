@@ -1,0 +1,12 @@
+//! What one bucket of traces hands on to the merge of its rests: bounded files beside the bucket's rows.
+//!
+//! - [`manifest`]: `bucket.json` and `rests.json`, which name what a folder is and from which folders it was made.
+//! - [`lines`]: the lines of the files.
+//! - [`hand_over`] writes them, [`take_over`] reads those of all buckets.
+//! - [`rows`]: the rows of all buckets by time.
+
+pub mod hand_over;
+pub mod lines;
+pub mod manifest;
+pub mod rows;
+pub mod take_over;
