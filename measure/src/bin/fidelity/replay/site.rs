@@ -124,30 +124,32 @@ impl<'a> Site<'a> {
         self.send("load", run_id, &[load.as_slice(), more].concat())
     }
 
-    /// Records several endpoints, one after the other, in one run. Each has so many requests a second, for this long.
+    /// Records several endpoints, one after the other, in one run. Each gets this load for this long.
     pub fn record_all(
         &self,
         run_id: &str,
         url: &str,
         endpoints: &str,
-        (rate, duration): (&str, &str),
+        (load, duration): (&[&str], &str),
     ) -> anyhow::Result<PathBuf> {
         let logs = self
             .logs
             .path()
             .to_str()
             .context("the folder's name is not UTF-8")?;
-        let load = [
+        let further = [
             "--endpoints",
             endpoints,
-            "--rate",
-            rate,
             "--duration",
             duration,
             "--logs-dir",
             logs,
         ];
-        self.send("run", run_id, &[&["--target", url], load.as_slice()].concat())
+        self.send(
+            "run",
+            run_id,
+            &[&["--target", url], load, further.as_slice()].concat(),
+        )
     }
 
     /// Replays a run.
