@@ -73,12 +73,15 @@ class Sized:
         self.say(f"{BUCKETS} machines by hand, with rows", sum(cpu) + whole[0], max(elapsed) + whole[1], None, one)
         handed = sum(sum(path.stat().st_size for path in part.glob("*.jsonl") if path.name not in ("invocations.jsonl", "calls.jsonl")) for part in parts)
         self.bench.say(f"merge of {self.name}: handed on by {BUCKETS} buckets, share of the folders", f"{handed / 1e9 / self.gb:.4f}", "", None)
-        differs = subprocess.run(["diff", "-rq", "--no-dereference", self.folder / "one", self.folder / "whole"]).returncode
-        assert differs == 0, "buckets and one merge differ"
+        self.assert_same("whole")
         for name in ["rests", "whole", *parts]:
             shutil.rmtree(self.folder / name)
         self.spark(one)
         shutil.rmtree(self.folder)
+
+    def assert_same(self, run):
+        differs = subprocess.run(["diff", "-rq", "--no-dereference", self.folder / "one", self.folder / run]).returncode
+        assert differs == 0, f"{run} and one merge differ"
 
     def spark(self, one):
         """The same buckets as tasks of Spark in local mode, two at a time on this machine; then with the data set."""
@@ -89,6 +92,8 @@ class Sized:
             cpu, began = machine_cpu_s(), time.monotonic()
             command = [str(part) for part in [*submit, *flags, *more]]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=variables)
+            if "--run" in more:
+                self.assert_same("spark/run")
             self.say(f"Spark, {BUCKETS} tasks: " + ("buckets, rests " + what if more else what), machine_cpu_s() - cpu, time.monotonic() - began, None, one)
         stats = [json.loads(line) for line in (self.folder / "spark/stats.json").read_text().splitlines()]
         assert sum(row["calls"] for row in stats) > 0, stats

@@ -5,7 +5,7 @@
 Each task executes `cctf merge --bucket i/N` on its machine. The program that submits the job executes `cctf merge --rests`. Spark
 itself reads the rows of the buckets and writes them as partitions of the data set, and computes the statistics. OUT gets:
 
-    buckets/bucket=000 ...   the rows of each bucket, and what it hands on (docs/merge.md)
+    buckets/bucket=000 ...   the rows of each bucket, and its files for the rests (docs/merge.md)
     rests                    everything that is derived over all buckets
     aligned-buckets, aligned-rests   with --align-clocks: the same of the second round
     run                      with --run: the whole run, equal to that of one `cctf merge`
@@ -122,7 +122,7 @@ def run_files(place):
 
 
 def copy(source, target, names):
-    """Copies files from one folder to another one, those that make it complete last."""
+    """Copies files from one folder to another. The files that mark the folder as complete come last."""
     from pyarrow import fs
 
     for name in sorted(names, key=lambda name: (pathlib.PurePath(name).name in MANIFESTS, name)):
@@ -205,10 +205,10 @@ def run_id_flag(options):
     return ["--run-id", options.run_id] if options.run_id else []
 
 
-def make_rests(options, of, name, flags):
-    """Everything over all buckets. The program that submits the job does it: it needs no rows, or merges them by time."""
+def make_rests(options, of, name, marker, flags):
+    """Everything over all buckets, unless it has its `marker`, the last file that is copied. The program that submits the job does it."""
     place = below(options.out, name)
-    if exists(place):
+    if exists(below(place, marker)):
         return
     buckets = [bucket_place(options, of, index) for index in range(options.buckets)]
     with contextlib.ExitStack() as stack:
@@ -306,7 +306,7 @@ def write_stats(spark, options):
 def buckets_number(text):
     number = int(text)
     if not 1 <= number <= BUCKETS_MAX or number & (number - 1):
-        raise argparse.ArgumentTypeError(f"{text} is no power of two from 1 to {BUCKETS_MAX}")
+        raise argparse.ArgumentTypeError(f"{text} is not a power of two from 1 to {BUCKETS_MAX}")
     return number
 
 
@@ -348,10 +348,10 @@ def main():
         manifests = tasks.map(functools.partial(make_bucket, options=options, of=of)).collect()
         rows = sum(manifest["counts"]["invocations"] + manifest["counts"]["calls"] for manifest in manifests)
         print(f"{options.buckets} buckets with {rows} rows in {below(options.out, of.buckets)}", flush=True)
-        make_rests(options, of, of.rests, [])
+        make_rests(options, of, of.rests, "rests.json", [])
         print(f"rests in {below(options.out, of.rests)}", flush=True)
     if options.run:
-        make_rests(options, of, "run", ["--rows"])
+        make_rests(options, of, "run", "cctf/run_meta.json", ["--rows"])
         print(f"the whole run in {below(options.out, 'run')}", flush=True)
     if not options.no_data:
         write_dataset(spark, options, of, manifests)

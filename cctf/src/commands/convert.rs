@@ -28,7 +28,7 @@ archive. Files can be in any order, and several formats in one file are fine.
 
 The conversion uses the same mapping as the normalizer. Spans without a run id belong to the run --run-id. If the files have several
 runs, OUT has a folder for each. A record that cannot be converted is left out: the summary shows its place and the reason.
-docs/convert.md describes the fields of each format, and what it cannot state.
+docs/convert.md describes the fields of each format, and what a format cannot express.
 
 The result appears at OUT when it is complete. Until then, its files are in a hidden folder beside OUT. The disk needs up to two and a
 half times the size of the result.

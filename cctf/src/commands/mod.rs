@@ -33,6 +33,7 @@ pub mod trace;
 pub mod validate;
 pub mod whatif;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use cctf_load::error::DriveError;
@@ -94,4 +95,15 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
             )
     });
     ExitCode::from(if is_usage { USAGE } else { FAILED })
+}
+
+/// Refuses an existing result before the command does anything that takes long.
+pub fn refuse_existing_out(out: &Path) -> Result<(), UsageError> {
+    match out.symlink_metadata() {
+        Ok(_) => Err(UsageError(format!(
+            "cannot create {}: it already exists; choose another path with --out",
+            out.display()
+        ))),
+        Err(_) => Ok(()),
+    }
 }

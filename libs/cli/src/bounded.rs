@@ -1,6 +1,21 @@
-//! [`read`]: reads a small file that a user wrote, up to a maximum size.
+//! [`read`] and [`parse`]: read a small file that a user wrote, up to a maximum size.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+/// Reads a file up to the limit, and parses its content.
+///
+/// # Errors
+/// The cause, without the path: that of [`read`], or that of `parse`.
+pub fn parse<T>(
+    path: &Path,
+    bytes_max: u64,
+    parse: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<T, String> {
+    let bytes = File::open(path).and_then(|file| read(file, bytes_max));
+    parse(&bytes.map_err(|error| error.to_string())?)
+}
 
 /// Reads everything up to the limit. The limit applies while reading, because a pipe or device can have more bytes than its
 /// metadata states.

@@ -1,5 +1,6 @@
 //! [`Document`]: a JSON file that a user wrote. Errors name the field and the expected value.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -172,6 +173,28 @@ impl<'a> Fields<'a> {
     pub fn required(&self, name: &str) -> Result<Item<'a>, String> {
         self.get(name)
             .ok_or_else(|| format!("the field {} is missing", below(&self.path, name)))
+    }
+
+    /// The values of an object with free names, in the field `name`; none if it is missing.
+    pub fn named<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&Item<'_>) -> Result<T, String>,
+    ) -> Result<BTreeMap<String, T>, String> {
+        let fields = self.get(name).map(|item| item.fields()).transpose()?;
+        let all = fields.iter().flat_map(Fields::all);
+        all.map(|(name, item)| Ok((name.to_owned(), parse(&item)?)))
+            .collect()
+    }
+
+    /// The values of the list in the field `name`; none if it is missing.
+    pub fn each<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&Item<'_>) -> Result<T, String>,
+    ) -> Result<Vec<T>, String> {
+        let items = self.get(name).map(|item| item.list()).transpose()?;
+        items.iter().flatten().map(parse).collect()
     }
 
     /// All names and values.

@@ -3,12 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cctf_load::plan::random;
-use plan::stations::Load;
 
 use crate::arrivals::Sample;
 use crate::assignments::Assignment;
 use crate::calibration::Calibration;
-use crate::evaluation::Metric;
+use crate::evaluation::{Metric, Times, evaluate};
 use crate::parallel::{Progress, on_all_cores, threads_for};
 use crate::predictor::{Case, Loaded, Predicted, Predictor};
 use crate::search::{ASSIGNMENTS_MAX, SearchError, Searched, search};
@@ -200,18 +199,27 @@ pub fn replicate(
         let done = done.fetch_add(more, Ordering::Relaxed) + more;
         progress("simulating", done, total)
     };
-    let threads = threads_for(sample.load.visits.len(), options.threads);
-    let all = |load: Load| -> Result<Vec<Predicted>, SearchError> {
-        let loaded = Loaded::new(load, sample);
-        let each = |case: &Case| predictor.predict(case, &loaded);
-        on_all_cores(&cases, threads, each, &counted as Progress<'_>).ok_or(SearchError::Interrupted)
+    let visits = sample.load.visits.len() as f64 * predictor.scale.max(1.0);
+    let threads = threads_for(visits as usize, options.threads);
+    let loaded = Loaded::new(sample.scaled(predictor.scale, options.seed), sample);
+    let predict = |case: &Case| predictor.predict(case, &loaded);
+    let first = on_all_cores(&cases, threads, predict, &counted as Progress<'_>);
+    let first = first.ok_or(SearchError::Interrupted)?;
+    // Each job has a load of its own, for all cases. So one case keeps all cores busy, too.
+    let replications: Vec<u64> = (1..=u64::from(options.replications)).collect();
+    let simulate = |replication: &u64| -> Vec<Times> {
+        let seed = random::at(options.seed, *replication);
+        let load = sample.again(predictor.scale, seed);
+        let times = |case: &Case| evaluate(&load, &case.surroundings.platform, sample.span_ns).times;
+        cases.iter().map(times).collect()
     };
-    let first = all(sample.scaled(predictor.scale, options.seed))?;
-    let mut further: Vec<Vec<_>> = vec![Vec::new(); cases.len()];
-    for replication in 1..=u64::from(options.replications) {
-        let seed = random::at(options.seed, replication);
-        for (times, found) in further.iter_mut().zip(all(sample.again(predictor.scale, seed))?) {
-            times.push(found.evaluation.times);
+    let found = on_all_cores(&replications, threads, simulate, &|jobs| {
+        counted(jobs * cases.len())
+    });
+    let mut further: Vec<Vec<Times>> = vec![Vec::new(); cases.len()];
+    for times in found.ok_or(SearchError::Interrupted)? {
+        for (all, times) in further.iter_mut().zip(times) {
+            all.push(times);
         }
     }
     let recorded = predictor.choices.recorded();

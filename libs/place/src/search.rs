@@ -1,9 +1,10 @@
 //! [`search`]: which assignments are simulated: all of them, or the ones that a local search finds.
 //!
-//! The local search begins with the recorded assignment, and with everything on one node, for each node. From each of them, beginning with the best one, it goes to the
-//! best of all assignments that differ in one module, as long as that is better (steepest descent). It never simulates an assignment twice.
+//! The local search begins with at most 64 assignments: the recorded one, everything on one node, for each node, and one that fills
+//! the nodes in their order. From each of them, the best one first, it goes to the best of all assignments that differ in one module,
+//! as long as that is better (steepest descent). It never simulates an assignment twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cctf_stack::stand_ins::PlacementError;
 
@@ -115,7 +116,8 @@ fn local(
     starts.extend((0..choices.nodes.len() as u32).map(|node| choices.all_on(node)));
     starts.extend(choices.first_fit());
     starts.retain(|start| choices.is_allowed(start));
-    starts.dedup();
+    let mut met = HashSet::new();
+    starts.retain(|start| met.insert(start.clone()));
     starts.truncate(STARTS_MAX);
     see(starts, &mut seen)?;
     let mut begins: Vec<Screened> = seen.values().cloned().collect();

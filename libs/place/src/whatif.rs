@@ -58,7 +58,7 @@ pub fn what_if(
     change: &Change,
     options: &Options,
     progress: &(dyn Fn(&str, usize, usize) -> bool + Sync),
-) -> Result<(Answer, Ranked), SearchError> {
+) -> Result<Answer, SearchError> {
     let sample = Sample::new(&site.load, VISITS_MAX);
     let choices = Choices::new(site, changed);
     let predictor = |tiers, slots, scale| Predictor {
@@ -93,7 +93,7 @@ pub fn what_if(
         .filter_map(|metric| calibration.refusal(metric));
     after.predicted.reasons.extend(refused);
     let notes = site.notes.iter().chain(&after.case.surroundings.notes).cloned();
-    let answer = Answer {
+    Ok(Answer {
         version: VERSION,
         run_id: site.recording.run_id.clone(),
         before: shown(&as_recorded, &before, intervals(&before, &calibration)),
@@ -114,8 +114,7 @@ pub fn what_if(
             seed: options.seed,
         },
         notes: notes.collect(),
-    };
-    Ok((answer, after))
+    })
 }
 
 /// The recorded assignment with the moves.

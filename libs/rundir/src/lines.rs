@@ -118,6 +118,14 @@ impl Lines {
         }))
     }
 
+    /// The same lines through a buffer of this size at first, for programs that read many files at once. Before the first line only.
+    pub fn with_buffer(self, bytes: usize) -> Self {
+        Self {
+            buffer: vec![0; bytes.min(self.limit.saturating_add(1))],
+            ..self
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

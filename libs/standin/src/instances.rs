@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,8 +91,7 @@ impl StandIns {
             path: path.to_owned(),
             cause,
         };
-        let bytes = File::open(path).and_then(|file| bounded::read(file, FILE_BYTES_MAX));
-        Self::parse(&bytes.map_err(|error| failed(error.to_string()))?).map_err(failed)
+        bounded::parse(path, FILE_BYTES_MAX, Self::parse).map_err(failed)
     }
 
     /// Parses the content of the file. The error text does not include a path.

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// A request without calls saves at most its planned CPU time divided by this number, so that each request stays close to its plan.
+/// A request saves at most its planned CPU time divided by this number, so that it stays close to its plan.
 const SHARE: u64 = 50;
-/// A request with calls can save more: at most the expected cost of its calls, divided by this number. Their real cost is about as
+/// A request with calls can save more: up to the expected cost of its calls, divided by this number. Their real cost is about as
 /// uncertain.
 const SHARE_OF_COSTS: u64 = 2;
 /// Maximum deviation of one request, nanoseconds. A larger deviation has another reason than the cost of executing plans, such

@@ -168,7 +168,7 @@ async fn admit(stand_in: &Arc<StandIn>, received: Received, ticket: Ticket) -> (
             let answer = Answer::error(500, "internal error; see the service's log");
             (answer, None)
         }
-        // The service is stopping, and no slot became free before the drain timeout.
+        // The service is stopping, and no slot took this request before the drain timeout.
         Err(_closed) => {
             let answer = Answer::error(503, "the service is stopping; use another instance");
             (answer, None)

@@ -13,7 +13,7 @@ use crate::commands::display::BytesBar;
 use crate::commands::plan::whole::read_plan;
 use crate::commands::plan::window::WindowFlags;
 use crate::commands::run_target::find;
-use crate::commands::{DONE, FAILED, Format, UsageError, damages, print, print_json};
+use crate::commands::{DONE, FAILED, Format, UsageError, damages, print, print_json, refuse_existing_out};
 
 /// Exit codes of all targets, for their help.
 pub const EXIT_CODES: &str = "\
@@ -56,13 +56,7 @@ impl CommonArgs {
 pub fn run<T: Target>(args: &CommonArgs, target: &T) -> anyhow::Result<ExitCode> {
     let window = args.window.window()?;
     // This is checked now, because reading the run takes long. The export checks it again.
-    if args.out.symlink_metadata().is_ok() {
-        return Err(UsageError(format!(
-            "cannot create {}: it already exists; choose another path with --out",
-            args.out.display()
-        ))
-        .into());
-    }
+    refuse_existing_out(&args.out)?;
     let (run, part) = find(args.run.as_deref(), &args.logs_dir)?;
     let (plan, notes) = read_plan(&run, &part, window)?;
     if plan.counts.roots == 0 {

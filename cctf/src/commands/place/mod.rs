@@ -25,7 +25,7 @@ use place::strategy::{Limits, propose, summary};
 
 use super::display::BytesBar;
 use super::run_target::find;
-use super::{DONE, FAILED, damages, print, print_json};
+use super::{DONE, FAILED, damages, print, print_json, refuse_existing_out};
 use site::{By, OutputFormat, Pair, SiteFlags, parse_place, read_site, read_tiers};
 
 /// Nothing can be predicted.
@@ -102,8 +102,8 @@ pub struct PlaceArgs {
 }
 
 pub fn run(args: &PlaceArgs) -> anyhow::Result<ExitCode> {
-    let window = args.site.window()?;
-    files::check_free(args.out.as_deref())?;
+    let window = args.site.window.window()?;
+    args.out.as_deref().map_or(Ok(()), refuse_existing_out)?;
     let (run, part) = find(args.site.run.as_deref(), &args.site.logs_dir)?;
     let (site, notes, damaged) = read_site(&run, &part, window)?;
     let tiers = read_tiers(&args.tiers, &site, |tiers| {
@@ -180,9 +180,6 @@ impl PlaceArgs {
 
     /// The flags of `cctf run --stand-in` for the load that was simulated.
     fn same_load(&self) -> String {
-        let offset = |flag: &str, at: Option<Duration>| {
-            at.map_or_else(String::new, |at| format!(" {flag} {}s", at.as_secs_f64()))
-        };
         let scale = self.site.scale;
         let by = if scale > 1.0 { "overlap" } else { "thin" };
         let scale = if scale == 1.0 {
@@ -190,7 +187,7 @@ impl PlaceArgs {
         } else {
             format!(" --scale {scale} --by {by}")
         };
-        offset("--from", self.site.from) + &offset("--to", self.site.to) + &scale
+        self.site.window.text() + &scale
     }
 
     fn next_steps(&self, report: &Report, run: &str) -> String {

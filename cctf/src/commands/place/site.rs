@@ -4,12 +4,10 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
-use std::time::Duration;
 
 use cctf_proto::cctf::Part;
 use cctf_stack::stand_ins::Recording;
 use clap::{Args, ValueEnum};
-use cli::units::parse_duration;
 use place::evaluation::Metric;
 use place::ranking::Options;
 use place::site::{Site, SiteError};
@@ -20,6 +18,7 @@ use rundir::parts::Run;
 use crate::commands::UsageError;
 use crate::commands::cells::printable;
 use crate::commands::plan::whole::read_plan;
+use crate::commands::plan::window::WindowFlags;
 
 /// Range of a factor on rates and speeds: a hundredth to a hundred times.
 const FACTORS: std::ops::RangeInclusive<f64> = 0.01..=100.0;
@@ -62,12 +61,8 @@ pub struct SiteFlags {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
-    /// Only roots that arrive at or after this offset from the run's first root, such as 10s or 1m30s, with everything below them.
-    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
-    pub from: Option<Duration>,
-    /// Only roots that arrive before this offset.
-    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
-    pub to: Option<Duration>,
+    #[command(flatten)]
+    pub window: WindowFlags,
     /// Multiply the arrival rate: copies of the load, shifted by random times, are laid over each other. Below 1, requests are left out.
     #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = parse_factor)]
     pub scale: f64,
@@ -90,15 +85,6 @@ pub struct Pair<T> {
 }
 
 impl SiteFlags {
-    pub fn window(&self) -> Result<Window, UsageError> {
-        let from = self.from.unwrap_or_default();
-        if self.to.is_some_and(|to| to <= from) {
-            let message = "--to is not after the beginning: choose a larger --to, or a smaller --from";
-            return Err(UsageError(message.to_owned()));
-        }
-        Ok(Window { from, to: self.to })
-    }
-
     pub fn options(&self, by: Metric, top: usize) -> Options {
         Options {
             by,

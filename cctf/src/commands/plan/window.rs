@@ -29,4 +29,12 @@ impl WindowFlags {
         }
         Ok(Window { from, to: self.to })
     }
+
+    /// The given flags as text, each after a space.
+    pub fn text(&self) -> String {
+        let flag = |name: &str, at: Option<Duration>| {
+            at.map_or_else(String::new, |at| format!(" {name} {}s", at.as_secs_f64()))
+        };
+        flag("--from", self.from) + &flag("--to", self.to)
+    }
 }

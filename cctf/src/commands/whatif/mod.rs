@@ -80,7 +80,7 @@ fn parse_workers(text: &str) -> Result<Pair<u32>, String> {
 }
 
 pub fn run(args: &WhatifArgs) -> anyhow::Result<ExitCode> {
-    let window = args.site.window()?;
+    let window = args.site.window.window()?;
     args.check_any()?;
     let (run, part) = find(args.site.run.as_deref(), &args.site.logs_dir)?;
     let (site, notes, damaged) = read_site(&run, &part, window)?;
@@ -103,7 +103,7 @@ pub fn run(args: &WhatifArgs) -> anyhow::Result<ExitCode> {
         },
     );
     bar.clear();
-    let (mut answer, _) = answered?;
+    let mut answer = answered?;
     answer.notes.extend(notes);
     match args.site.format {
         OutputFormat::Table => print(&table::answer(&answer, &args.title(&answer.run_id)))?,

@@ -12,6 +12,9 @@ use rundir::{Ending, Lines};
 use crate::rows::span_file::SpanFile;
 use crate::values::{InvalidField, ns};
 
+/// Buffers of all buckets together, bytes: 64 KiB for each of 512.
+const BUFFERS_BYTES: usize = 32 << 20;
+
 /// Names of the fields by which the rows of a file are sorted.
 const fn time_of(file: SpanFile) -> &'static str {
     match file {
@@ -34,7 +37,7 @@ pub fn merge_rows(
         let path = folder.join(file.file().name());
         let missing = || format!("cannot read {}: it is missing", path.display());
         let lines = Lines::open(path.clone())?.with_context(missing)?;
-        cursors.push(lines);
+        cursors.push(lines.with_buffer(BUFFERS_BYTES / folders.len()));
     }
     // A line of each bucket: its time, the line, and the number of the bucket.
     for (bucket, lines) in cursors.iter_mut().enumerate() {

@@ -1,7 +1,6 @@
 //! [`Tiers::read`]: the file, with one sentence for what is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use cctf_stack::stand_ins::placement::{SLOTS_MAX, STAGES};
@@ -33,8 +32,7 @@ impl Tiers {
             path: path.to_owned(),
             cause,
         };
-        let bytes = File::open(path).and_then(|file| bounded::read(file, FILE_BYTES_MAX));
-        Self::parse(&bytes.map_err(|error| failed(error.to_string()))?).map_err(failed)
+        bounded::parse(path, FILE_BYTES_MAX, Self::parse).map_err(failed)
     }
 
     /// Parses the file's content. The error is a cause without a path.
@@ -42,18 +40,15 @@ impl Tiers {
         let document = Document::parse(bytes)?;
         let fields = document.fields(EXAMPLE)?;
         let fields = fields.only(&["nodes", "links", "modules", "outside"])?;
-        let nodes = named(fields.get("nodes").as_ref(), node)?;
-        let links = match fields.get("links") {
-            Some(links) => links.list()?.iter().map(link).collect::<Result<_, _>>()?,
-            None => Vec::new(),
-        };
+        let nodes = fields.named("nodes", node)?;
+        let links = fields.each("links", link)?;
         at_most("nodes", nodes.len(), NODES_MAX)?;
         at_most("links", links.len(), LINKS_MAX)?;
         Ok(Self {
             nodes,
             links,
             stated_links: Vec::new(),
-            modules: named(fields.get("modules").as_ref(), rule)?,
+            modules: fields.named("modules", rule)?,
             outside: text(&fields, "outside")?,
         })
     }
@@ -64,20 +59,6 @@ fn at_most(what: &str, count: usize, max: usize) -> Result<(), String> {
         true => Err(format!("it has {count} {what}, and the maximum is {max}")),
         false => Ok(()),
     }
-}
-
-/// The values of an object with free names.
-fn named<T>(
-    item: Option<&Item<'_>>,
-    parse: impl Fn(&Item<'_>) -> Result<T, String>,
-) -> Result<BTreeMap<String, T>, String> {
-    let Some(item) = item else {
-        return Ok(BTreeMap::new());
-    };
-    let fields = item.fields()?;
-    let all = fields.all();
-    all.map(|(name, item)| Ok((name.to_owned(), parse(&item)?)))
-        .collect()
 }
 
 fn node(item: &Item<'_>) -> Result<Node, String> {

@@ -61,7 +61,7 @@ fn moved(module: &str, node: &str) -> Change {
 
 fn ask(site: &Site, recorded: &Tiers, changed: &Tiers, change: &Change) -> Answer {
     let asked = what_if(site, (recorded, changed), change, &options(), &|_, _, _| true);
-    asked.unwrap().0
+    asked.unwrap()
 }
 
 fn is(found: Interval, expected_ms: f64) {

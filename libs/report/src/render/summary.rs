@@ -207,8 +207,8 @@ fn laws(view: &View) -> Judgement {
             Verdict::Neutral,
             "no law broken",
             format!(
-                "{agree} of {all} checks of operational laws agree, and {} are undecided.",
-                all - agree
+                "{agree} of {all} checks of operational laws agree, and {}.",
+                counted((all - agree) as u64, "is undecided", "are undecided")
             ),
         ),
         (all, disagree) => (

@@ -1,7 +1,6 @@
 //! [`Placement`]: the user's file that moves and changes stand-ins.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 use cli::bounded;
@@ -113,8 +112,7 @@ impl Placement {
             path: path.to_owned(),
             cause,
         };
-        let bytes = File::open(path).and_then(|file| bounded::read(file, FILE_BYTES_MAX));
-        Self::parse(&bytes.map_err(|error| failed(error.to_string()))?).map_err(failed)
+        bounded::parse(path, FILE_BYTES_MAX, Self::parse).map_err(failed)
     }
 
     /// Parses the file's content. The error message does not contain the path.
@@ -122,16 +120,9 @@ impl Placement {
         let document = Document::parse(bytes)?;
         let fields = document.fields(EXAMPLE)?.only(&["modules", "nodes", "links"])?;
         Ok(Self {
-            modules: named(fields.get("modules").as_ref(), ModulePlace::parse)?,
-            nodes: named(fields.get("nodes").as_ref(), NodePlace::parse)?,
-            links: match fields.get("links") {
-                Some(links) => links
-                    .list()?
-                    .iter()
-                    .map(LinkPlace::parse)
-                    .collect::<Result<_, _>>()?,
-                None => Vec::new(),
-            },
+            modules: fields.named("modules", ModulePlace::parse)?,
+            nodes: fields.named("nodes", NodePlace::parse)?,
+            links: fields.each("links", LinkPlace::parse)?,
         })
     }
 
@@ -143,21 +134,6 @@ impl Placement {
             && self.nodes.values().all(|place| *place == NodePlace::default())
             && self.links.is_empty()
     }
-}
-
-/// The values of an object whose names the user chooses.
-fn named<T>(
-    item: Option<&Item<'_>>,
-    parse: impl Fn(&Item<'_>) -> Result<T, String>,
-) -> Result<BTreeMap<String, T>, String> {
-    let Some(item) = item else {
-        return Ok(BTreeMap::new());
-    };
-    let fields = item.fields()?;
-    fields
-        .all()
-        .map(|(name, item)| Ok((name.to_owned(), parse(&item)?)))
-        .collect()
 }
 
 impl LinkPlace {

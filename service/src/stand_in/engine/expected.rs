@@ -1,4 +1,4 @@
-//! The expected costs of executing a plan, and the CPU time that a finished execution used.
+//! The expected costs of executing a plan, and the planned and used own time of an execution so far.
 
 use super::Engine;
 

@@ -121,8 +121,9 @@ fn node_task(source: &Source<'_>, model: &Model, instance: u32, line: &mut impl 
 
 /// Whether requests of an instance give up its slots during calls.
 pub fn is_released(source: &Source<'_>, instance: u32) -> bool {
-    let station = source.plan.recorded.names.instances[instance as usize].station;
-    station.slots.is_some() && station.is_released
+    source.plan.recorded.names.instances[instance as usize]
+        .station
+        .is_released
 }
 
 /// The instances with requests.

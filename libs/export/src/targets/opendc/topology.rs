@@ -14,10 +14,16 @@ const CORES_UNKNOWN: u64 = 1 << 20;
 
 /// Speed of one core of a node, MHz.
 pub fn core_mhz(source: &Source<'_>, node: u32) -> f64 {
-    let known = source.nodes[node as usize].cpu_freq_mhz;
-    known
-        .filter(|mhz| *mhz > 0.0 && mhz.is_finite())
-        .unwrap_or(MHZ_UNKNOWN)
+    known_mhz(source, node).unwrap_or(MHZ_UNKNOWN)
+}
+
+fn known_mhz(source: &Source<'_>, node: u32) -> Option<f64> {
+    let mhz = source.nodes[node as usize].cpu_freq_mhz;
+    mhz.filter(|mhz| *mhz > 0.0 && mhz.is_finite())
+}
+
+fn known_mib(source: &Source<'_>, node: u32) -> Option<f64> {
+    source.nodes[node as usize].mem_mb.filter(|mib| *mib >= 1.0)
 }
 
 /// The nodes with instances, by number.
@@ -34,10 +40,8 @@ pub fn topology(source: &Source<'_>) -> serde_json::Result<String> {
 
 fn host(source: &Source<'_>, node: u32) -> Value {
     let facts = &source.nodes[node as usize];
-    let memory = facts
-        .mem_mb
-        .filter(|mib| *mib >= 1.0)
-        .map_or(MEMORY_UNKNOWN, |mib| (mib * f64::from(1 << 20)) as u64);
+    let memory = known_mib(source, node);
+    let memory = memory.map_or(MEMORY_UNKNOWN, |mib| (mib * f64::from(1 << 20)) as u64);
     let mut host = json!({
         "name": source.plan.recorded.names.nodes[node as usize],
         "cpu": {
@@ -75,11 +79,10 @@ pub fn assumptions(source: &Source<'_>, assumptions: &mut Assumptions) {
         let unknown = hosts(source).filter(|node| is_unknown(*node));
         unknown.map(|node| names[node as usize].clone()).collect()
     };
-    let facts = |node: u32| &source.nodes[node as usize];
     assumptions.add_named(
         "frequency_unknown",
         true,
-        &without(&|node| facts(node).cpu_freq_mhz.is_none()),
+        &without(&|node| known_mhz(source, node).is_none()),
         "node has no CPU frequency (cpu_freq_mhz): its cores count as 1000 MHz",
         "nodes have no CPU frequency (cpu_freq_mhz): their cores count as 1000 MHz",
     );
@@ -87,7 +90,7 @@ pub fn assumptions(source: &Source<'_>, assumptions: &mut Assumptions) {
     assumptions.add_named(
         "memory_unknown",
         false,
-        &without(&|node| facts(node).mem_mb.is_none()),
+        &without(&|node| known_mib(source, node).is_none()),
         "node has no memory size: it counts as 1 TiB; tasks need no memory",
         "nodes have no memory size: they count as 1 TiB; tasks need no memory",
     );
