@@ -1,5 +1,6 @@
 //! [`Calls`]: sends requests to other stand-ins, over persistent connections.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::counters::Counters;
-use super::mailbox::{Answered, Failure, Mailbox};
+use super::mailbox::{Answered, CallCpu, Failure, Mailbox};
 use super::padded::Padded;
 use crate::clock::Clock;
 use crate::context;
@@ -61,6 +62,31 @@ pub struct Calls {
     in_flight: Arc<AtomicUsize>,
 }
 
+/// A request in progress.
+pub type Exchange = Pin<Box<dyn Future<Output = Exchanged> + Send>>;
+
+/// The end of an exchange.
+#[derive(Debug)]
+pub struct Exchanged {
+    pub at_ns: u64,
+    pub result: Result<u16, Failure>,
+    /// Response time of the callee, if it has executed a plan.
+    pub response_ns: Option<u64>,
+}
+
+impl Exchanged {
+    /// The answer for a call.
+    pub fn of_call(self, call: usize, cpu: CallCpu) -> Answered {
+        Answered {
+            call,
+            at_ns: self.at_ns,
+            result: self.result,
+            response_ns: self.response_ns,
+            cpu,
+        }
+    }
+}
+
 /// Counts a call as in flight until this value is dropped.
 struct InFlight(Arc<AtomicUsize>);
 
@@ -84,40 +110,58 @@ impl Calls {
         }
     }
 
-    /// Sends a request. The mailbox of `awaited_by` gets the answer for this call; if `awaited_by` is `None`, the answer is
-    /// ignored.
+    /// A request that is sent when the returned future is first polled. It must be polled in the context of the runtime, and up
+    /// to its end, because the callee does its work even if the caller times out before the whole request is written.
     ///
     /// # Errors
     /// Too many calls are in flight.
-    pub fn send(&self, outgoing: Outgoing, awaited_by: Option<(Arc<Mailbox>, usize)>) -> Result<(), Failure> {
+    pub fn exchange(&self, outgoing: Outgoing) -> Result<Exchange, Failure> {
         self.counters.calls.fetch_add(1, Ordering::Relaxed);
         let in_flight = self.enter()?;
         let (client, clock, counters) = (self.client.clone(), self.clock, self.counters.clone());
-        // This task is never aborted, because the callee does its work even if the caller times out before the whole request is
-        // written.
-        self.runtime.spawn(async move {
-            let exchange = timeout(EXCHANGE_TIME_MAX, exchange(client, outgoing, &counters));
-            let (result, spent) = Measured::new(exchange, Thread::Shared).await;
-            let (result, response_ns) = match result.unwrap_or(Err(Failure::Broken)) {
+        Ok(Box::pin(async move {
+            let exchange = timeout(EXCHANGE_TIME_MAX, exchange(client, outgoing, &counters)).await;
+            let (result, response_ns) = match exchange.unwrap_or(Err(Failure::Broken)) {
                 Ok((status, response_ns)) => (Ok(status), response_ns),
                 Err(failure) => (Err(failure), None),
             };
             drop(in_flight);
-            let at_ns = clock.now_ns();
             if result.is_err() {
                 counters.calls_failed.fetch_add(1, Ordering::Relaxed);
             }
+            Exchanged {
+                at_ns: clock.now_ns(),
+                result,
+                response_ns,
+            }
+        }))
+    }
+
+    /// Sends a request on the thread of calls. The mailbox of `awaited_by` gets the answer for this call; if `awaited_by` is
+    /// `None`, the answer is ignored.
+    ///
+    /// # Errors
+    /// Too many calls are in flight.
+    pub fn send(&self, outgoing: Outgoing, awaited_by: Option<(Arc<Mailbox>, usize)>) -> Result<(), Failure> {
+        let exchange = self.exchange(outgoing)?;
+        self.spawn(exchange, awaited_by);
+        Ok(())
+    }
+
+    /// Sends a request, or continues to wait for its answer, on the thread of calls.
+    pub fn spawn(&self, exchange: Exchange, awaited_by: Option<(Arc<Mailbox>, usize)>) {
+        // This task is never aborted.
+        self.runtime.spawn(async move {
+            let (exchanged, spent) = Measured::new(exchange, Thread::Shared).await;
             if let Some((mailbox, call)) = awaited_by {
-                mailbox.put(Answered {
-                    call,
-                    at_ns,
-                    result,
-                    response_ns,
-                    used: spent.used,
-                });
+                mailbox.put(exchanged.of_call(call, CallCpu::Elsewhere(spent.used)));
             }
         });
-        Ok(())
+    }
+
+    /// The runtime whose context exchanges need.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     fn enter(&self) -> Result<InFlight, Failure> {

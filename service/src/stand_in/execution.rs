@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{Span as _, SpanContext, TraceContextExt as _, Tracer as _};
@@ -11,7 +12,8 @@ use standin::What;
 use super::calls::Outgoing;
 use super::delayed::Delayed;
 use super::engine::Engine;
-use super::mailbox::{Answered, Failure, Mailbox, Parked as _};
+use super::exchanges::Exchanges;
+use super::mailbox::{Answered, CallCpu, Failure, Mailbox, Parked as _};
 use super::plan::{Plan, PlannedCall};
 use super::shared::StandIn;
 use super::step::{Ending, Step};
@@ -36,6 +38,9 @@ pub struct Execution {
     /// Bytes of the bodies of these calls and of their answers.
     pub bytes_of_calls: u64,
     stand_in: Arc<StandIn>,
+    /// Calls in progress, if the invocation has a thread.
+    exchanges: Exchanges,
+    has_thread: bool,
     /// The span of each call that has started.
     spans: Vec<Option<Span>>,
     /// The status of each answer that arrived before the planned network time was over.
@@ -69,6 +74,8 @@ impl Execution {
             calls_started: 0,
             expected_excess_ns: 0,
             bytes_of_calls: 0,
+            exchanges: Exchanges::default(),
+            has_thread: false,
             stand_in,
             lineage: Lineage {
                 parent: parent.map(|parent| Context::new().with_remote_span_context(parent)),
@@ -92,8 +99,34 @@ impl Execution {
         self.engine.expect_excess(self.expected_excess_ns);
     }
 
+    /// From now on, the current thread executes the invocation's calls, and is woken at answers.
+    pub fn take_thread(&mut self) {
+        self.mailbox.read_by(thread::current());
+        self.has_thread = true;
+    }
+
+    /// From now on, the invocation has no thread. Its calls are executed on the thread of calls.
+    pub fn leave_thread(&mut self) {
+        self.has_thread = false;
+        self.exchanges.hand_over(&self.stand_in.calls, &self.mailbox);
+    }
+
+    /// Continues the calls in progress. `was_busy` is whether the thread did other work.
+    pub fn poll_calls(&mut self, was_busy: bool) {
+        let clock = self.stand_in.service.clock;
+        self.exchanges
+            .poll(&self.stand_in.calls, clock, &self.mailbox, was_busy);
+    }
+
+    /// Whether an answer has arrived that was not taken yet.
+    pub fn has_answer(&mut self) -> bool {
+        self.poll_calls(true);
+        self.mailbox.first_ns().is_some()
+    }
+
     /// Passes all answers on to the engine.
     pub fn take_answers(&mut self) {
+        self.poll_calls(true);
         for answered in self.mailbox.take() {
             self.answer(answered);
         }
@@ -162,8 +195,15 @@ impl Execution {
 
     fn send(&mut self, call: usize, callee: usize, is_awaited: bool, now_ns: u64) {
         let sent = self.outgoing(call, callee).and_then(|outgoing| {
+            let calls = &self.stand_in.calls;
+            if self.has_thread && is_awaited {
+                let exchange = calls.exchange(outgoing)?;
+                let clock = self.stand_in.service.clock;
+                self.exchanges.start(call, exchange, calls, clock, &self.mailbox);
+                return Ok(());
+            }
             let awaited_by = is_awaited.then(|| (self.mailbox.clone(), call));
-            self.stand_in.calls.send(outgoing, awaited_by)
+            calls.send(outgoing, awaited_by)
         });
         match sent {
             Err(failure) if is_awaited => self.answer(Answered {
@@ -171,7 +211,7 @@ impl Execution {
                 at_ns: now_ns,
                 result: Err(failure),
                 response_ns: None,
-                used: Reading::default(),
+                cpu: CallCpu::OnSlot(0),
             }),
             Ok(()) | Err(_) => {}
         }
@@ -209,10 +249,15 @@ impl Execution {
             at_ns,
             result,
             response_ns,
-            used,
+            cpu,
         } = answered;
-        self.used_by_calls.add(used);
-        self.stand_in.polls.add(used.cpu_ns);
+        match cpu {
+            CallCpu::OnSlot(cpu_ns) => self.stand_in.polls.add(cpu_ns),
+            CallCpu::Elsewhere(used) => {
+                self.used_by_calls.add(used);
+                self.stand_in.polls.add(used.cpu_ns);
+            }
+        }
         let is_failed = result.map_or(true, |status| self.plan.calls[call].fails_with(status));
         if let (Ok(status), Some(response_ns)) = (result, response_ns)
             && self.engine.waits_for_network(call, response_ns, at_ns, is_failed)

@@ -2,7 +2,7 @@
 //! without a thread is parked in the mailbox and continues when an answer arrives.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
+use std::thread::{self, Thread};
 
 use crate::meter::Reading;
 
@@ -14,8 +14,16 @@ pub struct Answered {
     pub result: Result<u16, Failure>,
     /// Response time of the callee, if it has executed a plan.
     pub response_ns: Option<u64>,
-    /// CPU time that the call used on the thread of calls.
-    pub used: Reading,
+    pub cpu: CallCpu,
+}
+
+/// CPU time of a call.
+#[derive(Debug, Clone, Copy)]
+pub enum CallCpu {
+    /// CPU time on the slot's own thread after the call was sent. It is a part of what the slot measures.
+    OnSlot(u64),
+    /// Use of the thread of calls, from the start of the call.
+    Elsewhere(Reading),
 }
 
 /// The reason why a call has no answer.
@@ -147,7 +155,10 @@ impl Mailbox {
         match std::mem::take(&mut state.reader) {
             Reader::Nobody => {}
             Reader::Thread(thread) => {
-                thread.unpark();
+                // A thread that handles its own call must not wake itself: its next wait would end immediately.
+                if thread.id() != thread::current().id() {
+                    thread.unpark();
+                }
                 state.reader = Reader::Thread(thread);
             }
             Reader::Parked(parked) => {
@@ -184,7 +195,7 @@ mod tests {
             at_ns,
             result: Ok(200),
             response_ns: None,
-            used: Reading::default(),
+            cpu: CallCpu::OnSlot(0),
         }
     }
 

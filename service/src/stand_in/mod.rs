@@ -4,7 +4,8 @@
 //!   calls, a `node` for each call, the `gaps` in progress, and future `events`.
 //! - `on_slot` performs the steps on a slot's thread up to the answer, and `afterwards` performs those after it. Both use
 //!   `execution`.
-//! - `calls` sends requests to other stand-ins, and `padded` gives them the recorded size. `addresses` reads the file with the
+//! - `calls` sends requests to other stand-ins, and `padded` gives them the recorded size. While an invocation has a slot, its
+//!   `exchanges` are executed on the slot's thread. `addresses` reads the file with the
 //!   addresses.
 //! - `mailbox` gets the answers. It wakes the invocation's thread, or continues an invocation without one; a `timer` does the
 //!   same. `delayed` requests are sent without their invocation.
@@ -23,6 +24,7 @@ pub mod delayed;
 pub mod engine;
 pub mod estimate;
 pub mod events;
+pub mod exchanges;
 pub mod execution;
 pub mod gaps;
 pub mod graph;

@@ -88,7 +88,7 @@ impl Task for NewPlan {
             start_ns = ticket.enqueue_ns;
             times.start_ns = None;
         }
-        execution.mailbox.read_by(thread::current());
+        execution.take_thread();
         execution.expect_costs();
         let saved_ns = stand_in
             .debt
@@ -119,7 +119,7 @@ impl Task for Suspended {
     fn run(mut self: Box<Self>, begin: Begin) -> Option<Finished> {
         let before = meter::read();
         let request = &mut self.request;
-        request.execution.mailbox.read_by(thread::current());
+        request.execution.take_thread();
         let waited_ns = begin.start_ns.saturating_sub(self.back_ns);
         request.execution.take_answers();
         request.execution.engine.has_slot(begin.start_ns);
@@ -246,7 +246,7 @@ impl OnSlot {
     /// Uses CPU time: `cpu_ns`, or less if an answer arrives.
     fn burn_until_answered(&mut self, cpu_ns: u64) {
         let mut rest_ns = cpu_ns;
-        while rest_ns > 0 && self.request.execution.mailbox.first_ns().is_none() {
+        while rest_ns > 0 && !self.request.execution.has_answer() {
             let slice_ns = rest_ns.min(ANSWER_SLICE_NS);
             self.burn(slice_ns);
             rest_ns -= slice_ns;
@@ -267,6 +267,7 @@ impl OnSlot {
             Some(until_ns) => self.sleep_until(until_ns, now_ns),
             None => thread::park(),
         }
+        self.request.execution.poll_calls(false);
     }
 
     /// Counts a wait for answers, from `since_ns` until the awaited event. CPU time and waits for a CPU are subtracted. Calls
@@ -326,6 +327,7 @@ impl OnSlot {
     }
 
     fn release_slot(mut self) {
+        self.request.execution.leave_thread();
         self.count_cpu();
         self.request.stand_in.service.queue.suspend();
         Box::new(Suspended {
@@ -376,6 +378,7 @@ impl OnSlot {
         learn(&stand_in, &execution, &observed);
         execution.engine.answer_sent(times.end_ns, cpu_ns);
         stand_in.counters.executed(execution.engine.unused_cpu_ns());
+        execution.leave_thread();
         continue_after_answer(stand_in, execution);
         Finished {
             reply,

@@ -65,7 +65,7 @@ pub struct StandIn {
     pub finish: Estimate,
     /// Own time of an invocation with calls, longer than planned.
     pub excess: Estimate,
-    /// The part of a call's CPU time on the thread that sends calls. Most of it is used while the slot waits.
+    /// The part of a call's CPU time that is used while the slot waits for the answer.
     pub polls: Estimate,
     /// Lateness of threads: time from the planned end of a sleep until the thread runs. One estimate for short sleeps, one for
     /// long ones.

@@ -107,7 +107,10 @@ pub fn assert_merged_is(parts: &[PathBuf], whole: &Path, beside: Option<&str>, s
             for rows in [&mut one, &mut many] {
                 rows.retain(|row| nanoseconds(row, "ts_ms").unwrap() <= end);
             }
-            assert!(name != "system_stats.jsonl" || !one.is_empty(), "no sample of {name} is compared");
+            assert!(
+                name != "system_stats.jsonl" || !one.is_empty(),
+                "no sample of {name} is compared"
+            );
         }
         let differs = one.iter().zip(&many).find(|(one, many)| one != many);
         let counts = (one.len(), many.len());

@@ -28,7 +28,7 @@ struct Scene {
 const SCENES: [Scene; 3] = [
     Scene {
         name: "five endpoints",
-        args: &["--rate", "60", "--duration", "20s", "--size", "65536"],
+        args: &["--rate", "100", "--duration", "30s", "--size", "65536"],
     },
     Scene {
         name: "chain",
@@ -39,9 +39,9 @@ const SCENES: [Scene; 3] = [
             "--rate",
             "40",
             "--duration",
-            "40s",
+            "60s",
             "--size",
-            "20000-400000",
+            "10000-200000",
         ],
     },
     Scene {
@@ -53,7 +53,7 @@ const SCENES: [Scene; 3] = [
             "--rate",
             "100",
             "--duration",
-            "40s",
+            "60s",
             "--arrivals",
             "poisson",
             "--size",
@@ -161,7 +161,7 @@ impl Pairs {
             let name = format!("{scene}: {instance}: correlation per request, cv {variation:.2}");
             let correlation =
                 covariance(pairs, first.mean, second.mean) / (first.deviation * second.deviation);
-            findings.push(match variation > VARIATION_MIN {
+            findings.push(match first.mean > JUDGED_MS && variation > VARIATION_MIN {
                 true => Finding::between(&name, correlation, (CORRELATION_MIN, 1.0), ""),
                 false => Finding::note(&name, &format!("{correlation:.3}"), ""),
             });
@@ -171,7 +171,8 @@ impl Pairs {
 }
 
 fn instance(row: &Value) -> String {
-    text(row, "instance_id").unwrap_or_default().to_owned()
+    let text = |field| text(row, field).unwrap_or_default();
+    format!("{} ({})", text("node_id"), text("instance_id"))
 }
 
 struct Moments {
