@@ -105,3 +105,87 @@ impl Exchanges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::stand_in::counters::Counters;
+
+    const CALL: usize = 3;
+
+    /// Exchanges with one call, which is answered through the returned channel.
+    struct Scene {
+        clock: Clock,
+        calls: Calls,
+        mailbox: Arc<Mailbox>,
+        exchanges: Exchanges,
+        answer: oneshot::Sender<u16>,
+        _runtime: tokio::runtime::Runtime,
+    }
+
+    fn started() -> Scene {
+        let clock = Clock::start();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let calls = Calls::new(runtime.handle().clone(), clock, Arc::<Counters>::default());
+        let (answer, answered) = oneshot::channel();
+        let exchange: Exchange = Box::pin(async move {
+            let status = answered.await.unwrap();
+            Exchanged {
+                at_ns: clock.now_ns(),
+                result: Ok(status),
+                response_ns: None,
+            }
+        });
+        let (mailbox, mut exchanges) = (Arc::<Mailbox>::default(), Exchanges::default());
+        exchanges.start(CALL, exchange, &calls, clock, &mailbox);
+        Scene {
+            clock,
+            calls,
+            mailbox,
+            exchanges,
+            answer,
+            _runtime: runtime,
+        }
+    }
+
+    #[test]
+    fn a_busy_thread_counts_an_answer_from_its_arrival() {
+        let mut scene = started();
+        scene
+            .exchanges
+            .poll(&scene.calls, scene.clock, &scene.mailbox, true);
+        assert_eq!(scene.mailbox.first_ns(), None);
+        scene.answer.send(200).unwrap();
+        let arrived_ns = scene.clock.now_ns();
+        thread::sleep(Duration::from_millis(5));
+        let begin_ns = scene.clock.now_ns();
+        scene
+            .exchanges
+            .poll(&scene.calls, scene.clock, &scene.mailbox, true);
+        let took_ns = scene.clock.now_ns() - begin_ns;
+        let at_ns = scene.mailbox.first_ns().unwrap();
+        assert!(at_ns <= arrived_ns + took_ns, "{at_ns} {arrived_ns} {took_ns}");
+    }
+
+    #[test]
+    fn a_call_continues_without_the_thread_that_started_it() {
+        let mut scene = started();
+        scene.exchanges.hand_over(&scene.calls, &scene.mailbox);
+        scene.mailbox.read_by(thread::current());
+        scene.answer.send(503).unwrap();
+        while scene.mailbox.first_ns().is_none() {
+            thread::park_timeout(Duration::from_secs(30));
+        }
+        let answers = scene.mailbox.take();
+        assert_eq!((answers[0].call, answers[0].result), (CALL, Ok(503)));
+        assert!(matches!(answers[0].cpu, CallCpu::Elsewhere(_)), "{answers:?}");
+    }
+}
