@@ -77,7 +77,7 @@ FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstr
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build release real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
-  up down logs tail report collector toxiproxy stop clean check test bench bench-scale fidelity fuzz \
+  up down logs tail report collector jaeger toxiproxy stop clean check test bench bench-scale fidelity fuzz \
   screenshots need-browser need-build need-binaries need-ready need-compose need-compose-tool need-go need-jq need-node need-python need-shop need-simgrid test-tools bench-tools
 
 help: ## Print this list
@@ -146,6 +146,9 @@ report: need-binaries ## Write report.html, one offline page of a run (RUN_ID=<n
 
 collector: need-go ## Build the pinned OpenTelemetry Collector into target/tools (3 minutes, once)
 	@scripts/collector $(TOOLS)
+
+jaeger: need-go ## Build the pinned Jaeger into target/tools (minutes, once)
+	@scripts/jaeger $(TOOLS)
 
 toxiproxy: $(TOOLS)/bin/toxiproxy-server ## Build the pinned toxiproxy, which delays traffic, into target/tools
 	@scripts/setup network
@@ -227,7 +230,7 @@ need-shop: need-go need-node need-python
 	@scripts/setup java broker
 	@examples/start install
 
-test-tools: collector toxiproxy need-shop need-compose-tool need-simgrid $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/simulators/ready $(TOOLS)/line/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
+test-tools: collector jaeger toxiproxy need-shop need-compose-tool need-simgrid $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/simulators/ready $(TOOLS)/line/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready $(TOOLS)/browser/ready
 
 bench-tools: collector need-jq need-simgrid $(TOOLS)/bin/vegeta $(TOOLS)/bin/vegeta-pacer $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready

@@ -1,6 +1,6 @@
-// Sends the spans of a fixed trace with an exporter of the Node SDK, compressed with gzip.
+// Sends the spans of a fixed trace with an exporter of the Node SDK, those of OTLP compressed with gzip.
 //
-// Usage: export.cjs grpc|protobuf|json GRPC_URL HTTP_URL < trace.json
+// Usage: export.cjs grpc|protobuf|json|zipkin GRPC_URL HTTP_URL < trace.json
 // Fails unless the exporter reports success.
 const fs = require("node:fs");
 const { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } = require("@opentelemetry/api");
@@ -29,6 +29,7 @@ function record(spans) {
       kind: SpanKind[span.kind],
       attributes: span.attributes,
       startTime: time(span.start_unix_nano),
+      links: (span.links ?? []).map((other) => ({ context: trace.getSpanContext(contexts.get(other)) })),
     };
     const parent = contexts.get(span.parent) ?? ROOT_CONTEXT;
     const recorded = provider.getTracer("export").startSpan(span.name, options, parent);
@@ -36,9 +37,24 @@ function record(spans) {
     if (span.failed) {
       recorded.setStatus({ code: SpanStatusCode.ERROR });
     }
+    if (span.exception) {
+      const attributes = { "exception.type": span.exception, "exception.message": "refused" };
+      recorded.addEvent("exception", attributes, time(span.end_unix_nano));
+    }
     recorded.end(time(span.end_unix_nano));
   }
   return finished;
+}
+
+function otlpExporter() {
+  const { OTLPTraceExporter } = require(packages[protocol]);
+  const url = protocol === "grpc" ? grpcUrl : `${httpUrl}/v1/traces`;
+  return new OTLPTraceExporter({ url, compression: CompressionAlgorithm.GZIP });
+}
+
+function zipkinExporter() {
+  const { ZipkinExporter } = require("@opentelemetry/exporter-zipkin");
+  return new ZipkinExporter({ url: `${httpUrl}/api/v2/spans` });
 }
 
 const packages = {
@@ -46,9 +62,7 @@ const packages = {
   protobuf: "@opentelemetry/exporter-trace-otlp-proto",
   json: "@opentelemetry/exporter-trace-otlp-http",
 };
-const { OTLPTraceExporter } = require(packages[protocol]);
-const url = protocol === "grpc" ? grpcUrl : `${httpUrl}/v1/traces`;
-const exporter = new OTLPTraceExporter({ url, compression: CompressionAlgorithm.GZIP });
+const exporter = protocol === "zipkin" ? zipkinExporter() : otlpExporter();
 const finished = record(JSON.parse(fs.readFileSync(0, "utf8")));
 
 // A simple processor passes its spans on only when it has read their resources, which can be later.

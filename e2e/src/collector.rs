@@ -129,6 +129,11 @@ impl Collector {
         format!("http://{}", self.grpc())
     }
 
+    /// The OTLP endpoint for clients over HTTP.
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.address(1))
+    }
+
     /// The status code of its health port. 0 if there is no answer.
     pub fn health(&self) -> u16 {
         http::send(self.address(2), "GET", "/", &[], b"").map_or(0, |answer| answer.status)

@@ -7,6 +7,7 @@
 //! - [`exclusive`]: the lock for tests that must not run at the same time as others.
 //! - [`host`]: the machine on which tests run: its counters, load for it, and its rows.
 //! - [`http`]: one plain HTTP request.
+//! - [`jaeger`]: the real Jaeger.
 //! - [`otlp`]: OTLP requests made by hand, valid and invalid, and a client for them.
 //! - [`ports`]: ports that are free.
 //! - [`rows`]: the files of a run.
@@ -20,6 +21,7 @@ pub mod collector;
 pub mod exclusive;
 pub mod host;
 pub mod http;
+pub mod jaeger;
 pub mod otlp;
 pub mod ports;
 pub mod rows;

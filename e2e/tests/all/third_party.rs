@@ -36,13 +36,13 @@ const FACTS: [&str; 6] = [
 const TOKEN: &str = "token-1";
 
 #[derive(Debug, Clone, Copy)]
-enum Sdk {
+pub enum Sdk {
     Python,
     Node,
 }
 
 impl Sdk {
-    fn command(self) -> Command {
+    pub fn command(self) -> Command {
         let scripts = root().join("e2e/exporters");
         match self {
             Self::Python => {

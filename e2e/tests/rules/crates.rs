@@ -153,7 +153,7 @@ pub const CRATES: &[Member] = &[
     member(
         "libs/export",
         "cctf-export",
-        &["cctf-proto", "cctf-rundir", "cctf-plan"],
+        &["cctf-proto", "cctf-sort", "cctf-rundir", "cctf-plan"],
     ),
     member(
         "libs/stack",

@@ -10,6 +10,8 @@ use rundir::UsageError;
 const STDIN: &str = "-";
 /// Maximum number of files. Their paths are in memory.
 const FILES_MAX: usize = 1_000_000;
+/// What an export of ours states about itself, beside its telemetry.
+const EXPORTED: [&str; 2] = ["assumptions.json", "traces.jsonl"];
 /// Maximum depth of folders.
 const DEPTH_MAX: u32 = 64;
 
@@ -91,7 +93,12 @@ fn add(path: PathBuf, depth: u32, found: &mut Vec<Input>) -> anyhow::Result<()> 
         );
         return Err(UsageError(text).into());
     }
+    let [assumptions, telemetry] = EXPORTED.map(|name| path.join(name));
+    let is_export = telemetry.is_file();
     for inside in sorted(&path)? {
+        if is_export && inside == assumptions {
+            continue;
+        }
         let is_hidden = inside
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));

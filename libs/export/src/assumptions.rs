@@ -22,6 +22,14 @@ pub struct Assumption {
     pub sentence: String,
 }
 
+/// The error for an export that was not written, because assumptions can make its results wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot export {run_id} with --strict: {}; omit --strict to accept this", .sentences.join("; "))]
+pub struct Refused {
+    run_id: String,
+    sentences: Vec<String>,
+}
+
 /// All assumptions of an export, in the order in which they were added.
 #[derive(Debug, Clone, Default)]
 pub struct Assumptions {
@@ -39,6 +47,16 @@ impl Assumptions {
                 sentence: counted(count, one, more),
             });
         }
+    }
+
+    /// Adds a whole sentence.
+    pub fn say(&mut self, id: &'static str, matters: bool, sentence: String) {
+        self.list.push(Assumption {
+            id,
+            count: 1,
+            matters,
+            sentence,
+        });
     }
 
     /// Adds an assumption about named things. Its sentence includes the first names. An empty list is ignored.
@@ -63,16 +81,26 @@ impl Assumptions {
         self.list.iter().any(|assumption| assumption.matters)
     }
 
+    /// Refuses the export if any assumption can make results wrong.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn refuse(&self, run_id: &str) -> Result<(), Refused> {
+        if !self.matter() {
+            return Ok(());
+        }
+        let list = self.list.iter().filter(|one| one.matters);
+        Err(Refused {
+            run_id: run_id.to_owned(),
+            sentences: list.map(|one| one.sentence.clone()).collect(),
+        })
+    }
+
     /// Adds what the rows of the run lack. This applies to every target.
     pub fn rows(&mut self, source: &Source<'_>) {
         let notes = &source.plan.recorded.notes;
         for missing in &notes.missing {
-            self.list.push(Assumption {
-                id: "missing",
-                count: 1,
-                matters: true,
-                sentence: missing.clone(),
-            });
+            self.say("missing", true, missing.clone());
         }
         self.add(
             "damaged_lines",
@@ -103,12 +131,7 @@ impl Assumptions {
             "invocations have no valid duration and take no time",
         );
         for note in &source.notes {
-            self.list.push(Assumption {
-                id: "note",
-                count: 1,
-                matters: false,
-                sentence: note.clone(),
-            });
+            self.say("note", false, note.clone());
         }
         let left_out = source.plan.counts.roots - source.roots();
         self.add(

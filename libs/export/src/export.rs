@@ -60,14 +60,6 @@ pub struct FileSize {
     pub bytes: u64,
 }
 
-/// The error for an export that was not written, because assumptions can make its results wrong.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot export {run_id} with --strict: {}; omit --strict to accept this", .sentences.join("; "))]
-pub struct Refused {
-    run_id: String,
-    sentences: Vec<String>,
-}
-
 #[derive(Serialize)]
 struct AssumptionsFile<'a> {
     target: &'static str,
@@ -79,7 +71,7 @@ struct AssumptionsFile<'a> {
 /// Exports a run.
 ///
 /// # Errors
-/// A [`rundir::UsageError`] if the folder exists or cannot be created, [`Refused`], an error of the target, or an I/O error. In
+/// A [`rundir::UsageError`] if the folder exists or cannot be created, [`crate::Refused`], an error of the target, or an I/O error. In
 /// each case nothing is written.
 pub fn run<T: Target>(
     target: &T,
@@ -87,23 +79,35 @@ pub fn run<T: Target>(
     options: Options<'_>,
     progress: OnProgress<'_>,
 ) -> anyhow::Result<Summary> {
+    let next = |out: &Path| target.next(out);
+    write_export((T::NAME, source.run.id()), options, progress, next, |job| {
+        target.write(source, job)
+    })
+}
+
+/// The steps of [`run`], for a target that needs no plan: `write` writes all files and returns counts of their contents, and
+/// `next` is the command that uses them.
+///
+/// # Errors
+/// As [`run`].
+pub fn write_export(
+    (target, run_id): (&'static str, &str),
+    options: Options<'_>,
+    progress: OnProgress<'_>,
+    next: impl FnOnce(&Path) -> String,
+    write: impl FnOnce(&mut Job<'_>) -> anyhow::Result<Counts>,
+) -> anyhow::Result<Summary> {
     let out = OutFolder::create(options.out)?;
     let folder = out.run();
     fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut job = Job::new(folder.clone(), progress);
-    let counts = target.write(source, &mut job)?;
+    let counts = write(&mut job)?;
     let assumptions = job.assumptions;
-    let run_id = source.run.id();
-    if options.is_strict && assumptions.matter() {
-        let list = assumptions.list.into_iter().filter(|one| one.matters);
-        return Err(Refused {
-            run_id: run_id.to_owned(),
-            sentences: list.map(|one| one.sentence).collect(),
-        }
-        .into());
+    if options.is_strict {
+        assumptions.refuse(run_id)?;
     }
     let mut text = serde_json::to_string_pretty(&AssumptionsFile {
-        target: T::NAME,
+        target,
         run_id,
         counts,
         assumptions: &assumptions.list,
@@ -115,13 +119,13 @@ pub fn run<T: Target>(
     files.sort();
     out.finish_folder()?;
     Ok(Summary {
-        target: T::NAME,
+        target,
         run_id: run_id.to_owned(),
         out: options.out.to_owned(),
         counts,
         files,
         assumptions: assumptions.list,
-        next: target.next(options.out),
+        next: next(options.out),
     })
 }
 

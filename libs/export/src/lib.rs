@@ -13,8 +13,8 @@ pub mod source;
 pub mod targets;
 pub mod xml;
 
-pub use assumptions::{Assumption, Assumptions};
+pub use assumptions::{Assumption, Assumptions, Refused};
 pub use counts::Counts;
-pub use export::{Options, Refused, Summary, Target, run};
+pub use export::{Options, Summary, Target, run};
 pub use job::{Job, OnProgress};
 pub use source::{LinkFacts, NodeFacts, Source};

@@ -3,7 +3,7 @@
 //! - [`Variables`], [`list`]: environment variables according to OpenTelemetry's specification; pure.
 //! - [`Flags`], [`Destination`]: receiver and protocol of one signal, from flags and variables; pure.
 //! - `tls`, `connector`: certificates from files, and connections.
-//! - [`Sender`]: one attempt over gRPC or HTTP.
+//! - [`Sender`]: one attempt over gRPC or HTTP. `persistent`: attempts until the answer is final; [`BlockingSender`].
 //! - [`Retry`]: whether and when a failed request may be sent again; pure.
 
 // These macros panic if a pipe is closed or a disk is full; `stdio` of the contract crate does not.
@@ -14,6 +14,7 @@ mod destination;
 mod flags;
 pub mod list;
 mod options;
+mod persistent;
 mod retry;
 mod sender;
 mod tls;
@@ -22,6 +23,7 @@ mod variables;
 pub use destination::{Destination, SettingsError};
 pub use flags::Flags;
 pub use options::{Compression, Protocol, Signal};
+pub use persistent::{BlockingSender, StartError};
 pub use retry::{Failure, Retry};
 pub use sender::{Accepted, Sender};
 pub use tls::TlsError;

@@ -113,7 +113,8 @@ impl Pipeline {
                     queue_limit: slots.unsigned(Slot::QueueLimit),
                     slot_policy: slots.text(Slot::SlotPolicy).map(str::to_owned),
                 };
-                placement.start_reported(instance, ts, limits, shared, output);
+                let reason = slots.text(Slot::Reason);
+                placement.start_reported(instance, ts, limits, reason, shared, output);
             }
             PlacementKind::Stop => {
                 placement.stop_reported(instance, ts, slots.text(Slot::Reason), shared, output);

@@ -8,6 +8,7 @@ mod eclypse;
 mod lqn;
 #[cfg(feature = "parquet")]
 mod opendc;
+mod otlp;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod perfetto;
@@ -24,6 +25,7 @@ use common::EXIT_CODES;
 const AFTER_HELP: &str = "\
 Examples:
   cctf export perfetto logs/latest --out timeline     # for the viewer https://ui.perfetto.dev
+  cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4317   # to Jaeger, Tempo or a Collector
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
   cctf export simgrid logs/latest --out simulation    # a simulation that writes its results as a run
@@ -55,6 +57,8 @@ enum Target {
     /// A data set of Parquet files with one or more runs, for DuckDB, polars, pandas and Spark.
     #[cfg(feature = "parquet")]
     Parquet(parquet::ParquetArgs),
+    /// Telemetry of OpenTelemetry again, in a file or to a receiver: for Jaeger, Tempo, a Collector.
+    Otlp(otlp::OtlpArgs),
     /// A timeline for the trace viewer Perfetto: a track for each slot, arrows for calls, counters.
     Perfetto(perfetto::PerfettoArgs),
     /// Hosts, services and their work for the simulator SimGrid, with programs that simulate them.
@@ -72,6 +76,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         Target::Opendc(args) => opendc::run(args),
         #[cfg(feature = "parquet")]
         Target::Parquet(args) => parquet::run(args),
+        Target::Otlp(args) => otlp::run(args),
         Target::Perfetto(args) => perfetto::run(args),
         Target::Simgrid(args) => simgrid::run(args),
         Target::Wfformat(args) => wfformat::run(args),

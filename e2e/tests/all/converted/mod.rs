@@ -1,6 +1,9 @@
 //! `cctf convert` of the files that the real Collector writes equals the merged folder of a normalizer that received the same.
 //!
-//! Needs the binary of `make collector`, which `make test` builds.
+//! [`exporters`]: one application through the exporters of other formats. Needs the binaries of `make collector jaeger`, which
+//! `make test` builds.
+
+mod exporters;
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! `cctf export`: each target is opened in the tool for which it is made, with a recorded run of the chain and one of the shop.
 //!
-//! [`theory`]: networks whose solution is known, in LINE.
+//! [`theory`]: networks whose solution is known, in LINE. [`otlp`]: telemetry, and the run that comes back from it.
 
+mod otlp;
 mod theory;
 
 use std::ffi::OsStr;
@@ -136,6 +137,7 @@ pub fn check_shop(run: &Path) {
     for target in [perfetto, wfformat, cloudsim, eclypse, lqn, opendc] {
         target(run);
     }
+    otlp::check(run);
 }
 
 #[test]

@@ -18,6 +18,9 @@ use super::shared::registry::WorkerLimits;
 
 pub use self::events::Event;
 
+/// The reason of a start event for an instance that was there before the run or part.
+const ALREADY_RUNNING: &str = "already_running";
+
 /// A live instance.
 #[derive(Debug, Serialize, Deserialize)]
 struct Life {
@@ -70,12 +73,14 @@ impl Placement {
         }
     }
 
-    /// Processes a start that an instance reports.
+    /// Processes a start that an instance reports. With the reason [`ALREADY_RUNNING`], nothing has changed: a run is received a
+    /// second time, from its files.
     pub fn start_reported(
         &mut self,
         instance: InstanceId,
         ts: u64,
         limits: WorkerLimits,
+        reason: Option<&str>,
         shared: &mut Shared,
         output: &mut Output,
     ) {
@@ -93,7 +98,7 @@ impl Placement {
         self.lives.insert(instance, life);
         if !is_announced {
             self.count_replica(shared.sources.instance(instance).module, 1);
-            self.begin_life(instance, ts, false, shared, output);
+            self.begin_life(instance, ts, (false, reason), shared, output);
         }
     }
 
@@ -122,7 +127,7 @@ impl Placement {
         let living = self.lives.iter().filter(|(_, life)| life.is_announced());
         for (&instance, life) in living {
             let event = Event {
-                reason: Some("already_running"),
+                reason: Some(ALREADY_RUNNING),
                 ..Event::new(
                     instance,
                     opened.started_unix_ns,
@@ -196,19 +201,25 @@ impl Placement {
         }
         shared.open_own_if_none(output);
         self.announce_opened(shared, output);
-        self.begin_life(instance, ts, true, shared, output);
+        self.begin_life(instance, ts, (true, None), shared, output);
     }
 
     fn begin_life(
         &mut self,
         instance: InstanceId,
         ts: u64,
-        inferred: bool,
+        (inferred, reason): (bool, Option<&str>),
         shared: &mut Shared,
         output: &mut Output,
     ) {
-        let event = Event::new(instance, ts, PlacementKind::Start, inferred);
+        let event = Event {
+            reason,
+            ..Event::new(instance, ts, PlacementKind::Start, inferred)
+        };
         write_to_live_runs(&event, shared, output);
+        if reason == Some(ALREADY_RUNNING) {
+            return;
+        }
         self.note_replicas(instance, ts, shared, output);
         let begun = Move {
             instance,

@@ -1,0 +1,194 @@
+//! [`Otlp`]: a run as telemetry of OpenTelemetry again, for viewers of traces and for every other receiver of OTLP.
+//!
+//! - [`read`] sorts the rows by trace. [`rows`]: what both kinds of rows have in common.
+//! - [`traces`] makes the spans of a trace, with the inner spans that rows name. [`attributes`], [`weight`]: a row in the words of
+//!   the semantic conventions. [`senders`]: the resources. [`control`]: start and end of the run, and placement events.
+//! - [`requests`] packs spans into requests, [`json`] writes them as the Collector's file exporter does.
+//! - [`losses`]: what does not come back.
+
+mod attributes;
+mod control;
+mod json;
+mod losses;
+mod read;
+mod requests;
+mod rows;
+mod senders;
+mod traces;
+mod weight;
+
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::bail;
+use cctf_proto::cctf::{File, Milliseconds, Part, RunMeta};
+use cctf_proto::keys;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use plan::inventory::last_valid;
+use rundir::parts::Run;
+
+use crate::assumptions::Assumptions;
+use crate::counts::Counts;
+use crate::export::{Options, Summary, write_export};
+use crate::job::OnProgress;
+
+use control::Control;
+use losses::Losses;
+use read::Rows;
+use requests::{Origin, Requests, Sent};
+use senders::Senders;
+use traces::Traces;
+
+pub use requests::Take;
+
+/// The name of the target.
+pub const NAME: &str = "otlp";
+/// The file with one request a line.
+pub const TRACES_FILE: &str = "traces.jsonl";
+
+/// A run, and its name in the telemetry.
+#[derive(Debug, Clone, Copy)]
+pub struct Otlp<'a> {
+    pub run: &'a Run,
+    /// The first part to export. All later ones follow.
+    pub first: &'a Part,
+    pub run_id: &'a str,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exported {
+    pub counts: Counts,
+    pub spans: u64,
+    pub requests: u64,
+}
+
+impl Otlp<'_> {
+    /// Exports to a folder with a file of requests.
+    ///
+    /// # Errors
+    /// As [`crate::run`].
+    pub fn write(&self, options: Options<'_>, progress: OnProgress<'_>) -> anyhow::Result<Summary> {
+        let next = |out: &Path| {
+            let file = out.join(TRACES_FILE);
+            format!(
+                "cctf convert {} --out DIR makes a run of it again",
+                file.display()
+            )
+        };
+        write_export((NAME, self.run.id()), options, progress, next, |job| {
+            let mut file = job.lines(TRACES_FILE)?;
+            let scratch = job.folder().to_owned();
+            let mut assumptions = Assumptions::default();
+            let mut take = |request: &_| {
+                file.write_with(|out| {
+                    json::push_request(request, out);
+                    Ok(())
+                })
+            };
+            let mut advance = |done, total| job.advance(done, total);
+            let exported = self.requests(&scratch, &mut take, &mut assumptions, &mut advance)?;
+            file.finish()?;
+            job.assumptions = assumptions;
+            Ok(exported.counts)
+        })
+    }
+
+    /// Passes all requests to `take`, in the order in which a receiver needs them: the start of the run, placement events, traces,
+    /// the end of the run. `scratch` is a folder for temporary files. `advance` receives the bytes done and their sum, and fails
+    /// if the user stops the export.
+    ///
+    /// # Errors
+    /// If the run cannot be read, or an error of `take` or `advance`.
+    pub fn requests(
+        &self,
+        scratch: &Path,
+        take: Take<'_>,
+        assumptions: &mut Assumptions,
+        advance: &mut dyn FnMut(u64, u64) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Exported> {
+        let parts = self.run.parts_from(self.first)?;
+        if let Some(missing) = self.run.missing(self.first)? {
+            assumptions.say("missing", true, missing);
+        }
+        let (mut senders, mut losses) = (Senders::read(self.run, &parts)?, Losses::default());
+        // All lines are read once, and then written.
+        let total = 2 * read::bytes(self.run, &parts)?;
+        let mut done = 0;
+        let mut step = |bytes: u64| {
+            done += bytes;
+            advance(done.min(total), total)
+        };
+        let rows = read::read((self.run, &parts), scratch, &mut senders, &mut losses, &mut step)?;
+        let mut made = 0;
+        let mut take = |request: &_| {
+            made += 1;
+            take(request)
+        };
+        let mut requests = Requests::new(&mut take);
+        let mut control = Control::new(self.run_id);
+        let start = self.start(&parts, &rows, &mut control)?;
+        requests.add(of_run(&control, start))?;
+        control::events((self.run, &parts), &mut losses, |event| {
+            let span = control.event(event);
+            requests.add(senders.event(event, span))
+        })?;
+        let mut traces = Traces::new(senders, losses, self.run_id);
+        read::each_trace(rows, |rows, bytes| {
+            requests.add_trace(traces.spans(rows))?;
+            step(bytes)
+        })?;
+        if let Some(ended) = self.ended(&parts)? {
+            let end = control.end(ended);
+            requests.add(of_run(&control, end))?;
+        }
+        requests.flush()?;
+        let spans = requests.spans;
+        traces.losses.note(assumptions);
+        Ok(Exported {
+            counts: traces.counts,
+            spans,
+            requests: made,
+        })
+    }
+
+    /// The span of the run's start. Without a valid `run_meta.json`, the run starts with its first row.
+    fn start(&self, parts: &[Part], rows: &Rows, control: &mut Control<'_>) -> anyhow::Result<Span> {
+        let first = &parts[..parts.len().min(1)];
+        let stated = last_valid(self.run, first, File::RunMeta, |bytes| {
+            let meta = serde_json::from_slice::<RunMeta<'_>>(bytes).ok()?;
+            let is_valid = meta.started_ts.as_ns() > 0;
+            is_valid.then(|| control.start(meta.started_ts, Some(&meta)))
+        })?;
+        match (stated, rows.first_ns.filter(|&first_ns| first_ns > 0)) {
+            (Some(span), _) => Ok(span),
+            (None, Some(first_ns)) => Ok(control.start(Milliseconds::from_ns(first_ns), None)),
+            (None, None) => bail!(
+                "cannot export {}: it has no rows and no valid run_meta.json; cctf validate shows what it has",
+                self.run.id()
+            ),
+        }
+    }
+
+    /// The end of the run, if it has ended.
+    fn ended(&self, parts: &[Part]) -> anyhow::Result<Option<Milliseconds>> {
+        let last = &parts[parts.len().saturating_sub(1)..];
+        let ended = last_valid(self.run, last, File::RunMeta, |bytes| {
+            let meta = serde_json::from_slice::<RunMeta<'_>>(bytes).ok()?;
+            meta.ended_ts
+        })?;
+        Ok(ended.filter(|ended| ended.as_ns() > 0))
+    }
+}
+
+/// A span about the run itself.
+fn of_run(control: &Control<'_>, span: Span) -> Sent {
+    Sent {
+        origin: Rc::new(Origin {
+            key: String::new(),
+            resource: control.resource(),
+        }),
+        scope: keys::CONTROL_SCOPE,
+        span,
+    }
+}
