@@ -316,3 +316,36 @@ fn no_expected_run_of_the_normalizer_has_a_problem() {
         }
     }
 }
+
+#[test]
+fn rests_of_a_merge_are_named_as_such_and_not_as_a_broken_run() {
+    let logs = tempfile::tempdir().unwrap();
+    copy_golden("driver_chain_of_three", "chain-1", logs.path());
+    let run = logs.path().join("chain-1").display().to_string();
+    let bucket = logs.path().join("bucket").display().to_string();
+    let rests = logs.path().join("rests").display().to_string();
+    for args in [
+        &["merge", &bucket, &run, "--bucket", "0/1"][..],
+        &["merge", &rests, &run, "--rests", &bucket],
+    ] {
+        let output = cctf(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    for flags in [&[][..], &["--validate"]] {
+        let (code, text) = ls(flags, logs.path());
+        assert_eq!(code, Some(0), "{text}");
+        let line = text.lines().find(|line| line.starts_with("rests ")).unwrap();
+        assert!(line.ends_with("rests of a merge"), "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+    let runs = listed(logs.path());
+    let of_rests: Vec<bool> = runs.iter().map(|run| run["rests"] == true).collect();
+    assert_eq!(
+        of_rests.iter().filter(|is_rests| **is_rests).count(),
+        1,
+        "{runs:?}"
+    );
+    for run in &runs {
+        assert_eq!(run["problems"], json!([]), "{run}");
+    }
+}

@@ -271,9 +271,60 @@ fn set_peer(attributes: &mut Vec<KeyValue>, endpoint: &Endpoint<'_>) {
 }
 
 fn event(annotation: Annotation) -> Event {
-    Event {
-        time_unix_nano: annotation.timestamp.saturating_mul(US),
-        name: annotation.value,
-        ..Event::default()
+    let time_unix_nano = annotation.timestamp.saturating_mul(US);
+    match named_event(&annotation.value) {
+        Some((name, attributes)) => Event {
+            time_unix_nano,
+            name,
+            attributes,
+            ..Event::default()
+        },
+        None => Event {
+            time_unix_nano,
+            name: annotation.value,
+            ..Event::default()
+        },
+    }
+}
+
+/// An event with attributes, as exporters of OpenTelemetry write it into an annotation: `"name": {attributes}`, also as a JSON
+/// object.
+fn named_event(annotation: &str) -> Option<(String, Vec<KeyValue>)> {
+    type Attributes = serde_json::Map<String, serde_json::Value>;
+    let mut named: BTreeMap<String, Attributes> = match annotation.as_bytes().first()? {
+        b'{' => serde_json::from_str(annotation).ok()?,
+        b'"' => serde_json::from_str(&format!("{{{annotation}}}")).ok()?,
+        _ => return None,
+    };
+    let (name, attributes) = named.pop_first().filter(|_| named.is_empty())?;
+    let attributes = attributes.iter().map(|(key, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        attribute(key, text(&value))
+    });
+    Some((name, attributes.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_of_opentelemetry_have_a_name_and_attributes() {
+        for (annotation, expected) in [
+            (r#""exception": {"exception.type":"E","n":1}"#, Some(2)),
+            (r#"{"exception": {"exception.type": "E"}}"#, Some(1)),
+            ("exception", None),
+            ("cs", None),
+            (r#"{"a": {}, "b": {}}"#, None),
+            (r#"{"a": 1}"#, None),
+            ("\"", None),
+            ("", None),
+        ] {
+            let found = named_event(annotation).map(|(name, attributes)| {
+                assert_eq!(name, "exception");
+                attributes.len()
+            });
+            assert_eq!(found, expected, "{annotation}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{CCTF, EVENTS_CLIENT, NORMALIZER_LOCK, ReadError, RunFolder, regular};
+use crate::{CCTF, EVENTS_CLIENT, NORMALIZER_LOCK, RESTS_FILE, ReadError, RunFolder, regular};
 
 /// Maximum size of a `.json` file that is read here, bytes. A `run_meta.json` has a few thousand bytes, and a node takes two
 /// hundred.
@@ -65,6 +65,9 @@ pub struct ListedRun {
     /// Whether the run seems to be the result of a merge, because its clocks are aligned or the normalizer's lock file is
     /// missing. Unknown without a valid `run_meta.json`.
     pub merged: Option<bool>,
+    /// Whether it is not a run, but the rests of a merge in buckets: everything except invocations and calls, which are in the
+    /// buckets.
+    pub rests: bool,
     /// Problems that names, sizes, last bytes and the two `.json` files show.
     pub problems: Vec<String>,
 }
@@ -153,6 +156,7 @@ fn listed(name: String, parts: Vec<Folder>, now: SystemTime) -> (SystemTime, Lis
         merged: metas()
             .next()
             .map(|_| is_without_lock || metas().any(|meta| meta.clocks_aligned)),
+        rests: parts.iter().any(|part| part.is_rests),
         problems: parts.iter().flat_map(|part| part.problems.clone()).collect(),
     };
     (time.unwrap_or(SystemTime::UNIX_EPOCH), run)
@@ -188,6 +192,7 @@ struct Folder {
     modified: Option<SystemTime>,
     nodes: Option<u64>,
     has_lock: bool,
+    is_rests: bool,
     problems: Vec<String>,
 }
 
@@ -201,6 +206,7 @@ impl Folder {
             modified: None,
             nodes: None,
             has_lock: true,
+            is_rests: false,
         }
     }
 
@@ -212,6 +218,7 @@ impl Folder {
             modified: None,
             nodes: None,
             has_lock: path.join(NORMALIZER_LOCK).exists(),
+            is_rests: path.join(RESTS_FILE).is_file(),
             problems: Vec::new(),
         };
         let run = RunFolder::from_run(path.to_owned());
@@ -235,6 +242,7 @@ impl Folder {
                 }
                 // A missing run_meta.json has been reported.
                 Err(_) if file == CctfFile::RunMeta => {}
+                Err(_) if folder.is_rests && matches!(file, CctfFile::Invocations | CctfFile::Calls) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => folder.add_problem(file, "is missing"),
                 Err(error) => folder.add_problem(file, &format!("cannot be read: {error}")),
             }

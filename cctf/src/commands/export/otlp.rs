@@ -14,7 +14,6 @@ use cli::interrupt;
 use export::targets::otlp::{self as target, Exported, Otlp};
 use export::{Assumption, Assumptions, Counts, Options};
 use otlp_send::{BlockingSender, Destination};
-use prost::Message as _;
 use serde::Serialize;
 
 use super::common::EXIT_CODES;

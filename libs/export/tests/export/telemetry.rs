@@ -19,7 +19,7 @@ const MISSING: u64 = 0xdead;
 #[derive(Debug, Clone)]
 pub struct Drawn {
     trace: u64,
-    /// 0 for a root, 1 for a missing parent, else another span of the trace.
+    /// 0 for a root, 1 for a missing parent, 2 for any span, else an earlier span of the trace.
     parent: (u64, Index),
     kind: u64,
     service: usize,
@@ -195,6 +195,8 @@ fn ids(drawn: &[Drawn]) -> Vec<(u64, Option<u64>)> {
         let (id, parent) = match span.parent {
             (0, _) => (own, None),
             (1, _) => (own, Some(MISSING + span.service as u64)),
+            // Any span, so that some are their own ancestors.
+            (2, chosen) => (own, Some(chosen.index(drawn.len()) as u64 + 1)),
             (_, _) if before.is_empty() => (own, None),
             (_, chosen) => {
                 let parent = before[chosen.index(before.len())];
@@ -254,6 +256,7 @@ pub fn request(drawn: &[Drawn]) -> Value {
             }
         }
         let has = |bit: u32| drawn.facts >> bit & 1 == 1;
+        let name = ["work", "GET", "GET /{x}", "M", ""][drawn.begin_ns as usize % 5];
         let link = json!({"traceId": format!("{:032x}", 5), "spanId": format!("{:016x}", 6)});
         json!({
             "resource": resource(drawn.service),
@@ -261,7 +264,7 @@ pub fn request(drawn: &[Drawn]) -> Value {
                 "traceId": format!("{:032x}", drawn.trace + 1),
                 "spanId": format!("{id:016x}"),
                 "parentSpanId": parent.map_or_else(String::new, |id| format!("{id:016x}")),
-                "name": ["work", "GET", "GET /{x}", "M", ""][drawn.begin_ns as usize % 5],
+                "name": name,
                 "kind": drawn.kind,
                 "traceState": if has(20) { "ot=th:c" } else { "" },
                 "startTimeUnixNano": begin.to_string(),

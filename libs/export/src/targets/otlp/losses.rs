@@ -30,103 +30,113 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Adds a sentence for each count. The names of assumptions are part of the contract.
+    /// Adds a sentence for each count.
     pub fn note(&self, assumptions: &mut Assumptions) {
-        let notes: [(&'static str, bool, u64, &str, &str); 13] = [
-            (
-                "damaged_lines",
-                true,
-                self.damaged_lines,
-                "line is damaged and is left out; cctf validate shows what is wrong with it",
-                "lines are damaged and are left out; cctf validate shows what is wrong with them",
-            ),
-            (
-                "time_before_1970",
-                true,
-                self.without_time,
-                "row has a time before 1970, which no receiver takes, and is left out",
-                "rows have a time before 1970, which no receiver takes, and are left out",
-            ),
-            (
-                "fields_without_convention",
-                true,
-                self.fields,
-                "row has fields that no semantic convention can state: they come back differently",
-                "rows have fields that no semantic convention can state: they come back differently",
-            ),
-            (
-                "ancestor_missing",
-                true,
-                self.without_ancestor,
-                "row names an invocation above it that is not in the run: it comes back as an orphan",
-                "rows name an invocation above them that is not in the run: they come back as orphans",
-            ),
-            (
-                "caller_missing",
-                true,
-                self.without_call,
-                "invocation names a call that is not in the run: its net_ms does not come back",
-                "invocations name a call that is not in the run: their net_ms does not come back",
-            ),
-            (
-                "answer_missing",
-                false,
-                self.without_answer,
-                "call names a module that answered, but has no answer in the run: its peer_module does not come back",
-                "calls name a module that answered, but have no answer in the run: their peer_module does not come back",
-            ),
-            (
-                "orphans_connected",
-                false,
-                self.connected,
-                "orphan names a parent that is known: it comes back as cctf merge writes it",
-                "orphans name a parent that is known: they come back as cctf merge writes them",
-            ),
-            (
-                "duplicates",
-                false,
-                self.duplicates,
-                "row has the id of an earlier row and is left out",
-                "rows have the id of an earlier row and are left out",
-            ),
-            (
-                "late",
-                false,
-                self.late,
-                "row arrived after the end of its run: the flag late does not come back",
-                "rows arrived after the end of their run: the flag late does not come back",
-            ),
-            (
-                "stages_differ",
-                false,
-                self.stages,
-                "row has another stage than an earlier row of its node: receivers use the first one",
-                "rows have another stage than an earlier row of their node: receivers use the first one",
-            ),
-            (
-                "inner_spans",
-                false,
-                self.inner_spans,
-                "span has no row and is made as the parent that rows name: its name and times are not those of the original",
-                "spans have no row and are made as the parents that rows name: their names and times are not those of the originals",
-            ),
-            (
-                "inferred_events",
-                false,
-                self.inferred_events,
-                "inferred placement event is left out: receivers infer it again",
-                "inferred placement events are left out: receivers infer them again",
-            ),
-            (
-                "samples_left_out",
-                false,
-                self.samples,
-                "row of host_metrics.jsonl, link_metrics.jsonl or system_stats.jsonl is left out",
-                "rows of host_metrics.jsonl, link_metrics.jsonl and system_stats.jsonl are left out",
-            ),
-        ];
-        for (id, matters, count, one, more) in notes {
-            assumptions.add(id, matters, count, one, more);
+        for note in &NOTES {
+            assumptions.add(note.id, note.matters, (note.count)(self), note.one, note.more);
         }
     }
 }
+
+/// The assumption of a count. Its name is part of the contract.
+struct Note {
+    id: &'static str,
+    matters: bool,
+    count: fn(&Losses) -> u64,
+    one: &'static str,
+    more: &'static str,
+}
+
+const NOTES: [Note; 13] = [
+    Note {
+        id: "damaged_lines",
+        matters: true,
+        count: |losses| losses.damaged_lines,
+        one: "line is damaged and is left out; cctf validate shows what is wrong with it",
+        more: "lines are damaged and are left out; cctf validate shows what is wrong with them",
+    },
+    Note {
+        id: "time_before_1970",
+        matters: true,
+        count: |losses| losses.without_time,
+        one: "row has a time before 1970, which no receiver takes, and is left out",
+        more: "rows have a time before 1970, which no receiver takes, and are left out",
+    },
+    Note {
+        id: "fields_without_convention",
+        matters: true,
+        count: |losses| losses.fields,
+        one: "row has fields that no semantic convention can state: they come back differently",
+        more: "rows have fields that no semantic convention can state: they come back differently",
+    },
+    Note {
+        id: "ancestor_missing",
+        matters: true,
+        count: |losses| losses.without_ancestor,
+        one: "row names an invocation above it that is not in the run: it comes back as an orphan",
+        more: "rows name an invocation above them that is not in the run: they come back as orphans",
+    },
+    Note {
+        id: "caller_missing",
+        matters: true,
+        count: |losses| losses.without_call,
+        one: "invocation names a call that is not in the run: its net_ms does not come back",
+        more: "invocations name a call that is not in the run: their net_ms does not come back",
+    },
+    Note {
+        id: "answer_missing",
+        matters: false,
+        count: |losses| losses.without_answer,
+        one: "call names a module that answered, but has no answer in the run: its peer_module does not come back",
+        more: "calls name a module that answered, but have no answer in the run: their peer_module does not come back",
+    },
+    Note {
+        id: "orphans_connected",
+        matters: false,
+        count: |losses| losses.connected,
+        one: "orphan names a parent that is known: it comes back as cctf merge writes it",
+        more: "orphans name a parent that is known: they come back as cctf merge writes them",
+    },
+    Note {
+        id: "duplicates",
+        matters: false,
+        count: |losses| losses.duplicates,
+        one: "row has the id of an earlier row and is left out",
+        more: "rows have the id of an earlier row and are left out",
+    },
+    Note {
+        id: "late",
+        matters: false,
+        count: |losses| losses.late,
+        one: "row arrived after the end of its run: the flag late does not come back",
+        more: "rows arrived after the end of their run: the flag late does not come back",
+    },
+    Note {
+        id: "stages_differ",
+        matters: false,
+        count: |losses| losses.stages,
+        one: "row has another stage than an earlier row of its node: receivers use the first one",
+        more: "rows have another stage than an earlier row of their node: receivers use the first one",
+    },
+    Note {
+        id: "inner_spans",
+        matters: false,
+        count: |losses| losses.inner_spans,
+        one: "span has no row and is made as the parent that rows name: its name and times are not those of the original",
+        more: "spans have no row and are made as the parents that rows name: their names and times are not those of the originals",
+    },
+    Note {
+        id: "inferred_events",
+        matters: false,
+        count: |losses| losses.inferred_events,
+        one: "inferred placement event is left out: receivers infer it again",
+        more: "inferred placement events are left out: receivers infer them again",
+    },
+    Note {
+        id: "samples_left_out",
+        matters: false,
+        count: |losses| losses.samples,
+        one: "row of host_metrics.jsonl, link_metrics.jsonl or system_stats.jsonl is left out",
+        more: "rows of host_metrics.jsonl, link_metrics.jsonl and system_stats.jsonl are left out",
+    },
+];

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use cctf_proto::cctf::{File, Module, Node, Part, PlacementEvent, Stage};
 use cctf_proto::keys;
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::HashMap;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
