@@ -5,6 +5,10 @@ use cctf_proto::cctf::{
 };
 
 /// A row that becomes a span.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a trace has about as many rows of one kind as of the other"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Row<'a> {
     Invocation(Invocation<'a>),
