@@ -31,6 +31,10 @@ import sys
 import tempfile
 import typing
 
+# The program beside this one.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import footer  # noqa: E402
+
 # Files that make a folder complete. They are copied last.
 MANIFESTS = ("bucket.json", "rests.json", "run_meta.json")
 # Tables whose rows are in buckets, with the column of their time.
@@ -274,10 +278,27 @@ def write_dataset(spark, options, of, manifests):
         rows = rows_of(spark, options, of, index, table, run_id)
         written = rows.sortWithinPartitions("trace_id", time).write.option("compression", "zstd").mode("append")
         written.partitionBy("run_id", "bucket").parquet(spark_place(below(place, table)))
+        columns = [column["name"] for column in next(found["columns"] for found in index["tables"] if found["name"] == table)]
+        order = [columns.index("trace_id"), columns.index(time)]
+        for bucket in range(options.buckets):
+            declare_order(below(place, table, f"run_id={run_id}", f"bucket={bucket:03}"), order, options.scratch)
         describe(spark, below(place, table, f"run_id={run_id}"), options.buckets, time, of_run[table])
         if of_run[table]["rows"] != rows_in[table]:
             raise RuntimeError(f"the data set has {of_run[table]['rows']} rows of {table}, and the buckets have {rows_in[table]}")
     write_text(below(place, "index.json"), json.dumps(index, indent=2) + "\n")
+
+
+def declare_order(place, columns, scratch):
+    """Declares in each Parquet file of a folder by which leaf columns it is sorted. An object is copied for that, and back."""
+    names = [name for name in files_in(place) if name.endswith(".parquet")] if exists(place) else []
+    for name in names:
+        if not is_uri(place):
+            footer.declare_order(below(place, name), columns)
+            continue
+        with tempfile.TemporaryDirectory(prefix="cctf-order-", dir=scratch) as copies:
+            copy(place, file_uri(copies), [name])
+            footer.declare_order(os.path.join(copies, name), columns)
+            copy(file_uri(copies), place, [name])
 
 
 def describe(spark, place, buckets, time, described):

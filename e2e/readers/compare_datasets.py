@@ -1,7 +1,7 @@
 """Compares two data sets of one run: each table row by row in DuckDB, and what their indices state.
 
 Usage: compare_datasets.py ONE OTHER
-Fails if they differ. Files and bytes may differ: another program has written them.
+Fails if they differ, or a file does not declare its order. Files and bytes may differ: another program has written them.
 """
 
 import json
@@ -9,6 +9,7 @@ import pathlib
 import sys
 
 import duckdb
+import pyarrow.parquet
 
 connection = duckdb.connect()
 one, other = map(pathlib.Path, sys.argv[1:])
@@ -29,4 +30,9 @@ for table in indices[0]["tables"]:
     for ours, theirs in (rows, reversed(rows)):
         left, = connection.execute(f"SELECT count(*) FROM ({ours} EXCEPT ALL {theirs})").fetchone()
         assert left == 0, f"{left} rows of {table['name']} differ"
+    for file in (file for folder in (one, other) for file in (folder / table["name"]).rglob("*.parquet") if table["sorted_by"]):
+        metadata = pyarrow.parquet.ParquetFile(file).metadata
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        orders = [[group.column(by.column_index).path_in_schema for by in group.sorting_columns] for group in groups]
+        assert all(order == table["sorted_by"] for order in orders), f"{file} declares the order {orders}"
     print(table["name"], connection.execute(f"SELECT count(*) FROM ({rows[0]})").fetchone()[0])
