@@ -6,7 +6,9 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
+use e2e::binaries::{Done, tool};
 use serde_json::Value;
 
 use super::{Exported, run_python};
@@ -182,4 +184,19 @@ fn line_has_the_waits_of_mm1_mmc_and_a_tandem() {
 #[test]
 fn line_predicts_another_rate() {
     check(&[(2, 6_000)], &["--rate", "233.5"]);
+}
+
+#[test]
+fn a_network_that_takes_too_long_is_given_up_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("tandem");
+    // LINE needs half a minute and more for as many stations.
+    write(&run, &[(2, 6_000); 12]);
+    let exported = Exported::new("lqn", &run, &[]);
+    let mut solve = Command::new(tool("line/bin/python").unwrap());
+    solve.arg(exported.path("solve.py")).args(["--seconds", "1"]);
+    let done = Done::from(solve.output().unwrap());
+    assert_eq!(done.code, Some(1), "{}\n{}", done.stdout, done.stderr);
+    assert!(done.stderr.contains("no answer within 1 s"), "{}", done.stderr);
+    assert!(!exported.path("results.json").exists());
 }

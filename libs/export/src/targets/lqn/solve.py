@@ -1,15 +1,19 @@
 """Solves the layered queueing network of a recorded run with LINE, and shows the answer beside the recorded figures.
 
-Usage: solve.py [--rate RATE] [--out FILE]
-RATE is requests a second from outside. Default: the recorded rate. FILE gets the answer as JSON. Default: results.json beside this
-program. Times are milliseconds, rates are requests a second. Requires the Python package line-solver 3.0.8.0.
+Usage: solve.py [--rate RATE] [--seconds SECONDS] [--out FILE]
+RATE is requests a second from outside. Default: the recorded rate. The program gives up after SECONDS. Default: 300. FILE gets the
+answer as JSON. Default: results.json beside this program. Times are milliseconds, rates are requests a second. Requires the Python
+package line-solver 3.0.8.0.
 """
 
 import argparse
 import importlib.metadata
 import json
 import math
+import os
 import pathlib
+import shutil
+import signal
 import sys
 import tempfile
 import xml.etree.ElementTree
@@ -23,6 +27,11 @@ RATE_ERROR_MAX = 1e-4
 BUSY_SHARE_MAX = 0.01
 # Largest change of the layers' solutions in the last iteration.
 LAYERS_ERROR_MAX = 1e-5
+# LINE solves all layers, one for each instance with slots and one for the nodes, at least 50 times for an attempt, and at least twice
+# as often as there are layers. So the time grows with the square of the number of instances.
+SECONDS_DEFAULT = 300
+# Temporary folders in use.
+SCRATCH = []
 # The entry of the customers.
 CLIENTS = "ec"
 
@@ -78,6 +87,26 @@ def fail(sentence):
     sys.exit(f"solve.py: {sentence}")
 
 
+def give_up_after(seconds, network):
+    """Ends the program with a sentence if there is no answer by then."""
+    slots = len(tasks_of(network))
+
+    def give_up(*_):
+        # LINE catches all exceptions in places, so that none would reach the end of this program.
+        print(
+            f"solve.py: no answer within {seconds} s: LINE solves {slots} instances with slots again and again, and its time grows with "
+            "the square of their number; allow more with --seconds, or simulate with cctf export simgrid",
+            file=sys.stderr,
+            flush=True,
+        )
+        for scratch in SCRATCH:
+            shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(1)
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+
+
 def tasks_of(network):
     """The entries of each task with slots, and their number."""
     limited = [task for task in network.iter("task") if task.get("scheduling") == "fcfs"]
@@ -94,6 +123,7 @@ def solve(network, customers, rate):
     limited = tasks_of(network)
     think, found, unlimited = customers / rate, math.nan, set()
     with tempfile.TemporaryDirectory() as scratch:
+        SCRATCH.append(scratch)
         path = pathlib.Path(scratch, "model.lqnx")
         for attempt in range(ATTEMPTS_MAX):
             if sys.stderr.isatty():
@@ -178,13 +208,17 @@ def show(found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float)
+    parser.add_argument("--seconds", type=int, default=SECONDS_DEFAULT)
     parser.add_argument("--out", type=pathlib.Path, default=folder / "results.json")
     flags = parser.parse_args()
     recorded = json.loads((folder / "recorded.json").read_text())
     rate = recorded["rate"] if flags.rate is None else flags.rate
     if not 0 < rate < math.inf:
         fail(f"invalid --rate {rate:g}: it must be more than 0")
+    if flags.seconds < 1:
+        fail(f"invalid --seconds {flags.seconds}: it must be at least 1")
     network = xml.etree.ElementTree.parse(folder / "model.lqnx").getroot()
+    give_up_after(flags.seconds, network)
     answer = solve(network, recorded["customers"], rate)
     found = results(answer, recorded, rate)
     try:
