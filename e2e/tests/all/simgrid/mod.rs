@@ -144,6 +144,32 @@ fn compare_pairs_each_root_of_a_simulated_run_and_report_reads_it() {
 }
 
 #[test]
+fn waits_for_cpus_are_as_long_as_recorded_at_the_recorded_load() {
+    let recorded = chain::run_folder();
+    let exported = Exported::new(&recorded, &[]);
+    let load = load(&plan_of(&recorded));
+    let calls = load.calls.iter().map(|call| call.wait.cpu_wait_ns);
+    let waits: i64 = calls
+        .chain(load.visits.iter().map(|visit| visit.answer.cpu_wait_ns))
+        .sum();
+    assert!(waits > 0, "a thread always waits for its CPU for a moment");
+    let simulated = exported.replay("simulated", &[]);
+    let rows = rows::lines(&simulated.join("cctf/invocations.jsonl")).unwrap();
+    let ms: f64 = rows
+        .iter()
+        .map(|row| row["cpu_wait_ms"].as_f64().unwrap_or(0.0))
+        .sum();
+    let share = 1e6 * ms / waits as f64;
+    // Rounding takes less than a nanosecond a gap, unless the stations alone wait for longer than recorded.
+    let stations = fs::read_to_string(exported.path("stations.tsv")).unwrap();
+    let is_all_own = stations.lines().any(|line| line.ends_with("\t0"));
+    assert!(
+        (0.98..1.02).contains(&share) || (is_all_own && share > 1.0),
+        "{share}: {stations}"
+    );
+}
+
+#[test]
 fn both_drivers_and_our_simulator_agree_on_every_kind_of_work() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("synthetic");

@@ -37,6 +37,9 @@ pub struct ServerState {
     jobs: BinaryHeap<Reverse<(i128, Job)>>,
     /// Work of all jobs so far.
     pub worked_ns: i64,
+    /// How much longer the jobs that have ended took than alone. Jobs that delay nothing are not counted. It is negative by the
+    /// present time for each job in progress.
+    waited_ns: i128,
 }
 
 impl ServerState {
@@ -48,7 +51,13 @@ impl ServerState {
             due_ns: i64::MAX,
             jobs: BinaryHeap::new(),
             worked_ns: 0,
+            waited_ns: 0,
         }
+    }
+
+    /// How much longer all jobs took than alone, at the end.
+    pub fn waited_ns(&self) -> i64 {
+        i64::try_from(self.waited_ns).unwrap_or_default().max(0)
     }
 
     /// Adds a job that would take so long alone.
@@ -58,6 +67,9 @@ impl ServerState {
             self.virtual_parts = 0;
         }
         self.worked_ns = self.worked_ns.saturating_add(work_ns);
+        if job != Job::Beside {
+            self.waited_ns -= i128::from(now) + i128::from(work_ns);
+        }
         let end = self.virtual_parts + i128::from(work_ns) * PARTS;
         self.jobs.push(Reverse((end, job)));
         self.schedule();
@@ -70,7 +82,11 @@ impl ServerState {
         let has_ended = *end <= self.virtual_parts;
         let job = if has_ended { self.jobs.pop() } else { None };
         self.schedule();
-        job.map(|Reverse((_, job))| job)
+        let job = job.map(|Reverse((_, job))| job)?;
+        if job != Job::Beside {
+            self.waited_ns += i128::from(now);
+        }
+        Some(job)
     }
 
     /// The number of jobs, of which each gets an equal part.

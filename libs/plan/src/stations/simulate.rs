@@ -42,9 +42,11 @@ pub fn simulate_on(load: &Load, platform: &Platform, failures: Failures) -> Simu
     simulator.run();
     let held_ns = simulator.stations.iter().map(|station| station.held_ns);
     let worked_ns = simulator.servers.iter().map(|server| server.worked_ns);
+    let waited_ns = simulator.servers.iter().map(ServerState::waited_ns);
     Simulation {
         held_ns: held_ns.collect(),
         worked_ns: worked_ns.collect(),
+        waited_ns: waited_ns.collect(),
         outcomes: simulator.outcomes,
     }
 }

@@ -148,6 +148,7 @@ fn a_slower_node_needs_more_cpu_time_and_no_other_time() {
         let found = run(&load, &with_cpus(&load, 1, slowness));
         assert_eq!(responses(&found), [response]);
         assert_eq!(found.worked_ns, [response - 500]);
+        assert_eq!(found.waited_ns, [0]);
         let mut unlimited = Platform::recorded(&load);
         unlimited.hosts[0].slowness = slowness;
         assert_eq!(responses(&run(&load, &unlimited)), [response]);
@@ -272,6 +273,8 @@ fn bodies_at_the_same_time_share_the_rate_of_a_link() {
     let roots: Vec<i64> = responses(&found).into_iter().step_by(2).collect();
     assert_eq!(roots, [alone_ns + 2_000; 3]);
     assert_eq!(found.worked_ns, [3_000, 0]);
+    // Each of the three takes as long as all of them.
+    assert_eq!(found.waited_ns, [3 * 2_000, 0]);
 }
 
 #[test]

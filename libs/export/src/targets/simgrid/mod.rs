@@ -5,11 +5,13 @@
 //!   run.
 //! - [`names`]: writes the names of nodes, links and modules for the simulated rows, and the stations. [`platform`]: writes the
 //!   hosts and links.
+//! - [`waits`]: which part of the recorded waits for CPUs is kept.
 //! - `drivers`: the programs in C++ and Python, which are part of the export.
 
 mod names;
 mod picks;
 mod platform;
+mod waits;
 mod work;
 
 use std::path::Path;
@@ -88,7 +90,10 @@ impl Target for SimGrid {
             "names.tsv",
             &names::names(source, &inventories, zero_ns, self.arrivals.as_ref()),
         )?;
-        job.text("stations.tsv", &names::stations(source))?;
+        job.text(
+            "stations.tsv",
+            &names::stations(source, &waits::kept(source, &load)),
+        )?;
         job.text("platform.xml", &platform::platform(source))?;
         for (name, text) in DRIVERS {
             job.text(name, text)?;

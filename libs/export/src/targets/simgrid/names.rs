@@ -12,7 +12,7 @@ use super::picks::Arrivals;
 use crate::source::Source;
 
 /// Version of the files, which the drivers check.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The rows of the run's inventories, encoded for the simulated run.
 #[derive(Debug, Default)]
@@ -226,10 +226,12 @@ fn replay(source: &Source<'_>, arrivals: Option<&Arrivals>) -> String {
     fields
 }
 
-/// `stations.tsv`. Users also edit this file to change a deployment.
-pub fn stations(source: &Source<'_>) -> String {
+/// `stations.tsv`. Users also edit this file to change a deployment. `kept` are the kept shares of waits for CPUs, by node.
+pub fn stations(source: &Source<'_>, kept: &[u64]) -> String {
     let names = &source.plan.recorded.names;
-    let mut out = String::from("#module\tinstance\tnode\tslots\tslot_policy\tqueue_limit\trecorded_node\n");
+    let mut out = String::from(
+        "#module\tinstance\tnode\tslots\tslot_policy\tqueue_limit\trecorded_node\tcpu_wait_kept_ppm\n",
+    );
     for instance in &names.instances {
         let station = instance.station;
         let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
@@ -242,6 +244,7 @@ pub fn stations(source: &Source<'_>) -> String {
             (if station.is_released { "released" } else { "held" }).to_owned(),
             number(station.queue_limit.filter(|_| station.slots.is_some())),
             node,
+            kept[instance.node as usize].to_string(),
         ];
         out.push_str(&fields.join("\t"));
         out.push('\n');

@@ -206,7 +206,7 @@ void Simulator::work_for_call(uint32_t index, int64_t now)
   int64_t begin = std::max(now, state.awake);
   if (is_simulated(call.wait))
     return burn(BurnForCall, index, begin, now);
-  call_starts_at(index, begin + gap(call.wait), now);
+  call_starts_at(index, begin + gap(call.invocation, call.wait), now);
 }
 
 void Simulator::call_starts_at(uint32_t index, int64_t start, int64_t now)
@@ -226,7 +226,7 @@ void Simulator::work_for_answer(uint32_t index, int64_t now)
   int64_t begin = std::max(now, state.awake);
   if (is_simulated(wait))
     return burn(BurnForAnswer, index, begin, now);
-  int64_t end = begin + gap(wait);
+  int64_t end = begin + gap(index, wait);
   after(end, 0, End, index);
   if (is_ahead(index))
     answer_ends_call(index, end, now);
@@ -237,6 +237,14 @@ bool Simulator::is_ahead(uint32_t index) const
   const Invocation& invocation = work_.invocations[index];
   return invocation.caller != NONE && work_.calls[invocation.caller].ahead > 0 && !travels(invocation.caller) &&
          !is_simulated(invocation.answer);
+}
+
+// The recorded waits for CPUs that other processes caused. They arise again, because only the stations are simulated.
+int64_t Simulator::kept(uint32_t index, const Wait& wait)
+{
+  int64_t kept = wait.cpu_wait * work_.stations[work_.invocations[index].station].cpu_wait_kept_ppm / 1'000'000;
+  invocations[index].cpu_wait += kept;
+  return kept;
 }
 
 // The CPU time of a gap, on the host of its station.
@@ -269,7 +277,7 @@ void Simulator::cpu_ended(Kind kind, uint32_t index, int64_t now)
   double alone = static_cast<double>(wait.cpu) * station.flops_per_ns / machine_.speed(station.node) * 1e9;
   int64_t lasted = now - burning_since_[is_call ? index : work_.calls.size() + index];
   invocations[invocation].cpu_wait += std::max<int64_t>(lasted - std::llround(alone), 0);
-  int64_t over = now + std::max<int64_t>(wait.gap - wait.cpu, 0);
+  int64_t over = now + std::max<int64_t>(wait.gap - wait.cpu, 0) + kept(invocation, wait);
   is_call ? call_starts_at(index, over, now) : after(over, 0, End, index);
 }
 
@@ -280,7 +288,8 @@ void Simulator::call_is_ready(uint32_t index, int64_t now)
   InvocationState& state = invocations[call.invocation];
   if (state.has_answered) {
     // Work after the answer needs no slot.
-    is_simulated(call.wait) ? burn(BurnForCall, index, now, now) : after(now, gap(call.wait), CallStart, index);
+    is_simulated(call.wait) ? burn(BurnForCall, index, now, now)
+                            : after(now, gap(call.invocation, call.wait), CallStart, index);
   } else if (!state.needs_slot || state.holds_slot)
     work_for_call(index, now);
   else {

@@ -10,7 +10,8 @@
 #include "workload.hpp"
 
 struct Options {
-  // Whether CPU time is executed on SimGrid's hosts. If not, a gap takes its recorded time, including recorded waits for CPUs.
+  // Whether CPU time is executed on SimGrid's hosts. Of the recorded waits for CPUs, a gap then takes only those that other processes
+  // caused. If not, a gap takes its recorded time, including all recorded waits for CPUs.
   bool has_cpus = true;
   // Whether calls between nodes with a route use SimGrid's links. If not, or without a route, they take the recorded time.
   bool has_links = true;
@@ -122,7 +123,8 @@ private:
   void free_slot(uint32_t invocation, int64_t now);
   void end(uint32_t invocation, int64_t now);
   bool is_simulated(const Wait& wait) const { return options_.has_cpus && wait.cpu > 0; }
-  int64_t gap(const Wait& wait) const { return wait.gap + (options_.has_cpus ? 0 : wait.cpu_wait); }
+  int64_t kept(uint32_t invocation, const Wait& wait);
+  int64_t gap(uint32_t invocation, const Wait& wait) { return wait.gap + (options_.has_cpus ? kept(invocation, wait) : wait.cpu_wait); }
   bool is_ahead(uint32_t invocation) const;
 
   // calls.cpp: calls and their results

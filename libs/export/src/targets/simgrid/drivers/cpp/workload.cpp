@@ -9,7 +9,7 @@
 namespace {
 
 // The version of the files that this program reads.
-constexpr int64_t VERSION = 1;
+constexpr int64_t VERSION = 2;
 
 using std::string_view;
 
@@ -163,6 +163,7 @@ void read_stations(Lines lines, Workload& work)
     station.is_released = lines.word<bool>({"held", "released"});
     station.queue_limit = lines.index();
     station.recorded_node = lines.string();
+    station.cpu_wait_kept_ppm = lines.number();
     work.stations.push_back(station);
   }
 }

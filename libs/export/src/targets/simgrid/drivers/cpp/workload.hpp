@@ -19,6 +19,8 @@ struct Station {
   uint32_t slots = NONE;        // NONE: unlimited
   uint32_t queue_limit = NONE;  // NONE: unlimited
   bool is_released = false;
+  // Millionths of the recorded waits for CPUs that other processes of the recorded node caused.
+  int64_t cpu_wait_kept_ppm = 0;
 };
 
 // The calls for which a call or the answer waits, and the own time after these. Times are nanoseconds.

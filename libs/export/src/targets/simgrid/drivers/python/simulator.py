@@ -133,8 +133,14 @@ class Simulator(Machine, Calls):
     def is_simulated(self, wait):
         return self.has_cpus and wait.cpu > 0
 
-    def gap(self, wait):
-        return wait.gap + (0 if self.has_cpus else wait.cpu_wait)
+    def kept(self, invocation, wait):
+        """The recorded waits for CPUs that other processes caused. They arise again, because only the stations are simulated."""
+        kept = wait.cpu_wait * self.station(invocation).cpu_wait_kept_ppm // 1_000_000
+        self.invocations[invocation].cpu_wait += kept
+        return kept
+
+    def gap(self, invocation, wait):
+        return wait.gap + (self.kept(invocation, wait) if self.has_cpus else wait.cpu_wait)
 
     def work_for_call(self, index, now):
         """Begins the own work before a call."""
@@ -145,7 +151,7 @@ class Simulator(Machine, Calls):
         if self.is_simulated(call.wait):
             self.burn(BURN_CALL, index, begin, now)
         else:
-            self.call_starts_at(index, begin + self.gap(call.wait), now)
+            self.call_starts_at(index, begin + self.gap(call.invocation, call.wait), now)
 
     def call_starts_at(self, index, start, now):
         call = self.work.calls[index]
@@ -161,7 +167,7 @@ class Simulator(Machine, Calls):
         if self.is_simulated(wait):
             self.burn(BURN_ANSWER, index, begin, now)
             return
-        end = begin + self.gap(wait)
+        end = begin + self.gap(index, wait)
         self.after(end, 0, END, index)
         if self.is_ahead(index):
             self.answer_ends_call(index, end, now)
@@ -205,7 +211,7 @@ class Simulator(Machine, Calls):
         wait = self.work.calls[index].wait if kind == CPU_CALL else self.work.invocations[index].answer
         flops, speed = self._flops(invocation, cpu)
         self.invocations[invocation].cpu_wait += max(now - since - round_half_up(flops / speed * 1e9), 0)
-        over = now + max(wait.gap - wait.cpu, 0)
+        over = now + max(wait.gap - wait.cpu, 0) + self.kept(invocation, wait)
         if kind == CPU_CALL:
             self.call_starts_at(index, over, now)
         else:
@@ -219,7 +225,7 @@ class Simulator(Machine, Calls):
             if self.is_simulated(call.wait):
                 self.burn(BURN_CALL, index, now, now)
             else:
-                self.after(now, self.gap(call.wait), CALL_START, index)
+                self.after(now, self.gap(call.invocation, call.wait), CALL_START, index)
         elif not state.needs_slot or state.holds_slot:
             self.work_for_call(index, now)
         else:

@@ -4,7 +4,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 # The version of the files that this program reads.
-VERSION = 1
+VERSION = 2
 
 
 class ExportError(Exception):
@@ -47,6 +47,7 @@ class Station:
         self.is_released = {"held": False, "released": True}[fields[4]]
         self.queue_limit = number(fields[5])
         self.recorded_node = fields[6]
+        self.cpu_wait_kept_ppm = int(fields[7])
 
 
 class Root:
