@@ -28,7 +28,7 @@ struct Scene {
 const SCENES: [Scene; 3] = [
     Scene {
         name: "five endpoints",
-        args: &["--rate", "100", "--duration", "30s", "--size", "65536"],
+        args: &["--rate", "100", "--duration", "45s", "--size", "65536"],
     },
     Scene {
         name: "chain",
@@ -53,7 +53,7 @@ const SCENES: [Scene; 3] = [
             "--rate",
             "100",
             "--duration",
-            "60s",
+            "90s",
             "--arrivals",
             "poisson",
             "--size",
@@ -172,7 +172,7 @@ impl Pairs {
 
 fn instance(row: &Value) -> String {
     let text = |field| text(row, field).unwrap_or_default();
-    format!("{} ({})", text("node_id"), text("instance_id"))
+    format!("{} ({})", text("node"), text("instance_id"))
 }
 
 struct Moments {
