@@ -190,7 +190,7 @@ fn line_predicts_another_rate() {
 fn a_network_that_takes_too_long_is_given_up_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("tandem");
-    // LINE needs half a minute and more for as many stations.
+    // LINE needs several seconds for each attempt with as many stations.
     write(&run, &[(2, 6_000); 12]);
     let exported = Exported::new("lqn", &run, &[]);
     let mut solve = Command::new(tool("line/bin/python").unwrap());

@@ -192,6 +192,23 @@ fn an_instance_that_ran_before_comes_back_as_such() {
 }
 
 #[test]
+fn rows_without_a_protocol_come_back_as_http() {
+    let folder = Folder::create();
+    folder.convert(&folder.write("telemetry.jsonl", &[fetched_messages()]), "first");
+    let path = folder.at("first/cctf/invocations.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"protocol\":\"messaging\",", "")).unwrap();
+    let assumptions = folder.export("first", "out", true).unwrap();
+    assert_eq!((assumptions[0].id, assumptions[0].count), ("protocol_unknown", 2));
+    folder.convert(&folder.at("out").join(TRACES_FILE), "again");
+    let again = folder.lines("again", "invocations.jsonl").into_iter();
+    let again: Vec<String> = again
+        .map(|line| line.replace("\"protocol\":\"http\",", ""))
+        .collect();
+    assert_eq!(again, folder.lines("first", "invocations.jsonl"));
+}
+
+#[test]
 fn what_does_not_come_back_is_counted_and_strict_refuses_it() {
     let folder = Folder::create();
     folder.convert(&folder.write("telemetry.jsonl", &[fetched_messages()]), "first");

@@ -95,6 +95,8 @@ pub struct Described {
     pub is_failed: bool,
     /// Whether receivers find all of it again. Rows that no normalizer wrote can state what the conventions have no name for.
     pub is_exact: bool,
+    /// Whether it counts as HTTP because the row states no protocol, but what a protocol has.
+    pub is_protocol_assumed: bool,
 }
 
 pub fn of_invocation(row: &Invocation<'_>) -> Described {
@@ -140,13 +142,15 @@ pub fn of_call(row: &Call<'_>, kind: SpanKind) -> Described {
 
 fn described(facts: &Facts<'_>) -> Described {
     let mut out = Attributes::default();
+    let is_protocol_assumed = facts.protocol.is_none() && !has_no_protocol(facts);
     let is_protocol_exact = match facts.protocol {
+        None if is_protocol_assumed => http(facts, &mut out),
         Some("http") => http(facts, &mut out),
         Some("rpc") => rpc(facts, &mut out),
         Some("messaging") => messaging(facts, &mut out),
         Some("db") => database(facts, &mut out),
         Some("faas") => function(facts, &mut out),
-        protocol => protocol.is_none() && has_no_protocol(facts),
+        protocol => protocol.is_none(),
     };
     let is_peer_exact = !facts.is_call || peer(facts, &mut out);
     sizes(facts, &mut out);
@@ -160,6 +164,7 @@ fn described(facts: &Facts<'_>) -> Described {
         attributes: out,
         is_failed: facts.error_type.is_some() && !hides_status,
         is_exact: is_protocol_exact && is_peer_exact,
+        is_protocol_assumed,
     }
 }
 

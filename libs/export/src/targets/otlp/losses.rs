@@ -19,6 +19,8 @@ pub struct Losses {
     pub late: u64,
     /// Rows with fields that the conventions cannot state.
     pub fields: u64,
+    /// Rows without a protocol that count as HTTP.
+    pub protocols: u64,
     /// Rows whose node had another stage before.
     pub stages: u64,
     /// Rows before 1970.
@@ -47,7 +49,7 @@ struct Note {
     more: &'static str,
 }
 
-const NOTES: [Note; 13] = [
+const NOTES: [Note; 14] = [
     Note {
         id: "damaged_lines",
         matters: true,
@@ -110,6 +112,13 @@ const NOTES: [Note; 13] = [
         count: |losses| losses.late,
         one: "row arrived after the end of its run: the flag late does not come back",
         more: "rows arrived after the end of their run: the flag late does not come back",
+    },
+    Note {
+        id: "protocol_unknown",
+        matters: false,
+        count: |losses| losses.protocols,
+        one: "row states no protocol and comes back as HTTP",
+        more: "rows state no protocol and come back as HTTP",
     },
     Note {
         id: "stages_differ",

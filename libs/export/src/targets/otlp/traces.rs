@@ -185,7 +185,9 @@ impl<'a> Traces<'a> {
             mut attributes,
             is_failed,
             is_exact,
+            is_protocol_assumed,
         } = described;
+        self.losses.protocols += u64::from(is_protocol_assumed);
         self.losses.fields += u64::from(!(is_exact && own.is_exact));
         attributes.0.extend(own.attributes.0);
         attributes.text(keys::RUN_ID, Some(self.run_id));
