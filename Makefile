@@ -39,6 +39,10 @@ FIDELITY_DUR ?= 120s
 # Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain and dependence need toxiproxy; simgrid needs SimGrid;
 # shop needs root, toxiproxy and the languages of the shop.
 PARTS ?=
+# Seconds of each load of `make placement-study`, utilisations of the busiest station, and the folder of its results. PARTS: chain, shop.
+DURATION ?= 30
+BUSY ?= 0.35,0.7
+STUDY_OUT ?= target/placement-study/$(shell date +%Y%m%d-%H%M%S)
 # Spans of each load of `make bench-scale`.
 SCALE_SPANS ?= 1000000,10000000,100000000
 # Inputs of each target of `make fuzz`, and the seed of its random numbers.
@@ -77,11 +81,11 @@ FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstr
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build release real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
-  up down logs tail report collector jaeger toxiproxy stop clean check test bench bench-scale fidelity fuzz \
+  up down logs tail report collector jaeger toxiproxy stop clean check test bench bench-scale fidelity placement-study fuzz \
   screenshots need-browser need-build need-binaries need-ready need-compose need-compose-tool need-go need-jq need-node need-python need-shop need-simgrid test-tools bench-tools
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables of real-*: REAL_RATE=$(REAL_RATE) (requests/s) REAL_DUR=$(REAL_DUR) REAL_SIZE=$(REAL_SIZE) (bytes) RUN_ID=<name>"
 
@@ -188,6 +192,10 @@ bench-scale: need-binaries need-python ## Measure 1, 10 and 100 million spans: C
 fidelity: need-binaries $(FIDELITY_TOOLS) $(if $(and $(PARTS),$(if $(findstring simgrid,$(PARTS)),,not)),,need-simgrid $(TOOLS)/line/ready) ## Compare recorded values with queueing theory, the kernel's counters, the settings of links and replays (an hour, root, idle machine; PARTS=lindley,crowd)
 	@$(CARGO) build --release --locked -p measure --bin fidelity --bin skew --bin branches
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR) $(if $(PARTS),--only $(PARTS))
+
+placement-study: need-binaries toxiproxy need-python $(TOOLS)/line/ready ## Predict placements of two applications, run some of them, and compare (17 minutes, root, idle machine; PARTS=chain DURATION=60 BUSY=0.3,0.5,0.7)
+	@python3 examples/placement/study.py --bin-dir $(RELEASE) --toxiproxy $(TOOLS)/bin/toxiproxy-server --line $(TOOLS)/line/bin/python \
+	  --duration $(DURATION) --busy $(BUSY) --out $(STUDY_OUT) $(if $(PARTS),--parts $(PARTS))
 
 fuzz: need-build ## Feed mutated input to all readers (FUZZ_INPUTS per target, FUZZ_SEED)
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --release --locked -p cctf-normalizer --test fuzz -- --nocapture

@@ -1,25 +1,13 @@
 //! `cctf event`: reports a scaling or a migration as one span over OTLP.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use cctf_load::clock;
-use cctf_load::ids::Ids;
-use cctf_load::otlp::attributes::{integer, text};
-use cctf_load::otlp::export::Exporter;
-use cctf_load::otlp::spans::control_request;
-use cctf_proto::cctf::PlacementKind;
-use cctf_proto::keys;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::flags::parse_stage;
+use super::placement_event::{Happened, PlacementEvent};
 use super::{DONE, otlp};
-
-/// Maximum time until the receiver accepts the span.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -100,68 +88,20 @@ struct Subject {
 }
 
 pub fn run(args: &EventArgs) -> anyhow::Result<ExitCode> {
-    let at_unix_ns = clock::unix_ns();
-    let subject = args.event.subject();
-    let resource = subject.resource();
-    let request = control_request(
-        &resource,
-        keys::PLACEMENT_SPAN,
-        at_unix_ns,
-        args.event.attributes(),
-    );
+    let (subject, happened) = match &args.event {
+        Event::Scale { subject, replicas } => (subject, Happened::Scaled(*replicas)),
+        Event::Migrate { subject, from } => (subject, Happened::MovedFrom(from.clone())),
+    };
+    let event = PlacementEvent {
+        happened,
+        module: subject.module.clone(),
+        app_id: subject.app_id.clone(),
+        instance: subject.instance.clone(),
+        node: subject.node.clone(),
+        stage: subject.stage.clone(),
+        reason: subject.reason.clone(),
+    };
     let destination = otlp::destination_or_local(subject.otlp_endpoint.as_deref(), &subject.otlp)?;
-    // A control span gets its own id, so no ids of requests are needed.
-    Exporter::start(&destination, &resource, Ids::new(0))?.send_control(
-        keys::PLACEMENT_SPAN,
-        request,
-        TIMEOUT,
-    )?;
+    event.report(&destination)?;
     Ok(ExitCode::from(DONE))
-}
-
-impl Event {
-    fn subject(&self) -> &Subject {
-        match self {
-            Self::Scale { subject, .. } | Self::Migrate { subject, .. } => subject,
-        }
-    }
-
-    fn attributes(&self) -> Vec<KeyValue> {
-        let (kind, own) = match self {
-            Self::Scale { replicas, .. } => (
-                PlacementKind::Scale,
-                integer(keys::REPLICAS, i64::from(*replicas)),
-            ),
-            Self::Migrate { from, .. } => (PlacementKind::Migrate, text(keys::FROM_NODE_ID, from)),
-        };
-        let reason = self
-            .subject()
-            .reason
-            .as_ref()
-            .map(|reason| text(keys::REASON, reason));
-        [text(keys::PLACEMENT_EVENT, kind.as_str()), own]
-            .into_iter()
-            .chain(reason)
-            .collect()
-    }
-}
-
-impl Subject {
-    /// The resource of the module, not of this process.
-    fn resource(&self) -> Resource {
-        let attributes = [
-            ("service.name", Some(&self.module)),
-            ("service.namespace", self.app_id.as_ref()),
-            ("service.instance.id", self.instance.as_ref()),
-            (keys::NODE_ID, Some(&self.node)),
-            (keys::STAGE, self.stage.as_ref()),
-        ];
-        Resource {
-            attributes: attributes
-                .into_iter()
-                .filter_map(|(key, value)| value.map(|value| text(key, value)))
-                .collect(),
-            ..Resource::default()
-        }
-    }
 }

@@ -20,6 +20,7 @@ pub mod merge;
 mod otlp;
 mod page_file;
 pub mod place;
+mod placement_event;
 pub mod plan;
 pub mod replay;
 pub mod report;

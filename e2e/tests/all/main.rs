@@ -24,6 +24,8 @@ mod one_driver;
 mod overload;
 mod pages;
 mod placement;
+mod placement_moves;
+mod placement_study;
 mod placements;
 mod release;
 mod replay;

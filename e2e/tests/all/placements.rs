@@ -102,7 +102,7 @@ fn a_predicted_placement_is_run_by_stand_ins() {
 }
 
 impl Given {
-    fn run_stand_ins(&self, placement: &Path) -> PathBuf {
+    pub fn run_stand_ins(&self, placement: &Path) -> PathBuf {
         let mut command = command("cctf").unwrap();
         command
             .args([

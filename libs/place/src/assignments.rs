@@ -1,23 +1,21 @@
-//! [`Choices`]: the nodes on which each module may run; [`Assignment`]: one of them for each module.
-
-use std::collections::BTreeMap;
+//! [`Choices`]: the nodes on which each group may run; [`Assignment`]: one of them for each group.
 
 use crate::site::Site;
 use crate::tiers::Tiers;
 
-/// For each module of a [`Site`], in its order, the index of a node in [`Choices::nodes`]. `None`: on several nodes, as recorded.
-pub type Assignment = Vec<Option<u32>>;
+/// For each group of a [`Site`], in its order, the index of a node in [`Choices::nodes`].
+pub type Assignment = Vec<u32>;
 
-/// What each module may be assigned to.
+/// What each group may be assigned to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choices {
     /// By name.
     pub nodes: Vec<String>,
-    /// For each module, at least one.
-    options: Vec<Vec<Option<u32>>>,
-    /// For each module, its recorded option. It need not be allowed.
+    /// For each group, at least one.
+    options: Vec<Vec<u32>>,
+    /// For each group, its recorded node. It need not be allowed.
     recorded: Assignment,
-    /// Maximum number of modules on each node.
+    /// Maximum number of groups on each node.
     modules_max: Vec<usize>,
 }
 
@@ -25,23 +23,13 @@ impl Choices {
     /// The tiers must be complete.
     pub fn new(site: &Site, tiers: &Tiers) -> Self {
         let nodes: Vec<String> = tiers.nodes.keys().cloned().collect();
-        let number: BTreeMap<&str, u32> = nodes.iter().map(String::as_str).zip(0..).collect();
         let (mut options, mut recorded) = (Vec::new(), Vec::new());
-        for module in &site.modules {
-            let own = match module.nodes.len() {
-                1 => module
-                    .nodes
-                    .first()
-                    .and_then(|node| number.get(node.as_str()).copied()),
-                _ => None,
-            };
-            let may_stay = module.nodes.iter().all(|node| tiers.allows(&module.name, node));
-            let allowed = nodes.iter().filter(|node| tiers.allows(&module.name, node));
-            let mut of_module: Vec<Option<u32>> = Vec::new();
-            of_module.extend((own.is_none() && may_stay).then_some(None));
-            of_module.extend(allowed.map(|node| number.get(node.as_str()).copied()));
-            options.push(of_module);
-            recorded.push(own);
+        for group in &site.groups {
+            let allowed = (0..).zip(&nodes).filter(|(_, node)| tiers.allows(group, node));
+            options.push(allowed.map(|(number, _)| number).collect());
+            // Complete tiers name all recorded nodes.
+            let own = nodes.iter().position(|node| *node == group.node);
+            recorded.push(own.unwrap_or(0) as u32);
         }
         let modules_max = tiers.nodes.values();
         let modules_max = modules_max.map(|node| node.modules_max.map_or(usize::MAX, |max| max as usize));
@@ -53,7 +41,7 @@ impl Choices {
         }
     }
 
-    /// Number of assignments, also of those with too many modules on a node.
+    /// Number of assignments, also of those with too many groups on a node.
     pub fn count(&self) -> u128 {
         let counts = self.options.iter().map(|options| options.len() as u128);
         counts.fold(1, u128::saturating_mul)
@@ -74,7 +62,7 @@ impl Choices {
 
     fn fits(&self, assignment: &Assignment) -> bool {
         let mut counts = vec![0; self.nodes.len()];
-        for node in assignment.iter().flatten() {
+        for node in assignment {
             counts[*node as usize] += 1;
         }
         counts
@@ -83,7 +71,7 @@ impl Choices {
             .all(|(count, max)| count <= max)
     }
 
-    /// All allowed assignments, in the order of modules and nodes.
+    /// All allowed assignments, in the order of groups and nodes.
     pub fn all(&self) -> impl Iterator<Item = Assignment> + '_ {
         (0..self.count()).filter_map(|number| {
             let mut rest = number;
@@ -98,40 +86,37 @@ impl Choices {
         })
     }
 
-    /// Everything on one node, where that is allowed; other modules as recorded, else on the first node where they may run.
+    /// Everything on one node, where that is allowed; other groups as recorded, else on the first node where they may run.
     pub fn all_on(&self, node: u32) -> Assignment {
         let each = self.options.iter().zip(&self.recorded);
         each.map(|(options, recorded)| {
-            let wanted = [Some(node), *recorded];
+            let wanted = [node, *recorded];
             let found = wanted.into_iter().find(|choice| options.contains(choice));
             found.unwrap_or(options[0])
         })
         .collect()
     }
 
-    /// The allowed assignments that differ in one module.
+    /// The allowed assignments that differ in one group.
     pub fn neighbours(&self, of: &Assignment) -> Vec<Assignment> {
         let mut found = Vec::new();
-        for (module, options) in self.options.iter().enumerate() {
-            for option in options.iter().filter(|option| **option != of[module]) {
+        for (group, options) in self.options.iter().enumerate() {
+            for option in options.iter().filter(|option| **option != of[group]) {
                 let mut other = of.clone();
-                other[module] = *option;
+                other[group] = *option;
                 found.extend(self.fits(&other).then_some(other));
             }
         }
         found
     }
 
-    /// Any allowed assignment: each module on the first node with room. `None` if there is none by this rule.
+    /// Any allowed assignment: each group on the first node with room. `None` if there is none by this rule.
     pub fn first_fit(&self) -> Option<Assignment> {
         let mut room = self.modules_max.clone();
         let each = self.options.iter().map(|options| {
-            let has_room = |choice: &&Option<u32>| choice.is_none_or(|node| room[node as usize] > 0);
-            let choice = *options.iter().find(has_room)?;
-            if let Some(node) = choice {
-                room[node as usize] -= 1;
-            }
-            Some(choice)
+            let node = *options.iter().find(|node| room[**node as usize] > 0)?;
+            room[node as usize] -= 1;
+            Some(node)
         });
         each.collect()
     }

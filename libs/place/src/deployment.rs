@@ -3,43 +3,45 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cctf_stack::stand_ins::Placement;
-use cctf_stack::stand_ins::placement::{LinkPlace, ModulePlace, NodePlace, Slots};
+use cctf_stack::stand_ins::placement::{EventPlace, LinkPlace, ModulePlace, NodePlace, Slots};
 
 use crate::assignments::{Assignment, Choices};
+use crate::groups::Group;
 use crate::site::Site;
 use crate::tiers::{Link, Tiers};
 
-/// Slots by module, instead of the recorded ones.
+/// Slots by group or module, instead of the recorded ones.
 pub type SlotChanges = BTreeMap<String, u32>;
 
-/// What an assignment changes in the recorded deployment. Links and nodes that it does not concern are left out.
+/// What an assignment and later events change in the recorded deployment. Links and nodes that it does not concern are left out.
 pub fn placement(
     site: &Site,
     tiers: &Tiers,
     choices: &Choices,
     assignment: &Assignment,
     slots: &SlotChanges,
+    events: &[EventPlace],
 ) -> Placement {
-    let mut placement = Placement::default();
-    let mut used: BTreeSet<&str> = BTreeSet::new();
-    for (module, choice) in site.modules.iter().zip(assignment) {
-        let node = choice.map(|node| choices.nodes[node as usize].as_str());
-        let nodes: Vec<&str> = match node {
-            Some(node) => vec![node],
-            None => module.nodes.iter().map(String::as_str).collect(),
-        };
-        let is_other = |node: &&str| module.nodes.len() > 1 || !module.nodes.contains(*node);
-        let slots_changed = slots.get(&module.name).copied();
+    let mut placement = Placement {
+        events: events.to_vec(),
+        ..Placement::default()
+    };
+    let to = events.iter().filter_map(|event| event.node.as_deref());
+    let mut used: BTreeSet<&str> = to.collect();
+    for (group, choice) in site.groups.iter().zip(assignment) {
+        let node = choices.nodes[*choice as usize].as_str();
         let place = ModulePlace {
-            node: node.filter(is_other).map(str::to_owned),
-            slots: slots_changed
-                .or(limited_slots(site, tiers, &module.name, &nodes))
+            node: (node != group.node).then(|| node.to_owned()),
+            slots: group
+                .value(slots)
+                .copied()
+                .or(limited_slots(site, tiers, group, node))
                 .map(Slots::Count),
             ..ModulePlace::default()
         };
-        used.extend(&nodes);
+        used.insert(node);
         if place != ModulePlace::default() {
-            placement.modules.insert(module.name.clone(), place);
+            placement.modules.insert(group.name.clone(), place);
         }
     }
     for node in &used {
@@ -49,12 +51,13 @@ pub fn placement(
     placement
 }
 
-/// The slots of a module's instances where nodes allow fewer than recorded.
-fn limited_slots(site: &Site, tiers: &Tiers, module: &str, nodes: &[&str]) -> Option<u32> {
-    let slots_max = nodes.iter().filter_map(|node| tiers.nodes.get(*node)?.slots_max);
-    let recorded = site.recording.modules[module].instances.iter();
-    let recorded = recorded.filter_map(|instance| instance.station.slots).max()?;
-    slots_max.min().filter(|max| recorded > *max)
+/// The slots of a group's instances if a node allows fewer than recorded.
+fn limited_slots(site: &Site, tiers: &Tiers, group: &Group, node: &str) -> Option<u32> {
+    let slots_max = tiers.nodes.get(node)?.slots_max?;
+    let instances = site.recording.modules[&group.module].instances.iter();
+    let of_group = instances.filter(|instance| instance.node == group.node);
+    let recorded = of_group.filter_map(|instance| instance.station.slots).max()?;
+    (recorded > slots_max).then_some(slots_max)
 }
 
 /// Declares a node, if it is new or not as recorded. A node without a row in the inventory can only be declared if a module moves there.
@@ -71,8 +74,9 @@ fn add_node(placement: &mut Placement, site: &Site, tiers: &Tiers, node: &str) {
         place.stage.is_none_or(|stage| stage.as_str() == known.stage)
             && (place.mips_per_core.is_none() || place.mips_per_core == known.mips_per_core)
     });
-    let mut modules = placement.modules.values();
-    let is_declarable = known.is_some() || modules.any(|place| place.node.as_deref() == Some(node));
+    let nodes = placement.modules.values().map(|place| &place.node);
+    let mut nodes = nodes.chain(placement.events.iter().map(|event| &event.node));
+    let is_declarable = known.is_some() || nodes.any(|place| place.as_deref() == Some(node));
     if !is_as_recorded && is_declarable {
         placement.nodes.insert(node.to_owned(), place);
     }

@@ -52,7 +52,11 @@ pub struct Evaluation {
 
 /// Simulates the load. Its roots arrive within `span_ns`.
 pub fn evaluate(load: &Load, platform: &Platform, span_ns: i64) -> Evaluation {
-    let simulation = simulate_on(load, platform, Failures::Simulated);
+    summarised(load, platform, span_ns, &simulate_on(load, platform, Failures::Simulated))
+}
+
+/// The figures of a simulation.
+pub fn summarised(load: &Load, platform: &Platform, span_ns: i64, simulation: &Simulation) -> Evaluation {
     let mut found = Evaluation {
         times: [f64::NAN; 4],
         served: 0,
@@ -86,7 +90,7 @@ pub fn evaluate(load: &Load, platform: &Platform, span_ns: i64) -> Evaluation {
     }
     found.served = responses.len();
     found.times = times(&mut responses);
-    used(&mut found, load, platform, &simulation, span_ns as f64);
+    used(&mut found, load, platform, simulation, span_ns as f64);
     found
 }
 

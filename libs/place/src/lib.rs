@@ -1,9 +1,10 @@
 //! Where should the modules of a recorded run be? Placements, each simulated, with intervals, and ranked.
 //!
-//! - [`tiers`]: nodes and links, from a file; [`site`]: the recorded run.
-//! - [`assignments`]: a node for each module; [`deployment`]: an assignment as the placement file of stand-ins; [`surroundings`]: that as
+//! - [`tiers`]: nodes and links, from a file; [`site`]: the recorded run; [`groups`]: what is placed.
+//! - [`assignments`]: a node for each group; [`deployment`]: an assignment as the placement file of stand-ins; [`surroundings`]: that as
 //!   the platform of the simulator.
 //! - [`arrivals`]: the recorded load, and further ones by chance; [`evaluation`]: one simulation; [`traffic`]: bytes on links, cost.
+//! - [`events`]: what changes a placement during the run.
 //! - [`predictor`]: all of it for one assignment; [`validity`]: what is no prediction; [`calibration`]: the error on the recorded run.
 //! - [`search`]: which assignments are simulated; [`parallel`]: on all cores; [`uncertainty`]: intervals and probabilities.
 //! - [`ranking`]: the assignments, ranked; [`whatif`]: one change; [`model`]: both for people and programs.
@@ -14,6 +15,8 @@ pub mod assignments;
 pub mod calibration;
 pub mod deployment;
 pub mod evaluation;
+pub mod events;
+pub mod groups;
 pub mod model;
 mod parallel;
 pub mod predictor;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::calibration::Calibrated;
 use crate::evaluation::Metric;
+use crate::events::{Action, When};
 use crate::predictor::Predictor;
 use crate::ranking::{Options, Ranked, Ranking};
 use crate::surroundings::Shared;
@@ -76,9 +77,11 @@ pub struct SampleFacts {
 pub struct Placed {
     /// From 1; null without a prediction.
     pub rank: Option<usize>,
-    /// Node by module; null for a module that stays on its several nodes.
-    pub modules: BTreeMap<String, Option<String>>,
-    /// Whether all modules are where they were recorded.
+    /// Node by module. A module with instances on several nodes has an entry for each of them: `cart@edge0`.
+    pub modules: BTreeMap<String, String>,
+    /// What changes it during the run.
+    pub events: Vec<EventShown>,
+    /// Whether all modules are where they were recorded, all the time.
     pub is_recorded: bool,
     /// Responses of roots, milliseconds, with 95% intervals.
     pub response_ms: Responses,
@@ -113,6 +116,22 @@ pub struct StationUse {
     /// Null: unlimited.
     pub slots: Option<u32>,
     pub utilisation: Option<f64>,
+}
+
+/// A migration or a scaling.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventShown {
+    /// `migrate` or `scale`.
+    pub event: &'static str,
+    pub module: String,
+    /// The new node; null for a scaling.
+    pub to: Option<String>,
+    /// The new number of instances; null for a migration.
+    pub replicas: Option<u32>,
+    /// The utilisation above which it happens; null for an event at a time.
+    pub above: Option<f64>,
+    /// Seconds after the first request; null if it did not happen.
+    pub at_s: Option<f64>,
 }
 
 /// The CPUs of a node, or of the nodes of one host.
@@ -245,20 +264,42 @@ fn placed(predictor: &Predictor<'_>, ranking: &Ranking, ranked: &Ranked) -> Plac
     )
 }
 
+fn events(predictor: &Predictor<'_>, ranked: &Ranked) -> Vec<EventShown> {
+    let events = ranked.case.candidate.events.iter().zip(&ranked.predicted.events_ns);
+    let shown = events.map(|(event, at_ns)| {
+        let (name, to, replicas) = match event.action {
+            Action::Migrate(node) => ("migrate", Some(predictor.choices.nodes[node as usize].clone()), None),
+            Action::Scale(replicas) => ("scale", None, Some(replicas)),
+        };
+        EventShown {
+            event: name,
+            module: predictor.site.groups[event.group as usize].name.clone(),
+            to,
+            replicas,
+            above: match event.when {
+                When::At(_) => None,
+                When::Above(share) => Some(share),
+            },
+            at_s: at_ns.map(|at_ns| at_ns as f64 / 1e9),
+        }
+    });
+    shown.collect()
+}
+
 /// A simulated assignment with these figures.
 pub fn shown(predictor: &Predictor<'_>, ranked: &Ranked, response_ms: Responses) -> Placed {
     let (site, surroundings) = (predictor.site, &ranked.case.surroundings);
     let evaluation = &ranked.predicted.evaluation;
-    let modules = site.modules.iter().zip(&ranked.case.assignment);
-    let modules = modules.map(|(module, choice)| {
-        let node = choice.map(|node| predictor.choices.nodes[node as usize].clone());
-        (module.name.clone(), node)
+    let groups = site.groups.iter().zip(&ranked.case.candidate.assignment);
+    let modules = groups.map(|(group, choice)| {
+        let node = predictor.choices.nodes[*choice as usize].clone();
+        (group.name.clone(), node)
     });
     let stations = (0..).zip(&surroundings.nodes).map(|(instance, node)| {
-        let (module, id) = site.instance(instance);
+        let (module, id) = surroundings.instance(site, instance);
         StationUse {
             module: module.to_owned(),
-            instance: id.to_owned(),
+            instance: id,
             node: node.clone(),
             slots: surroundings.platform.hosts[instance as usize].station.slots,
             utilisation: evaluation.slots[instance as usize],
@@ -278,6 +319,7 @@ pub fn shown(predictor: &Predictor<'_>, ranked: &Ranked, response_ms: Responses)
     Placed {
         rank: None,
         modules: modules.collect(),
+        events: events(predictor, ranked),
         is_recorded: ranked.is_recorded,
         response_ms,
         too_short: ranked.too_short,

@@ -1,12 +1,14 @@
 //! [`Predictor`]: predicts assignments for one load, tiers and scale.
 
+use cctf_stack::stand_ins::placement::EventPlace;
 use cctf_stack::stand_ins::{Placement, PlacementError};
 use plan::stations::Load;
 
 use crate::arrivals::Sample;
 use crate::assignments::{Assignment, Choices};
 use crate::deployment::{SlotChanges, placement};
-use crate::evaluation::{Evaluation, evaluate};
+use crate::evaluation::{Evaluation, Times, evaluate};
+use crate::events::{Action, Event, Played, WINDOW_NS, When, play};
 use crate::site::Site;
 use crate::surroundings::Surroundings;
 use crate::tiers::Tiers;
@@ -42,10 +44,27 @@ impl Loaded {
     }
 }
 
-/// An assignment in its surroundings.
+/// An assignment, and what changes it during the run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    pub assignment: Assignment,
+    pub events: Vec<Event>,
+}
+
+impl From<&Assignment> for Candidate {
+    /// Without events.
+    fn from(assignment: &Assignment) -> Self {
+        Self {
+            assignment: assignment.clone(),
+            events: Vec::new(),
+        }
+    }
+}
+
+/// A candidate in its surroundings.
 #[derive(Debug, Clone)]
 pub struct Case {
-    pub assignment: Assignment,
+    pub candidate: Candidate,
     pub placement: Placement,
     pub surroundings: Surroundings,
 }
@@ -57,31 +76,108 @@ pub struct Predicted {
     pub links: Vec<LinkUse>,
     /// Why it is no prediction, one sentence each. Empty: it is one.
     pub reasons: Vec<String>,
+    /// By event: the time after the first request at which it happened, nanoseconds. `None`: it did not.
+    pub events_ns: Vec<Option<i64>>,
 }
 
 impl Predictor<'_> {
     /// # Errors
     /// If the placement does not fit the recording.
-    pub fn case(&self, assignment: &Assignment) -> Result<Case, PlacementError> {
-        let placement = placement(self.site, self.tiers, self.choices, assignment, &self.slots);
-        let has_other_load = self.scale != 1.0;
+    pub fn case(&self, candidate: Candidate) -> Result<Case, PlacementError> {
+        let placement = self.placement(&candidate.assignment, &[]);
         Ok(Case {
-            surroundings: Surroundings::new(self.site, self.tiers, &placement, has_other_load)?,
-            assignment: assignment.clone(),
+            surroundings: self.surround(&placement)?,
+            candidate,
             placement,
         })
     }
 
+    fn placement(&self, assignment: &Assignment, events: &[EventPlace]) -> Placement {
+        placement(self.site, self.tiers, self.choices, assignment, &self.slots, events)
+    }
+
+    fn surround(&self, placement: &Placement) -> Result<Surroundings, PlacementError> {
+        Surroundings::new(self.site, self.tiers, placement, self.scale != 1.0)
+    }
+
+    /// Simulates a case. If it has events, its surroundings become those of all of its placements.
+    ///
+    /// # Errors
+    /// If an event leads to a placement that does not fit the recording.
+    pub fn predict_events(&self, case: &mut Case, loaded: &Loaded) -> Result<Predicted, PlacementError> {
+        if case.candidate.events.is_empty() {
+            return Ok(self.predict(case, loaded));
+        }
+        let played = self.play(case, &loaded.load, loaded.span_ns)?;
+        case.surroundings = played.surroundings;
+        let events = self.happened(&case.candidate.events, &played.at_ns);
+        case.placement = self.placement(&case.candidate.assignment, &events);
+        let traffic = Traffic::new(&played.load, loaded.span_ns);
+        let found = self.judged(case, played.evaluation, &traffic);
+        Ok(Predicted {
+            events_ns: played.at_ns,
+            ..found
+        })
+    }
+
+    /// The response times of a case with another load.
+    ///
+    /// # Errors
+    /// As for [`Predictor::predict_events`].
+    pub fn times(&self, case: &Case, load: &Load, span_ns: i64) -> Result<Times, PlacementError> {
+        match case.candidate.events.is_empty() {
+            true => Ok(evaluate(load, &case.surroundings.platform, span_ns).times),
+            false => Ok(self.play(case, load, span_ns)?.evaluation.times),
+        }
+    }
+
+    fn play(&self, case: &Case, load: &Load, span_ns: i64) -> Result<Played, PlacementError> {
+        let candidate = (&case.candidate.assignment, &case.candidate.events[..]);
+        let surround = |assignment: &Assignment| self.surround(&self.placement(assignment, &[]));
+        play((self.site, self.tiers), candidate, &surround, (load, span_ns))
+    }
+
+    /// The events that happened, for a real run.
+    fn happened(&self, events: &[Event], at_ns: &[Option<i64>]) -> Vec<EventPlace> {
+        let happened = events.iter().zip(at_ns).filter_map(|(event, at_ns)| {
+            let (node, replicas) = match event.action {
+                Action::Migrate(node) => (Some(self.choices.nodes[node as usize].clone()), None),
+                Action::Scale(replicas) => (None, Some(replicas)),
+            };
+            Some(EventPlace {
+                at_s: (*at_ns)? as f64 / 1e9,
+                module: self.site.groups[event.group as usize].name.clone(),
+                node,
+                replicas,
+                reason: match event.when {
+                    When::At(_) => None,
+                    When::Above(share) => Some(format!(
+                        "slots busy for more than {:.0}% of {} s",
+                        100.0 * share,
+                        WINDOW_NS / 1_000_000_000
+                    )),
+                },
+            })
+        });
+        happened.collect()
+    }
+
+    /// Simulates a case without events.
     pub fn predict(&self, case: &Case, loaded: &Loaded) -> Predicted {
+        let evaluation = evaluate(&loaded.load, &case.surroundings.platform, loaded.span_ns);
+        self.judged(case, evaluation, &loaded.traffic)
+    }
+
+    fn judged(&self, case: &Case, evaluation: Evaluation, traffic: &Traffic) -> Predicted {
         let surroundings = &case.surroundings;
-        let evaluation = evaluate(&loaded.load, &surroundings.platform, loaded.span_ns);
-        let links = links(&loaded.traffic, surroundings);
+        let links = links(traffic, surroundings);
         let mut reasons: Vec<String> = surroundings.unknown.iter().cloned().collect();
         reasons.extend(overloads(self.site, surroundings, &evaluation, &links));
         Predicted {
             evaluation,
             links,
             reasons,
+            events_ns: Vec::new(),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cctf_load::plan::random;
+use cctf_stack::stand_ins::PlacementError;
 
 use crate::arrivals::Sample;
-use crate::assignments::Assignment;
 use crate::calibration::Calibration;
-use crate::evaluation::{Metric, Times, evaluate};
+use crate::evaluation::{Metric, Times};
 use crate::parallel::{Progress, on_all_cores, threads_for};
-use crate::predictor::{Case, Loaded, Predicted, Predictor};
+use crate::predictor::{Candidate, Case, Loaded, Predicted, Predictor};
 use crate::search::{ASSIGNMENTS_MAX, SearchError, Searched, search};
 use crate::surroundings::Surroundings;
 use crate::tiers::Tiers;
@@ -36,16 +36,16 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// An assignment that was proposed from elsewhere.
+/// A candidate that was proposed from elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proposal {
     /// Who proposes it.
     pub by: String,
     pub name: String,
-    pub assignment: Assignment,
+    pub candidate: Candidate,
 }
 
-/// An assignment with its prediction.
+/// A candidate with its prediction.
 #[derive(Debug)]
 pub struct Ranked {
     pub case: Case,
@@ -111,7 +111,7 @@ pub fn rank(
     let chosen = chosen(predictor, &searched, &proposals, options.top);
     let mut ranked = replicate(predictor, &chosen, &sample, options, progress)?;
     for one in &mut ranked {
-        if !predictor.choices.is_allowed(&one.case.assignment) {
+        if !predictor.choices.is_allowed(&one.case.candidate.assignment) {
             let reason = "the rules of the tiers do not allow it".to_owned();
             one.predicted.reasons.push(reason);
         }
@@ -126,10 +126,10 @@ pub fn rank(
     let predicted = ranked.iter().filter(is_prediction).count();
     let replicated: Vec<&Replicated> = ranked[..predicted].iter().map(|one| &one.replicated).collect();
     let probability = probability_first_is_best(&replicated, options.by, calibration.error(options.by));
-    let place = |assignment: &Assignment| ranked.iter().position(|one| one.case.assignment == *assignment);
+    let place = |candidate: &Candidate| ranked.iter().position(|one| one.case.candidate == *candidate);
     let proposals = proposals
         .into_iter()
-        .filter_map(|proposal| place(&proposal.assignment).map(|place| (proposal, place)));
+        .filter_map(|proposal| place(&proposal.candidate).map(|place| (proposal, place)));
     Ok(Ranking {
         proposals: proposals.collect(),
         calibration,
@@ -149,7 +149,7 @@ pub fn rank(
 /// If the recording has no valid placement.
 pub fn calibration(predictor: &Predictor<'_>, sample: &Sample) -> Result<Calibration, SearchError> {
     let site = predictor.site;
-    let tiers = Tiers::recorded(&site.recording, &site.names());
+    let tiers = Tiers::recorded(&site.recording, &site.groups);
     let recorded = Surroundings::new(site, &tiers, &Default::default(), false)?;
     Ok(Calibration::new(sample, &recorded))
 }
@@ -160,37 +160,34 @@ fn chosen(
     searched: &Searched,
     proposals: &[Proposal],
     top: usize,
-) -> Vec<Assignment> {
-    let best = searched
-        .screened
-        .iter()
-        .take(top)
-        .map(|screened| &screened.assignment);
-    let recorded = predictor.choices.recorded();
-    let proposed = proposals.iter().map(|proposal| &proposal.assignment);
-    let mut chosen: Vec<Assignment> = Vec::new();
-    for assignment in best.chain([recorded]).chain(proposed) {
-        if !chosen.contains(assignment) {
-            chosen.push(assignment.clone());
+) -> Vec<Candidate> {
+    let best = searched.screened.iter().take(top);
+    let best = best.map(|screened| Candidate::from(&screened.assignment));
+    let recorded = Candidate::from(predictor.choices.recorded());
+    let proposed = proposals.iter().map(|proposal| proposal.candidate.clone());
+    let mut chosen: Vec<Candidate> = Vec::new();
+    for candidate in best.chain([recorded]).chain(proposed) {
+        if !chosen.contains(&candidate) {
+            chosen.push(candidate);
         }
     }
     chosen
 }
 
-/// Simulates assignments with the load of the sample, and with further ones.
+/// Simulates candidates with the load of the sample, and with further ones.
 ///
 /// # Errors
-/// If an assignment does not fit the recording, or the user interrupts it.
+/// If a candidate does not fit the recording, or the user interrupts it.
 pub fn replicate(
     predictor: &Predictor<'_>,
-    assignments: &[Assignment],
+    candidates: &[Candidate],
     sample: &Sample,
     options: &Options,
     progress: &(dyn Fn(&str, usize, usize) -> bool + Sync),
 ) -> Result<Vec<Ranked>, SearchError> {
-    let cases: Result<Vec<Case>, _> = assignments
+    let cases: Result<Vec<Case>, _> = candidates
         .iter()
-        .map(|assignment| predictor.case(assignment))
+        .map(|candidate| predictor.case(candidate.clone()))
         .collect();
     let cases = cases?;
     let total = cases.len() * (1 + options.replications as usize);
@@ -202,15 +199,20 @@ pub fn replicate(
     let visits = sample.load.visits.len() as f64 * predictor.scale.max(1.0);
     let threads = threads_for(visits as usize, options.threads);
     let loaded = Loaded::new(sample.scaled(predictor.scale, options.seed), sample);
-    let predict = |case: &Case| predictor.predict(case, &loaded);
+    let predict = |case: &Case| -> Result<(Case, Predicted), PlacementError> {
+        let mut case = case.clone();
+        let predicted = predictor.predict_events(&mut case, &loaded)?;
+        Ok((case, predicted))
+    };
     let first = on_all_cores(&cases, threads, predict, &counted as Progress<'_>);
-    let first = first.ok_or(SearchError::Interrupted)?;
+    let first: Result<Vec<_>, PlacementError> = first.ok_or(SearchError::Interrupted)?.into_iter().collect();
+    let first = first?;
     // Each job has a load of its own, for all cases. So one case keeps all cores busy, too.
     let replications: Vec<u64> = (1..=u64::from(options.replications)).collect();
-    let simulate = |replication: &u64| -> Vec<Times> {
+    let simulate = |replication: &u64| -> Result<Vec<Times>, PlacementError> {
         let seed = random::at(options.seed, *replication);
         let load = sample.again(predictor.scale, seed);
-        let times = |case: &Case| evaluate(&load, &case.surroundings.platform, sample.span_ns).times;
+        let times = |case: &Case| predictor.times(case, &load, sample.span_ns);
         cases.iter().map(times).collect()
     };
     let found = on_all_cores(&replications, threads, simulate, &|jobs| {
@@ -218,12 +220,12 @@ pub fn replicate(
     });
     let mut further: Vec<Vec<Times>> = vec![Vec::new(); cases.len()];
     for times in found.ok_or(SearchError::Interrupted)? {
-        for (all, times) in further.iter_mut().zip(times) {
+        for (all, times) in further.iter_mut().zip(times?) {
             all.push(times);
         }
     }
-    let recorded = predictor.choices.recorded();
-    let ranked = cases.into_iter().zip(first).zip(further);
+    let recorded = Candidate::from(predictor.choices.recorded());
+    let ranked = first.into_iter().zip(further);
     Ok(ranked
         .map(|((case, predicted), further)| Ranked {
             too_short: too_short(
@@ -232,7 +234,7 @@ pub fn replicate(
                 sample.span_ns,
             ),
             replicated: Replicated::new(predicted.evaluation.times, further, predictor.scale == 1.0),
-            is_recorded: case.assignment == *recorded,
+            is_recorded: case.candidate == recorded,
             case,
             predicted,
         })

@@ -63,7 +63,7 @@ pub fn search(
     let choices = predictor.choices;
     let screen = |assignments: &[Assignment]| -> Result<Vec<Screened>, SearchError> {
         let each = |assignment: &Assignment| {
-            let case = predictor.case(assignment)?;
+            let case = predictor.case(assignment.into())?;
             let predicted = predictor.predict(&case, loaded);
             Ok(Screened {
                 assignment: assignment.clone(),

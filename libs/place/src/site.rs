@@ -1,12 +1,13 @@
-//! [`Site`]: a recorded run as far as placements need it: its load, its modules, and what their rows lack.
+//! [`Site`]: a recorded run as far as placements need it: its load, its groups of instances, and what their rows lack.
 
 use std::collections::BTreeSet;
 
 use cctf_stack::stand_ins::Recording;
-use plan::plan::{Cpu, Plan};
+use plan::plan::Plan;
 use plan::stations::{Load, load};
-use plan::work::{NONE, Waited};
+use plan::work::NONE;
 
+use crate::groups::{Group, groups};
 use crate::tiers::error::listed;
 
 /// Why no placement of a run can be predicted.
@@ -37,29 +38,16 @@ pub enum SiteError {
 pub struct Site {
     pub recording: Recording,
     pub load: Load,
-    /// The modules that get requests, by name. An assignment has a node for each of them.
-    pub modules: Vec<Module>,
+    /// The groups that get requests, by name. An assignment has a node for each of them.
+    pub groups: Vec<Group>,
+    /// The number of the group of each instance; [`NONE`] of an instance without requests.
+    pub group_of: Vec<u32>,
     /// Calling and called instance of all calls, in order.
     pub pairs: Vec<(u32, u32)>,
     /// The instances that get requests from outside, in order.
     pub entries: Vec<u32>,
     /// Sentences about what the rows lack.
     pub notes: Vec<String>,
-}
-
-/// A module that gets requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Module {
-    pub name: String,
-    /// Its recorded nodes.
-    pub nodes: BTreeSet<String>,
-    pub invocations: u64,
-    /// Invocations without a CPU time.
-    pub cpu_unknown: u64,
-    /// Invocations without a queue time, whose waits are in their own time.
-    pub queue_unknown: u64,
-    /// Sum of the CPU times, nanoseconds.
-    pub cpu_ns: i64,
 }
 
 impl Site {
@@ -72,47 +60,18 @@ impl Site {
         if load.arrivals.is_empty() {
             return Err(SiteError::NoRoots(recording.run_id));
         }
-        let names = &load.names.modules;
-        let mut by_number: Vec<Module> = Vec::with_capacity(names.len());
-        for name in names {
-            let known = recording.modules.get(name);
-            let nodes = known.map(|module| module.instances.iter().map(|instance| instance.node.clone()));
-            by_number.push(Module {
-                name: name.clone(),
-                nodes: nodes.into_iter().flatten().collect(),
-                invocations: 0,
-                cpu_unknown: 0,
-                queue_unknown: 0,
-                cpu_ns: 0,
-            });
-        }
-        for tree in plan.trees() {
-            for invocation in &tree.invocations {
-                let module = &mut by_number[load.names.module_of(invocation.instance) as usize];
-                let waited = plan.recorded.works[invocation.work as usize].waited;
-                module.invocations += 1;
-                module.cpu_unknown += u64::from(invocation.cpu == Cpu::Unknown);
-                module.queue_unknown += u64::from(waited == Waited::Unknown);
-                module.cpu_ns = module.cpu_ns.saturating_add(invocation.cpu.ns().unwrap_or(0));
-            }
-        }
-        by_number.retain(|module| module.invocations > 0);
-        by_number.sort_by(|a, b| a.name.cmp(&b.name));
-        check(&by_number, &recording)?;
-        let notes = notes(&by_number, &recording);
+        let (groups, group_of) = groups(plan, &load, &recording);
+        check(&groups, &recording)?;
+        let notes = notes(&groups, &recording);
         Ok(Self {
             pairs: pairs(&load),
             entries: entries(&load),
-            modules: by_number,
+            groups,
+            group_of,
             notes,
             recording,
             load,
         })
-    }
-
-    /// The names of the modules that get requests.
-    pub fn names(&self) -> BTreeSet<String> {
-        self.modules.iter().map(|module| module.name.clone()).collect()
     }
 
     /// The module of an instance, and the instance's id.
@@ -129,32 +88,29 @@ impl Site {
     }
 }
 
-fn check(modules: &[Module], recording: &Recording) -> Result<(), SiteError> {
-    let is_missing = |module: &&Module| !recording.modules.contains_key(&module.name);
-    if let Some(module) = modules.iter().find(is_missing) {
+fn check(groups: &[Group], recording: &Recording) -> Result<(), SiteError> {
+    let is_missing = |group: &&Group| !recording.modules.contains_key(&group.module);
+    if let Some(group) = groups.iter().find(is_missing) {
         return Err(SiteError::NotInInventory {
             run: recording.run_id.clone(),
-            module: module.name.clone(),
+            module: group.module.clone(),
             known: listed(recording.modules.keys()),
         });
     }
-    match modules
-        .iter()
-        .all(|module| module.cpu_unknown == module.invocations)
-    {
+    match groups.iter().all(|group| group.cpu_unknown == group.invocations) {
         true => Err(SiteError::NoCpuTimes(recording.run_id.clone())),
         false => Ok(()),
     }
 }
 
-fn notes(modules: &[Module], recording: &Recording) -> Vec<String> {
-    let of = |lacks: &dyn Fn(&Module) -> u64| {
-        let modules = modules.iter().filter(|module| lacks(module) > 0);
-        shown(modules.map(|module| module.name.as_str()))
+fn notes(groups: &[Group], recording: &Recording) -> Vec<String> {
+    let of = |lacks: &dyn Fn(&Group) -> u64| {
+        let groups = groups.iter().filter(|group| lacks(group) > 0);
+        shown(groups.map(|group| group.name.as_str()))
     };
-    let cpu = of(&|module| module.cpu_unknown)
+    let cpu = of(&|group| group.cpu_unknown)
         .map(|modules| format!("invocations of {modules} have no CPU time: these modules cannot be moved"));
-    let queue = of(&|module| module.queue_unknown).map(|modules| {
+    let queue = of(&|group| group.queue_unknown).map(|modules| {
         format!("invocations of {modules} report no queue time: their waits stay as recorded")
     });
     recording.notes.iter().cloned().chain(cpu).chain(queue).collect()

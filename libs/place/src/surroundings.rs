@@ -6,7 +6,8 @@ use cctf_stack::stand_ins::{Placed, Placement, PlacementError};
 use plan::stations::{Host, Link, Platform, Server, Way};
 use plan::work::{NONE, Station};
 
-use crate::site::{Module, Site, shown};
+use crate::groups::Group;
+use crate::site::{Site, shown};
 use crate::tiers::Tiers;
 
 /// Delay of a link one way, seconds, and its rate, bits per second.
@@ -20,6 +21,8 @@ pub struct Surroundings {
     pub servers: Vec<Shared>,
     /// By the number of the instance.
     pub nodes: Vec<String>,
+    /// By the number of the instance: the recorded instance, and 0 or the number of its copy.
+    pub instances: Vec<(u32, u32)>,
     /// Delay, seconds, and rate, bits per second, of the links that calls pass, where they are known. By calling and called node.
     pub links: BTreeMap<(String, String), Figures>,
     /// Why its times cannot be predicted, as far as that is known without a simulation.
@@ -57,6 +60,7 @@ impl Surroundings {
                 platform: Platform::recorded(&site.load),
                 servers: Vec::new(),
                 nodes: Vec::new(),
+                instances: (0..site.load.names.instances.len() as u32).map(|number| (number, 0)).collect(),
                 links: BTreeMap::new(),
                 unknown: BTreeSet::new(),
                 notes: BTreeSet::new(),
@@ -67,7 +71,7 @@ impl Surroundings {
         for instance in 0..site.load.names.instances.len() as u32 {
             builder.host(instance);
         }
-        builder.modules(placement, has_other_load);
+        builder.groups(placement, has_other_load);
         for pair in &site.pairs {
             builder.link(*pair);
         }
@@ -75,6 +79,34 @@ impl Surroundings {
             builder.outside(*entry);
         }
         Ok(builder.found)
+    }
+
+    /// Without any instance.
+    pub fn empty() -> Self {
+        Self {
+            platform: Platform::default(),
+            servers: Vec::new(),
+            nodes: Vec::new(),
+            instances: Vec::new(),
+            links: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+            notes: BTreeSet::new(),
+        }
+    }
+
+    /// Module and id of an instance.
+    pub fn instance<'a>(&self, site: &'a Site, number: u32) -> (&'a str, String) {
+        let (recorded, copy) = self.instances[number as usize];
+        let (module, id) = site.instance(recorded);
+        (module, copied(id, copy))
+    }
+}
+
+/// The id of the copy of an instance. Copy 0 is the instance itself.
+pub fn copied(id: &str, copy: u32) -> String {
+    match copy {
+        0 => id.to_owned(),
+        copy => format!("{id}+{copy}"),
     }
 }
 
@@ -101,9 +133,7 @@ impl Builder<'_> {
         let mut hosts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         let used: BTreeSet<&String> = self.found.nodes.iter().collect();
         for node in used {
-            let known = self.tiers.nodes.get(node);
-            let host = known.and_then(|known| known.host.as_deref()).unwrap_or(node);
-            hosts.entry(host).or_default().push(node.clone());
+            hosts.entry(self.tiers.host(node)).or_default().push(node.clone());
         }
         for nodes in hosts.into_values() {
             let cores = nodes.iter().find_map(|node| self.tiers.nodes.get(node)?.cores);
@@ -171,18 +201,17 @@ impl Builder<'_> {
             .map(|ratio| ratio / factor)
     }
 
-    /// What is unknown of modules that are not as recorded.
-    fn modules(&mut self, placement: &Placement, has_other_load: bool) {
-        let place = |module: &Module| placement.modules.get(&module.name);
-        let is_moved = |module: &Module| place(module).is_some_and(|place| place.node.is_some());
-        let has_other_slots = |module: &Module| place(module).is_some_and(|place| place.slots.is_some());
-        let of = |lacks: &dyn Fn(&Module) -> bool| {
-            let modules = self.site.modules.iter().filter(|module| lacks(module));
-            shown(modules.map(|module| module.name.as_str()))
+    /// What is unknown of groups that are not as recorded.
+    fn groups(&mut self, placement: &Placement, has_other_load: bool) {
+        let place = |group: &Group| placement.of(&group.module, &group.node);
+        let is_moved = |group: &Group| place(group).node.is_some_and(|node| node != group.node);
+        let has_other_slots = |group: &Group| place(group).slots.is_some();
+        let of = |lacks: &dyn Fn(&Group) -> bool| {
+            let groups = self.site.groups.iter().filter(|group| lacks(group));
+            shown(groups.map(|group| group.name.as_str()))
         };
-        let without_cpu = of(&|module| module.cpu_unknown > 0 && (has_other_load || is_moved(module)));
-        let without_queue =
-            of(&|module| module.queue_unknown > 0 && (has_other_load || has_other_slots(module)));
+        let without_cpu = of(&|group| group.cpu_unknown > 0 && (has_other_load || is_moved(group)));
+        let without_queue = of(&|group| group.queue_unknown > 0 && (has_other_load || has_other_slots(group)));
         let unknown = &mut self.found.unknown;
         unknown.extend(without_cpu.map(|modules| format!("invocations of {modules} have no CPU time")));
         unknown.extend(without_queue.map(|modules| {

@@ -18,7 +18,7 @@ pub fn overloads(
     let mut reasons = Vec::new();
     for (instance, slots) in (0..).zip(&found.slots) {
         if let Some(busy) = slots.filter(|busy| *busy > UTILISATION_MAX) {
-            let (module, id) = site.instance(instance);
+            let (module, id) = surroundings.instance(site, instance);
             reasons.push(format!(
                 "the slots of {module} ({id}) are busy for {}",
                 share(busy)

@@ -10,7 +10,7 @@ use crate::calibration::{Calibrated, Calibration};
 use crate::deployment::SlotChanges;
 use crate::evaluation::Metric;
 use crate::model::{Placed, Responses, SampleFacts, VERSION, shown};
-use crate::predictor::Predictor;
+use crate::predictor::{Candidate, Predictor};
 use crate::ranking::{Options, Ranked, calibration, replicate};
 use crate::search::SearchError;
 use crate::site::Site;
@@ -23,9 +23,9 @@ pub const VISITS_MAX: usize = 40_000;
 /// What changes. Everything else is as recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Node by module.
+    /// Node by group or module.
     pub moves: BTreeMap<String, String>,
-    /// Slots of each instance, by module.
+    /// Slots of each instance, by group or module.
     pub slots: SlotChanges,
     /// Factor on the arrival rate.
     pub scale: f64,
@@ -75,7 +75,7 @@ pub fn what_if(
     let one = |predictor: &Predictor<'_>, assignment: &Assignment| -> Result<Option<Ranked>, SearchError> {
         let found = replicate(
             predictor,
-            std::slice::from_ref(assignment),
+            &[Candidate::from(assignment)],
             &sample,
             options,
             progress,
@@ -119,12 +119,12 @@ pub fn what_if(
 
 /// The recorded assignment with the moves.
 fn moved(site: &Site, choices: &Choices, change: &Change) -> Assignment {
-    let recorded = site.modules.iter().zip(choices.recorded());
+    let recorded = site.groups.iter().zip(choices.recorded());
     recorded
-        .map(|(module, recorded)| {
-            let node = change.moves.get(&module.name);
+        .map(|(group, recorded)| {
+            let node = group.value(&change.moves);
             let number = node.and_then(|node| choices.nodes.iter().position(|known| known == node));
-            number.map_or(*recorded, |number| Some(number as u32))
+            number.map_or(*recorded, |number| number as u32)
         })
         .collect()
 }

@@ -52,7 +52,8 @@ recorded cores, speeds and links, unless the file states others:
   }
 
 Each placement is simulated with the plan of the run (cctf plan): slots, CPUs that the modules of a node share, speeds of nodes, and
-links. All placements are simulated if there are at most 4,096; otherwise, a local search finds good ones. The best ones are simulated
+links. If a module has instances on several nodes, those on each node are placed by themselves, under names such as cart@edge0: in the
+file, in flags and in the output. All placements are simulated if there are at most 4,096; otherwise, a local search finds good ones. The best ones are simulated
 again with further loads like the recorded one, from which the 95% intervals follow. They are wider by the calibration: the error of the
 simulation of the recorded placement.
 
@@ -73,7 +74,7 @@ pub struct PlaceArgs {
     /// Path to a JSON file with nodes, links and rules.
     #[arg(long, value_name = "FILE")]
     tiers: PathBuf,
-    /// Fix a module to a node, such as front=ep0. Repeatable.
+    /// Fix a module to a node, such as front=ep0, or its instances on one node, such as front@ep0=ep0. Repeatable.
     #[arg(long = "pin", value_name = "MODULE=NODE", value_parser = parse_place)]
     pins: Vec<Pair<String>>,
     /// Exclude a node for a module, such as cart=ep0. Repeatable.

@@ -117,7 +117,7 @@ pub fn read_tiers(path: &Path, site: &Site, change: impl FnOnce(&mut Tiers)) -> 
     let usage = |error: place::tiers::TiersError| UsageError(error.to_string());
     let mut tiers = Tiers::read(path).map_err(usage)?;
     change(&mut tiers);
-    tiers.complete(&site.recording, &site.names()).map_err(usage)
+    tiers.complete(&site.recording, &site.groups).map_err(usage)
 }
 
 pub fn parse_factor(text: &str) -> Result<f64, String> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use place::calibration::Calibrated;
 use place::evaluation::Metric;
-use place::model::{Placed, Report};
+use place::model::{EventShown, Placed, Report};
 use place::uncertainty::Interval;
 
 use crate::commands::cells::{UNKNOWN, columns, counted, cut, printable};
@@ -117,12 +117,31 @@ pub fn name(placed: &Placed, recorded: Option<&Placed>) -> String {
     if placed.is_recorded {
         return "as recorded".to_owned();
     }
-    let is_moved = |(module, node): &(&String, &Option<String>)| {
+    let is_moved = |(module, node): &(&String, &String)| {
         recorded.is_none_or(|recorded| recorded.modules.get(*module) != Some(node))
     };
     let moved = placed.modules.iter().filter(is_moved);
-    let moved = moved.map(|(module, node)| format!("{module}={}", node.as_deref().unwrap_or("as recorded")));
-    moved.collect::<Vec<_>>().join(" ")
+    let moved: Vec<String> = moved.map(|(module, node)| format!("{module}={node}")).collect();
+    let mut name = match moved.is_empty() {
+        true => "as recorded".to_owned(),
+        false => moved.join(" "),
+    };
+    for event in &placed.events {
+        // Writing to a String cannot fail.
+        let _ = write!(name, ", then {}", happening(event));
+    }
+    name
+}
+
+fn happening(event: &EventShown) -> String {
+    let what = match (&event.to, event.replicas) {
+        (Some(node), _) => format!("{}={node}", event.module),
+        (None, replicas) => format!("{} x{}", event.module, replicas.unwrap_or_default()),
+    };
+    match event.at_s {
+        Some(at_s) => format!("{what} at {at_s:.0} s"),
+        None => format!("{what} never"),
+    }
 }
 
 /// A figure with its interval. A tilde marks an interval of a run that is too short for it.
@@ -138,7 +157,10 @@ fn busiest(placed: &Placed) -> String {
     let slots = placed
         .stations
         .iter()
-        .filter_map(|station| Some((station.utilisation?, format!("slots of {}", station.module))));
+        .filter_map(|station| {
+            let name = format!("slots of {} on {}", station.module, station.node);
+            Some((station.utilisation?, name))
+        });
     let nodes = placed
         .nodes
         .iter()

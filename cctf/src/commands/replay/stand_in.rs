@@ -11,7 +11,7 @@ use plan::plan::write::StationFit;
 use plan::roots::{Plan, Preview};
 use plan::work::Names;
 use replay::stand_in::by_root::ByRoot;
-use replay::stand_in::nested::Changes;
+use replay::stand_in::nested::{Changes, Stages};
 use replay::stand_in::probes::needed;
 use replay::stand_in::scan::Scan;
 use replay::stand_in::send::{Sender, Shared};
@@ -58,6 +58,8 @@ pub struct Planned {
     scan: Scan,
     /// Network times for other links than recorded.
     pub ways: Ways,
+    /// Changes during the run: seconds after the first request, links, and the stand-ins that take turns, by instance.
+    pub later: Vec<(f64, Ways, Vec<Vec<String>>)>,
 }
 
 impl Planned {
@@ -86,6 +88,7 @@ impl Planned {
             scan,
             by_root,
             ways: Ways::default(),
+            later: Vec::new(),
             recording,
         };
         planned.checks(args).requests()?;
@@ -153,9 +156,24 @@ impl Planned {
         let stand_ins = needed(stand_ins, &self.scan.modules(&self.by_root)).map_err(as_usage)?;
         let factors = checks.stand_ins(&stand_ins)?;
         let preview = checks.preview(&stand_ins, self.header.clone());
-        let ways = self.ways;
-        let changes = Changes { factors, ways };
-        let shared = Shared::new(self.by_root, stand_ins, changes, self.scan.excluded).map_err(as_usage)?;
+        let later = self.later.into_iter().map(|(at_s, ways, turns)| {
+            let changes = Changes {
+                factors: factors.clone(),
+                ways,
+                turns,
+            };
+            // A float becomes an integer by saturation.
+            ((at_s * 1e9) as u64, changes)
+        });
+        let stages = Stages {
+            later: later.collect(),
+            first: Changes {
+                factors: factors.clone(),
+                ways: self.ways,
+                turns: Vec::new(),
+            },
+        };
+        let shared = Shared::new(self.by_root, stand_ins, stages, self.scan.excluded).map_err(as_usage)?;
         let run = StandInRun {
             self_check: self.self_check,
             arrivals: self.arrivals,

@@ -15,6 +15,7 @@ use cctf_proto::cctf::Part;
 use cctf_proto::log_line;
 use cctf_stack::config::Services;
 use cctf_stack::deployment::Deployment;
+use cctf_stack::stand_ins::stages::Stage;
 use cctf_stack::stand_ins::{Placed, Placement, PlacementError, Recording, StandIn};
 use cctf_stack::tiers::network::{ConfiguredLink, Network};
 use otlp_send::{Destination, Signal};
@@ -30,7 +31,8 @@ use crate::commands::cells::{printable, table};
 use crate::commands::display::ProgressLine;
 use crate::commands::driver::DriverFlags;
 use crate::commands::flags::RunFlags;
-use crate::commands::replay::{Checked, Planned, ReplayArgs, cut_at, void_because};
+use crate::commands::placement_event::{Happened, PlacementEvent};
+use crate::commands::replay::{Checked, Keep, Planned, ReplayArgs, cut_at, void_because};
 use crate::commands::run_report::StandInReport;
 use crate::commands::run_target::find;
 use crate::commands::{Format, UsageError, print};
@@ -58,7 +60,17 @@ pub(super) fn run(args: &RunArgs, recorded: &str) -> anyhow::Result<ExitCode> {
     let replay = replay_args(args, recorded);
     let mut planned = Planned::read(&replay)?;
     planned.check_placed(&replay, &prepared.placed.stand_ins)?;
-    planned.ways = ways(&prepared.placed, planned.names());
+    planned.ways = ways(&prepared.placed, planned.names(), None);
+    planned.later = prepared
+        .placed
+        .stages
+        .iter()
+        .map(|stage| {
+            let names = planned.names();
+            let ways = ways(&prepared.placed, names, Some(stage));
+            (stage.at_s, ways, turns(stage, names))
+        })
+        .collect();
     if args.format == Format::Text {
         print(&format!("{}{}", planned.self_check, prepared.text(run.id())))?;
     }
@@ -80,6 +92,10 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
         );
         return Err(UsageError(message).into());
     };
+    if !placement.events.is_empty() && args.stand_ins.keep == Keep::Work {
+        let message = "cannot keep the work of modules that move during the run: remove the events of the placement, or use --keep time";
+        return Err(UsageError(message.to_owned()).into());
+    }
     let placed = Placed::new(&recording, &placement).map_err(usage)?;
     let mut notes = recording.notes.clone();
     notes.extend(placed.notes.iter().cloned());
@@ -113,15 +129,53 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
     })
 }
 
-/// The links between nodes, as recorded and as placed.
-fn ways(placed: &Placed, names: &Names) -> Ways {
+/// The links between nodes, as recorded and as placed; with a stage, as of its event.
+fn ways(placed: &Placed, names: &Names, stage: Option<&Stage>) -> Ways {
     let link = |(delay_s, rate_bps)| Link { delay_s, rate_bps };
+    let moved = |module: &str, instance: &str| {
+        let mut of_recorded = stage?.of_recorded.iter();
+        let is_it = |one: &&StandIn| one.module == module && one.instance == instance;
+        Some(of_recorded.find(is_it)?.node.as_str())
+    };
     Ways::new(
         names,
-        |module, instance| placed.node_of(module, instance),
+        |module, instance| moved(module, instance).or_else(|| placed.node_of(module, instance)),
         |u, v| placed.recorded_way(u, v).map(link),
         |u, v| placed.way(u, v).map(link),
     )
+}
+
+/// The ids of the stand-ins that take turns, by the number of the recorded instance.
+fn turns(stage: &Stage, names: &Names) -> Vec<Vec<String>> {
+    let of = |instance: &plan::work::Instance| {
+        let key = (names.modules[instance.module as usize].clone(), instance.id.clone());
+        stage.turns.get(&key).cloned().unwrap_or_default()
+    };
+    names.instances.iter().map(of).collect()
+}
+
+/// The events of the placement as they are reported, each with the time from which it is in force, nanoseconds.
+fn events(placed: &Placed) -> Vec<(u64, PlacementEvent)> {
+    let mut events = Vec::new();
+    for stage in &placed.stages {
+        let like = |one: &&StandIn| one.module == stage.module && one.node == stage.node;
+        let stand_in = placed.stand_ins.iter().find(like);
+        let moved = (stage.from != stage.node).then(|| Happened::MovedFrom(stage.from.clone()));
+        for happened in moved.into_iter().chain(stage.replicas.map(Happened::Scaled)) {
+            let event = PlacementEvent {
+                happened,
+                module: stage.module.clone(),
+                app_id: stand_in.and_then(|one| one.app_id.clone()),
+                instance: None,
+                node: stage.node.clone(),
+                stage: stand_in.map(|one| one.stage.clone()),
+                reason: stage.reason.clone(),
+            };
+            // A float becomes an integer by saturation.
+            events.push(((stage.at_s * 1e9) as u64, event));
+        }
+    }
+    events
 }
 
 impl Prepared {
@@ -239,7 +293,8 @@ fn drive(
         events_path: Some(logs_dir.join(run_id).join(EVENTS_CLIENT)),
         stop,
     })?;
-    let summary = send(&mut session, stream, &checked, &mut deployment, stop)?;
+    let events = events(&prepared.placed);
+    let summary = send(&mut session, stream, &checked, (&mut deployment, events), stop)?;
     session.flush()?;
     deployment.settle(stop)?;
     let delivery = session.end()?;
@@ -258,19 +313,28 @@ fn drive(
     })
 }
 
-/// Sends all requests. Stops early with an error if a child process exits.
+/// Sends all requests, and reports events when the first request after them is due. Stops early with an error if a child process exits.
 fn send(
     session: &mut LoadSession,
     stream: Stream,
     checked: &Checked,
-    deployment: &mut Deployment,
+    (deployment, events): (&mut Deployment, Vec<(u64, PlacementEvent)>),
     stop: &AtomicBool,
 ) -> anyhow::Result<Summary> {
+    let destination = Destination::plain(Signal::Traces, deployment.otlp_endpoint())?;
+    let mut events = events.into_iter().peekable();
+    let mut unreported = None;
     let length = Duration::from_secs_f64(checked.preview.length_s);
     let line = ProgressLine::new("replay", checked.preview.requests, length);
     let mut failure = None;
+    let mut report = |now_ns: u64| {
+        while let Some((_, event)) = events.next_if(|(at_ns, _)| *at_ns <= now_ns) {
+            unreported = unreported.take().or(event.report(&destination).err());
+        }
+    };
     let sent = session.send(stream, |progress| {
         line.show(progress);
+        report(progress.last_offset_ns.load(Ordering::Relaxed));
         if failure.is_none() {
             failure = deployment.check_alive().err();
             if failure.is_some() {
@@ -279,6 +343,11 @@ fn send(
         }
     });
     line.clear();
+    // The last requests may have been sent since the last look.
+    session.last_offset_ns().into_iter().for_each(report);
+    if let Some(error) = unreported {
+        return Err(error.context("cannot record an event of the placement"));
+    }
     if failure.is_none() {
         let cut_at = cut_at(session, &sent, checked, stop);
         session.set_replayed_to(cut_at);

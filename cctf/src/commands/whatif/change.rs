@@ -70,7 +70,7 @@ fn parse_delay(text: &str) -> Option<u64> {
 
 /// The nodes of the recording.
 pub fn recorded_tiers(site: &Site) -> Tiers {
-    Tiers::recorded(&site.recording, &site.names())
+    Tiers::recorded(&site.recording, &site.groups)
 }
 
 /// The flags of one change.
@@ -95,13 +95,13 @@ impl Flags<'_> {
             ))
         };
         let no_module = |flag: &str, module: &str| {
-            let known: Vec<&str> = site.modules.iter().map(|module| module.name.as_str()).collect();
+            let known: Vec<&str> = site.groups.iter().map(|group| group.name.as_str()).collect();
             UsageError(format!(
                 "{flag} names module {module:?}, which processed no request: use one of {}",
                 known.join(", ")
             ))
         };
-        let has_module = |module: &str| site.modules.iter().any(|known| known.name == module);
+        let has_module = |module: &str| site.groups.iter().any(|group| group.is_named(module));
         let mut change = Change {
             moves: Default::default(),
             slots: Default::default(),

@@ -52,7 +52,7 @@ Exit codes:
 pub struct WhatifArgs {
     #[command(flatten)]
     site: SiteFlags,
-    /// Move a module, such as stock=cloud0. Repeatable.
+    /// Move a module, such as stock=cloud0, or its instances on one node, such as stock@edge0=cloud0. Repeatable.
     #[arg(long = "move", value_name = "MODULE=NODE", value_parser = parse_place)]
     moves: Vec<Pair<String>>,
     /// Multiply the speed of a node, such as edge0=1.5. Repeatable.

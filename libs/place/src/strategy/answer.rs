@@ -1,9 +1,13 @@
 //! [`parse`]: the placements that a strategy writes.
 
+use std::collections::BTreeMap;
+
 use cli::document::{Document, Item};
 
 use super::error::StrategyError;
 use crate::assignments::{Assignment, Choices};
+use crate::events::{self, Action, EVENTS_MAX, Event};
+use crate::predictor::Candidate;
 use crate::ranking::Proposal;
 use crate::site::Site;
 use crate::tiers::error::listed;
@@ -48,7 +52,8 @@ pub fn parse(
     let parsed = placements.iter().zip(1..).map(|(item, number)| {
         let (name, modules) = placement(item, number).map_err(garbage)?;
         let assignment = assignment(program, &modules, site, choices)?;
-        if !choices.is_allowed(&assignment) {
+        let events = events(item, site, choices).map_err(garbage)?;
+        if !is_allowed(choices, &assignment, &events) {
             return Err(StrategyError::NotAllowed {
                 program: program.to_owned(),
                 name,
@@ -57,7 +62,7 @@ pub fn parse(
         Ok(Proposal {
             by: program.to_owned(),
             name,
-            assignment,
+            candidate: Candidate { assignment, events },
         })
     });
     parsed.collect()
@@ -65,7 +70,7 @@ pub fn parse(
 
 /// Name of a placement, and its modules with their nodes.
 fn placement(item: &Item<'_>, number: usize) -> Result<(String, Vec<(String, String)>), String> {
-    let fields = item.fields()?.only(&["name", "modules"])?;
+    let fields = item.fields()?.only(&["name", "modules", "events"])?;
     let name = match fields.get("name") {
         Some(name) => name.text()?.chars().take(NAME_MAX).collect(),
         None => number.to_string(),
@@ -77,22 +82,44 @@ fn placement(item: &Item<'_>, number: usize) -> Result<(String, Vec<(String, Str
     Ok((name, modules.collect::<Result<_, String>>()?))
 }
 
+fn events(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Vec<Event>, String> {
+    let Some(list) = item.fields()?.get("events") else {
+        return Ok(Vec::new());
+    };
+    let items = list.list()?;
+    if items.len() > EVENTS_MAX {
+        return Err(list.must_be(&format!("a list of at most {EVENTS_MAX} events")));
+    }
+    items.iter().map(|item| events::parse(item, site, choices)).collect()
+}
+
+/// Whether the rules allow an assignment, and what its events make of it in their order.
+fn is_allowed(choices: &Choices, assignment: &Assignment, events: &[Event]) -> bool {
+    let mut now = assignment.clone();
+    let mut after = events.iter().map(|event| {
+        if let Action::Migrate(node) = event.action {
+            now[event.group as usize] = node;
+        }
+        choices.is_allowed(&now)
+    });
+    choices.is_allowed(assignment) && after.all(|is_allowed| is_allowed)
+}
+
 fn assignment(
     program: &str,
     modules: &[(String, String)],
     site: &Site,
     choices: &Choices,
 ) -> Result<Assignment, StrategyError> {
-    let mut assignment = choices.recorded().clone();
+    let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
     for (module, node) in modules {
-        let place = site.modules.iter().position(|known| known.name == *module);
-        let Some(place) = place else {
+        if !site.groups.iter().any(|group| group.is_named(module)) {
             return Err(StrategyError::UnknownModule {
                 program: program.to_owned(),
                 module: module.clone(),
-                known: listed(site.modules.iter().map(|module| &module.name)),
+                known: listed(site.groups.iter().map(|group| &group.name)),
             });
-        };
+        }
         let Some(number) = choices.nodes.iter().position(|known| known == node) else {
             return Err(StrategyError::UnknownNode {
                 program: program.to_owned(),
@@ -101,7 +128,9 @@ fn assignment(
                 known: listed(&choices.nodes),
             });
         };
-        assignment[place] = Some(number as u32);
+        numbers.insert(module.clone(), number as u32);
     }
-    Ok(assignment)
+    let recorded = site.groups.iter().zip(choices.recorded());
+    let placed = recorded.map(|(group, recorded)| *group.value(&numbers).unwrap_or(recorded));
+    Ok(placed.collect())
 }

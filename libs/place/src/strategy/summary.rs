@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use plan::stations::{Call, Load};
 use plan::work::NONE;
 use serde::Serialize;
 
 use crate::evaluation::Metric;
+use crate::groups::Group;
 use crate::predictor::Predictor;
 use crate::ranking::VISITS_MAX;
-use crate::site::{Module, Site};
+use crate::site::Site;
 use crate::tiers::{Node, Tiers};
 
 /// Version of the input. Fields may be added; none changes its meaning.
@@ -31,6 +33,7 @@ struct Summary<'a> {
 
 #[derive(Serialize)]
 struct ModuleSummary<'a> {
+    /// With its node, if the module has instances on several: `cart@edge0`.
     module: &'a str,
     recorded_on: Vec<&'a str>,
     may_run_on: Vec<&'a str>,
@@ -79,7 +82,7 @@ struct LinkSummary<'a> {
     price_per_gb: Option<f64>,
 }
 
-/// Calls between two modules.
+/// Calls between two groups.
 #[derive(Default, Clone, Copy)]
 struct Calls {
     count: u64,
@@ -95,9 +98,8 @@ pub fn summary(predictor: &Predictor<'_>, by: Metric) -> serde_json::Result<Vec<
     let (site, tiers) = (predictor.site, predictor.tiers);
     let sample = crate::arrivals::Sample::new(&site.load, VISITS_MAX);
     let per_s = predictor.scale / (sample.span_ns as f64 / 1e9);
-    let (calls, counts) = calls(&sample.load);
-    let modules = site.modules.iter().map(|module| {
-        let number = site.load.names.find_module(&module.name).unwrap_or(NONE);
+    let (calls, counts) = calls(site, &sample.load);
+    let modules = (0..).zip(&site.groups).map(|(number, group)| {
         let [requests, outside] = counts.get(&number).copied().unwrap_or_default();
         let of_module = calls.range((number, 0)..=(number, NONE));
         ModuleSummary {
@@ -105,13 +107,13 @@ pub fn summary(predictor: &Predictor<'_>, by: Metric) -> serde_json::Result<Vec<
             from_outside_per_s: outside as f64 * per_s,
             calls: of_module
                 .map(|((_, callee), calls)| CallSummary {
-                    module: &site.load.names.modules[*callee as usize],
+                    module: &site.groups[*callee as usize].name,
                     per_s: calls.count as f64 * per_s,
                     bytes_out: calls.bytes_out as f64 / calls.count as f64,
                     bytes_in: calls.bytes_in as f64 / calls.count as f64,
                 })
                 .collect(),
-            ..module_summary(site, tiers, module)
+            ..module_summary(site, tiers, group)
         }
     });
     let summary = Summary {
@@ -133,49 +135,51 @@ pub fn summary(predictor: &Predictor<'_>, by: Metric) -> serde_json::Result<Vec<
     Ok(bytes)
 }
 
-/// Calls by calling and called module; for each module, its requests and those of them that came from outside.
+/// Calls by calling and called group; for each group, its requests and those of them that came from outside.
 type CallsAndRoots = (BTreeMap<(u32, u32), Calls>, BTreeMap<u32, [u64; 2]>);
 
-/// Counts the calls between modules and the requests of each module.
-fn calls(load: &plan::stations::Load) -> CallsAndRoots {
-    let module = |visit: u32| load.names.module_of(load.visits[visit as usize].instance);
+/// Counts the calls between groups and the requests of each group. The time of a message on a link delays nobody.
+fn calls(site: &Site, load: &Load) -> CallsAndRoots {
+    let group = |visit: u32| site.group_of[load.visits[visit as usize].instance as usize];
     let mut calls: BTreeMap<(u32, u32), Calls> = BTreeMap::new();
-    for call in load.calls.iter().filter(|call| call.callee != NONE) {
+    let passes_link = |call: &&Call| call.callee != NONE && !call.is_message;
+    for call in load.calls.iter().filter(passes_link) {
         let sum = calls
-            .entry((module(call.visit), module(call.callee)))
+            .entry((group(call.visit), group(call.callee)))
             .or_default();
         sum.count += 1;
         sum.bytes_out += u64::from(call.bytes_out);
         sum.bytes_in += u64::from(call.bytes_in);
     }
     let mut counts: BTreeMap<u32, [u64; 2]> = BTreeMap::new();
-    for visit in &load.visits {
-        counts.entry(load.names.module_of(visit.instance)).or_default()[0] += 1;
+    for number in 0..load.visits.len() as u32 {
+        counts.entry(group(number)).or_default()[0] += 1;
     }
     for arrival in &load.arrivals {
-        counts.entry(module(arrival.visit)).or_default()[1] += 1;
+        counts.entry(group(arrival.visit)).or_default()[1] += 1;
     }
     (calls, counts)
 }
 
-fn module_summary<'a>(site: &'a Site, tiers: &'a Tiers, module: &'a Module) -> ModuleSummary<'a> {
-    let instances = &site.recording.modules[&module.name].instances;
+fn module_summary<'a>(site: &'a Site, tiers: &'a Tiers, group: &'a Group) -> ModuleSummary<'a> {
+    let instances = site.recording.modules[&group.module].instances.iter();
+    let instances: Vec<_> = instances.filter(|instance| instance.node == group.node).collect();
     let slots = instances.iter().map(|instance| instance.station.slots);
-    let known = module.invocations - module.cpu_unknown;
+    let known = group.invocations - group.cpu_unknown;
     ModuleSummary {
-        module: &module.name,
-        recorded_on: module.nodes.iter().map(String::as_str).collect(),
+        module: &group.name,
+        recorded_on: vec![&group.node],
         may_run_on: tiers
             .nodes
             .keys()
-            .filter(|node| tiers.allows(&module.name, node))
+            .filter(|node| tiers.allows(group, node))
             .map(String::as_str)
             .collect(),
         instances: instances.len(),
         slots: slots.sum(),
         requests_per_s: 0.0,
         from_outside_per_s: 0.0,
-        cpu_ms: (known > 0).then(|| module.cpu_ns as f64 / known as f64 / 1e6),
+        cpu_ms: (known > 0).then(|| group.cpu_ns as f64 / known as f64 / 1e6),
         calls: Vec::new(),
     }
 }

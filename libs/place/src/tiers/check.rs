@@ -7,27 +7,28 @@ use cctf_stack::stand_ins::recording;
 
 use super::error::{TiersError, listed};
 use super::{Node, Tiers};
+use crate::groups::Group;
 
 impl Tiers {
     /// The nodes of a recording, without links: all figures are as recorded. Nodes of one machine share its CPUs.
-    pub fn recorded(recording: &Recording, modules: &BTreeSet<String>) -> Self {
+    pub fn recorded(recording: &Recording, groups: &[Group]) -> Self {
         let mut tiers = Self::default();
-        for (node, _) in recorded_nodes(recording, modules) {
+        for (node, _) in recorded_nodes(recording, groups) {
             tiers.nodes.entry(node.to_owned()).or_default();
         }
         tiers.fill(recording);
         tiers
     }
 
-    /// Checks the tiers, and fills in what the recording knows of their nodes. `modules` are the ones that get requests.
+    /// Checks the tiers, and fills in what the recording knows of their nodes. `groups` are the ones that get requests.
     ///
     /// # Errors
     /// If something is named that does not exist, a recorded node is not named, or a module may run nowhere.
-    pub fn complete(mut self, recording: &Recording, modules: &BTreeSet<String>) -> Result<Self, TiersError> {
+    pub fn complete(mut self, recording: &Recording, groups: &[Group]) -> Result<Self, TiersError> {
         if self.nodes.is_empty() {
             return Err(TiersError::NoNodes);
         }
-        for (node, module) in recorded_nodes(recording, modules) {
+        for (node, module) in recorded_nodes(recording, groups) {
             if !self.nodes.contains_key(node) {
                 return Err(TiersError::RecordedNode {
                     node: node.to_owned(),
@@ -36,7 +37,7 @@ impl Tiers {
             }
         }
         self.check_links()?;
-        self.check_rules(recording, modules)?;
+        self.check_rules(recording, groups)?;
         self.fill(recording);
         self.stated_links = self.links.clone();
         self.check_cores()?;
@@ -44,10 +45,10 @@ impl Tiers {
         let room: u64 = room
             .map(|node| u64::from(node.modules_max.unwrap_or(u32::MAX)))
             .sum();
-        if room < modules.len() as u64 {
+        if room < groups.len() as u64 {
             return Err(TiersError::NoRoom {
                 room,
-                modules: modules.len(),
+                modules: groups.len(),
             });
         }
         Ok(self)
@@ -73,29 +74,29 @@ impl Tiers {
         Ok(())
     }
 
-    fn check_rules(&self, recording: &Recording, modules: &BTreeSet<String>) -> Result<(), TiersError> {
-        for (module, rule) in &self.modules {
-            let place = format!("the rule of module {module:?}");
-            if !modules.contains(module) {
+    fn check_rules(&self, recording: &Recording, groups: &[Group]) -> Result<(), TiersError> {
+        for (name, rule) in &self.modules {
+            if !groups.iter().any(|group| group.is_named(name)) {
                 return Err(TiersError::UnknownModule {
                     place: "a rule".to_owned(),
-                    module: module.clone(),
+                    module: name.clone(),
                     run: recording.run_id.clone(),
-                    known: listed(modules),
+                    known: listed(groups.iter().map(|group| &group.name)),
                 });
             }
             let named = rule.on.iter().flatten().chain(&rule.not_on);
             if let Some(node) = named.into_iter().find(|node| !self.nodes.contains_key(*node)) {
-                return Err(self.unknown_node(place, node));
-            }
-            if !self.nodes.keys().any(|node| self.allows(module, node)) {
-                return Err(TiersError::PinnedNowhere {
-                    module: module.clone(),
-                    known: listed(self.nodes.keys()),
-                });
+                return Err(self.unknown_node(format!("the rule of module {name:?}"), node));
             }
         }
-        Ok(())
+        let is_nowhere = |group: &&Group| !self.nodes.keys().any(|node| self.allows(group, node));
+        match groups.iter().find(is_nowhere) {
+            Some(group) => Err(TiersError::PinnedNowhere {
+                module: group.name.clone(),
+                known: listed(self.nodes.keys()),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The error for a name that is no node of these tiers.
@@ -135,23 +136,23 @@ impl Tiers {
     }
 }
 
-/// The nodes on which modules ran, each with one of them.
+/// The nodes on which modules with requests ran, each with one of them.
 fn recorded_nodes<'a>(
     recording: &'a Recording,
-    modules: &'a BTreeSet<String>,
+    groups: &'a [Group],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let used = recording
-        .modules
-        .iter()
-        .filter(|(name, _)| modules.contains(*name));
-    used.flat_map(|(name, module)| {
+    let has_requests = |name: &str| groups.iter().any(|group| group.module == name);
+    let used = recording.modules.iter().filter(move |(name, _)| has_requests(name));
+    let of_all = used.flat_map(|(name, module)| {
         let instances = module.instances.iter();
         instances.map(move |instance| (instance.node.as_str(), name.as_str()))
-    })
+    });
+    // An instance that the inventory lacks is on the node of its rows.
+    of_all.chain(groups.iter().map(|group| (group.node.as_str(), group.module.as_str())))
 }
 
-/// Fills in what a recorded node is known to have. Recorded cores are shared with the other nodes of the same machine. A measure of speed only counts where the file has none, because two
-/// measures could contradict each other.
+/// Fills in what a recorded node is known to have. Recorded cores are shared with the other nodes of the same machine. A measure of
+/// speed only counts where the file has none, because two measures could contradict each other.
 fn fill(node: &mut Node, known: &recording::Node) {
     if node.cores.is_none() {
         let cores = known.cpu_cores.and_then(|cores| u32::try_from(cores).ok());

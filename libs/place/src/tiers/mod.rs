@@ -13,6 +13,8 @@ use cctf_stack::stand_ins::placement::Stage;
 
 pub use error::TiersError;
 
+use crate::groups::Group;
+
 /// Node of the load driver, unless the file names another one. It is the default of `cctf run`.
 pub const DRIVER_NODE: &str = "driver0";
 
@@ -23,7 +25,7 @@ pub struct Tiers {
     pub links: Vec<Link>,
     /// The links of the file. They describe the recorded ones where the recording does not.
     pub stated_links: Vec<Link>,
-    /// What is fixed, by module.
+    /// What is fixed, by group or module.
     pub modules: BTreeMap<String, Rule>,
     /// Node from which requests from outside come. `None`: [`DRIVER_NODE`].
     pub outside: Option<String>,
@@ -44,7 +46,7 @@ pub struct Node {
     pub speed_factor: Option<f64>,
     /// Maximum number of slots of an instance there.
     pub slots_max: Option<u32>,
-    /// Maximum number of modules there.
+    /// Maximum number of groups there.
     pub modules_max: Option<u32>,
     pub price_per_hour: Option<f64>,
     pub power_idle_w: Option<f64>,
@@ -66,7 +68,7 @@ pub struct Link {
     pub price_per_gb: Option<f64>,
 }
 
-/// Where a module may run.
+/// Where a group or a module may run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rule {
     /// `None`: on all nodes.
@@ -89,21 +91,28 @@ impl Tiers {
         find(&self.stated_links, u, v)
     }
 
-    /// Fixes a module to a node, in addition to the file.
+    /// Fixes a group or a module to a node, in addition to the file.
     pub fn pin(&mut self, module: &str, node: &str) {
         let rule = self.modules.entry(module.to_owned()).or_default();
         rule.on = Some(BTreeSet::from([node.to_owned()]));
     }
 
-    /// Excludes a node for a module, in addition to the file.
+    /// Excludes a node for a group or a module, in addition to the file.
     pub fn exclude(&mut self, module: &str, node: &str) {
         let rule = self.modules.entry(module.to_owned()).or_default();
         rule.not_on.insert(node.to_owned());
     }
 
-    /// Whether the rules let a module run on a node.
-    pub fn allows(&self, module: &str, node: &str) -> bool {
-        self.modules.get(module).is_none_or(|rule| {
+    /// The host whose CPUs a node has: its own name, if the tiers do not state a host.
+    pub fn host<'a>(&'a self, node: &'a str) -> &'a str {
+        let known = self.nodes.get(node);
+        known.and_then(|known| known.host.as_deref()).unwrap_or(node)
+    }
+
+    /// Whether the rules of a group and of its module let the group run on a node.
+    pub fn allows(&self, group: &Group, node: &str) -> bool {
+        let mut rules = self.modules.iter().filter(|(name, _)| group.is_named(name));
+        rules.all(|(_, rule)| {
             let is_on = rule.on.as_ref().is_none_or(|on| on.contains(node));
             is_on && !rule.not_on.contains(node)
         })

@@ -161,6 +161,7 @@ fn number(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::groups::Group;
 
     #[test]
     fn a_file_that_has_no_tiers_is_refused_with_its_path() {
@@ -208,14 +209,24 @@ mod tests {
         let text = r#"{
             "nodes": {"a": {"cores": 2, "slots_max": 4, "power_idle_w": 1.5}, "b": {"host": "vm", "stage": "cloud"}},
             "links": [{"u": "a", "v": "b", "delay_ms": 20, "rate_bps": 50000000}],
-            "modules": {"m": {"on": ["a", "b"], "not_on": ["b"]}},
+            "modules": {"m": {"on": ["a", "b"], "not_on": ["b"]}, "other@c": {"not_on": ["c"]}},
             "outside": "home"
         }"#;
         let tiers = Tiers::parse(text.as_bytes()).unwrap();
         assert_eq!(tiers.nodes["a"].cores, Some(2));
         assert_eq!(tiers.nodes["b"].host.as_deref(), Some("vm"));
         assert_eq!(tiers.link("b", "a"), tiers.links.first());
-        assert!(tiers.allows("m", "a") && !tiers.allows("m", "b") && tiers.allows("other", "b"));
+        let group = |module: &str| Group {
+            name: format!("{module}@c"),
+            module: module.to_owned(),
+            node: "c".to_owned(),
+            invocations: 1,
+            cpu_unknown: 0,
+            queue_unknown: 0,
+            cpu_ns: 1,
+        };
+        assert!(tiers.allows(&group("m"), "a") && !tiers.allows(&group("m"), "b"));
+        assert!(tiers.allows(&group("other"), "b") && !tiers.allows(&group("other"), "c"));
         assert_eq!(tiers.outside(), "home");
     }
 }

@@ -9,8 +9,10 @@ use place::predictor::Predictor;
 use place::ranking::{Ranking, rank};
 use place::site::Site;
 use place::tiers::Tiers;
+use place::traffic::{Traffic, links};
 use place::uncertainty::Interval;
 use place::whatif::{Answer, Change, what_if};
+use plan::stations::Load;
 
 use crate::run::{MS, Shop, poisson, site};
 use crate::theory::options;
@@ -28,7 +30,7 @@ const TIERS: &str = r#"{
 
 pub fn tiers(site: &Site, text: &str) -> Tiers {
     let tiers = Tiers::parse(text.as_bytes()).unwrap();
-    tiers.complete(&site.recording, &site.names()).unwrap()
+    tiers.complete(&site.recording, &site.groups).unwrap()
 }
 
 pub fn ranked(site: &Site, tiers: &Tiers, scale: f64) -> (Choices, Ranking) {
@@ -113,7 +115,7 @@ fn a_move_changes_an_idle_response_by_its_links() {
 #[test]
 fn a_link_adds_twice_its_delay_for_each_call() {
     let site = site(&Shop::idle(50)).unwrap();
-    let recorded = Tiers::recorded(&site.recording, &site.names());
+    let recorded = Tiers::recorded(&site.recording, &site.groups);
     for delay_ms in [5, 6, 30] {
         let mut changed = recorded.clone();
         changed.links.push(place::tiers::Link {
@@ -133,7 +135,7 @@ fn a_link_adds_twice_its_delay_for_each_call() {
 #[test]
 fn a_faster_node_takes_less_cpu_time_and_no_less_other_time() {
     let site = site(&Shop::idle(50)).unwrap();
-    let recorded = Tiers::recorded(&site.recording, &site.names());
+    let recorded = Tiers::recorded(&site.recording, &site.groups);
     let mut changed = recorded.clone();
     changed.nodes.get_mut("edge0").unwrap().speed_factor = Some(2.0);
     let answer = ask(&site, &recorded, &changed, &change());
@@ -144,7 +146,7 @@ fn a_faster_node_takes_less_cpu_time_and_no_less_other_time() {
 fn more_slots_take_the_waits_away() {
     let shop = poisson(3_000, 0.7, 5);
     let site = site(&shop).unwrap();
-    let recorded = Tiers::recorded(&site.recording, &site.names());
+    let recorded = Tiers::recorded(&site.recording, &site.groups);
     let slots = Change {
         slots: BTreeMap::from([("back".to_owned(), 1_000)]),
         ..change()
@@ -171,9 +173,9 @@ fn placements_are_ranked_and_a_what_if_agrees_with_them() {
     );
     assert_eq!(ranking.predicted, 9);
     let name = |place: usize| {
-        let nodes = ranking.ranked[place].case.assignment.iter();
+        let nodes = ranking.ranked[place].case.candidate.assignment.iter();
         nodes
-            .map(|node| choices.nodes[node.unwrap() as usize].as_str())
+            .map(|node| choices.nodes[*node as usize].as_str())
             .collect::<Vec<_>>()
     };
     // Both together on the fastest node: no network, and the least CPU time. Modules are in the order of their names.
@@ -207,10 +209,10 @@ fn a_placement_file_gives_the_nodes_of_its_prediction() {
         let read = Placement::parse(&ranked.case.placement.to_json()).unwrap();
         assert_eq!(read, ranked.case.placement);
         let placed = Placed::new(&site.recording, &read).unwrap();
-        for (module, node) in site.modules.iter().zip(&ranked.case.assignment) {
-            let node = choices.nodes[node.unwrap() as usize].as_str();
-            let id = format!("{}-1", module.name);
-            assert_eq!(placed.node_of(&module.name, &id), Some(node));
+        for (group, node) in site.groups.iter().zip(&ranked.case.candidate.assignment) {
+            let node = choices.nodes[*node as usize].as_str();
+            let id = format!("{}-1", group.module);
+            assert_eq!(placed.node_of(&group.module, &id), Some(node));
         }
     }
     let recorded = ranking.ranked.iter().find(|ranked| ranked.is_recorded).unwrap();
@@ -239,4 +241,24 @@ fn traffic_and_cost_follow_from_bodies_and_prices() {
         "{:?}",
         answer.after.power_w
     );
+}
+
+#[test]
+fn messages_go_to_their_broker_and_not_over_the_link_of_calls() {
+    let site = site(&Shop::idle(51)).unwrap();
+    let all = tiers(&site, TIERS);
+    let choices = Choices::new(&site, &all);
+    let predictor = Predictor {
+        site: &site,
+        tiers: &all,
+        choices: &choices,
+        slots: Default::default(),
+        scale: 1.0,
+    };
+    let case = predictor.case(choices.recorded().into()).unwrap();
+    let mut load = site.load.clone();
+    let carried = |load: &Load| links(&Traffic::new(load, 1_000_000_000), &case.surroundings).len();
+    assert_eq!(carried(&load), 2);
+    load.calls.iter_mut().for_each(|call| call.is_message = true);
+    assert_eq!(carried(&load), 0);
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod arithmetic;
+mod divided;
+mod events;
 mod refused;
 mod run;
 mod searching;

@@ -59,7 +59,7 @@ fn tiers_that_do_not_fit_the_run_get_one_sentence() {
     ] {
         let parsed = Tiers::parse(text.as_bytes()).unwrap();
         let error = parsed
-            .complete(&site.recording, &site.names())
+            .complete(&site.recording, &site.groups)
             .unwrap_err()
             .to_string();
         assert!(
@@ -97,12 +97,9 @@ fn what_nobody_knows_is_marked_as_not_predicted() {
     assert_eq!(ranking.predicted, 1, "only the recorded placement is known");
     assert!(ranking.ranked[0].is_recorded);
     let reasons = |node: &str| {
-        let number = choices
-            .nodes
-            .iter()
-            .position(|known| known == node)
-            .map(|number| number as u32);
-        let found = ranking.ranked.iter().find(|one| one.case.assignment[0] == number);
+        let number = choices.nodes.iter().position(|known| known == node).unwrap();
+        let is_there = |assignment: &[u32]| assignment[0] == number as u32;
+        let found = ranking.ranked.iter().find(|one| is_there(&one.case.candidate.assignment));
         found.unwrap().predicted.reasons.join("; ")
     };
     assert!(

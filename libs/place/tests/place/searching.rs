@@ -21,10 +21,10 @@ fn rules_and_limits_of_nodes_leave_the_allowed_assignments() {
     // back on a, edge0, ep0; front on a, ep0.
     let free = assignments("");
     assert_eq!(free.len(), 6);
-    assert!(free.iter().all(|assignment| assignment[1] != Some(1)));
+    assert!(free.iter().all(|assignment| assignment[1] != 1));
     let limited = assignments(r#", "modules_max": 1"#);
     assert_eq!(limited.len(), 5);
-    assert!(!limited.contains(&vec![Some(0), Some(0)]));
+    assert!(!limited.contains(&vec![0, 0]));
     assert_eq!(assignments(r#", "modules_max": 0"#).len(), 2);
 }
 
@@ -47,10 +47,6 @@ fn a_local_search_finds_the_best_of_many_assignments() {
     assert!(choices.count() > ASSIGNMENTS_MAX as u128);
     assert!(!ranking.searched.is_complete && ranking.searched.screened.len() <= ASSIGNMENTS_MAX);
     // Links between the new nodes are unknown, so both modules are together, on the only node with the greatest speed.
-    let best = choices
-        .nodes
-        .iter()
-        .position(|node| node == "n39")
-        .map(|number| number as u32);
-    assert_eq!(ranking.ranked[0].case.assignment, [best, best]);
+    let best = choices.nodes.iter().position(|node| node == "n39").unwrap() as u32;
+    assert_eq!(ranking.ranked[0].case.candidate.assignment, [best, best]);
 }

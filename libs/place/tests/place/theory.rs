@@ -28,7 +28,7 @@ fn predicted(scale: f64) -> [Interval; 2] {
     let shop = poisson(20_000, RHO, 3);
     let rest = (shop.front_ns[0] + shop.front_ns[1] + 2 * shop.net_ns) as f64 / MS as f64;
     let site = site(&shop).unwrap();
-    let tiers = Tiers::recorded(&site.recording, &site.names());
+    let tiers = Tiers::recorded(&site.recording, &site.groups);
     let choices = Choices::new(&site, &tiers);
     let predictor = Predictor {
         site: &site,
@@ -41,7 +41,7 @@ fn predicted(scale: f64) -> [Interval; 2] {
     let recorded = ranking
         .ranked
         .iter()
-        .find(|ranked| ranked.case.assignment == *choices.recorded())
+        .find(|ranked| ranked.case.candidate.assignment == *choices.recorded())
         .unwrap();
     assert_eq!(recorded.predicted.reasons, [] as [String; 0]);
     [Metric::Mean, Metric::P95].map(|metric| {

@@ -25,6 +25,8 @@ pub struct Shop {
     pub bytes: [i64; 2],
     pub nodes: String,
     pub links: String,
+    /// Module of both instances. `None`: each has a module of its own.
+    pub module: Option<&'static str>,
 }
 
 impl Shop {
@@ -39,6 +41,7 @@ impl Shop {
             bytes: [1_000, 200],
             nodes: node("ep0", 8, Some(1_000.0)) + "," + &node("edge0", 8, Some(1_000.0)),
             links: link("ep0", "edge0", 0.005, 1e8),
+            module: None,
         }
     }
 
@@ -77,17 +80,34 @@ impl Shop {
     }
 
     fn inventory(&self) -> String {
-        let module = |name: &str, node: &str, slots: usize, calls: &str| {
+        let instance = |name: &str, node: &str, slots: usize| {
             format!(
-                r#"{{"app_id":null,"module_id":"{name}","name":"{name}","type":"MODULE","resources":null,"endpoints":[],"calls":[{calls}],"instances":[{{"instance_id":"{name}-1","node_id":"{node}","workers":{slots},"queue_limit":1000000,"slot_policy":"held","slots_src":"told"}}]}}"#
+                r#"{{"instance_id":"{name}-1","node_id":"{node}","workers":{slots},"queue_limit":1000000,"slot_policy":"held","slots_src":"told"}}"#
             )
         };
-        let call = r#"{"to":"back","per_invocation":1.0}"#;
-        format!(
-            "[{},{}]",
-            module("front", "ep0", 1_000, call),
-            module("back", "edge0", self.back_slots, "")
-        )
+        let module = |name: &str, instances: &[&str], called: Option<&str>| {
+            let call = |to: &str| format!(r#"{{"to":"{to}","per_invocation":1.0}}"#);
+            format!(
+                r#"{{"app_id":null,"module_id":"{name}","name":"{name}","type":"MODULE","resources":null,"endpoints":[],"calls":[{}],"instances":[{}]}}"#,
+                called.map_or_else(String::new, call),
+                instances.join(",")
+            )
+        };
+        let front = instance("front", "ep0", 1_000);
+        let back = instance("back", "edge0", self.back_slots);
+        match self.module {
+            Some(name) => format!("[{}]", module(name, &[&front, &back], Some(name))),
+            None => format!(
+                "[{},{}]",
+                module("front", &[&front], Some("back")),
+                module("back", &[&back], None)
+            ),
+        }
+    }
+
+    /// Module, instance and node.
+    fn instance(&self, name: &'static str, node: &'static str) -> Instance {
+        (self.module.unwrap_or(name), name, node)
     }
 
     /// Serves all requests, first come, first served at `back`, by the recursion of Kiefer and Wolfowitz.
@@ -117,10 +137,11 @@ impl Shop {
                 end,
                 cpu,
             };
+            let (front, callee) = (self.instance("front", "ep0"), self.instance("back", "edge0"));
             invocation(
                 &mut invocations,
                 &trace,
-                ("front", "ep0"),
+                front,
                 (2, None, 1),
                 &front,
                 [0, 0],
@@ -128,7 +149,7 @@ impl Shop {
             invocation(
                 &mut invocations,
                 &trace,
-                ("back", "edge0"),
+                callee,
                 (4, Some(2), 3),
                 &at_back,
                 self.bytes,
@@ -136,7 +157,7 @@ impl Shop {
             call(
                 &mut calls,
                 &trace,
-                ("driver", "driver0", "front"),
+                (("driver", "driver", "driver0"), front.0),
                 (1, None),
                 [at, ends],
                 [0, 0],
@@ -144,7 +165,7 @@ impl Shop {
             call(
                 &mut calls,
                 &trace,
-                ("front", "ep0", "back"),
+                (front, callee.0),
                 (3, Some(2)),
                 [called, back],
                 self.bytes,
@@ -165,6 +186,9 @@ pub fn link(u: &str, v: &str, delay_s: f64, rate_bps: f64) -> String {
     format!(r#"{{"u":"{u}","v":"{v}","BW_bps":{rate_bps:?},"PR_s":{delay_s:?},"src":"estimated"}}"#)
 }
 
+/// Module, name of the instance without its number, and node.
+type Instance = (&'static str, &'static str, &'static str);
+
 struct Times {
     at: i64,
     start: i64,
@@ -183,7 +207,7 @@ fn span(id: Option<u64>) -> String {
 fn invocation(
     out: &mut String,
     trace: &str,
-    (module, node): (&str, &str),
+    (module, name, node): Instance,
     (id, parent, caller): (u64, Option<u64>, u64),
     times: &Times,
     bytes: [i64; 2],
@@ -191,7 +215,7 @@ fn invocation(
     let cpu = times.cpu.map_or_else(|| "null".to_owned(), ms);
     let _ = writeln!(
         out,
-        r#"{{"trace_id":"{trace}","span_id":"{id:016x}","parent_id":{},"parent_span_id":"{caller:016x}","module_id":"{module}","instance_id":"{module}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"{node}","stage":"edge","method":"GET","path":"/{module}","bytes_in":{},"bytes_out":{},"cpu_time_ms":{cpu},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":200,"protocol":"http","downstream_ms":null,"wakeup_ms":0.0,"kind":"server","caller_span_id":"{caller:016x}"}}"#,
+        r#"{{"trace_id":"{trace}","span_id":"{id:016x}","parent_id":{},"parent_span_id":"{caller:016x}","module_id":"{module}","instance_id":"{name}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"{node}","stage":"edge","method":"GET","path":"/{name}","bytes_in":{},"bytes_out":{},"cpu_time_ms":{cpu},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":200,"protocol":"http","downstream_ms":null,"wakeup_ms":0.0,"kind":"server","caller_span_id":"{caller:016x}"}}"#,
         span(parent),
         ms(T0 + times.at),
         ms(T0 + times.start),
@@ -207,7 +231,7 @@ fn invocation(
 fn call(
     out: &mut String,
     trace: &str,
-    (module, node, to): (&str, &str, &str),
+    ((module, name, node), to): (Instance, &str),
     (id, parent): (u64, Option<u64>),
     [start, end]: [i64; 2],
     bytes: [i64; 2],
@@ -215,7 +239,7 @@ fn call(
     let parent = span(parent);
     let _ = writeln!(
         out,
-        r#"{{"trace_id":"{trace}","span_id":"{id:016x}","parent_span_id":{parent},"ancestor_id":{parent},"module_id":"{module}","instance_id":"{module}-1","node":"{node}","stage":"edge","ts_start":{},"ts_end":{},"method":"GET","path":"/{to}","bytes_out":{},"bytes_in":{},"status":200,"kind":"client","protocol":"http","peer":"{to}:80","peer_module":"{to}"}}"#,
+        r#"{{"trace_id":"{trace}","span_id":"{id:016x}","parent_span_id":{parent},"ancestor_id":{parent},"module_id":"{module}","instance_id":"{name}-1","node":"{node}","stage":"edge","ts_start":{},"ts_end":{},"method":"GET","path":"/{to}","bytes_out":{},"bytes_in":{},"status":200,"kind":"client","protocol":"http","peer":"{to}:80","peer_module":"{to}"}}"#,
         ms(T0 + start),
         ms(T0 + end),
         bytes[0],

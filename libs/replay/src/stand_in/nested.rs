@@ -79,13 +79,46 @@ pub struct Changes {
     pub factors: Vec<f64>,
     /// The links for network times.
     pub ways: Ways,
+    /// For each instance, the ids of the stand-ins that take turns with its requests. If empty, it is the stand-in of the instance.
+    pub turns: Vec<Vec<String>>,
 }
 
-/// Encodes the work of a tree.
+/// Changes from a time on.
+#[derive(Debug, Default)]
+pub struct Stages {
+    pub first: Changes,
+    /// Nanoseconds after the first request, in order, with the changes that are in force from then on.
+    pub later: Vec<(u64, Changes)>,
+}
+
+impl Stages {
+    /// The changes for a request that is sent so many nanoseconds after the first one.
+    pub fn at(&self, offset_ns: u64) -> &Changes {
+        let later = self.later.partition_point(|(from_ns, _)| *from_ns <= offset_ns);
+        later.checked_sub(1).map_or(&self.first, |place| &self.later[place].1)
+    }
+}
+
+impl Changes {
+    /// The id of the stand-in whose turn it is, for a recorded instance with this id.
+    pub fn stand_in<'a>(&'a self, instance: u32, recorded: &'a str, turn: usize) -> &'a str {
+        match self.turns.get(instance as usize).map(Vec::as_slice) {
+            None | Some([]) => recorded,
+            Some(ids) => &ids[turn % ids.len()],
+        }
+    }
+}
+
+/// Encodes the work of a tree. `turn` decides between stand-ins that take turns.
 ///
 /// # Errors
 /// If a stand-in would refuse the work.
-pub fn nest(plan: &Plan, tree: &Tree, changes: &Changes, tally: &mut Tally) -> Result<Vec<u8>, StandInError> {
+pub fn nest(
+    plan: &Plan,
+    tree: &Tree,
+    (changes, turn): (&Changes, usize),
+    tally: &mut Tally,
+) -> Result<Vec<u8>, StandInError> {
     let mut encoded: Vec<Vec<u8>> = vec![Vec::new(); tree.invocations.len()];
     // Callees come after their callers in the list. In reverse order, each is encoded before the caller that contains it.
     for (index, invocation) in tree.invocations.iter().enumerate().rev() {
@@ -98,7 +131,8 @@ pub fn nest(plan: &Plan, tree: &Tree, changes: &Changes, tally: &mut Tally) -> R
             plan,
             tree,
             encoded: &encoded,
-            ways: &changes.ways,
+            changes,
+            turn,
             factor,
             tally,
         };
@@ -122,7 +156,8 @@ struct One<'a, 'b> {
     tree: &'a Tree,
     /// The encoded work of the invocations that it causes.
     encoded: &'a [Vec<u8>],
-    ways: &'a Ways,
+    changes: &'a Changes,
+    turn: usize,
     factor: f64,
     tally: &'b mut Tally,
 }
@@ -197,7 +232,7 @@ impl<'a> One<'a, '_> {
                 call.bytes_in.or(callee.bytes_out),
             ];
             let bytes = bytes.map(|bytes| f64::from(bytes.unwrap_or(0)));
-            self.ways.net_ns((from, callee.instance), recorded_ns, bytes)
+            self.changes.ways.net_ns((from, callee.instance), recorded_ns, bytes)
         });
         self.tally.time(net_ns)
     }
@@ -218,7 +253,7 @@ impl<'a> One<'a, '_> {
         let work = &self.encoded[callee.invocation as usize];
         Callee {
             module: &names.modules[instance.module as usize],
-            instance: &instance.id,
+            instance: self.changes.stand_in(invocation.instance, &instance.id, self.turn),
             delay_ns: self.tally.time(callee.delay_ns),
             body_bytes: self.tally.body(invocation.bytes_in.or(call.bytes_out), work),
             work,

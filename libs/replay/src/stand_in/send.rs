@@ -13,7 +13,7 @@ use standin::request::{method, path};
 use standin::{PLAN_HEADER, PLAN_VERSION, StandIns, body};
 
 use super::by_root::ByRoot;
-use super::nested::{Changes, Tally, nest};
+use super::nested::{Stages, Tally, nest};
 use super::probes::{ProbeError, target};
 use crate::heads::{Heads, original};
 
@@ -24,7 +24,7 @@ const FACTS_MAX: usize = 10_000;
 pub struct Shared {
     pub roots: ByRoot,
     pub stand_ins: StandIns,
-    pub changes: Changes,
+    pub stages: Stages,
     /// Numbers of the trees that are not sent.
     pub excluded: HashSet<u32>,
     /// The stand-ins, in the order of the file.
@@ -37,7 +37,7 @@ impl Shared {
     pub fn new(
         roots: ByRoot,
         stand_ins: StandIns,
-        changes: Changes,
+        stages: Stages,
         excluded: HashSet<u32>,
     ) -> Result<Self, ProbeError> {
         let targets = stand_ins.instances().iter().map(target);
@@ -45,7 +45,7 @@ impl Shared {
             targets: targets.collect::<Result<_, _>>()?,
             roots,
             stand_ins,
-            changes,
+            stages,
             excluded,
         })
     }
@@ -62,6 +62,8 @@ pub struct Sender<A> {
     shared: Arc<Shared>,
     heads: Heads,
     facts: HashMap<FactsKey, Arc<RequestFacts>>,
+    /// Number of the next request.
+    turn: usize,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -89,6 +91,7 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
             shared,
             heads: Heads::new(headers, run_id),
             facts: HashMap::new(),
+            turn: 0,
         })
     }
 
@@ -101,10 +104,13 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
         };
         let tree = shared.roots.tree(number);
         let mut tally = Tally::default();
-        let work = nest(&shared.roots.plan, &tree, &shared.changes, &mut tally)?;
+        let (changes, turn) = (shared.stages.at(arrival.offset_ns), self.turn);
+        self.turn += 1;
+        let work = nest(&shared.roots.plan, &tree, (changes, turn), &mut tally)?;
         let first = tree.invocations.first().ok_or("a root has no invocation")?;
         let (body, _) = body(&work, tally.body(first.bytes_in, &work));
         let (module, instance) = shared.roots.instance(first.instance);
+        let instance = changes.stand_in(first.instance, instance, turn);
         let chosen = shared.stand_ins.choose_index(module, instance);
         let target = chosen.ok_or_else(|| format!("module {module:?} has no stand-in"))?;
         let endpoint = &shared.roots.plan.recorded.names().endpoints[first.endpoint as usize];

@@ -14,9 +14,9 @@ fn nested(plan: &Plan, tree: &Tree, factors: &[f64]) -> (Vec<u8>, Tally) {
     let mut tally = Tally::default();
     let changes = Changes {
         factors: factors.to_vec(),
-        ways: Ways::default(),
+        ..Changes::default()
     };
-    let work = nest(plan, tree, &changes, &mut tally).unwrap();
+    let work = nest(plan, tree, (&changes, 0), &mut tally).unwrap();
     (work, tally)
 }
 
@@ -122,10 +122,10 @@ fn network_times_are_recorded_ones_with_the_links_of_now() {
             |u, _| now.filter(|_| is_link(u)),
         );
         let changes = Changes {
-            factors: Vec::new(),
             ways,
+            ..Changes::default()
         };
-        let work = nest(&plan, &trees(&plan)[0], &changes, &mut Tally::default()).unwrap();
+        let work = nest(&plan, &trees(&plan)[0], (&changes, 0), &mut Tally::default()).unwrap();
         decode(&whole(&work)).unwrap().calls[0].net_ns as i64
     };
     let (before, after) = (link(1.0, None), link(20.0, Some(1e6)));

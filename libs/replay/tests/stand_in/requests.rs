@@ -6,7 +6,7 @@ use cctf_load::http::request::ExtraHeader;
 use cctf_load::stream::{Prepared, Requests as _};
 use plan::roots::{Arrival, Kind};
 use replay::stand_in::by_root::ByRoot;
-use replay::stand_in::nested::Changes;
+use replay::stand_in::nested::Stages;
 use replay::stand_in::scan::Scan;
 use replay::stand_in::send::{Sender, Shared};
 use serde_json::json;
@@ -22,7 +22,7 @@ fn scan(roots: &ByRoot, arrivals: &[Arrival]) -> Scan {
 fn sent(roots: ByRoot, arrivals: Vec<Arrival>, header: &str) -> Vec<Prepared> {
     let scan = scan(&roots, &arrivals);
     let all = stand_ins(&[("cart", "cart-1"), ("front", "front-1")]);
-    let shared = Shared::new(roots, all, Changes::default(), scan.excluded).unwrap();
+    let shared = Shared::new(roots, all, Stages::default(), scan.excluded).unwrap();
     let headers = vec![ExtraHeader::parse(header).unwrap()];
     let arrivals = arrivals.into_iter().map(Ok);
     let mut sender = Sender::new(arrivals, Arc::new(shared), headers, "again".into()).unwrap();

@@ -19,6 +19,16 @@ pub enum PlacementError {
         known: String,
     },
     #[error(
+        "invalid placement: an event is about {module:?}, which is not one part of the run; use one of {known}, without the modules that have several parts"
+    )]
+    EventModule { module: String, known: String },
+    #[error("invalid placement: it has {count} events, and the maximum is {max}; remove some")]
+    TooManyEvents { count: usize, max: usize },
+    #[error(
+        "invalid placement: {0:?} is a part of a module and has \"instances\"; list the instances in the entry of the module"
+    )]
+    InstancesOfGroup(String),
+    #[error(
         "invalid placement: module {module:?} is on the unknown node {node:?}; use one of {known}, or declare {node:?} in \"nodes\""
     )]
     NoNode {

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{PlacementError, STAND_INS_MAX};
 use super::figures::Figures;
+use super::groups::Named;
 use super::pairs::pairs;
-use super::placement::{ModulePlace, NodePlace, Placement};
-use super::recording::{Instance, Module, Node, Recording};
+use super::placement::{EVENTS_MAX, Placement};
+use super::recording::{Instance, Module, Recording};
+use super::stages::{Stage, stages};
 use super::stand_in::StandIn;
 
 /// All stand-ins of a run.
@@ -14,6 +16,8 @@ use super::stand_in::StandIn;
 pub struct Placed {
     /// Stand-ins. Those of a caller precede those of its callees, unless a cycle of calls prevents it.
     pub stand_ins: Vec<StandIn>,
+    /// What events make of the placement, in the order of time.
+    pub stages: Vec<Stage>,
     /// Notes about instances that differ from the recording.
     pub notes: Vec<String>,
     /// Pairs of calling and called node.
@@ -38,34 +42,35 @@ impl Placed {
     /// If the placement names something unknown or impossible.
     pub fn of_any_size(recording: &Recording, placement: &Placement) -> Result<Self, PlacementError> {
         check(recording, placement)?;
-        let default = (ModulePlace::default(), NodePlace::default());
         let mut stand_ins = Vec::new();
         let mut notes = Vec::new();
         for name in callers_first(&recording.modules) {
             let module = &recording.modules[name];
-            let place = placement.modules.get(name).unwrap_or(&default.0);
-            notes.extend(missing_note(name, module, place));
-            for instance in instances(module, place) {
+            let listed = placement.modules.get(name).and_then(|place| place.instances.as_deref());
+            notes.extend(missing_note(name, module, listed));
+            for instance in instances(module, listed) {
+                let place = placement.of(name, &instance.node);
                 let node = place.node.clone().unwrap_or(instance.node);
-                let known = recording.nodes.get(&node);
-                let changed = placement.nodes.get(&node).unwrap_or(&default.1);
+                let (stage, mips_per_core) = recording.figures_of(placement, &node);
                 stand_ins.push(StandIn {
                     module: name.to_owned(),
                     instance: instance.id,
                     app_id: module.app_id.clone(),
-                    stage: stage(changed, known),
-                    mips_per_core: changed
-                        .mips_per_core
-                        .or(known.and_then(|node| node.mips_per_core)),
+                    stage,
+                    mips_per_core,
                     station: place.change(instance.station),
                     node,
                 });
             }
         }
+        let mut pairs_of_all = pairs(recording, &stand_ins);
+        let stages = stages(recording, placement, &mut stand_ins)?;
+        pairs_of_all.extend(stages.iter().flat_map(|stage| pairs(recording, &stage.of_recorded)));
         Ok(Self {
-            pairs: pairs(recording, &stand_ins),
+            pairs: pairs_of_all,
             figures: Figures::new(recording, placement),
             stand_ins,
+            stages,
             notes,
         })
     }
@@ -77,11 +82,6 @@ impl Placed {
             .map(|stand_in| stand_in.node.as_str())
             .collect()
     }
-}
-
-fn stage(changed: &NodePlace, known: Option<&Node>) -> String {
-    let recorded = known.map_or("unknown", |node| &node.stage);
-    changed.stage.map_or(recorded, |stage| stage.as_str()).to_owned()
 }
 
 /// Returns an error for names that are not in the recording, and for values that no stand-in can have.
@@ -96,12 +96,15 @@ fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementEr
                 .any(|instance| instance.node == *name)
     };
     for (module, place) in &placement.modules {
-        if !recording.modules.contains_key(module) {
+        let Some(named) = recording.named(module) else {
             return Err(PlacementError::NoModule {
                 run: recording.run_id.clone(),
                 module: module.clone(),
-                known: listed(recording.modules.keys()),
+                known: listed(recording.known_names().iter()),
             });
+        };
+        if named == Named::Group && place.instances.is_some() {
+            return Err(PlacementError::InstancesOfGroup(module.clone()));
         }
         place.check(module)?;
         if let Some(node) = place.node.as_ref().filter(|node| !is_node(node)) {
@@ -112,12 +115,28 @@ fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementEr
             });
         }
     }
+    if placement.events.len() > EVENTS_MAX {
+        return Err(PlacementError::TooManyEvents {
+            count: placement.events.len(),
+            max: EVENTS_MAX,
+        });
+    }
+    for event in &placement.events {
+        if let Some(node) = event.node.as_ref().filter(|node| !is_node(node)) {
+            return Err(PlacementError::NoNode {
+                module: event.module.clone(),
+                node: node.clone(),
+                known: listed(recording.nodes.keys().chain(placement.nodes.keys())),
+            });
+        }
+    }
     for (name, node) in &placement.nodes {
         node.check(name)?;
         let is_used = placement
             .modules
             .values()
-            .any(|module| module.node.as_ref() == Some(name));
+            .any(|module| module.node.as_ref() == Some(name))
+            || placement.events.iter().any(|event| event.node.as_ref() == Some(name));
         let is_recorded = recording.nodes.contains_key(name);
         if !is_used && !is_recorded {
             return Err(PlacementError::UnusedNode(name.clone()));
@@ -197,8 +216,8 @@ fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
 
 /// The instances of a module, or those that the placement lists for it. A listed instance that was not recorded is like the
 /// first recorded one.
-fn instances(module: &Module, place: &ModulePlace) -> Vec<Instance> {
-    let Some(named) = &place.instances else {
+fn instances(module: &Module, named: Option<&[String]>) -> Vec<Instance> {
+    let Some(named) = named else {
         return module.instances.clone();
     };
     let like = |id: &String| {
@@ -212,8 +231,8 @@ fn instances(module: &Module, place: &ModulePlace) -> Vec<Instance> {
     named.iter().filter_map(like).collect()
 }
 
-fn missing_note(name: &str, module: &Module, place: &ModulePlace) -> Option<String> {
-    let named = place.instances.as_ref()?;
+fn missing_note(name: &str, module: &Module, named: Option<&[String]>) -> Option<String> {
+    let named = named?;
     let missing = module
         .instances
         .iter()

@@ -24,6 +24,21 @@ pub struct Placement {
     pub modules: BTreeMap<String, ModulePlace>,
     pub nodes: BTreeMap<String, NodePlace>,
     pub links: Vec<LinkPlace>,
+    pub events: Vec<EventPlace>,
+}
+
+/// A change during the run: another node, another number of stand-ins, or both.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EventPlace {
+    /// Seconds after the first request.
+    pub at_s: f64,
+    /// A module or a group.
+    pub module: String,
+    pub node: Option<String>,
+    /// Number of stand-ins that take turns.
+    pub replicas: Option<u32>,
+    /// Why, for the record of the event.
+    pub reason: Option<String>,
 }
 
 /// Changes to a module.
@@ -88,6 +103,12 @@ pub const STAGES: [(&str, Stage); 4] = [
     ("cloud", Stage::Cloud),
     ("unknown", Stage::Unknown),
 ];
+/// Maximum number of events.
+pub const EVENTS_MAX: usize = 16;
+/// Maximum time of an event: a year.
+const EVENT_AT_S_MAX: f64 = 366.0 * 86_400.0;
+/// Maximum number of stand-ins of a scaled group.
+pub const REPLICAS_MAX: u32 = 64;
 /// Maximum of numbers in the file that have no other maximum.
 const NUMBER_MAX: u64 = u32::MAX as u64;
 
@@ -118,11 +139,12 @@ impl Placement {
     /// Parses the file's content. The error message does not contain the path.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let document = Document::parse(bytes)?;
-        let fields = document.fields(EXAMPLE)?.only(&["modules", "nodes", "links"])?;
+        let fields = document.fields(EXAMPLE)?.only(&["modules", "nodes", "links", "events"])?;
         Ok(Self {
             modules: fields.named("modules", ModulePlace::parse)?,
             nodes: fields.named("nodes", NodePlace::parse)?,
             links: fields.each("links", LinkPlace::parse)?,
+            events: fields.each("events", EventPlace::parse)?,
         })
     }
 
@@ -133,6 +155,32 @@ impl Placement {
             .all(|place| *place == ModulePlace::default())
             && self.nodes.values().all(|place| *place == NodePlace::default())
             && self.links.is_empty()
+            && self.events.is_empty()
+    }
+}
+
+impl EventPlace {
+    fn parse(item: &Item<'_>) -> Result<Self, String> {
+        let fields = item.fields()?.only(&["at_s", "module", "node", "replicas", "reason"])?;
+        let text = |name: &str| fields.get(name).map(|item| item.text().map(str::to_owned)).transpose();
+        let at = fields.required("at_s")?;
+        let at_s = at.number()?;
+        if !(0.0..=EVENT_AT_S_MAX).contains(&at_s) {
+            return Err(at.must_be("a number of seconds from 0"));
+        }
+        let replicas = fields.get("replicas").map(|item| item.whole(1..=u64::from(REPLICAS_MAX)));
+        let event = Self {
+            at_s,
+            module: fields.required("module")?.text()?.to_owned(),
+            node: text("node")?,
+            // The parser accepts only numbers that fit the type.
+            replicas: replicas.transpose()?.map(|count| count as u32),
+            reason: text("reason")?,
+        };
+        match event.node.is_none() && event.replicas.is_none() {
+            true => Err(item.must_be("an event with a node or replicas")),
+            false => Ok(event),
+        }
     }
 }
 
@@ -270,7 +318,7 @@ mod tests {
             ("[]", "it must be an object such as"),
             (
                 r#"{"module": {}}"#,
-                "the field module is unknown; use modules, nodes, links",
+                "the field module is unknown; use modules, nodes, links, events",
             ),
             (r#"{"modules": {"a": {}, "a": {}}}"#, "modules.a is there twice"),
             (

@@ -316,10 +316,10 @@ fn too_many_stand_ins_and_nodes_are_refused() {
     assert!(text.contains("on 33 nodes, and the maximum is 32"), "{text}");
 }
 
-#[test]
-fn a_chain_of_one_module_has_links_only_where_calls_were_recorded() {
+/// One module with an instance on each of three nodes: `a` on ep0 calls `b` on edge0, which calls `c` on cloud0.
+fn chain() -> Recording {
     let name = |text: &str| text.to_owned();
-    let recording = Recording {
+    Recording {
         run_id: name("r"),
         modules: [(
             name("svc"),
@@ -333,7 +333,42 @@ fn a_chain_of_one_module_has_links_only_where_calls_were_recorded() {
         ]
         .into(),
         notes: Vec::new(),
-    };
+    }
+}
+
+#[test]
+fn the_instances_of_a_module_on_one_node_move_by_themselves() {
+    let of = |text: &str| Placed::new(&chain(), &Placement::parse(text.as_bytes()).unwrap());
+    let placed = of(r#"{"modules": {"svc": {"slots": 5}, "svc@cloud0": {"node": "ep0", "slots": 1}}}"#).unwrap();
+    let each = placed.stand_ins.iter();
+    let all = each.map(|one| format!("{} {} {:?}", one.instance, one.node, one.station.slots));
+    assert!(all.eq(["a ep0 Some(5)", "b edge0 Some(5)", "c ep0 Some(1)"]));
+    // The last call now leads back to ep0, over the recorded link of the other direction.
+    assert_eq!(
+        links(&placed, "driver0"),
+        [
+            edge("edge0", "ep0", 5, Some(52_279_006)),
+            edge("ep0", "edge0", 5, Some(52_279_006)),
+        ]
+    );
+    for (text, sentence) in [
+        (
+            r#"{"modules": {"svc@moon": {"slots": 1}}}"#,
+            r#"no module "svc@moon"; its modules are "svc", "svc@cloud0", "svc@edge0", "svc@ep0""#,
+        ),
+        (
+            r#"{"modules": {"svc@ep0": {"instances": ["a"]}}}"#,
+            r#""svc@ep0" is a part of a module and has "instances""#,
+        ),
+    ] {
+        let refused = of(text).unwrap_err().to_string();
+        assert!(refused.contains(sentence), "{refused}");
+    }
+}
+
+#[test]
+fn a_chain_of_one_module_has_links_only_where_calls_were_recorded() {
+    let recording = chain();
     let placed = Placed::new(&recording, &Placement::default()).unwrap();
     assert_eq!(
         links(&placed, "driver0"),

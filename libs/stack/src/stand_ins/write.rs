@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::placement::{LinkPlace, ModulePlace, NodePlace, Placement, SLOT_POLICIES, Slots};
+use super::placement::{EventPlace, LinkPlace, ModulePlace, NodePlace, Placement, SLOT_POLICIES, Slots};
 
 impl Placement {
     /// The file's content, for people and for [`Placement::parse`].
@@ -30,6 +30,8 @@ impl Placement {
         );
         let links: Vec<Value> = self.links.iter().map(link).collect();
         add("links", links.into(), self.links.is_empty());
+        let events: Vec<Value> = self.events.iter().map(event).collect();
+        add("events", events.into(), self.events.is_empty());
         let mut text = format!("{:#}", Value::Object(file)).into_bytes();
         text.push(b'\n');
         text
@@ -66,6 +68,16 @@ fn node(place: &NodePlace) -> Value {
     object([
         ("stage", place.stage.map(|stage| json!(stage.as_str()))),
         ("mips_per_core", place.mips_per_core.map(|mips| json!(mips))),
+    ])
+}
+
+fn event(event: &EventPlace) -> Value {
+    object([
+        ("at_s", Some(json!(event.at_s))),
+        ("module", Some(json!(event.module))),
+        ("node", event.node.as_ref().map(|node| json!(node))),
+        ("replicas", event.replicas.map(|count| json!(count))),
+        ("reason", event.reason.as_ref().map(|reason| json!(reason))),
     ])
 }
 
@@ -109,6 +121,13 @@ mod tests {
                 v: name("fog0"),
                 delay_ms: Some(20),
                 rate_bps: None,
+            }],
+            events: vec![EventPlace {
+                at_s: 1.5,
+                module: name("cart"),
+                node: Some(name("new")),
+                replicas: Some(3),
+                reason: None,
             }],
         };
         assert_eq!(Placement::parse(&placement.to_json()), Ok(placement));

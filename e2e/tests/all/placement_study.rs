@@ -1,0 +1,101 @@
+//! A short placement study of the chain: all of its parts are there, and every instance ran on its node. Accuracy is not judged.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use e2e::binaries::{Done, bin_dir, tool};
+use e2e::exclusive;
+use e2e::rows::{self, number, text};
+use e2e::sources::root;
+use e2e::tiers::TOXIPROXY;
+use serde_json::Value;
+
+/// The recorded placement, the first three, and the last one.
+const CASES: usize = 5;
+const FIGURES: [&str; 3] = ["p50", "p95", "p99"];
+
+#[test]
+fn a_short_study_has_all_parts_and_ran_what_it_predicted() {
+    let _machine = exclusive::machine();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut command = Command::new("python3");
+    command
+        .arg(root().join("examples/placement/study.py"))
+        .args(["--parts", "chain", "--duration", "4", "--busy", "0.2", "--no-limits"])
+        .arg("--bin-dir")
+        .arg(bin_dir().unwrap())
+        .arg("--toxiproxy")
+        .arg(root().join(TOXIPROXY))
+        .arg("--line")
+        .arg(tool("line/bin/python").unwrap())
+        .arg("--out")
+        .arg(&out);
+    let done = Done::from(command.output().unwrap());
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    let results: Value = serde_json::from_slice(&fs::read(out.join("results.json")).unwrap()).unwrap();
+    let load = &results[0]["loads"][0];
+    let cases = load["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), CASES, "{load}");
+    for case in cases {
+        let names = case["errors"].as_array().unwrap().iter();
+        let names = names.inspect(|row| assert!(number(row, "error").is_some() && number(row, "limit").is_some()));
+        assert!(names.map(|row| text(row, "figure").unwrap()).eq(FIGURES), "{case}");
+        let free = number(&case["without_queues"], "p50").unwrap();
+        let interval = &case["run"]["figures"]["p50"];
+        assert!(free > 0.0 && number(interval, "low") <= number(interval, "high"), "{case}");
+        assert!(number(&case["run"], "cpu_percent").is_some(), "{case}");
+    }
+    for name in FIGURES {
+        assert!(number(&load["same_arrivals"], name).is_some(), "{load}");
+    }
+    assert!(number(load, "line_mean_ms").is_some() && number(load, "regret").is_some(), "{load}");
+    assert_eq!(load["strategies"].as_array().unwrap().len(), 3);
+    assert!(number(&results[0]["what_if"], "seconds").is_some());
+    let picture = fs::read_to_string(out.join("results.svg")).unwrap();
+    assert_eq!(picture.matches("<polygon").count(), CASES * FIGURES.len());
+    let tables = fs::read_to_string(out.join("results.md")).unwrap();
+    assert_eq!(tables.lines().filter(|line| line.contains("| p95 |")).count(), CASES);
+    for case in cases {
+        let run = out.join("work/merged").join(text(case, "run_id").unwrap());
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in rows::lines(&run.join("cctf/invocations.jsonl")).unwrap() {
+            let nodes = found.entry(text(&row, "instance_id").unwrap().to_owned()).or_default();
+            let node = text(&row, "node").unwrap().to_owned();
+            if !nodes.contains(&node) {
+                nodes.push(node);
+            }
+        }
+        let recorded = [("front", "ep0"), ("middle", "edge0"), ("back", "cloud0")];
+        let expected = recorded.map(|(instance, node)| {
+            let placed = text(&case["modules"], &format!("worker@{node}")).unwrap();
+            (instance.to_owned(), vec![placed.to_owned()])
+        });
+        assert_eq!(found, BTreeMap::from(expected), "{case}");
+    }
+}
+
+#[test]
+fn wrong_arguments_of_the_study_get_one_sentence() {
+    let study = root().join("examples/placement/study.py");
+    for (args, sentence) in [
+        (["--parts", "mill"], "unknown part 'mill': use some of chain, shop"),
+        (["--busy", "0.7,0.3"], "utilisations are between 0 and 1 and grow"),
+        (["--busy", "often"], "invalid utilisations 'often'"),
+        (["--bin-dir", "nowhere"], "already exists"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = match args[0] {
+            "--bin-dir" => folder.path().to_owned(),
+            _ => folder.path().join("out"),
+        };
+        let mut command = Command::new("python3");
+        command.arg(&study).args(args).arg("--out").arg(&out);
+        let done = Done::from(command.output().unwrap());
+        let last = done.stderr.lines().last().unwrap_or_default();
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(last.contains(sentence), "{done:?}");
+        assert!(!folder.path().join("out").exists());
+    }
+}

@@ -1,0 +1,93 @@
+"""What a run measured: response times of requests from outside, where its instances ran, and how busy the machine was."""
+
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from applications import DRIVER
+from programs import Failed, rows
+
+FIGURES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+# Blocks of the circular block bootstrap, and number of further samples.
+BLOCKS, SAMPLES = 20, 200
+
+
+@dataclass
+class Measured:
+    """One run."""
+
+    figures: dict
+    mean_ms: float
+    requests: int
+    # Mean share of the machine's CPUs that was busy, and share that the host took, percent.
+    cpu_percent: float
+    stolen_percent: float
+
+
+class Host:
+    """The counters of all CPUs, for the share that the host of a virtual machine took."""
+
+    def __init__(self):
+        ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        self.stolen, self.all = ticks[7], sum(ticks)
+
+    def stolen_since(self, earlier):
+        ticks = self.all - earlier.all
+        return 100 * (self.stolen - earlier.stolen) / ticks if ticks else 0.0
+
+
+def quantile(ordered, share):
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
+
+
+def responses(run):
+    """Response times of the driver's requests in the order of their start, milliseconds."""
+    own = [row for row in rows(run, "calls") if row["node"] == DRIVER and row["parent_span_id"] is None]
+    own.sort(key=lambda row: row["ts_start"])
+    if not own:
+        raise Failed(f"{run} has no request of the load driver")
+    return [row["ts_end"] - row["ts_start"] for row in own]
+
+
+def interval(times, share, seed=1):
+    """A quantile with its 95% interval, by blocks of neighbours in random order."""
+    chance = random.Random(seed)
+    length = max(len(times) // BLOCKS, 1)
+    found = []
+    for _ in range(SAMPLES):
+        sample = []
+        while len(sample) < len(times):
+            begin = chance.randrange(len(times))
+            sample += [times[(begin + place) % len(times)] for place in range(length)]
+        found.append(quantile(sorted(sample[: len(times)]), share))
+    found.sort()
+    return {
+        "value": quantile(sorted(times), share),
+        "low": quantile(found, 0.025),
+        "high": quantile(found, 0.975),
+    }
+
+
+def measured(run, began):
+    """The figures of a run; `began` has the counters of the CPUs before it."""
+    stolen = Host().stolen_since(began)
+    times = responses(run)
+    busy = [row["cpu_util"] for row in rows(run, "host_metrics") if row.get("cpu_util") is not None]
+    return Measured(
+        figures={name: interval(times, share) for name, share in FIGURES.items()},
+        mean_ms=sum(times) / len(times),
+        requests=len(times),
+        cpu_percent=sum(busy) / len(busy) if busy else math.nan,
+        stolen_percent=stolen,
+    )
+
+
+def check_nodes(run, stations):
+    """Every instance processed requests, all of them on its node. `stations` are those of the prediction."""
+    expected = {(one["module"], one["instance"]): {one["node"]} for one in stations}
+    found = {}
+    for row in rows(run, "invocations"):
+        found.setdefault((row["module_id"], row["instance_id"]), set()).add(row["node"])
+    if found != expected:
+        raise Failed(f"{run} did not run as placed: {found} instead of {expected}")

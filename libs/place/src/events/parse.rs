@@ -1,0 +1,69 @@
+//! [`parse`]: one event of a strategy's answer.
+
+use cli::document::Item;
+
+use super::event::{Action, Event, REPLICAS_MAX, When};
+use crate::assignments::Choices;
+use crate::site::Site;
+use crate::tiers::error::listed;
+
+/// Maximum time of an event: a year.
+const AT_S_MAX: f64 = 366.0 * 86_400.0;
+
+/// Parses an event. The error is a cause without the name of the program.
+///
+/// # Errors
+/// If it is something else, or names something unknown.
+pub fn parse(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Event, String> {
+    let fields = item
+        .fields()?
+        .only(&["event", "module", "to", "replicas", "at_s", "above"])?;
+    let module = fields.required("module")?;
+    let group = group(&module, site)?;
+    let action = match fields.required("event")?.choice(&[("migrate", true), ("scale", false)])? {
+        true => Action::Migrate(node(&fields.required("to")?, choices)?),
+        false => {
+            let replicas = fields.required("replicas")?.whole(1..=u64::from(REPLICAS_MAX))?;
+            Action::Scale(replicas as u32)
+        }
+    };
+    let when = match (fields.get("at_s"), fields.get("above")) {
+        (Some(at), None) => When::At((number(&at, "a number of seconds from 0", 0.0..=AT_S_MAX)? * 1e9) as i64),
+        (None, Some(above)) => {
+            let share = number(&above, "a utilisation above 0 and below 1", f64::MIN_POSITIVE..=0.999)?;
+            When::Above(share)
+        }
+        _ => return Err(item.must_be("an event with either at_s or above")),
+    };
+    Ok(Event { group, when, action })
+}
+
+/// The number of a group, which must be named without doubt.
+fn group(item: &Item<'_>, site: &Site) -> Result<u32, String> {
+    let name = item.text()?;
+    let named = (0..).zip(&site.groups).filter(|(_, group)| group.is_named(name));
+    let named: Vec<u32> = named.map(|(number, _)| number).collect();
+    match named[..] {
+        [group] => Ok(group),
+        _ => {
+            let known = listed(site.groups.iter().map(|group| &group.name));
+            Err(item.must_be(&format!("one of {known}")))
+        }
+    }
+}
+
+fn node(item: &Item<'_>, choices: &Choices) -> Result<u32, String> {
+    let name = item.text()?;
+    let number = choices.nodes.iter().position(|node| node == name);
+    number
+        .map(|number| number as u32)
+        .ok_or_else(|| item.must_be(&format!("one of {}", listed(&choices.nodes))))
+}
+
+fn number(item: &Item<'_>, what: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
+    let value = item.number().map_err(|_| item.must_be(what))?;
+    match range.contains(&value) {
+        true => Ok(value),
+        false => Err(item.must_be(what)),
+    }
+}

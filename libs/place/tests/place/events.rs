@@ -1,0 +1,185 @@
+//! Migrations and scalings during a run, against arithmetic.
+
+use cctf_stack::stand_ins::{Placed, Placement};
+use place::arrivals::Sample;
+use place::assignments::Choices;
+use place::events::{Action, Event, When};
+use place::predictor::{Candidate, Case, Loaded, Predicted, Predictor};
+use place::site::Site;
+use place::strategy::parse;
+
+use crate::arithmetic::tiers;
+use crate::run::{MS, Shop, poisson, site};
+
+const TIERS: &str = r#"{"nodes": {"ep0": {"cores": 8}, "edge0": {"cores": 8}, "fog0": {"cores": 8, "mips_per_core": 1000}},
+  "links": [{"u": "ep0", "v": "fog0", "delay_ms": 7}], "modules": {"front": {"on": ["ep0"]}}}"#;
+const SECOND: i64 = 1_000 * MS;
+/// The only movable group, `back`, is the first one.
+const BACK: u32 = 0;
+
+/// Simulates a run with these events of `back`.
+fn predicted(site: &Site, events: &[(When, Action)]) -> (Case, Predicted) {
+    let tiers = tiers(site, TIERS);
+    let choices = Choices::new(site, &tiers);
+    let predictor = Predictor {
+        site,
+        tiers: &tiers,
+        choices: &choices,
+        slots: Default::default(),
+        scale: 1.0,
+    };
+    let events = events.iter().map(|(when, action)| Event {
+        group: BACK,
+        when: *when,
+        action: *action,
+    });
+    let candidate = Candidate {
+        assignment: choices.recorded().clone(),
+        events: events.collect(),
+    };
+    let sample = Sample::new(&site.load, usize::MAX);
+    let loaded = Loaded::new(sample.load.clone(), &sample);
+    let mut case = predictor.case(candidate).unwrap();
+    let predicted = predictor.predict_events(&mut case, &loaded).unwrap();
+    (case, predicted)
+}
+
+/// Number of a node in the order of names.
+fn node(name: &str) -> u32 {
+    ["edge0", "ep0", "fog0"].iter().position(|node| *node == name).unwrap() as u32
+}
+
+#[test]
+fn requests_after_a_migration_use_the_new_node() {
+    // Five requests a second for ten seconds. The network is 10 ms, and within a node 0.
+    let site = site(&Shop::idle(50)).unwrap();
+    let (case, predicted) = predicted(&site, &[(When::At(5 * SECOND), Action::Migrate(node("ep0")))]);
+    assert_eq!(predicted.reasons, [] as [String; 0]);
+    let [mean, p50, p95, _] = predicted.evaluation.times;
+    assert!((mean - (15.5 + 5.5) / 2.0).abs() < 1e-3, "{mean}");
+    assert!((p50 - 5.5).abs() < 1e-3 && (p95 - 15.5).abs() < 1e-3, "{p50} {p95}");
+    assert_eq!(predicted.events_ns, [Some(5 * SECOND)]);
+    // Half of the traffic leaves the node.
+    assert!((predicted.links[0].bytes_per_s - 2_500.0).abs() < 1.0, "{:?}", predicted.links);
+    assert_eq!(case.surroundings.nodes, ["ep0", "edge0", "ep0"]);
+}
+
+#[test]
+fn a_node_that_only_an_event_uses_is_in_the_file() {
+    let site = site(&Shop::idle(50)).unwrap();
+    let (case, predicted) = predicted(&site, &[(When::At(SECOND), Action::Migrate(node("fog0")))]);
+    // Twice 7 ms instead of twice 5 ms.
+    let p95 = predicted.evaluation.times[2];
+    assert!((p95 - 19.5).abs() < 1e-3, "{p95}");
+    let read = Placement::parse(&case.placement.to_json()).unwrap();
+    assert_eq!(read, case.placement);
+    let placed = Placed::new(&site.recording, &read).unwrap();
+    let stage = &placed.stages[0];
+    assert_eq!((stage.at_s, stage.from.as_str(), stage.node.as_str()), (1.0, "edge0", "fog0"));
+    let ids = &stage.turns[&("back".to_owned(), "back-1".to_owned())];
+    assert_eq!(ids, &["back-1@fog0"]);
+    let started = placed.stand_ins.iter().find(|one| one.instance == ids[0]).unwrap();
+    assert_eq!((started.node.as_str(), started.station.slots), ("fog0", Some(100)));
+}
+
+#[test]
+fn scaled_instances_take_turns() {
+    let shop = poisson(3_000, 0.7, 5);
+    let site = site(&shop).unwrap();
+    let (case, predicted) = predicted(&site, &[(When::At(0), Action::Scale(2))]);
+    // Two queues with one slot each, and every other request goes to the other one.
+    let rest = shop.front_ns[0] + shop.front_ns[1] + 2 * shop.net_ns;
+    let mut free = [i64::MIN; 2];
+    let responses = shop.requests.iter().enumerate().map(|(number, (at, service))| {
+        let end = free[number % 2].max(*at) + service;
+        free[number % 2] = end;
+        end - at + rest
+    });
+    let mean = responses.sum::<i64>() as f64 / shop.requests.len() as f64 / MS as f64;
+    let found = predicted.evaluation.times[0];
+    assert!((found - mean).abs() < 0.01, "{found} {mean}");
+    let ids = (0..case.surroundings.nodes.len() as u32).map(|number| case.surroundings.instance(&site, number).1);
+    let mut ids: Vec<String> = ids.collect();
+    ids.sort();
+    assert_eq!(ids, ["back-1", "back-1+1", "front-1"]);
+}
+
+#[test]
+fn an_event_happens_when_the_slots_have_been_busy() {
+    // One slot: busy for 10% of 20 s, then for 80%. After six more seconds, ten seconds have 52%.
+    let calm = (0..200).map(|number| (number * 100 * MS, 10 * MS));
+    let busy = (0..4_000).map(|number| (20 * SECOND + number * 10 * MS, 8 * MS));
+    let shop = Shop::of(calm.chain(busy).collect());
+    let site = site(&shop).unwrap();
+    let events = [
+        (When::Above(0.5), Action::Scale(2)),
+        (When::Above(0.9), Action::Scale(3)),
+        (When::Above(0.35), Action::Migrate(node("ep0"))),
+    ];
+    let (_, one) = predicted(&site, &events[..2]);
+    assert_eq!(one.events_ns, [Some(26 * SECOND), None]);
+    // After a first event, the second one needs ten more seconds: half of 80% is above 35%.
+    let (_, two) = predicted(&site, &[events[0], events[2]]);
+    assert_eq!(two.events_ns, [Some(34 * SECOND), Some(24 * SECOND)]);
+}
+
+#[test]
+fn events_of_a_strategy_are_read_or_refused_in_one_sentence() {
+    let site = site(&Shop::idle(3)).unwrap();
+    let tiers = tiers(&site, TIERS);
+    let choices = Choices::new(&site, &tiers);
+    let answer = |events: &str| {
+        let output = format!(r#"{{"placements": [{{"modules": {{}}, "events": {events}}}]}}"#);
+        parse("p", output.as_bytes(), &site, &choices).map_err(|error| error.to_string())
+    };
+    let found = answer(
+        r#"[{"event": "migrate", "module": "back", "to": "ep0", "at_s": 1.5},
+            {"event": "scale", "module": "back@edge0", "replicas": 3, "above": 0.7}]"#,
+    );
+    let expected = [
+        Event {
+            group: BACK,
+            when: When::At(1_500 * MS),
+            action: Action::Migrate(node("ep0")),
+        },
+        Event {
+            group: BACK,
+            when: When::Above(0.7),
+            action: Action::Scale(3),
+        },
+    ];
+    assert_eq!(found.unwrap()[0].candidate.events, expected);
+    for (events, cause) in [
+        (r#"[{"event": "fly", "module": "back"}]"#, r#"must be "migrate" or "scale""#),
+        (
+            r#"[{"event": "scale", "module": "back", "replicas": 2}]"#,
+            "must be an event with either at_s or above",
+        ),
+        (
+            r#"[{"event": "scale", "module": "back", "replicas": 0, "at_s": 1}]"#,
+            "replicas must be a whole number from 1 to 64",
+        ),
+        (
+            r#"[{"event": "scale", "module": "cart", "replicas": 2, "at_s": 1}]"#,
+            r#"must be one of "back", "front""#,
+        ),
+        (
+            r#"[{"event": "migrate", "module": "back", "to": "moon", "at_s": 1}]"#,
+            r#"must be one of "edge0", "ep0", "fog0""#,
+        ),
+        (
+            r#"[{"event": "migrate", "module": "front", "to": "edge0", "at_s": 1}]"#,
+            "which the tiers do not allow",
+        ),
+        (
+            r#"[{"event": "scale", "module": "back", "replicas": 2, "above": 1.5}]"#,
+            "must be a utilisation above 0 and below 1",
+        ),
+    ] {
+        let refused = answer(events).unwrap_err();
+        assert!(refused.contains(cause), "{events}: {refused}");
+    }
+    let many = vec![r#"{"event": "scale", "module": "back", "replicas": 2, "at_s": 1}"#; 17].join(",");
+    let refused = answer(&format!("[{many}]")).unwrap_err();
+    assert!(refused.contains("a list of at most 16 events"), "{refused}");
+}

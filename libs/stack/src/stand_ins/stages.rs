@@ -1,0 +1,126 @@
+//! [`stages`]: the events of a placement, and the stand-ins that they need.
+//!
+//! All stand-ins are started before the first request. An event only decides which of them get the requests that arrive from outside
+//! after it.
+
+use std::collections::BTreeMap;
+
+use super::error::PlacementError;
+use super::groups::group_name;
+use super::placement::{EventPlace, Placement};
+use super::recording::Recording;
+use super::stand_in::StandIn;
+
+/// What an event makes of a placement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// Seconds after the first request.
+    pub at_s: f64,
+    /// The module that moved or was scaled.
+    pub module: String,
+    /// The node of its stand-ins before and now.
+    pub from: String,
+    pub node: String,
+    /// The number of its stand-ins on the node, if it was scaled.
+    pub replicas: Option<u32>,
+    pub reason: Option<String>,
+    /// The ids of the stand-ins that take turns with the requests of a recorded instance, by module and instance.
+    pub turns: BTreeMap<(String, String), Vec<String>>,
+    /// A stand-in for each recorded instance, where it is now.
+    pub of_recorded: Vec<StandIn>,
+}
+
+/// A group while events happen.
+struct Group {
+    node: String,
+    replicas: Option<u32>,
+}
+
+/// The stages of a placement in the order of time. Adds the stand-ins that they need to those of the beginning.
+pub(super) fn stages(
+    recording: &Recording,
+    placement: &Placement,
+    stand_ins: &mut Vec<StandIn>,
+) -> Result<Vec<Stage>, PlacementError> {
+    let first = stand_ins.clone();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let mut turns = BTreeMap::new();
+    let mut of_recorded = first.clone();
+    let mut events: Vec<&EventPlace> = placement.events.iter().collect();
+    events.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    let mut stages = Vec::new();
+    for event in events {
+        let (module, recorded_node) = recording.group(&event.module).ok_or_else(|| PlacementError::EventModule {
+            module: event.module.clone(),
+            known: recording.known_names().into_iter().collect::<Vec<_>>().join(", "),
+        })?;
+        let is_member = |one: &&StandIn| one.module == module && recording.node_of(module, &one.instance) == Some(recorded_node);
+        let members: Vec<&StandIn> = first.iter().filter(is_member).collect();
+        let Some(begin) = members.first() else { continue };
+        let group = groups.entry(group_name(module, recorded_node)).or_insert_with(|| Group {
+            node: begin.node.clone(),
+            replicas: None,
+        });
+        let from = group.node.clone();
+        group.node = event.node.clone().unwrap_or(from.clone());
+        group.replicas = event.replicas.or(group.replicas);
+        let ids = needed(recording, placement, &members, group, stand_ins);
+        for (number, member) in members.iter().enumerate() {
+            let ids = match group.replicas {
+                Some(_) => ids.clone(),
+                None => vec![ids[number].clone()],
+            };
+            turns.insert((member.module.clone(), member.instance.clone()), ids);
+        }
+        for one in of_recorded.iter_mut().filter(|one| is_member(&&**one)) {
+            one.node.clone_from(&group.node);
+        }
+        stages.push(Stage {
+            at_s: event.at_s,
+            module: module.to_owned(),
+            from,
+            node: group.node.clone(),
+            replicas: event.replicas,
+            reason: event.reason.clone(),
+            turns: turns.clone(),
+            of_recorded: of_recorded.clone(),
+        });
+    }
+    Ok(stages)
+}
+
+/// The ids of a group's stand-ins. Those that are not there yet are added.
+fn needed(
+    recording: &Recording,
+    placement: &Placement,
+    members: &[&StandIn],
+    group: &Group,
+    stand_ins: &mut Vec<StandIn>,
+) -> Vec<String> {
+    let count = group.replicas.map_or(members.len(), |replicas| replicas as usize);
+    let mut ids = Vec::with_capacity(count);
+    for place in 0..count {
+        let like = members.get(place).unwrap_or(&members[0]);
+        let copy = (place + 1).saturating_sub(members.len());
+        let mut id = like.instance.clone();
+        if place >= members.len() {
+            id = format!("{id}+{copy}");
+        }
+        if like.node != group.node {
+            id = format!("{id}@{}", group.node);
+        }
+        let is_there = stand_ins.iter().any(|one| one.module == like.module && one.instance == id);
+        if !is_there {
+            let (stage, mips_per_core) = recording.figures_of(placement, &group.node);
+            stand_ins.push(StandIn {
+                instance: id.clone(),
+                node: group.node.clone(),
+                stage,
+                mips_per_core,
+                ..(*like).clone()
+            });
+        }
+        ids.push(id);
+    }
+    ids
+}
