@@ -23,7 +23,15 @@ fn a_short_study_has_all_parts_and_ran_what_it_predicted() {
     let mut command = Command::new("python3");
     command
         .arg(root().join("examples/placement/study.py"))
-        .args(["--parts", "chain", "--duration", "4", "--busy", "0.2", "--no-limits"])
+        .args([
+            "--parts",
+            "chain",
+            "--duration",
+            "4",
+            "--busy",
+            "0.2",
+            "--no-limits",
+        ])
         .arg("--bin-dir")
         .arg(bin_dir().unwrap())
         .arg("--toxiproxy")
@@ -40,28 +48,43 @@ fn a_short_study_has_all_parts_and_ran_what_it_predicted() {
     assert_eq!(cases.len(), CASES, "{load}");
     for case in cases {
         let names = case["errors"].as_array().unwrap().iter();
-        let names = names.inspect(|row| assert!(number(row, "error").is_some() && number(row, "limit").is_some()));
-        assert!(names.map(|row| text(row, "figure").unwrap()).eq(FIGURES), "{case}");
+        let names =
+            names.inspect(|row| assert!(number(row, "error").is_some() && number(row, "limit").is_some()));
+        assert!(
+            names.map(|row| text(row, "figure").unwrap()).eq(FIGURES),
+            "{case}"
+        );
         let free = number(&case["without_queues"], "p50").unwrap();
         let interval = &case["run"]["figures"]["p50"];
-        assert!(free > 0.0 && number(interval, "low") <= number(interval, "high"), "{case}");
+        assert!(
+            free > 0.0 && number(interval, "low") <= number(interval, "high"),
+            "{case}"
+        );
         assert!(number(&case["run"], "cpu_percent").is_some(), "{case}");
     }
     for name in FIGURES {
         assert!(number(&load["same_arrivals"], name).is_some(), "{load}");
     }
-    assert!(number(load, "line_mean_ms").is_some() && number(load, "regret").is_some(), "{load}");
+    assert!(
+        number(load, "line_mean_ms").is_some() && number(load, "regret").is_some(),
+        "{load}"
+    );
     assert_eq!(load["strategies"].as_array().unwrap().len(), 3);
     assert!(number(&results[0]["what_if"], "seconds").is_some());
     let picture = fs::read_to_string(out.join("results.svg")).unwrap();
     assert_eq!(picture.matches("<polygon").count(), CASES * FIGURES.len());
     let tables = fs::read_to_string(out.join("results.md")).unwrap();
-    assert_eq!(tables.lines().filter(|line| line.contains("| p95 |")).count(), CASES);
+    assert_eq!(
+        tables.lines().filter(|line| line.contains("| p95 |")).count(),
+        CASES
+    );
     for case in cases {
         let run = out.join("work/merged").join(text(case, "run_id").unwrap());
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in rows::lines(&run.join("cctf/invocations.jsonl")).unwrap() {
-            let nodes = found.entry(text(&row, "instance_id").unwrap().to_owned()).or_default();
+            let nodes = found
+                .entry(text(&row, "instance_id").unwrap().to_owned())
+                .or_default();
             let node = text(&row, "node").unwrap().to_owned();
             if !nodes.contains(&node) {
                 nodes.push(node);
@@ -80,7 +103,10 @@ fn a_short_study_has_all_parts_and_ran_what_it_predicted() {
 fn wrong_arguments_of_the_study_get_one_sentence() {
     let study = root().join("examples/placement/study.py");
     for (args, sentence) in [
-        (["--parts", "mill"], "unknown part 'mill': use some of chain, shop"),
+        (
+            ["--parts", "mill"],
+            "unknown part 'mill': use some of chain, shop",
+        ),
         (["--busy", "0.7,0.3"], "utilisations are between 0 and 1 and grow"),
         (["--busy", "often"], "invalid utilisations 'often'"),
         (["--bin-dir", "nowhere"], "already exists"),

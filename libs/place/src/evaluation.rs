@@ -52,7 +52,12 @@ pub struct Evaluation {
 
 /// Simulates the load. Its roots arrive within `span_ns`.
 pub fn evaluate(load: &Load, platform: &Platform, span_ns: i64) -> Evaluation {
-    summarised(load, platform, span_ns, &simulate_on(load, platform, Failures::Simulated))
+    summarised(
+        load,
+        platform,
+        span_ns,
+        &simulate_on(load, platform, Failures::Simulated),
+    )
 }
 
 /// The figures of a simulation.

@@ -67,7 +67,9 @@ pub fn groups(plan: &Plan, load: &Load, recording: &Recording) -> (Vec<Group>, V
         group.cpu_ns = group.cpu_ns.saturating_add(invocation.cpu.ns().unwrap_or(0));
     }
     let number = |key: &(&str, &str)| by_key.keys().position(|known| known == key);
-    let of_instance = keys.iter().map(|key| number(key).map_or(NONE, |number| number as u32));
+    let of_instance = keys
+        .iter()
+        .map(|key| number(key).map_or(NONE, |number| number as u32));
     let of_instance = of_instance.collect();
     (by_key.into_values().collect(), of_instance)
 }

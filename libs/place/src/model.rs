@@ -265,10 +265,19 @@ fn placed(predictor: &Predictor<'_>, ranking: &Ranking, ranked: &Ranked) -> Plac
 }
 
 fn events(predictor: &Predictor<'_>, ranked: &Ranked) -> Vec<EventShown> {
-    let events = ranked.case.candidate.events.iter().zip(&ranked.predicted.events_ns);
+    let events = ranked
+        .case
+        .candidate
+        .events
+        .iter()
+        .zip(&ranked.predicted.events_ns);
     let shown = events.map(|(event, at_ns)| {
         let (name, to, replicas) = match event.action {
-            Action::Migrate(node) => ("migrate", Some(predictor.choices.nodes[node as usize].clone()), None),
+            Action::Migrate(node) => (
+                "migrate",
+                Some(predictor.choices.nodes[node as usize].clone()),
+                None,
+            ),
             Action::Scale(replicas) => ("scale", None, Some(replicas)),
         };
         EventShown {

@@ -93,7 +93,14 @@ impl Predictor<'_> {
     }
 
     fn placement(&self, assignment: &Assignment, events: &[EventPlace]) -> Placement {
-        placement(self.site, self.tiers, self.choices, assignment, &self.slots, events)
+        placement(
+            self.site,
+            self.tiers,
+            self.choices,
+            assignment,
+            &self.slots,
+            events,
+        )
     }
 
     fn surround(&self, placement: &Placement) -> Result<Surroundings, PlacementError> {

@@ -60,7 +60,9 @@ impl Surroundings {
                 platform: Platform::recorded(&site.load),
                 servers: Vec::new(),
                 nodes: Vec::new(),
-                instances: (0..site.load.names.instances.len() as u32).map(|number| (number, 0)).collect(),
+                instances: (0..site.load.names.instances.len() as u32)
+                    .map(|number| (number, 0))
+                    .collect(),
                 links: BTreeMap::new(),
                 unknown: BTreeSet::new(),
                 notes: BTreeSet::new(),
@@ -211,7 +213,8 @@ impl Builder<'_> {
             shown(groups.map(|group| group.name.as_str()))
         };
         let without_cpu = of(&|group| group.cpu_unknown > 0 && (has_other_load || is_moved(group)));
-        let without_queue = of(&|group| group.queue_unknown > 0 && (has_other_load || has_other_slots(group)));
+        let without_queue =
+            of(&|group| group.queue_unknown > 0 && (has_other_load || has_other_slots(group)));
         let unknown = &mut self.found.unknown;
         unknown.extend(without_cpu.map(|modules| format!("invocations of {modules} have no CPU time")));
         unknown.extend(without_queue.map(|modules| {

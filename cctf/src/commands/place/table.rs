@@ -154,13 +154,10 @@ pub fn interval(interval: Interval, is_short: bool) -> String {
 
 /// What is busy for the largest share of the time.
 fn busiest(placed: &Placed) -> String {
-    let slots = placed
-        .stations
-        .iter()
-        .filter_map(|station| {
-            let name = format!("slots of {} on {}", station.module, station.node);
-            Some((station.utilisation?, name))
-        });
+    let slots = placed.stations.iter().filter_map(|station| {
+        let name = format!("slots of {} on {}", station.module, station.node);
+        Some((station.utilisation?, name))
+    });
     let nodes = placed
         .nodes
         .iter()

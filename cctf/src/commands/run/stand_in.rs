@@ -148,7 +148,10 @@ fn ways(placed: &Placed, names: &Names, stage: Option<&Stage>) -> Ways {
 /// The ids of the stand-ins that take turns, by the number of the recorded instance.
 fn turns(stage: &Stage, names: &Names) -> Vec<Vec<String>> {
     let of = |instance: &plan::work::Instance| {
-        let key = (names.modules[instance.module as usize].clone(), instance.id.clone());
+        let key = (
+            names.modules[instance.module as usize].clone(),
+            instance.id.clone(),
+        );
         stage.turns.get(&key).cloned().unwrap_or_default()
     };
     names.instances.iter().map(of).collect()

@@ -59,8 +59,13 @@ pub fn join(site: &Site, tiers: &Tiers, load: &Load, span_ns: i64, stages: &[Sta
     let first_ns = load.arrivals.first().map_or(0, |arrival| arrival.at_ns);
     for (number, arrival) in load.arrivals.iter().enumerate() {
         let after_ns = arrival.at_ns - first_ns;
-        let stage = begins.partition_point(|begin| *begin <= after_ns).saturating_sub(1);
-        let end = load.arrivals.get(number + 1).map_or(load.visits.len(), |next| next.visit as usize);
+        let stage = begins
+            .partition_point(|begin| *begin <= after_ns)
+            .saturating_sub(1);
+        let end = load
+            .arrivals
+            .get(number + 1)
+            .map_or(load.visits.len(), |next| next.visit as usize);
         for visit in &mut joiner.joined.load.visits[arrival.visit as usize..end] {
             let group = site.group_of[visit.instance as usize];
             let of_group = &joiner.joined.members[stage][group as usize];
@@ -111,7 +116,12 @@ struct Joiner<'a> {
 impl Joiner<'_> {
     /// Adds a stage of a length. Returns its instances by group.
     fn stage(&mut self, stage: &Stage, length_ns: i64) -> Vec<Vec<u32>> {
-        let servers: Vec<u32> = stage.surroundings.servers.iter().map(|shared| self.server(shared)).collect();
+        let servers: Vec<u32> = stage
+            .surroundings
+            .servers
+            .iter()
+            .map(|shared| self.server(shared))
+            .collect();
         let server = |number: u32| servers.get(number as usize).copied().unwrap_or(NONE);
         let groups = 0..self.site.groups.len() as u32;
         let members: Vec<Vec<u32>> = groups.map(|group| self.members(stage, group, &server)).collect();
@@ -137,7 +147,9 @@ impl Joiner<'_> {
             }
         }
         let links = stage.surroundings.links.iter();
-        found.links.extend(links.map(|(pair, figures)| (pair.clone(), *figures)));
+        found
+            .links
+            .extend(links.map(|(pair, figures)| (pair.clone(), *figures)));
         found.unknown.extend(stage.surroundings.unknown.iter().cloned());
         found.notes.extend(stage.surroundings.notes.iter().cloned());
         members
@@ -153,7 +165,8 @@ impl Joiner<'_> {
                 if let Some(known) = known
                     && let Shared::Cpus { nodes: all, .. } = &mut found.servers[known as usize]
                 {
-                    let more: Vec<String> = nodes.iter().filter(|node| !all.contains(node)).cloned().collect();
+                    let more: Vec<String> =
+                        nodes.iter().filter(|node| !all.contains(node)).cloned().collect();
                     all.extend(more);
                 }
                 self.cpus.entry(host).or_insert(found.servers.len() as u32);
@@ -206,12 +219,7 @@ impl Joiner<'_> {
 }
 
 /// The instances that take the place of a recorded one in a stage.
-fn now(
-    (site, places): (&Site, &[usize]),
-    stage: &Stage,
-    members: &[Vec<u32>],
-    instance: u32,
-) -> Vec<u32> {
+fn now((site, places): (&Site, &[usize]), stage: &Stage, members: &[Vec<u32>], instance: u32) -> Vec<u32> {
     let group = site.group_of[instance as usize];
     match stage.replicas.get(group as usize) {
         Some(Some(_)) => members[group as usize].clone(),

@@ -20,7 +20,10 @@ pub fn parse(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Event, S
         .only(&["event", "module", "to", "replicas", "at_s", "above"])?;
     let module = fields.required("module")?;
     let group = group(&module, site)?;
-    let action = match fields.required("event")?.choice(&[("migrate", true), ("scale", false)])? {
+    let action = match fields
+        .required("event")?
+        .choice(&[("migrate", true), ("scale", false)])?
+    {
         true => Action::Migrate(node(&fields.required("to")?, choices)?),
         false => {
             let replicas = fields.required("replicas")?.whole(1..=u64::from(REPLICAS_MAX))?;
@@ -28,9 +31,15 @@ pub fn parse(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Event, S
         }
     };
     let when = match (fields.get("at_s"), fields.get("above")) {
-        (Some(at), None) => When::At((number(&at, "a number of seconds from 0", 0.0..=AT_S_MAX)? * 1e9) as i64),
+        (Some(at), None) => {
+            When::At((number(&at, "a number of seconds from 0", 0.0..=AT_S_MAX)? * 1e9) as i64)
+        }
         (None, Some(above)) => {
-            let share = number(&above, "a utilisation above 0 and below 1", f64::MIN_POSITIVE..=0.999)?;
+            let share = number(
+                &above,
+                "a utilisation above 0 and below 1",
+                f64::MIN_POSITIVE..=0.999,
+            )?;
             When::Above(share)
         }
         _ => return Err(item.must_be("an event with either at_s or above")),

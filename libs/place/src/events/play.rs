@@ -53,9 +53,15 @@ pub fn play<E>(
         let platform = &joined.surroundings.platform;
         let simulation = simulate_on(&joined.load, platform, Failures::Simulated);
         let busy = Busy::new(&joined, &simulation.outcomes, span_ns);
-        let waiting = events.iter().zip(&at_ns).enumerate().filter(|(_, (_, at))| at.is_none());
+        let waiting = events
+            .iter()
+            .zip(&at_ns)
+            .enumerate()
+            .filter(|(_, (_, at))| at.is_none());
         let next = waiting.filter_map(|(number, (event, _))| {
-            let When::Above(share) = event.when else { return None };
+            let When::Above(share) = event.when else {
+                return None;
+            };
             Some((busy.first_above(share, event.group, (&joined, &stages))?, number))
         });
         match next.min() {
@@ -83,7 +89,11 @@ fn stages<E>(
     at_ns: &[Option<i64>],
     surround: Surround<'_, E>,
 ) -> Result<Vec<Stage>, E> {
-    let mut happening: Vec<(i64, &Event)> = at_ns.iter().zip(events).filter_map(|(at, event)| Some(((*at)?, event))).collect();
+    let mut happening: Vec<(i64, &Event)> = at_ns
+        .iter()
+        .zip(events)
+        .filter_map(|(at, event)| Some(((*at)?, event)))
+        .collect();
     happening.sort_by_key(|(at_ns, _)| *at_ns);
     let mut now = assignment.clone();
     let mut replicas = vec![None; site.groups.len()];
@@ -125,7 +135,10 @@ impl Busy {
                 let look = from_ns.div_euclid(look_ns);
                 let until_ns = to_ns.min((look + 1) * look_ns);
                 // After the last arrival, nothing is looked at.
-                if let Some(busy) = usize::try_from(look).ok().and_then(|look| by_look[visit.instance as usize].get_mut(look)) {
+                if let Some(busy) = usize::try_from(look)
+                    .ok()
+                    .and_then(|look| by_look[visit.instance as usize].get_mut(look))
+                {
                     *busy += (until_ns - from_ns) as f64;
                 }
                 from_ns = until_ns;
@@ -139,15 +152,23 @@ impl Busy {
         let look_ns = WINDOW_NS / LOOKS;
         let hosts = &joined.surroundings.platform.hosts;
         let members = |at_ns: i64| {
-            let stage = stages.partition_point(|stage| stage.from_ns <= at_ns).saturating_sub(1);
+            let stage = stages
+                .partition_point(|stage| stage.from_ns <= at_ns)
+                .saturating_sub(1);
             &joined.members[stage][group as usize]
         };
         let is_above = |end: &i64| {
             let begin = end - LOOKS;
             let of_group = members(begin * look_ns);
-            let slots: Option<u32> = of_group.iter().map(|number| hosts[*number as usize].station.slots).sum();
+            let slots: Option<u32> = of_group
+                .iter()
+                .map(|number| hosts[*number as usize].station.slots)
+                .sum();
             let looks = begin as usize..*end as usize;
-            let busy_ns: f64 = of_group.iter().flat_map(|number| &self.by_look[*number as usize][looks.clone()]).sum();
+            let busy_ns: f64 = of_group
+                .iter()
+                .flat_map(|number| &self.by_look[*number as usize][looks.clone()])
+                .sum();
             let is_busy = slots.is_some_and(|slots| busy_ns > share * f64::from(slots) * WINDOW_NS as f64);
             is_busy && of_group == members(end * look_ns - 1)
         };

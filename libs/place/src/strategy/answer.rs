@@ -90,7 +90,10 @@ fn events(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Vec<Event>,
     if items.len() > EVENTS_MAX {
         return Err(list.must_be(&format!("a list of at most {EVENTS_MAX} events")));
     }
-    items.iter().map(|item| events::parse(item, site, choices)).collect()
+    items
+        .iter()
+        .map(|item| events::parse(item, site, choices))
+        .collect()
 }
 
 /// Whether the rules allow an assignment, and what its events make of it in their order.

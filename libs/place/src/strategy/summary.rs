@@ -144,9 +144,7 @@ fn calls(site: &Site, load: &Load) -> CallsAndRoots {
     let mut calls: BTreeMap<(u32, u32), Calls> = BTreeMap::new();
     let passes_link = |call: &&Call| call.callee != NONE && !call.is_message;
     for call in load.calls.iter().filter(passes_link) {
-        let sum = calls
-            .entry((group(call.visit), group(call.callee)))
-            .or_default();
+        let sum = calls.entry((group(call.visit), group(call.callee))).or_default();
         sum.count += 1;
         sum.bytes_out += u64::from(call.bytes_out);
         sum.bytes_in += u64::from(call.bytes_in);

@@ -142,13 +142,20 @@ fn recorded_nodes<'a>(
     groups: &'a [Group],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     let has_requests = |name: &str| groups.iter().any(|group| group.module == name);
-    let used = recording.modules.iter().filter(move |(name, _)| has_requests(name));
+    let used = recording
+        .modules
+        .iter()
+        .filter(move |(name, _)| has_requests(name));
     let of_all = used.flat_map(|(name, module)| {
         let instances = module.instances.iter();
         instances.map(move |instance| (instance.node.as_str(), name.as_str()))
     });
     // An instance that the inventory lacks is on the node of its rows.
-    of_all.chain(groups.iter().map(|group| (group.node.as_str(), group.module.as_str())))
+    of_all.chain(
+        groups
+            .iter()
+            .map(|group| (group.node.as_str(), group.module.as_str())),
+    )
 }
 
 /// Fills in what a recorded node is known to have. Recorded cores are shared with the other nodes of the same machine. A measure of

@@ -66,7 +66,10 @@ fn a_group_is_named_with_its_node_and_all_with_their_module() {
             slots: BTreeMap::from([("svc".to_owned(), 7)]),
             scale: 1.0,
         };
-        let answer = what_if(&site, (&recorded, &recorded), &change, &options(), &|_, _, _| true).unwrap();
+        let answer = what_if(&site, (&recorded, &recorded), &change, &options(), &|_, _, _| {
+            true
+        })
+        .unwrap();
         let slots = answer.after.stations.iter().map(|station| station.slots);
         assert!(slots.eq([Some(7), Some(7)]));
         answer.after

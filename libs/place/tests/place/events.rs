@@ -46,7 +46,10 @@ fn predicted(site: &Site, events: &[(When, Action)]) -> (Case, Predicted) {
 
 /// Number of a node in the order of names.
 fn node(name: &str) -> u32 {
-    ["edge0", "ep0", "fog0"].iter().position(|node| *node == name).unwrap() as u32
+    ["edge0", "ep0", "fog0"]
+        .iter()
+        .position(|node| *node == name)
+        .unwrap() as u32
 }
 
 #[test]
@@ -57,11 +60,18 @@ fn requests_after_a_migration_use_the_new_node() {
     assert_eq!(predicted.reasons, [] as [String; 0]);
     let [mean, p50, p95, _] = predicted.evaluation.times;
     assert!((mean - (15.5 + 5.5) / 2.0).abs() < 1e-3, "{mean}");
-    assert!((p50 - 5.5).abs() < 1e-3 && (p95 - 15.5).abs() < 1e-3, "{p50} {p95}");
+    assert!(
+        (p50 - 5.5).abs() < 1e-3 && (p95 - 15.5).abs() < 1e-3,
+        "{p50} {p95}"
+    );
     assert_eq!(predicted.events_ns, [Some(5 * SECOND)]);
     // Half of the traffic leaves the node.
-    assert!((predicted.links[0].bytes_per_s - 2_500.0).abs() < 1.0, "{:?}", predicted.links);
-    assert_eq!(case.surroundings.nodes, ["ep0", "edge0", "ep0"]);
+    assert!(
+        (predicted.links[0].bytes_per_s - 2_500.0).abs() < 1.0,
+        "{:?}",
+        predicted.links
+    );
+    assert_eq!(case.surroundings.nodes, ["edge0", "ep0", "ep0"]);
 }
 
 #[test]
@@ -75,11 +85,21 @@ fn a_node_that_only_an_event_uses_is_in_the_file() {
     assert_eq!(read, case.placement);
     let placed = Placed::new(&site.recording, &read).unwrap();
     let stage = &placed.stages[0];
-    assert_eq!((stage.at_s, stage.from.as_str(), stage.node.as_str()), (1.0, "edge0", "fog0"));
+    assert_eq!(
+        (stage.at_s, stage.from.as_str(), stage.node.as_str()),
+        (1.0, "edge0", "fog0")
+    );
     let ids = &stage.turns[&("back".to_owned(), "back-1".to_owned())];
     assert_eq!(ids, &["back-1@fog0"]);
-    let started = placed.stand_ins.iter().find(|one| one.instance == ids[0]).unwrap();
-    assert_eq!((started.node.as_str(), started.station.slots), ("fog0", Some(100)));
+    let started = placed
+        .stand_ins
+        .iter()
+        .find(|one| one.instance == ids[0])
+        .unwrap();
+    assert_eq!(
+        (started.node.as_str(), started.station.slots),
+        ("fog0", Some(100))
+    );
 }
 
 #[test]
@@ -98,7 +118,8 @@ fn scaled_instances_take_turns() {
     let mean = responses.sum::<i64>() as f64 / shop.requests.len() as f64 / MS as f64;
     let found = predicted.evaluation.times[0];
     assert!((found - mean).abs() < 0.01, "{found} {mean}");
-    let ids = (0..case.surroundings.nodes.len() as u32).map(|number| case.surroundings.instance(&site, number).1);
+    let ids =
+        (0..case.surroundings.nodes.len() as u32).map(|number| case.surroundings.instance(&site, number).1);
     let mut ids: Vec<String> = ids.collect();
     ids.sort();
     assert_eq!(ids, ["back-1", "back-1+1", "front-1"]);
@@ -150,7 +171,10 @@ fn events_of_a_strategy_are_read_or_refused_in_one_sentence() {
     ];
     assert_eq!(found.unwrap()[0].candidate.events, expected);
     for (events, cause) in [
-        (r#"[{"event": "fly", "module": "back"}]"#, r#"must be "migrate" or "scale""#),
+        (
+            r#"[{"event": "fly", "module": "back"}]"#,
+            r#"must be "migrate" or "scale""#,
+        ),
         (
             r#"[{"event": "scale", "module": "back", "replicas": 2}]"#,
             "must be an event with either at_s or above",

@@ -99,7 +99,10 @@ fn what_nobody_knows_is_marked_as_not_predicted() {
     let reasons = |node: &str| {
         let number = choices.nodes.iter().position(|known| known == node).unwrap();
         let is_there = |assignment: &[u32]| assignment[0] == number as u32;
-        let found = ranking.ranked.iter().find(|one| is_there(&one.case.candidate.assignment));
+        let found = ranking
+            .ranked
+            .iter()
+            .find(|one| is_there(&one.case.candidate.assignment));
         found.unwrap().predicted.reasons.join("; ")
     };
     assert!(

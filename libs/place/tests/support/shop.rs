@@ -137,15 +137,8 @@ impl Shop {
                 end,
                 cpu,
             };
-            let (front, callee) = (self.instance("front", "ep0"), self.instance("back", "edge0"));
-            invocation(
-                &mut invocations,
-                &trace,
-                front,
-                (2, None, 1),
-                &front,
-                [0, 0],
-            );
+            let (caller, callee) = (self.instance("front", "ep0"), self.instance("back", "edge0"));
+            invocation(&mut invocations, &trace, caller, (2, None, 1), &front, [0, 0]);
             invocation(
                 &mut invocations,
                 &trace,
@@ -157,7 +150,7 @@ impl Shop {
             call(
                 &mut calls,
                 &trace,
-                (("driver", "driver", "driver0"), front.0),
+                (("driver", "driver", "driver0"), caller.0),
                 (1, None),
                 [at, ends],
                 [0, 0],
@@ -165,7 +158,7 @@ impl Shop {
             call(
                 &mut calls,
                 &trace,
-                (front, callee.0),
+                (caller, callee.0),
                 (3, Some(2)),
                 [called, back],
                 self.bytes,

@@ -95,7 +95,9 @@ impl Stages {
     /// The changes for a request that is sent so many nanoseconds after the first one.
     pub fn at(&self, offset_ns: u64) -> &Changes {
         let later = self.later.partition_point(|(from_ns, _)| *from_ns <= offset_ns);
-        later.checked_sub(1).map_or(&self.first, |place| &self.later[place].1)
+        later
+            .checked_sub(1)
+            .map_or(&self.first, |place| &self.later[place].1)
     }
 }
 
@@ -232,7 +234,9 @@ impl<'a> One<'a, '_> {
                 call.bytes_in.or(callee.bytes_out),
             ];
             let bytes = bytes.map(|bytes| f64::from(bytes.unwrap_or(0)));
-            self.changes.ways.net_ns((from, callee.instance), recorded_ns, bytes)
+            self.changes
+                .ways
+                .net_ns((from, callee.instance), recorded_ns, bytes)
         });
         self.tally.time(net_ns)
     }
@@ -253,7 +257,9 @@ impl<'a> One<'a, '_> {
         let work = &self.encoded[callee.invocation as usize];
         Callee {
             module: &names.modules[instance.module as usize],
-            instance: self.changes.stand_in(invocation.instance, &instance.id, self.turn),
+            instance: self
+                .changes
+                .stand_in(invocation.instance, &instance.id, self.turn),
             delay_ns: self.tally.time(callee.delay_ns),
             body_bytes: self.tally.body(invocation.bytes_in.or(call.bytes_out), work),
             work,

@@ -20,7 +20,10 @@ pub fn group_name(module: &str, node: &str) -> String {
 impl Module {
     /// The recorded nodes of its instances.
     pub fn nodes(&self) -> BTreeSet<&str> {
-        self.instances.iter().map(|instance| instance.node.as_str()).collect()
+        self.instances
+            .iter()
+            .map(|instance| instance.node.as_str())
+            .collect()
     }
 }
 
@@ -42,7 +45,8 @@ impl Recording {
     /// Module and recorded node of the only group that a name means.
     pub(super) fn group(&self, name: &str) -> Option<(&str, &str)> {
         let all = self.modules.iter();
-        let all = all.flat_map(|(module, known)| known.nodes().into_iter().map(move |node| (module.as_str(), node)));
+        let all = all
+            .flat_map(|(module, known)| known.nodes().into_iter().map(move |node| (module.as_str(), node)));
         let mut named = all.filter(|(module, node)| name == *module || name == group_name(module, node));
         let first = named.next()?;
         named.next().is_none().then_some(first)
@@ -59,7 +63,9 @@ impl Recording {
     pub(super) fn figures_of(&self, placement: &Placement, node: &str) -> (String, Option<f64>) {
         let known = self.nodes.get(node);
         let changed = placement.nodes.get(node);
-        let stage = changed.and_then(|changed| changed.stage).map(|stage| stage.as_str());
+        let stage = changed
+            .and_then(|changed| changed.stage)
+            .map(|stage| stage.as_str());
         let stage = stage.or(known.map(|known| known.stage.as_str()));
         let mips_per_core = changed.and_then(|changed| changed.mips_per_core);
         (

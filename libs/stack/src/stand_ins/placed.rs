@@ -46,7 +46,10 @@ impl Placed {
         let mut notes = Vec::new();
         for name in callers_first(&recording.modules) {
             let module = &recording.modules[name];
-            let listed = placement.modules.get(name).and_then(|place| place.instances.as_deref());
+            let listed = placement
+                .modules
+                .get(name)
+                .and_then(|place| place.instances.as_deref());
             notes.extend(missing_note(name, module, listed));
             for instance in instances(module, listed) {
                 let place = placement.of(name, &instance.node);
@@ -65,7 +68,11 @@ impl Placed {
         }
         let mut pairs_of_all = pairs(recording, &stand_ins);
         let stages = stages(recording, placement, &mut stand_ins)?;
-        pairs_of_all.extend(stages.iter().flat_map(|stage| pairs(recording, &stage.of_recorded)));
+        pairs_of_all.extend(
+            stages
+                .iter()
+                .flat_map(|stage| pairs(recording, &stage.of_recorded)),
+        );
         Ok(Self {
             pairs: pairs_of_all,
             figures: Figures::new(recording, placement),
@@ -136,7 +143,10 @@ fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementEr
             .modules
             .values()
             .any(|module| module.node.as_ref() == Some(name))
-            || placement.events.iter().any(|event| event.node.as_ref() == Some(name));
+            || placement
+                .events
+                .iter()
+                .any(|event| event.node.as_ref() == Some(name));
         let is_recorded = recording.nodes.contains_key(name);
         if !is_used && !is_recorded {
             return Err(PlacementError::UnusedNode(name.clone()));

@@ -139,7 +139,9 @@ impl Placement {
     /// Parses the file's content. The error message does not contain the path.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let document = Document::parse(bytes)?;
-        let fields = document.fields(EXAMPLE)?.only(&["modules", "nodes", "links", "events"])?;
+        let fields = document
+            .fields(EXAMPLE)?
+            .only(&["modules", "nodes", "links", "events"])?;
         Ok(Self {
             modules: fields.named("modules", ModulePlace::parse)?,
             nodes: fields.named("nodes", NodePlace::parse)?,
@@ -161,14 +163,23 @@ impl Placement {
 
 impl EventPlace {
     fn parse(item: &Item<'_>) -> Result<Self, String> {
-        let fields = item.fields()?.only(&["at_s", "module", "node", "replicas", "reason"])?;
-        let text = |name: &str| fields.get(name).map(|item| item.text().map(str::to_owned)).transpose();
+        let fields = item
+            .fields()?
+            .only(&["at_s", "module", "node", "replicas", "reason"])?;
+        let text = |name: &str| {
+            fields
+                .get(name)
+                .map(|item| item.text().map(str::to_owned))
+                .transpose()
+        };
         let at = fields.required("at_s")?;
         let at_s = at.number()?;
         if !(0.0..=EVENT_AT_S_MAX).contains(&at_s) {
             return Err(at.must_be("a number of seconds from 0"));
         }
-        let replicas = fields.get("replicas").map(|item| item.whole(1..=u64::from(REPLICAS_MAX)));
+        let replicas = fields
+            .get("replicas")
+            .map(|item| item.whole(1..=u64::from(REPLICAS_MAX)));
         let event = Self {
             at_s,
             module: fields.required("module")?.text()?.to_owned(),

@@ -50,17 +50,24 @@ pub(super) fn stages(
     events.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let mut stages = Vec::new();
     for event in events {
-        let (module, recorded_node) = recording.group(&event.module).ok_or_else(|| PlacementError::EventModule {
-            module: event.module.clone(),
-            known: recording.known_names().into_iter().collect::<Vec<_>>().join(", "),
-        })?;
-        let is_member = |one: &&StandIn| one.module == module && recording.node_of(module, &one.instance) == Some(recorded_node);
+        let (module, recorded_node) =
+            recording
+                .group(&event.module)
+                .ok_or_else(|| PlacementError::EventModule {
+                    module: event.module.clone(),
+                    known: recording.known_names().into_iter().collect::<Vec<_>>().join(", "),
+                })?;
+        let is_member = |one: &&StandIn| {
+            one.module == module && recording.node_of(module, &one.instance) == Some(recorded_node)
+        };
         let members: Vec<&StandIn> = first.iter().filter(is_member).collect();
         let Some(begin) = members.first() else { continue };
-        let group = groups.entry(group_name(module, recorded_node)).or_insert_with(|| Group {
-            node: begin.node.clone(),
-            replicas: None,
-        });
+        let group = groups
+            .entry(group_name(module, recorded_node))
+            .or_insert_with(|| Group {
+                node: begin.node.clone(),
+                replicas: None,
+            });
         let from = group.node.clone();
         group.node = event.node.clone().unwrap_or(from.clone());
         group.replicas = event.replicas.or(group.replicas);
@@ -109,7 +116,9 @@ fn needed(
         if like.node != group.node {
             id = format!("{id}@{}", group.node);
         }
-        let is_there = stand_ins.iter().any(|one| one.module == like.module && one.instance == id);
+        let is_there = stand_ins
+            .iter()
+            .any(|one| one.module == like.module && one.instance == id);
         if !is_there {
             let (stage, mips_per_core) = recording.figures_of(placement, &group.node);
             stand_ins.push(StandIn {

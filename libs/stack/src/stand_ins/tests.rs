@@ -339,7 +339,8 @@ fn chain() -> Recording {
 #[test]
 fn the_instances_of_a_module_on_one_node_move_by_themselves() {
     let of = |text: &str| Placed::new(&chain(), &Placement::parse(text.as_bytes()).unwrap());
-    let placed = of(r#"{"modules": {"svc": {"slots": 5}, "svc@cloud0": {"node": "ep0", "slots": 1}}}"#).unwrap();
+    let placed =
+        of(r#"{"modules": {"svc": {"slots": 5}, "svc@cloud0": {"node": "ep0", "slots": 1}}}"#).unwrap();
     let each = placed.stand_ins.iter();
     let all = each.map(|one| format!("{} {} {:?}", one.instance, one.node, one.station.slots));
     assert!(all.eq(["a ep0 Some(5)", "b edge0 Some(5)", "c ep0 Some(1)"]));
