@@ -122,21 +122,7 @@ fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementEr
             });
         }
     }
-    if placement.events.len() > EVENTS_MAX {
-        return Err(PlacementError::TooManyEvents {
-            count: placement.events.len(),
-            max: EVENTS_MAX,
-        });
-    }
-    for event in &placement.events {
-        if let Some(node) = event.node.as_ref().filter(|node| !is_node(node)) {
-            return Err(PlacementError::NoNode {
-                module: event.module.clone(),
-                node: node.clone(),
-                known: listed(recording.nodes.keys().chain(placement.nodes.keys())),
-            });
-        }
-    }
+    check_events(recording, placement, &is_node)?;
     for (name, node) in &placement.nodes {
         node.check(name)?;
         let is_used = placement
@@ -171,6 +157,29 @@ fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementEr
             });
         }
         Figures::check(link)?;
+    }
+    Ok(())
+}
+
+fn check_events(
+    recording: &Recording,
+    placement: &Placement,
+    is_node: &dyn Fn(&String) -> bool,
+) -> Result<(), PlacementError> {
+    if placement.events.len() > EVENTS_MAX {
+        return Err(PlacementError::TooManyEvents {
+            count: placement.events.len(),
+            max: EVENTS_MAX,
+        });
+    }
+    for event in &placement.events {
+        if let Some(node) = event.node.as_ref().filter(|node| !is_node(node)) {
+            return Err(PlacementError::NoNode {
+                module: event.module.clone(),
+                node: node.clone(),
+                known: listed(recording.nodes.keys().chain(placement.nodes.keys())),
+            });
+        }
     }
     Ok(())
 }
