@@ -263,6 +263,9 @@ fn bad_input_is_refused_in_one_sentence() {
     Given::refused(&given.place(&["--pin", "back=moon"]), 2, "unknown node \"moon\"");
     let nowhere = ["--pin", "back=ep0", "--exclude", "back=ep0"];
     Given::refused(&given.place(&nowhere), 2, "module \"back\" may run on no node");
+    write(r#"{"nodes": {"ep0": {"modules_max": 1}, "edge0": {}}}"#);
+    let both = ["--pin", "back=ep0", "--pin", "front=ep0"];
+    Given::refused(&with_bad(&both), 2, "(modules_max) leave no assignment");
     fs::create_dir(given.path("taken")).unwrap();
     Given::refused(
         &given.place(&["--out", "taken"]),

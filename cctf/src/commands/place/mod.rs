@@ -21,11 +21,12 @@ use place::assignments::Choices;
 use place::model::Report;
 use place::predictor::Predictor;
 use place::ranking::{Proposal, Ranking, rank};
+use place::search::SearchError;
 use place::strategy::{Limits, propose, summary};
 
 use super::display::BytesBar;
 use super::run_target::find;
-use super::{DONE, FAILED, damages, print, print_json, refuse_existing_out};
+use super::{DONE, FAILED, UsageError, damages, print, print_json, refuse_existing_out};
 use site::{By, OutputFormat, Pair, SiteFlags, parse_place, read_site, read_tiers};
 
 /// Nothing can be predicted.
@@ -135,7 +136,10 @@ pub fn run(args: &PlaceArgs) -> anyhow::Result<ExitCode> {
         !stop.load(Ordering::Relaxed)
     });
     bar.clear();
-    let ranking = ranked?;
+    let ranking = ranked.map_err(|error| match error {
+        SearchError::NoAssignment => anyhow::Error::new(UsageError(error.to_string())),
+        error => error.into(),
+    })?;
     let mut report = Report::new(&predictor, &ranking, &options, notes);
     if let Some(out) = &args.out {
         files::write(out, &ranking, &mut report)?;

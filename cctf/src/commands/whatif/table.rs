@@ -92,7 +92,11 @@ fn busy(answer: &Answer) -> String {
     let mut rows: Vec<[String; 3]> = Vec::new();
     for (old, new) in before.stations.iter().zip(&after.stations) {
         if old.utilisation.is_some() || new.utilisation.is_some() {
-            let name = format!("slots of {} on {}", new.module, new.node);
+            let same = after.stations.iter().filter(|other| other.module == new.module);
+            let name = match same.count() {
+                1 => format!("slots of {} on {}", new.module, new.node),
+                _ => format!("slots of {} ({}) on {}", new.module, new.instance, new.node),
+            };
             rows.push([name, share(old.utilisation), share(new.utilisation)]);
         }
     }
