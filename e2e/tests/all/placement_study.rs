@@ -125,3 +125,61 @@ fn wrong_arguments_of_the_study_get_one_sentence() {
         assert!(!folder.path().join("out").exists());
     }
 }
+
+/// Calls the judge with handmade cases. Each line of its output is compared.
+const JUDGED: &str = r#"
+import judge
+from measured import Measured, interval, quantile
+
+def of(value, half):
+    return {name: {"value": value, "low": value - half, "high": value + half} for name in ("p50", "p95", "p99")}
+
+def case(name, predicted, measured, half=1, cpu=30.0, is_recorded=False):
+    run = Measured(of(measured, half), measured, 100, cpu, 0.0)
+    return {"name": name, "is_recorded": is_recorded, "predicted": of(predicted, half), "run": run,
+            "without_queues": dict.fromkeys(("p50", "p95", "p99"), predicted / 2)}
+
+def reasons(case, busy=0.5, aa=0.01):
+    rows = judge.errors(case, busy, dict.fromkeys(("p50", "p95", "p99"), aa))
+    return [row["misses_because"] for row in rows]
+
+print(reasons(case("within", 108, 100)))
+print(reasons(case("recorded", 108, 100, is_recorded=True)))
+print(reasons(case("near", 112, 100, half=8)))
+print(reasons(case("noise", 112, 100), aa=0.13))
+print(reasons(case("busy", 130, 100, cpu=70.0)))
+print(reasons(case("high", 130, 100), busy=0.85))
+cases = [case("a", 100, 90), case("b", 110, 80), case("c", 111, 70, half=20)]
+print(judge.order(cases), round(judge.regret(cases), 4))
+for one in cases:
+    one["errors"] = []
+print(judge.misses({"busy": 0.5, "cases": cases, "wrong_order": ["x"], "regret": 0.2}))
+print(judge.misses({"busy": 0.85, "cases": cases, "wrong_order": ["x"], "regret": 0.2}))
+print(quantile([1, 2, 3, 4], 0.5), interval([5.0] * 40, 0.95))
+"#;
+
+#[test]
+fn limits_order_and_regret_are_judged_by_arithmetic() {
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", JUDGED])
+        .env("PYTHONPATH", root().join("examples/placement"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let done = Done::from(command.output().unwrap());
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    let overlap = "['the intervals overlap: more requests would decide']";
+    let expected = [
+        "[[], [], []]".to_owned(),
+        "[['not explained'], ['not explained'], []]".to_owned(),
+        format!("[{overlap}, {overlap}, []]"),
+        "[[], [], []]".to_owned(),
+        format!("[{0}, {0}, {0}]", "['the CPUs of the machine were busy for 70%']"),
+        "[[], [], []]".to_owned(),
+        "['a before b'] 0.2857".to_owned(),
+        "['wrong order: x', 'regret 20.0%, limit 5%']".to_owned(),
+        "[]".to_owned(),
+        "2 {'value': 5.0, 'low': 5.0, 'high': 5.0}".to_owned(),
+    ];
+    assert_eq!(lines, expected);
+}
