@@ -21,7 +21,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::bail;
-use cctf_proto::cctf::{File, Milliseconds, Part, RunMeta};
+use cctf_proto::cctf::{File, Milliseconds, Part, RunMeta, Stage};
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use plan::inventory::last_valid;
@@ -131,8 +131,14 @@ impl Otlp<'_> {
         requests.add(of_run(&control, start))?;
         control::events((self.run, &parts), &mut losses, |event| {
             let span = control.event(event);
-            requests.add(senders.event(event, span))
+            requests.add(senders.event(event, span))?;
+            // Receivers read the resources of a request first: one of a later event may state the stage of the node.
+            match event.stage {
+                Stage::Unknown => requests.flush(),
+                _ => Ok(()),
+            }
         })?;
+        requests.flush()?;
         let mut traces = Traces::new(senders, losses, self.run_id);
         read::each_trace(rows, |rows, bytes| {
             requests.add_trace(traces.spans(rows))?;
