@@ -22,6 +22,10 @@ Formats, recognised by their content:
   otlp    files of the OpenTelemetry Collector's file exporter (JSON lines, protobuf, zstd); requests of OTLP as JSON documents
   jaeger  JSON of Jaeger's UI (\"Download Results\") and of its API (/api/traces)
   zipkin  JSON of Zipkin's API, version 2 (/api/v2/traces, or one span a line)
+  alibaba2021, alibaba2022
+          Alibaba's microservice data sets: call graphs, nodes, instances and rates, as CSV or in archives
+  azure2021
+          the trace of invocations of Azure Functions (January 2021), as CSV
 
 An input can be a file, a folder, a pattern in quotes, or - for standard input. It can be compressed with gzip or zstd, and be a tar
 archive. Files can be in any order, and several formats in one file are fine.
@@ -30,14 +34,18 @@ The conversion uses the same mapping as the normalizer. Spans without a run id b
 runs, OUT has a folder for each. A record that cannot be converted is left out: the summary shows its place and the reason.
 docs/convert.md describes the fields of each format, and what a format cannot express.
 
+The call graphs of Alibaba lack rows, and their rpc ids can be wrong. The conversion rebuilds who called whom from ids, names and
+times. A row whose caller remains unknown is flagged orphan; the summary counts what was inferred.
+
 The result appears at OUT when it is complete. Until then, its files are in a hidden folder beside OUT. The disk needs up to two and a
-half times the size of the result.
+half times the size of the result, and for call graphs of Alibaba twice the size of their rows, uncompressed.
 
 Examples:
   cctf convert traces.json metrics.json --out logs/shop
   cctf convert /var/log/otel --out logs/monday --run-id monday
   curl -s 'http://jaeger:16686/api/traces?service=front&limit=1000' | cctf convert - --out logs/front
   cctf convert 'dump-*.json.zst' archive.tar.gz --out logs/dump --summary json | jq .damages
+  cctf convert data/MSResource data/MSCallGraph --out logs/alibaba
 
 Exit codes:
   0  the result is at OUT
@@ -49,6 +57,12 @@ enum Input {
     Otlp,
     Jaeger,
     Zipkin,
+    #[value(name = "alibaba2021")]
+    Alibaba2021,
+    #[value(name = "alibaba2022")]
+    Alibaba2022,
+    #[value(name = "azure2021")]
+    Azure2021,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -87,6 +101,9 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
             Input::Otlp => Format::Otlp,
             Input::Jaeger => Format::Jaeger,
             Input::Zipkin => Format::Zipkin,
+            Input::Alibaba2021 => Format::Alibaba2021,
+            Input::Alibaba2022 => Format::Alibaba2022,
+            Input::Azure2021 => Format::Azure2021,
         }),
         // Only from here on is there a folder to remove.
         stop: interrupt::stop_flag(),

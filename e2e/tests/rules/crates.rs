@@ -108,7 +108,14 @@ pub const CRATES: &[Member] = &[
     member(
         "libs/convert",
         "cctf-convert",
-        &["cctf-proto", "cctf-rundir", "cctf-merge", "cctf-normalizer"],
+        &[
+            "cctf-proto",
+            "cctf-sort",
+            "cctf-rundir",
+            "cctf-aggregate",
+            "cctf-merge",
+            "cctf-normalizer",
+        ],
     ),
     member(
         "libs/plan",

@@ -1,15 +1,16 @@
-//! Reads one file, decompressed: recognises JSON and messages with their lengths by the first bytes.
+//! Reads one file, decompressed: recognises JSON, tables, and messages with their lengths by the first bytes.
 
 use std::io::ErrorKind;
 
 use crate::place::Position;
 use crate::records::Records;
 use crate::source::Source;
-use crate::{frames, json_file};
+use crate::tables::Recognised;
+use crate::{csv_file, frames, json_file};
 
 /// Bytes in which the beginning of a JSON document is searched: blanks may come before it.
 const HEAD_BYTES: usize = 512;
-const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+pub const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 /// The first byte of a length below [`frames::MESSAGE_BYTES_MAX`].
 const LENGTH_START_MAX: u8 = (frames::MESSAGE_BYTES_MAX >> 24) as u8;
 /// The key of field 1, a message, with which every request begins.
@@ -20,6 +21,8 @@ const REQUEST_START: u8 = 0x0a;
 enum Kind {
     Empty,
     Json,
+    /// Lines that do not begin like JSON: a table, or something else.
+    Text,
     /// Messages with their lengths.
     Messages,
     /// One message of protobuf.
@@ -37,11 +40,12 @@ pub fn read(source: &mut Source<'_>, records: &mut Records<'_>) -> anyhow::Resul
     match kind_of(source.unread()) {
         Kind::Empty => {}
         Kind::Json => json_file::read(source, records)?,
+        Kind::Text => read_text(source, records)?,
         Kind::Messages => frames::read(source, records)?,
         Kind::Message => frames::read_whole(source, records)?,
         Kind::Unknown => records.damage(
             Position::at_byte(0),
-            "this file is neither JSON nor messages of OTLP".to_owned(),
+            "this file is neither JSON, a known table, nor messages of OTLP".to_owned(),
         ),
     }
     if let Some(failure) = source.failure() {
@@ -61,6 +65,18 @@ pub fn read(source: &mut Source<'_>, records: &mut Records<'_>) -> anyhow::Resul
     records.end_file()
 }
 
+fn read_text(source: &mut Source<'_>, records: &mut Records<'_>) -> anyhow::Result<()> {
+    match csv_file::first_line(source) {
+        Recognised::Table(table) => match records.excludes(&table) {
+            Some(reason) => records.damage(Position::in_line(1, 0), reason),
+            None => csv_file::read(source, records, &table)?,
+        },
+        Recognised::Unusable(reason) => records.damage(Position::in_line(1, 0), reason.to_owned()),
+        Recognised::Nothing => json_file::read(source, records)?,
+    }
+    Ok(())
+}
+
 fn kind_of(head: &[u8]) -> Kind {
     let Some(&first) = head.first() else {
         return Kind::Empty;
@@ -77,7 +93,7 @@ fn kind_of(head: &[u8]) -> Kind {
         _ if head.starts_with(&[0; 4]) => Kind::Unknown,
         0..=LENGTH_START_MAX => Kind::Messages,
         REQUEST_START => Kind::Message,
-        _ if first.is_ascii_graphic() => Kind::Json,
+        _ if first.is_ascii_graphic() || head.starts_with(BYTE_ORDER_MARK) => Kind::Text,
         _ => Kind::Unknown,
     }
 }
@@ -94,7 +110,9 @@ mod tests {
             (&[b' '; HEAD_BYTES], Kind::Json),
             (b"\n\t{\"a\":1}", Kind::Json),
             (b"\xef\xbb\xbf[]", Kind::Json),
-            (b"# a comment", Kind::Json),
+            (b"# a comment", Kind::Text),
+            (b",traceid,timestamp", Kind::Text),
+            (b"\xef\xbb\xbfapp,func", Kind::Text),
             (b"\x00\x00\x01\x00\x0a", Kind::Messages),
             (b"\x0a\x05\x0a\x03abc", Kind::Message),
             (b"\x00\x00\x00\x00\x00", Kind::Unknown),

@@ -1,17 +1,24 @@
-//! Converts recorded telemetry to runs: OTLP as the Collector writes it to files, and the JSON of Jaeger and Zipkin.
+//! Converts recorded telemetry to runs: OTLP as the Collector writes it to files, the JSON of Jaeger and Zipkin, and tables of public
+//! data sets.
 //!
 //! ```text
 //! inputs ─▶ layers (gzip, zstd, tar) ─▶ content ─▶ json_file ─▶ json ─▶ records ─▶ the normalizer's pipeline ─▶ folders
 //!                                               ─▶ frames ─────────▶      │  otlp, jaeger, zipkin                  │
+//!                                               ─▶ csv_file ─▶ tables     │  data_sets: alibaba, azure             │
 //!                                                                         ▼                                        ▼
 //!                                                                       tally                       finish: merge, origin ─▶ rename
 //! ```
 //!
-//! Only one record is in memory at a time. The records go through the mapping and the join of the normalizer, with the times in the
+//! Only one record is in memory at a time; call graphs of Alibaba are sorted on disk, and rebuilt trace by trace. The records go through the mapping and the join of the normalizer, with the times in the
 //! records as its clock. A row whose caller comes later than a join window is an orphan at first. The merge finds that caller.
 //! `docs/convert.md` has the formats and the limits.
 
+mod alibaba;
+mod azure;
 mod content;
+mod csv_file;
+mod data_sets;
+mod decimal;
 mod finish;
 mod frames;
 pub mod inputs;
@@ -22,11 +29,14 @@ mod keys;
 mod layers;
 mod otlp;
 pub mod place;
+mod rebuilt;
 mod records;
 mod source;
 mod spans;
+mod tables;
 pub mod tally;
 mod tar;
+mod wire;
 mod zipkin;
 
 use std::cell::Cell;
@@ -102,7 +112,12 @@ pub fn convert(
         before: 0,
         read: Rc::default(),
     };
-    let mut records = Records::new(Offline::new(&received, settings), job, options.format);
+    let mut records = Records::new(
+        Offline::new(&received, settings),
+        job,
+        options.format,
+        output.scratch(),
+    );
     for input in inputs {
         read_input(input, &mut records)?;
     }
@@ -121,6 +136,8 @@ pub fn convert(
 
 /// Settings of the pipeline. Nothing follows from silence, and duplicates are recognised as long as memory allows.
 fn settings(run_id: String) -> Settings {
+    let mut kept_metrics = Settings::default().kept_metrics;
+    kept_metrics.extend(alibaba::metrics().map(str::to_owned));
     Settings {
         run_id,
         dedup_window: NEVER,
@@ -128,6 +145,7 @@ fn settings(run_id: String) -> Settings {
         run_idle: NEVER,
         open_runs_max: RUNS_MAX,
         keeps_runs_open: true,
+        kept_metrics,
         ..Settings::default()
     }
 }

@@ -1,6 +1,7 @@
 //! [`Records`]: takes the records of all files, one after the other, and feeds them to the normalizer's pipeline.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,11 +10,15 @@ use bytes::Bytes;
 use cctf_normalizer::journal::Signal;
 use cctf_normalizer::offline::{CheckedRequest, Offline};
 
+use crate::csv_file::Fields;
+use crate::data_sets::DataSets;
 use crate::json::Record;
 use crate::keys::Keys;
 use crate::otlp::{self, Shape};
 use crate::place::{Place, Position};
+use crate::rebuilt::Rebuilt;
 use crate::spans::Gaps;
+use crate::tables::Table;
 use crate::tally::{Format, Tally};
 use crate::{jaeger, zipkin};
 
@@ -53,10 +58,12 @@ pub struct Records<'j> {
     /// Spans of Zipkin that become one request, and where the first of them is.
     zipkin: zipkin::Batch,
     zipkin_begin: Option<Position>,
+    data_sets: DataSets,
 }
 
 impl<'j> Records<'j> {
-    pub fn new(offline: Offline, job: Job<'j>, format: Option<Format>) -> Self {
+    /// Temporary files are in `scratch`.
+    pub fn new(offline: Offline, job: Job<'j>, format: Option<Format>, scratch: &Path) -> Self {
         Self {
             offline,
             job,
@@ -68,6 +75,7 @@ impl<'j> Records<'j> {
             buffer: Vec::new(),
             zipkin: zipkin::Batch::default(),
             zipkin_begin: None,
+            data_sets: DataSets::new(scratch),
         }
     }
 
@@ -103,9 +111,10 @@ impl<'j> Records<'j> {
                 self.damage(record.begin, format!("this is {name}, which --format excludes"));
                 self.show_progress()
             }
-            Some(Format::Otlp) => self.take_otlp(record, json),
             Some(Format::Jaeger) => self.take_jaeger(record, json),
             Some(Format::Zipkin) => self.take_zipkin(record, json),
+            // The data sets are tables.
+            Some(_) => self.take_otlp(record, json),
         }
     }
 
@@ -216,22 +225,62 @@ impl<'j> Records<'j> {
     }
 
     fn feed(&mut self, request: CheckedRequest, format: Format, begin: Position) -> anyhow::Result<()> {
-        let (file, message_at) = (&self.file, self.message_at);
-        let place = || Place {
+        *self.tally.records.entry(format).or_default() += match format {
+            Format::Zipkin => request.admission.rows,
+            _ => 1,
+        };
+        let (file, message_at) = (self.file.clone(), self.message_at);
+        self.feed_pipeline(request, move || Place {
             file: file.clone(),
             message_at,
             position: begin,
+        })
+    }
+
+    fn feed_pipeline(&mut self, request: CheckedRequest, place: impl Fn() -> Place) -> anyhow::Result<()> {
+        feed(&mut self.offline, &mut self.tally, request, place)
+    }
+
+    /// The reason for which the user's format excludes a table.
+    pub fn excludes(&self, table: &Table) -> Option<String> {
+        let wanted = self.format?;
+        let is_taken = match table.kind.format() {
+            Some(format) => format == wanted,
+            // Both years have such tables.
+            None => matches!(wanted, Format::Alibaba2021 | Format::Alibaba2022),
         };
-        self.tally.count(request.signal(), &request.admission, place);
-        *self.tally.records.entry(format).or_default() += match format {
-            Format::Otlp | Format::Jaeger => 1,
-            Format::Zipkin => request.admission.rows,
-        };
-        self.offline.take(request);
-        match self.offline.failure() {
-            Some(failure) => Err(anyhow!("{failure}")),
-            None => Ok(()),
+        let name = table.kind.format().map_or("alibaba2021 or alibaba2022", Format::name);
+        (!is_taken).then(|| format!("this is a table of {name}, which --format excludes; none of its rows is read"))
+    }
+
+    /// Starts the rows of a table.
+    pub fn begin_table(&mut self) {
+        self.data_sets.begin_file(&self.file);
+    }
+
+    /// Takes a row of a table.
+    ///
+    /// # Errors
+    /// As [`Self::take_json`].
+    pub fn take_row(&mut self, table: &Table, fields: &Fields, begin: Position) -> anyhow::Result<()> {
+        match self.data_sets.take(table, fields, self.format, begin)? {
+            Ok(format) => *self.tally.records.entry(format).or_default() += 1,
+            Err(reason) => self.damage(begin, reason.to_owned()),
         }
+        self.feed_complete(begin, false)
+    }
+
+    fn feed_complete(&mut self, begin: Position, is_end: bool) -> anyhow::Result<()> {
+        while let Some(complete) = self.data_sets.next_complete(is_end) {
+            match CheckedRequest::new(complete.signal, complete.request) {
+                Ok(request) => {
+                    let place = self.place(begin);
+                    self.feed_pipeline(request, || place.clone())?;
+                }
+                Err(error) => self.damage(begin, format!("cannot convert the rows before this one: {error}")),
+            }
+        }
+        Ok(())
     }
 
     /// Shows how much is done.
@@ -256,6 +305,7 @@ impl<'j> Records<'j> {
     /// As [`Self::take_json`].
     pub fn end_file(&mut self) -> anyhow::Result<()> {
         self.feed_zipkin()?;
+        self.feed_complete(Position::default(), true)?;
         self.show_progress()
     }
 
@@ -263,9 +313,35 @@ impl<'j> Records<'j> {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn finish(self) -> anyhow::Result<Tally> {
+    pub fn finish(mut self) -> anyhow::Result<Tally> {
+        let (call_graph, notes, files) = self.data_sets.into_parts();
+        let mut rebuilt = Rebuilt {
+            offline: &mut self.offline,
+            tally: &mut self.tally,
+            job: &mut self.job,
+            files: &files,
+        };
+        rebuilt.feed_all(call_graph, notes)?;
         self.offline.finish()?;
         Ok(self.tally)
+    }
+}
+
+/// Counts a request, and feeds it to the pipeline.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn feed(
+    offline: &mut Offline,
+    tally: &mut Tally,
+    request: CheckedRequest,
+    place: impl Fn() -> Place,
+) -> anyhow::Result<()> {
+    tally.count(request.signal(), &request.admission, place);
+    offline.take(request);
+    match offline.failure() {
+        Some(failure) => Err(anyhow!("{failure}")),
+        None => Ok(()),
     }
 }
 

@@ -18,6 +18,12 @@ pub enum Format {
     Jaeger,
     /// The JSON of Zipkin's API, version 2.
     Zipkin,
+    /// Alibaba's microservice data set of 2021.
+    Alibaba2021,
+    /// Alibaba's microservice data set of 2022.
+    Alibaba2022,
+    /// The trace of invocations of Azure Functions of 2021.
+    Azure2021,
 }
 
 impl Format {
@@ -26,6 +32,9 @@ impl Format {
             Self::Otlp => "otlp",
             Self::Jaeger => "jaeger",
             Self::Zipkin => "zipkin",
+            Self::Alibaba2021 => "alibaba2021",
+            Self::Alibaba2022 => "alibaba2022",
+            Self::Azure2021 => "azure2021",
         }
     }
 
@@ -34,6 +43,7 @@ impl Format {
         match self {
             Self::Otlp => 1,
             Self::Jaeger | Self::Zipkin => 1_000,
+            Self::Alibaba2021 | Self::Alibaba2022 | Self::Azure2021 => 1_000_000,
         }
     }
 }
@@ -62,7 +72,7 @@ pub struct Tally {
     pub files: u64,
     /// Bytes of the files, as they are stored.
     pub bytes: u64,
-    /// Records by format: requests or resources of OTLP, traces of Jaeger, spans of Zipkin.
+    /// Records by format: requests or resources of OTLP, traces of Jaeger, spans of Zipkin, rows of tables.
     pub records: BTreeMap<Format, u64>,
     pub spans: u64,
     pub points: u64,

@@ -231,17 +231,32 @@ pub(crate) const REPLAY_BY: Known = known("thin, overlap and squeeze", |text| {
 pub(crate) const REPLAY_NETWORK: Known = known("loopback", |text| text == "loopback");
 
 /// Formats of recorded telemetry that `cctf convert` reads.
-const CONVERTED_FORMATS: [&str; 3] = ["otlp", "jaeger", "zipkin"];
+const CONVERTED_FORMATS: [&str; 6] = [
+    "otlp",
+    "jaeger",
+    "zipkin",
+    "alibaba2021",
+    "alibaba2022",
+    "azure2021",
+];
 
-pub(crate) const CONVERTED_FROM: Known = known("otlp, jaeger and zipkin, separated by commas", |text| {
+pub(crate) const CONVERTED_FROM: Known = known("the formats of cctf convert, separated by commas", |text| {
     text.split(',').all(|format| CONVERTED_FORMATS.contains(&format))
 });
 
 /// Names of what `cctf convert` assumes about telemetry that does not state it.
-pub const CONVERSION_ASSUMPTIONS: [&str; 4] = [
+pub const CONVERSION_ASSUMPTIONS: [&str; 12] = [
+    "caller_inferred",
+    "caller_unknown",
     "clock_adjusted",
+    "entry_inferred",
+    "invocation_inferred",
     "kind_not_recorded",
+    "module_inferred",
+    "row_repeated",
     "service_not_recorded",
+    "side_inferred",
+    "time_origin_assumed",
     "trace_id_padded",
 ];
 

@@ -107,13 +107,13 @@ row! {
         optional replay_network: Text<'a> => known(REPLAY_NETWORK),
         /// Simulator that produced the run, with its version and settings. Absent for a run of real processes.
         optional simulated_by: Text<'a> => text,
-        /// Formats of the telemetry from which `cctf convert` made the run, separated by commas: otlp, jaeger, zipkin. Absent for a run that was received.
+        /// Formats of the telemetry from which `cctf convert` made the run, separated by commas: otlp, jaeger, zipkin, alibaba2021, alibaba2022, azure2021. Absent for a run that was received.
         optional converted_from: Text<'a> => known(CONVERTED_FROM),
         /// Name of the first converted file, and number of the others.
         optional converted_files: Text<'a> => text,
         /// Coarsest resolution of the timestamps in the converted formats, ms.
         optional converted_resolution_ms: Milliseconds => keep,
-        /// What the conversion assumed because the telemetry does not state it, each with the number of spans.
+        /// What the conversion assumed because the telemetry does not state it, each with the number of spans or rows.
         optional converted_assumptions: Counters => known(ASSUMPTION),
         /// Random seed of the arrival process.
         optional seed: u64 => keep,

@@ -1,11 +1,14 @@
 //! Files of all formats become runs: the same telemetry gives the same rows in every form, and damage costs only what is damaged.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alibaba;
+mod alibaba_world;
 mod bad_input;
 mod forms;
 mod jaeger;
 mod property;
 mod runs;
+mod tables;
 mod world;
 mod zipkin;
 

@@ -1,0 +1,362 @@
+//! [`calls_of`]: the calls behind the rows with one rpc id. The specification promises one call, of which the caller and the callee
+//! have a row each. In the files, several calls share an id, and rows are missing.
+
+use aggregate::maps::Map;
+
+use super::names::{NONE, NameId};
+use super::rows::{At, CallRow, Kind, Labels, MS};
+
+/// Times have this resolution, so two of them contradict each other only beyond it.
+pub const TOLERANCE_NS: i64 = MS;
+/// Number of classes that are searched for one of a row with missing names. One id rarely has more than three.
+const CLASSES_MAX: usize = 1_000;
+
+/// When one side saw a call, nanoseconds since the beginning of the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval {
+    pub begin_ns: i64,
+    pub end_ns: i64,
+}
+
+impl Interval {
+    pub fn of_row(row: &CallRow) -> Self {
+        Self {
+            begin_ns: row.begin_ns,
+            end_ns: row.end_ns(),
+        }
+    }
+
+    /// Whether it contains the other one, as far as the resolution shows.
+    pub fn contains(self, other: Self) -> bool {
+        self.contains_begin(other) && other.end_ns <= self.end_ns + TOLERANCE_NS
+    }
+
+    pub fn contains_begin(self, other: Self) -> bool {
+        other.begin_ns >= self.begin_ns - TOLERANCE_NS && other.begin_ns <= self.end_ns + TOLERANCE_NS
+    }
+
+    /// The shortest interval with both.
+    pub fn hull(self, other: Self) -> Self {
+        Self {
+            begin_ns: self.begin_ns.min(other.begin_ns),
+            end_ns: self.end_ns.max(other.end_ns),
+        }
+    }
+}
+
+/// A call with the rows of its sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Index of its rpc id.
+    pub id: usize,
+    /// Number among the calls with this id.
+    pub ordinal: u32,
+    pub kind: Kind,
+    pub labels: Labels,
+    /// As the caller saw it.
+    pub caller: Option<Interval>,
+    /// As the callee saw it.
+    pub callee: Option<Interval>,
+    /// Whether the rows do not show which side recorded them.
+    pub is_side_inferred: bool,
+    /// The first of its rows.
+    pub at: At,
+}
+
+impl Call {
+    /// When the callee processed it, as far as it is known.
+    pub fn interval(&self) -> Interval {
+        // A call has at least one side.
+        self.callee.or(self.caller).unwrap_or(Interval {
+            begin_ns: 0,
+            end_ns: 0,
+        })
+    }
+
+    /// When the caller was busy with it, as far as it is known.
+    pub fn at_caller(&self) -> Interval {
+        self.caller.unwrap_or(self.interval())
+    }
+}
+
+/// Rows whose names do not contradict each other.
+struct Class<'r> {
+    labels: Labels,
+    kind: Kind,
+    rows: Vec<&'r CallRow>,
+    /// Number of rows of callers minus those of callees.
+    balance: i64,
+}
+
+/// Appends the calls behind the rows with one rpc id. The rows are in the order of their times.
+pub fn calls_of(id: usize, rows: &[CallRow], out: &mut Vec<Call>) {
+    if let [row] = rows
+        && row.rt_ns > 0
+        && row.kind != Kind::Message
+    {
+        // The usual case of calls with one row.
+        let mut sides = Sides::default();
+        sides.push(Some(row), None, false);
+        return sides.write(id, row.kind, row.labels, out);
+    }
+    let begin = out.len();
+    for class in classes(rows) {
+        let mut sides = Sides::default();
+        match class.kind {
+            Kind::Message => class.rows.iter().for_each(|row| sides.push(None, Some(row), false)),
+            kind if !kind.has_two_rows() => {
+                class
+                    .rows
+                    .iter()
+                    .for_each(|row| sides.push(Some(row), None, row.rt_ns < 0));
+            }
+            _ => pair(&class, &mut sides),
+        }
+        sides.write(id, class.kind, class.labels, out);
+    }
+    let calls = &mut out[begin..];
+    calls.sort_by_key(|call| (call.at_caller().begin_ns, call.interval().end_ns));
+    for (ordinal, call) in (0..).zip(calls) {
+        call.ordinal = ordinal;
+    }
+}
+
+/// Groups the rows of one id. Rows with all names come first, so that a row with a missing name finds a class.
+fn classes(rows: &[CallRow]) -> Vec<Class<'_>> {
+    let mut classes: Vec<Class<'_>> = Vec::new();
+    let mut by_labels: Map<(Kind, Labels), usize> = Map::default();
+    let is_with_instances = rows.iter().any(|row| row.labels.um_instance != NONE);
+    let is_complete = |row: &&CallRow| row.labels.is_complete(is_with_instances);
+    let complete = rows.iter().filter(is_complete);
+    for row in complete.chain(rows.iter().filter(|row| !is_complete(row))) {
+        let key = (row.kind, row.labels);
+        let index = match by_labels.get(&key) {
+            Some(&index) => index,
+            None => {
+                let index = compatible(&classes, row).unwrap_or(classes.len());
+                by_labels.insert(key, index);
+                index
+            }
+        };
+        if index == classes.len() {
+            classes.push(Class {
+                labels: row.labels,
+                kind: row.kind,
+                rows: Vec::new(),
+                balance: 0,
+            });
+        }
+        let class = &mut classes[index];
+        class.labels.fill(&row.labels);
+        class.rows.push(row);
+        class.balance += row.rt_ns.signum();
+    }
+    for class in &mut classes {
+        class.rows.sort_by_key(|row| row.begin_ns);
+    }
+    classes
+}
+
+/// A class to which a row can belong. A row with a missing name is more likely the other side of a call than one more call.
+fn compatible(classes: &[Class<'_>], row: &CallRow) -> Option<usize> {
+    let classes = &classes[..classes.len().min(CLASSES_MAX)];
+    let fits = |class: &Class<'_>| class.kind == row.kind && class.labels.are_compatible(&row.labels);
+    let lacks = |class: &Class<'_>| class.balance.signum() * row.rt_ns.signum() < 0;
+    let other_side = classes.iter().position(|class| fits(class) && lacks(class));
+    other_side.or_else(|| classes.iter().position(fits))
+}
+
+/// The sides of calls.
+#[derive(Default)]
+struct Sides<'r>(Vec<(Option<&'r CallRow>, Option<&'r CallRow>, bool)>);
+
+impl<'r> Sides<'r> {
+    fn push(&mut self, caller: Option<&'r CallRow>, callee: Option<&'r CallRow>, is_inferred: bool) {
+        self.0.push((caller, callee, is_inferred));
+    }
+
+    fn write(&self, id: usize, kind: Kind, labels: Labels, out: &mut Vec<Call>) {
+        for &(caller, callee, is_side_inferred) in &self.0 {
+            let Some(at) = [caller, callee].into_iter().flatten().map(|row| row.at).min() else {
+                continue;
+            };
+            out.push(Call {
+                id,
+                ordinal: 0,
+                kind,
+                labels,
+                caller: caller.map(Interval::of_row),
+                callee: callee.map(Interval::of_row),
+                is_side_inferred,
+                at,
+            });
+        }
+    }
+}
+
+/// Pairs the rows of callers and callees. A duration below a millisecond is 0, which has no sign.
+fn pair<'r>(class: &Class<'r>, sides: &mut Sides<'r>) {
+    let with_sign = |sign: i64| -> Vec<&'r CallRow> {
+        let rows = class.rows.iter().copied();
+        rows.filter(|row| row.rt_ns.signum() == sign).collect()
+    };
+    let (mut callers, mut callees, mut zeros) = (with_sign(1), with_sign(-1), with_sign(0));
+    if let ([first, second], true, Kind::Other) =
+        (&callers[..], callees.is_empty() && zeros.is_empty(), class.kind)
+    {
+        // Both sides of a call over middleware that Alibaba does not provide can have positive times.
+        let (longer, shorter) = match first.rt_ns >= second.rt_ns {
+            true => (first, second),
+            false => (second, first),
+        };
+        return sides.push(Some(longer), Some(shorter), true);
+    }
+    // First the pairs that fit by time, then the others in the order of their times.
+    for callee in std::mem::take(&mut callees) {
+        let inside = |caller: &&CallRow| Interval::of_row(caller).contains(Interval::of_row(callee));
+        match callers.iter().rposition(inside) {
+            Some(index) => sides.push(Some(callers.remove(index)), Some(callee), false),
+            None => callees.push(callee),
+        }
+    }
+    while !callers.is_empty() && !callees.is_empty() {
+        sides.push(Some(callers.remove(0)), Some(callees.remove(0)), false);
+    }
+    for caller in callers {
+        let inside = |zero: &&CallRow| Interval::of_row(caller).contains(Interval::of_row(zero));
+        let index = zeros.iter().position(inside);
+        let callee = match (index, zeros.is_empty()) {
+            (Some(index), _) => Some(zeros.remove(index)),
+            (None, false) => Some(zeros.remove(0)),
+            (None, true) => None,
+        };
+        sides.push(Some(caller), callee, false);
+    }
+    for callee in callees {
+        match zeros.is_empty() {
+            // The caller cannot have waited for less time. The rows contradict each other.
+            false => sides.push(Some(zeros.remove(0)), Some(callee), true),
+            true => sides.push(None, Some(callee), false),
+        }
+    }
+    for pair in zeros.chunks(2) {
+        sides.push(pair.first().copied(), pair.get(1).copied(), pair.len() == 1);
+    }
+}
+
+/// The only name in a list, apart from missing ones; `None` if there is none or several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnlyName {
+    #[default]
+    Nothing,
+    One(NameId),
+    Several,
+}
+
+impl OnlyName {
+    pub fn add(&mut self, name: NameId) {
+        *self = match *self {
+            same if name == NONE => same,
+            Self::Nothing => Self::One(name),
+            Self::One(known) if known == name => Self::One(known),
+            _ => Self::Several,
+        };
+    }
+
+    pub fn get(self) -> Option<NameId> {
+        match self {
+            Self::One(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alibaba::rows::Year;
+
+    fn row(begin_ms: i64, rt_ms: i64, dm: NameId, kind: Kind) -> CallRow {
+        CallRow {
+            year: Year::Y2021,
+            kind,
+            begin_ns: begin_ms * MS,
+            rt_ns: rt_ms * MS,
+            labels: Labels {
+                um: 1,
+                dm,
+                um_instance: NONE,
+                dm_instance: NONE,
+                interface: 3,
+                rpc_type: 4,
+                service: NONE,
+            },
+            at: At {
+                file: 0,
+                line: 1,
+                byte: 0,
+            },
+        }
+    }
+
+    /// Durations of both sides of each call, ms, and the callee's name.
+    fn calls(rows: &[CallRow]) -> Vec<(Option<i64>, Option<i64>, NameId)> {
+        let mut calls = Vec::new();
+        calls_of(0, rows, &mut calls);
+        let ms = |side: Option<Interval>| side.map(|side| (side.end_ns - side.begin_ns) / MS);
+        let sides = calls.iter();
+        sides
+            .map(|call| (ms(call.caller), ms(call.callee), call.labels.dm))
+            .collect()
+    }
+
+    #[test]
+    fn the_rows_of_both_sides_are_one_call() {
+        let kind = Kind::Rpc;
+        let both = [row(0, 9, 2, kind), row(1, -7, 2, kind)];
+        assert_eq!(calls(&both), [(Some(9), Some(7), 2)]);
+        assert_eq!(calls(&both[1..]), [(None, Some(7), 2)]);
+        assert_eq!(calls(&both[..1]), [(Some(9), None, 2)]);
+        let fast = [row(0, 0, 2, kind), row(0, 0, 2, kind)];
+        assert_eq!(calls(&fast), [(Some(0), Some(0), 2)]);
+        assert_eq!(calls(&[both[0], fast[0]]), [(Some(9), Some(0), 2)]);
+    }
+
+    #[test]
+    fn a_missing_name_is_that_of_the_other_side() {
+        let rows = [row(0, 9, NONE, Kind::Rpc), row(1, -7, 2, Kind::Rpc)];
+        assert_eq!(calls(&rows), [(Some(9), Some(7), 2)]);
+    }
+
+    #[test]
+    fn calls_that_share_an_id_are_separated_by_name_and_time() {
+        let kind = Kind::Rpc;
+        let rows = [
+            row(0, 9, 2, kind),
+            row(1, -7, 2, kind),
+            row(1, 20, 5, kind),
+            row(2, -18, 5, kind),
+            row(30, 9, 2, kind),
+            row(31, -8, 2, kind),
+        ];
+        assert_eq!(
+            calls(&rows),
+            [
+                (Some(9), Some(7), 2),
+                (Some(20), Some(18), 5),
+                (Some(9), Some(8), 2)
+            ]
+        );
+    }
+
+    #[test]
+    fn each_row_of_a_cache_or_a_message_is_a_call() {
+        let cache = [row(0, 0, 2, Kind::Cache), row(0, 0, 2, Kind::Cache)];
+        assert_eq!(calls(&cache), [(Some(0), None, 2), (Some(0), None, 2)]);
+        assert_eq!(
+            calls(&[row(0, 5, 2, Kind::Message)]),
+            [(None, Some(5), 2)],
+            "recorded by the receiver"
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! [`Notes`]: what was assumed about the rows of a data set, each with its number and the first place.
+
+use super::rows::At;
+
+/// Something that is assumed. The names are part of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    CallerInferred,
+    CallerUnknown,
+    EntryInferred,
+    InvocationInferred,
+    ModuleInferred,
+    ModuleUnknown,
+    RowRepeated,
+    SideInferred,
+    TimeOrigin,
+}
+
+/// Each with its name and meaning, in the order of their names.
+pub const NOTES: [(Note, &str, &str); 9] = [
+    (
+        Note::CallerInferred,
+        "caller_inferred",
+        "calls whose rpc id names no caller or several; names and times show the caller",
+    ),
+    (
+        Note::CallerUnknown,
+        "caller_unknown",
+        "rows of which no single caller is known; they are orphans",
+    ),
+    (
+        Note::EntryInferred,
+        "entry_inferred",
+        "traces whose topmost caller counts as their entry, although its rpc id shows that it was called",
+    ),
+    (
+        Note::InvocationInferred,
+        "invocation_inferred",
+        "invocations without a row of their own; their calls show that they took place, and their times are estimates",
+    ),
+    (
+        Note::ModuleInferred,
+        "module_inferred",
+        "missing names of modules that other rows of the trace show",
+    ),
+    (
+        Note::RowRepeated,
+        "row_repeated",
+        "rows that a second file repeats; they count once",
+    ),
+    (
+        Note::ModuleUnknown,
+        "service_not_recorded",
+        "spans without a service; their module is unknown_service",
+    ),
+    (
+        Note::SideInferred,
+        "side_inferred",
+        "calls whose times do not show which side recorded them",
+    ),
+    (
+        Note::TimeOrigin,
+        "time_origin_assumed",
+        "rows whose time counts from the start of the recording; it is set to the first day of the data set's year, or to the day that its documentation states",
+    ),
+];
+
+#[derive(Debug, Clone, Default)]
+pub struct Notes([(u64, Option<At>); NOTES.len()]);
+
+impl Notes {
+    pub fn add(&mut self, note: Note, count: u64, at: At) {
+        if count > 0 {
+            let (known, first) = &mut self.0[note as usize];
+            *known += count;
+            first.get_or_insert(at);
+        }
+    }
+
+    /// Adds those of another list.
+    pub fn unite(&mut self, other: &Self) {
+        for (note, _, _) in NOTES {
+            let (count, first) = other.0[note as usize];
+            if let Some(first) = first {
+                self.add(note, count, first);
+            }
+        }
+    }
+
+    /// Name, meaning, number and first place of each.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, At)> + '_ {
+        NOTES.iter().filter_map(|&(note, name, meaning)| {
+            let (count, first) = self.0[note as usize];
+            Some((name, meaning, count, first?))
+        })
+    }
+}

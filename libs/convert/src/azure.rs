@@ -1,0 +1,92 @@
+//! The trace of invocations of Azure Functions of 2021: each row is an invocation that nobody in the trace has caused.
+//!
+//! Source: `AzureFunctionsInvocationTrace2021.md` in the repository Azure/AzurePublicDataset.
+
+use bytes::Bytes;
+
+use crate::alibaba::{hash64, trace_id};
+use crate::csv_file::Fields;
+use crate::decimal::nanoseconds;
+use crate::tables::Table;
+use crate::wire::{Batch, Kind, Span};
+
+/// Nanoseconds of a second, the unit of the table.
+const S: i64 = 1_000_000_000;
+/// The day on which the trace starts by its documentation, 2021-01-31. Its times count from there, and were modified.
+const ORIGIN_NS: i64 = 1_612_051_200 * S;
+/// Longest time since the start: ten years.
+const TIME_NS_MAX: i64 = 10 * 366 * 24 * 3600 * S;
+
+/// Columns of the table.
+const APP: usize = 0;
+const FUNC: usize = 1;
+const END: usize = 2;
+const DURATION: usize = 3;
+
+/// The invocations until they are a request.
+pub struct Invocations {
+    batch: Batch<u64>,
+    key: Vec<u8>,
+}
+
+impl Invocations {
+    pub fn new() -> Self {
+        Self {
+            batch: Batch::new(),
+            key: Vec::new(),
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.batch.is_full()
+    }
+
+    /// The invocations so far as a request; `None` if there are none.
+    pub fn take_request(&mut self) -> Option<Bytes> {
+        (!self.batch.is_empty()).then(|| self.batch.take())
+    }
+
+    /// Takes a row. Its line is part of its ids, so that equal rows are different invocations, and the same file twice is one.
+    ///
+    /// # Errors
+    /// The reason against the row.
+    pub fn take(&mut self, table: &Table, fields: &Fields, line: u64) -> Result<(), &'static str> {
+        let get = |column| table.get(fields, column);
+        let end_ns = nanoseconds(get(END), S).ok_or("end_timestamp is not a number")?;
+        let duration_ns = nanoseconds(get(DURATION), S).ok_or("duration is not a number")?;
+        if !(0..=TIME_NS_MAX).contains(&end_ns) {
+            return Err("end_timestamp is negative, or after more than ten years");
+        }
+        if !(0..=TIME_NS_MAX).contains(&duration_ns) {
+            return Err("duration is negative, or more than ten years");
+        }
+        let (app, func) = (get(APP), get(FUNC));
+        if app.is_empty() || func.is_empty() {
+            return Err("the row has no app or no func");
+        }
+        self.key.clear();
+        for part in [app, func] {
+            self.key.extend_from_slice(part);
+            self.key.push(b'/');
+        }
+        let attributes = [("service.namespace", app), ("service.name", func)];
+        let resource = self.batch.resource(hash64(&self.key), || attributes);
+        for number in [end_ns.cast_unsigned(), duration_ns.cast_unsigned(), line] {
+            self.key.extend_from_slice(&number.to_be_bytes());
+        }
+        let end_ns = ORIGIN_NS + end_ns;
+        let span = Span {
+            trace_id: trace_id(&self.key),
+            id: hash64(&self.key),
+            parent: None,
+            is_remote: false,
+            kind: Kind::Server,
+            name: func,
+            begin_ns: (end_ns - duration_ns).max(1).cast_unsigned(),
+            end_ns: end_ns.cast_unsigned(),
+            attributes: &[("faas.name", func)],
+        };
+        self.batch.push_span(resource, &span);
+        Ok(())
+    }
+}

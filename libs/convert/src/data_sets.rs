@@ -1,0 +1,140 @@
+//! [`DataSets`]: the rows of public data sets, until they are requests of OTLP.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use cctf_normalizer::journal::Signal;
+
+use crate::alibaba::rows::{At, Year};
+use crate::alibaba::{CallGraph, Note, Notes, Samples};
+use crate::azure::Invocations;
+use crate::csv_file::Fields;
+use crate::place::{Place, Position};
+use crate::tables::{Kind, Table};
+use crate::tally::Format;
+
+/// The rows that wait for others.
+pub struct DataSets {
+    call_graph: CallGraph,
+    samples: Samples,
+    invocations: Invocations,
+    notes: Notes,
+    /// Names of the files with tables, by their numbers.
+    files: Vec<String>,
+}
+
+/// A request that is complete.
+pub struct Complete {
+    pub signal: Signal,
+    pub request: Bytes,
+}
+
+impl DataSets {
+    /// Temporary files are in `scratch`.
+    pub fn new(scratch: &Path) -> Self {
+        Self {
+            call_graph: CallGraph::new(scratch),
+            samples: Samples::new(),
+            invocations: Invocations::new(),
+            notes: Notes::default(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Starts a file. A file that is read twice is two files.
+    pub fn begin_file(&mut self, name: &str) {
+        self.files.push(name.to_owned());
+    }
+
+    /// Takes a row of the last file. `wanted` is the format that the user states. Returns the format of the row, or the reason against
+    /// it.
+    ///
+    /// # Errors
+    /// If a temporary file cannot be written, or if there are too many names.
+    pub fn take(
+        &mut self,
+        table: &Table,
+        fields: &Fields,
+        wanted: Option<Format>,
+        begin: Position,
+    ) -> anyhow::Result<Result<Format, &'static str>> {
+        let at = At {
+            file: self.files.len().saturating_sub(1) as u32,
+            line: begin.line.unwrap_or(0),
+            byte: begin.byte,
+        };
+        let year = wanted.and_then(year_of);
+        let taken = match table.kind {
+            Kind::CallGraph(year) => {
+                let taken = self.call_graph.take(year, table, fields, at)?;
+                return Ok(taken.map(|()| format_of(year)));
+            }
+            Kind::Functions => {
+                let taken = self.invocations.take(table, fields, at.line);
+                taken.map(|()| Format::Azure2021)
+            }
+            Kind::Nodes | Kind::Instances | Kind::Rates | Kind::AllRates => {
+                self.samples.take(table, fields, year).map(format_of)
+            }
+        };
+        if taken.is_ok() {
+            self.notes.add(Note::TimeOrigin, 1, at);
+        }
+        match table.kind {
+            Kind::Instances if taken.is_ok() => {
+                self.call_graph.place(table.get(fields, 5), table.get(fields, 1))?;
+            }
+            Kind::AllRates if taken.is_ok() => {
+                self.call_graph.place(table.get(fields, 2), table.get(fields, 3))?;
+            }
+            _ => {}
+        }
+        Ok(taken)
+    }
+
+    /// A request that has its full size, or at the end of a file any request with rows.
+    pub fn next_complete(&mut self, is_end: bool) -> Option<Complete> {
+        if is_end || self.samples.is_full() {
+            let request = self.samples.take_request();
+            let signal = Signal::Metrics;
+            if let Some(request) = request {
+                return Some(Complete { signal, request });
+            }
+        }
+        if is_end || self.invocations.is_full() {
+            let request = self.invocations.take_request();
+            let signal = Signal::Traces;
+            return request.map(|request| Complete { signal, request });
+        }
+        None
+    }
+
+    /// The call graphs, what was assumed so far, and the names of the files.
+    pub fn into_parts(self) -> (CallGraph, Notes, Vec<String>) {
+        (self.call_graph, self.notes, self.files)
+    }
+}
+
+/// The place of a row.
+pub fn place_of(files: &[String], at: At) -> Place {
+    Place {
+        file: files.get(at.file as usize).cloned().unwrap_or_default(),
+        message_at: None,
+        position: Position::in_line(at.line, at.byte),
+    }
+}
+
+fn year_of(format: Format) -> Option<Year> {
+    match format {
+        Format::Alibaba2021 => Some(Year::Y2021),
+        Format::Alibaba2022 => Some(Year::Y2022),
+        _ => None,
+    }
+}
+
+pub fn format_of(year: Year) -> Format {
+    match year {
+        Year::Y2021 => Format::Alibaba2021,
+        Year::Y2022 => Format::Alibaba2022,
+    }
+}

@@ -1,0 +1,275 @@
+//! [`Batch`]: a request of OTLP as protobuf bytes, without objects between a row of a table and its bytes.
+
+use std::hash::Hash;
+
+use aggregate::maps::Map;
+use bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+/// Number of spans or points, and their bytes, at which a request is complete. Only one request is in memory.
+const ITEMS_MAX: usize = 4096;
+const BYTES_MAX: usize = 1 << 20;
+
+/// Field numbers, which requests of traces and of metrics share.
+const RESOURCE_DATA: u32 = 1;
+const RESOURCE: u32 = 1;
+const RESOURCE_ATTRIBUTE: u32 = 1;
+const SCOPE_DATA: u32 = 2;
+const ITEM: u32 = 2;
+
+/// Kind of a span, by its number in OTLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Internal = 1,
+    Server = 2,
+    Client = 3,
+    Consumer = 5,
+}
+
+/// Flags of a span: whether its parent is in another process is stated, and whether it is.
+const STATES_REMOTE: u32 = 0x100;
+const IS_REMOTE: u32 = 0x200;
+
+pub struct Span<'a> {
+    pub trace_id: u128,
+    pub id: u64,
+    pub parent: Option<u64>,
+    /// Whether the parent is in another process.
+    pub is_remote: bool,
+    pub kind: Kind,
+    pub name: &'a [u8],
+    /// Nanoseconds since the Unix epoch.
+    pub begin_ns: u64,
+    pub end_ns: u64,
+    /// Those with an empty value are left out.
+    pub attributes: &'a [(&'static str, &'a [u8])],
+}
+
+/// A value of a metric.
+pub struct Point<'a> {
+    pub metric: &'a str,
+    pub unit: &'a str,
+    pub value: f64,
+    /// Nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+}
+
+/// Spans or points by resource. `K` identifies a resource.
+pub struct Batch<K> {
+    groups: Vec<Group>,
+    /// Number of groups in use. The others keep their memory for later requests.
+    used: usize,
+    by_key: Map<K, usize>,
+    items: usize,
+    bytes: usize,
+    scratch: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Group {
+    resource: Vec<u8>,
+    items: Vec<u8>,
+}
+
+impl<K: Hash + Eq> Batch<K> {
+    pub fn new() -> Self {
+        Self {
+            groups: Vec::new(),
+            used: 0,
+            by_key: Map::default(),
+            items: 0,
+            bytes: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.items >= ITEMS_MAX || self.bytes >= BYTES_MAX
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items == 0
+    }
+
+    /// The index of a resource. Its attributes are asked for if it is new; those with an empty value are left out.
+    pub fn resource<'a, const N: usize>(
+        &mut self,
+        key: K,
+        attributes: impl FnOnce() -> [(&'static str, &'a [u8]); N],
+    ) -> usize {
+        if let Some(&index) = self.by_key.get(&key) {
+            return index;
+        }
+        let index = self.used;
+        self.used += 1;
+        if self.groups.len() == index {
+            self.groups.push(Group::default());
+        }
+        let group = &mut self.groups[index];
+        group.resource.clear();
+        group.items.clear();
+        for (name, value) in attributes() {
+            if !value.is_empty() {
+                text_attribute(RESOURCE_ATTRIBUTE, name, value, &mut group.resource);
+            }
+        }
+        self.bytes += group.resource.len();
+        self.by_key.insert(key, index);
+        index
+    }
+
+    pub fn push_span(&mut self, resource: usize, span: &Span<'_>) {
+        let out = &mut self.scratch;
+        out.clear();
+        bytes_field(1, &span.trace_id.to_be_bytes(), out);
+        bytes_field(2, &span.id.to_be_bytes(), out);
+        if let Some(parent) = span.parent {
+            bytes_field(4, &parent.to_be_bytes(), out);
+        }
+        bytes_field(5, span.name, out);
+        encode_key(6, WireType::Varint, out);
+        encode_varint(span.kind as u64, out);
+        fixed64(7, span.begin_ns, out);
+        fixed64(8, span.end_ns, out);
+        for (key, value) in span.attributes {
+            if !value.is_empty() {
+                text_attribute(9, key, value, out);
+            }
+        }
+        let remote = if span.is_remote { IS_REMOTE } else { 0 };
+        encode_key(16, WireType::ThirtyTwoBit, out);
+        out.extend_from_slice(&(STATES_REMOTE | remote).to_le_bytes());
+        self.push_item(resource);
+    }
+
+    pub fn push_point(&mut self, resource: usize, point: &Point<'_>) {
+        // Two fields of eight bytes, each with its key.
+        const POINT_BYTES: usize = 2 * 9;
+        let out = &mut self.scratch;
+        out.clear();
+        bytes_field(1, point.metric.as_bytes(), out);
+        bytes_field(3, point.unit.as_bytes(), out);
+        encode_key(5, WireType::LengthDelimited, out);
+        encode_varint(field_len(POINT_BYTES) as u64, out);
+        encode_key(1, WireType::LengthDelimited, out);
+        encode_varint(POINT_BYTES as u64, out);
+        fixed64(3, point.time_ns, out);
+        fixed64(4, point.value.to_bits(), out);
+        self.push_item(resource);
+    }
+
+    fn push_item(&mut self, resource: usize) {
+        let items = &mut self.groups[resource].items;
+        let before = items.len();
+        bytes_field(ITEM, &self.scratch, items);
+        self.bytes += items.len() - before;
+        self.items += 1;
+    }
+
+    /// The request. The batch is empty afterwards.
+    pub fn take(&mut self) -> Bytes {
+        // Keys and lengths of the outer messages have at most 24 bytes.
+        let mut out = Vec::with_capacity(self.bytes + self.used * 24);
+        for group in &self.groups[..self.used] {
+            let length = field_len(group.resource.len()) + field_len(group.items.len());
+            encode_key(RESOURCE_DATA, WireType::LengthDelimited, &mut out);
+            encode_varint(length as u64, &mut out);
+            bytes_field(RESOURCE, &group.resource, &mut out);
+            bytes_field(SCOPE_DATA, &group.items, &mut out);
+        }
+        (self.used, self.items, self.bytes) = (0, 0, 0);
+        self.by_key.clear();
+        out.into()
+    }
+}
+
+fn bytes_field(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, out);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+fn fixed64(number: u32, value: u64, out: &mut Vec<u8>) {
+    encode_key(number, WireType::SixtyFourBit, out);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// An attribute with a text as its value.
+fn text_attribute(number: u32, key: &str, value: &[u8], out: &mut Vec<u8>) {
+    let any = field_len(value.len());
+    encode_key(number, WireType::LengthDelimited, out);
+    encode_varint((field_len(key.len()) + field_len(any)) as u64, out);
+    bytes_field(1, key.as_bytes(), out);
+    encode_key(2, WireType::LengthDelimited, out);
+    encode_varint(any as u64, out);
+    bytes_field(1, value, out);
+}
+
+/// Length of a field with so many bytes and a number below 16, whose key has one byte.
+fn field_len(bytes: usize) -> usize {
+    1 + encoded_len_varint(bytes as u64) + bytes
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn a_decoder_reads_what_was_pushed() {
+        let mut batch = Batch::new();
+        let resource = batch.resource(7, || [("service.name", &b"front"[..]), ("host.name", b"")]);
+        assert_eq!(batch.resource(7, || [("service.name", &b"other"[..])]), resource);
+        batch.push_span(
+            resource,
+            &Span {
+                trace_id: 5,
+                id: 6,
+                parent: Some(7),
+                is_remote: true,
+                kind: Kind::Server,
+                name: b"rpc 0.1",
+                begin_ns: 1_000,
+                end_ns: 2_000,
+                attributes: &[("rpc.method", b"buy"), ("none", b"")],
+            },
+        );
+        let request = ExportTraceServiceRequest::decode(batch.take()).unwrap();
+        assert!(batch.is_empty());
+        let of_resource = &request.resource_spans[0];
+        assert_eq!(of_resource.resource.as_ref().unwrap().attributes.len(), 1);
+        let span = &of_resource.scope_spans[0].spans[0];
+        assert_eq!(span.trace_id, 5_u128.to_be_bytes());
+        assert_eq!((span.name.as_str(), span.kind, span.flags), ("rpc 0.1", 2, 0x300));
+        assert_eq!(span.parent_span_id, 7_u64.to_be_bytes());
+        assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (1_000, 2_000));
+        assert_eq!(span.attributes.len(), 1);
+    }
+
+    #[test]
+    fn a_decoder_reads_a_point() {
+        let mut batch = Batch::new();
+        let resource = batch.resource((), || [("cctf.node_id", &b"n"[..])]);
+        let point = Point {
+            metric: "system.cpu.utilization",
+            unit: "1",
+            value: 0.25,
+            time_ns: 9,
+        };
+        batch.push_point(resource, &point);
+        let request = ExportMetricsServiceRequest::decode(batch.take()).unwrap();
+        let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
+        assert_eq!((metric.name.as_str(), metric.unit.as_str()), (point.metric, "1"));
+        let Some(metric::Data::Gauge(gauge)) = &metric.data else {
+            panic!("{metric:?}");
+        };
+        assert_eq!(gauge.data_points[0].time_unix_nano, 9);
+        assert_eq!(gauge.data_points[0].value, Some(number_data_point::Value::AsDouble(0.25)));
+    }
+}
