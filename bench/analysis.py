@@ -18,6 +18,10 @@ PARQUET_MIB_MAX = 256
 CONVERT_REQUESTS = 200_000
 # Microseconds of CPU a span.
 CONVERT_US_MAX = {"messages.bin": 2.5, "lines.json": 4, "jaeger.json": 4, "zipkin.json": 4}
+# Call graphs of Alibaba with the published faults; about 13 rows a trace.
+CONVERT_TABLES = ["alibaba2021.csv", "alibaba2022.csv"]
+CONVERT_MB_MIN = 100
+CONVERT_MIB_MAX = 1024
 REPORT_INVOCATIONS = [10_000, 1_000_000, 10_000_000]
 # A run of 10 million invocations has 10 GB. At least this space must remain free.
 SPARE_BYTES = 3 << 30
@@ -94,6 +98,17 @@ def convert(bench):
             costs.append(cpu * 1e6 / json.loads(printed)["spans"])
             shutil.rmtree(out)
         bench.say(f"convert of {name}: CPU us a span, {CONVERT_REQUESTS:,} traces", spread(costs, ".2f"), "", None, f"at most {limit}")
+    for name in CONVERT_TABLES:
+        megabytes, speeds, costs, peaks = (folder / name).stat().st_size / 1e6, [], [], []
+        for _ in range(ROUNDS):
+            printed, cpu, _, peak = measured([bench.bin_dir / "cctf", "convert", folder / name, "--out", out, "--summary", "json"])
+            speeds.append(megabytes / cpu)
+            costs.append(cpu * 1e6 / sum(json.loads(printed)["records"].values()))
+            peaks.append(peak)
+            shutil.rmtree(out)
+        bench.say(f"convert of {name}, {megabytes:,.0f} MB: MB/s a core", spread(speeds, ",.0f"), "", None, f"{CONVERT_MB_MIN}")
+        bench.say(f"convert of {name}: CPU us a row", spread(costs, ".2f"), "", None)
+        bench.say(f"convert of {name}: peak memory, MiB", f"{max(peaks):.0f}", "", None, f"under {CONVERT_MIB_MAX}")
     shutil.rmtree(folder)
 
 

@@ -38,7 +38,7 @@ The call graphs of Alibaba lack rows, and their rpc ids can be wrong. The conver
 times. A row whose caller remains unknown is flagged orphan; the summary counts what was inferred.
 
 The result appears at OUT when it is complete. Until then, its files are in a hidden folder beside OUT. The disk needs up to two and a
-half times the size of the result, and for call graphs of Alibaba twice the size of their rows, uncompressed.
+half times the size of the result, and about 100 bytes for each row of a call graph of Alibaba.
 
 Examples:
   cctf convert traces.json metrics.json --out logs/shop

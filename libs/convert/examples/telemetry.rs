@@ -1,4 +1,4 @@
-//! Writes the same telemetry in each format, for measurements: `telemetry FOLDER REQUESTS`.
+//! Writes the same telemetry in each format, and call graphs of Alibaba, for measurements: `telemetry FOLDER REQUESTS`.
 
 #[allow(
     clippy::unwrap_used,
@@ -7,6 +7,14 @@
 )]
 #[path = "../tests/convert/world.rs"]
 mod world;
+
+#[allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "shared with the tests, which use all of it"
+)]
+#[path = "../tests/convert/alibaba_world.rs"]
+mod alibaba_world;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -18,6 +26,8 @@ use cctf_normalizer::receiver::message_of_json;
 
 /// Requests of the application in a request of OTLP: 510 spans, about as many as in a batch of the Collector.
 const BATCH: u64 = 85;
+/// Parts of a call graph. Each begins with the names of the columns, as in joined files.
+const PARTS: u64 = 10;
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
@@ -55,6 +65,17 @@ fn main() -> anyhow::Result<()> {
     }
     jaeger.write_all(b"]}")?;
     zipkin.write_all(b"]")?;
+    for release in alibaba_world::RELEASES {
+        // In several parts, because each is in memory.
+        let name = format!("alibaba{}.csv", release.year);
+        let mut table = create(&name)?;
+        for part in 0..PARTS {
+            let world = alibaba_world::generate(&release, requests / PARTS, part);
+            let text = alibaba_world::csv(release.year, &world.rows);
+            table.write_all(text.as_bytes())?;
+        }
+        table.flush()?;
+    }
     for mut file in [lines, messages, jaeger, zipkin] {
         file.flush()?;
     }

@@ -18,6 +18,7 @@ mod notes;
 pub mod rows;
 mod samples;
 mod spans;
+mod tree;
 
 use std::path::Path;
 
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use cctf_sort::record::Record;
 use cctf_sort::sorter::Sorter;
 
-use self::callers::Tree;
+use self::callers::tree_of;
 use self::ids::Group;
 use self::names::{NONE, NameId, Names};
 use self::rows::{At, CallRow, Kind, Labels, MS, Year};
@@ -225,7 +226,7 @@ impl Rebuilding<'_> {
         for row in repeated {
             self.notes.add(Note::RowRepeated, 1, row.at);
         }
-        let tree = Tree::new(&ids, &rows);
+        let tree = tree_of(&ids, &rows);
         let mut writer = Writer {
             names: self.names,
             nodes: self.nodes,

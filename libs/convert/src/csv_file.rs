@@ -50,11 +50,9 @@ impl Fields {
         let (mut rest, mut written) = (line, 0);
         // The second time, an empty input states the end of the line.
         for _ in 0..2 {
-            let (result, read, bytes, fields) = self.reader.read_record(
-                rest,
-                &mut self.texts[written..],
-                &mut self.ends[self.count..],
-            );
+            let (result, read, bytes, fields) =
+                self.reader
+                    .read_record(rest, &mut self.texts[written..], &mut self.ends[self.count..]);
             rest = &rest[read..];
             written += bytes;
             self.count += fields;

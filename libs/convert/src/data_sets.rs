@@ -82,10 +82,12 @@ impl DataSets {
         }
         match table.kind {
             Kind::Instances if taken.is_ok() => {
-                self.call_graph.place(table.get(fields, 5), table.get(fields, 1))?;
+                self.call_graph
+                    .place(table.get(fields, 5), table.get(fields, 1))?;
             }
             Kind::AllRates if taken.is_ok() => {
-                self.call_graph.place(table.get(fields, 2), table.get(fields, 3))?;
+                self.call_graph
+                    .place(table.get(fields, 2), table.get(fields, 3))?;
             }
             _ => {}
         }

@@ -249,8 +249,12 @@ impl<'j> Records<'j> {
             // Both years have such tables.
             None => matches!(wanted, Format::Alibaba2021 | Format::Alibaba2022),
         };
-        let name = table.kind.format().map_or("alibaba2021 or alibaba2022", Format::name);
-        (!is_taken).then(|| format!("this is a table of {name}, which --format excludes; none of its rows is read"))
+        let name = table
+            .kind
+            .format()
+            .map_or("alibaba2021 or alibaba2022", Format::name);
+        (!is_taken)
+            .then(|| format!("this is a table of {name}, which --format excludes; none of its rows is read"))
     }
 
     /// Starts the rows of a table.

@@ -248,7 +248,10 @@ mod tests {
         assert_eq!(span.trace_id, 5_u128.to_be_bytes());
         assert_eq!((span.name.as_str(), span.kind, span.flags), ("rpc 0.1", 2, 0x300));
         assert_eq!(span.parent_span_id, 7_u64.to_be_bytes());
-        assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (1_000, 2_000));
+        assert_eq!(
+            (span.start_time_unix_nano, span.end_time_unix_nano),
+            (1_000, 2_000)
+        );
         assert_eq!(span.attributes.len(), 1);
     }
 
@@ -270,6 +273,9 @@ mod tests {
             panic!("{metric:?}");
         };
         assert_eq!(gauge.data_points[0].time_unix_nano, 9);
-        assert_eq!(gauge.data_points[0].value, Some(number_data_point::Value::AsDouble(0.25)));
+        assert_eq!(
+            gauge.data_points[0].value,
+            Some(number_data_point::Value::AsDouble(0.25))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! [`Tree`]: who called whom in one trace. The rpc id names the caller, as the specification says; where it names none or several
+//! [`tree_of`]: finds out who called whom in one trace. The rpc id names the caller, as the specification says; where it names none or several
 //! of them, modules and times decide, and what they leave open stays open.
 
 use aggregate::maps::Map;
@@ -7,55 +7,10 @@ use super::calls::{Call, Interval, OnlyName, calls_of};
 use super::ids::Ids;
 use super::names::{NONE, NameId};
 use super::rows::{CallRow, Kind};
+use super::tree::{Caller, Inferred, Rebuilt, Tree};
 
 /// Maximum number of possible callers that are compared by time. Of more than these, several fit.
 const CANDIDATES_MAX: usize = 1_000;
-
-/// Who made a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// Somebody outside of the trace.
-    Outside,
-    /// An invocation: that of a call, or a rebuilt one behind the last call.
-    Invocation(usize),
-    /// An invocation in the trace, and it is unknown which.
-    Unknown,
-}
-
-/// An invocation of which no row exists. Calls below its id show that it was there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rebuilt {
-    /// Index of the rpc id of the call that caused it.
-    pub id: usize,
-    pub module: NameId,
-    pub instance: NameId,
-    /// From the first to the last of its calls.
-    pub interval: Interval,
-    pub caller: Caller,
-}
-
-/// Numbers of what was inferred in a trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Inferred {
-    /// Calls whose caller follows from names or times.
-    pub callers: u64,
-    /// Calls with several possible callers, or none.
-    pub unknown_callers: u64,
-    /// Entries whose rpc id shows that they had callers, of which the trace has no row.
-    pub entries: u64,
-    /// Names that follow from other rows.
-    pub modules: u64,
-}
-
-pub struct Tree {
-    pub calls: Vec<Call>,
-    /// Who made each call.
-    pub callers: Vec<Caller>,
-    pub rebuilt: Vec<Rebuilt>,
-    /// Whether each invocation, first those of the calls, has made a call.
-    pub has_calls: Vec<bool>,
-    pub inferred: Inferred,
-}
 
 /// The calls of a trace by id, and what is known of their modules.
 struct Builder<'i> {
@@ -70,16 +25,14 @@ struct Builder<'i> {
     inferred: Inferred,
 }
 
-impl Tree {
-    /// The rows are in the order of the ids.
-    pub fn new(ids: &Ids<'_>, rows: &[(usize, CallRow)]) -> Self {
-        let mut builder = Builder::new(ids, rows);
-        builder.infer_modules();
-        builder.rebuild();
-        builder.find_callers_by_id();
-        builder.find_callers_by_name();
-        builder.finish()
-    }
+/// Rebuilds a trace. The rows are in the order of the ids.
+pub fn tree_of(ids: &Ids<'_>, rows: &[(usize, CallRow)]) -> Tree {
+    let mut builder = Builder::new(ids, rows);
+    builder.infer_modules();
+    builder.rebuild();
+    builder.find_callers_by_id();
+    builder.find_callers_by_name();
+    builder.finish()
 }
 
 impl<'i> Builder<'i> {
@@ -139,7 +92,9 @@ impl<'i> Builder<'i> {
                 labels.dm = um;
                 self.inferred.modules += 1;
             }
-            if let (NONE, Some(instance), true) = (labels.dm_instance, instance.get(), Some(labels.dm) == um.get()) {
+            if let (NONE, Some(instance), true) =
+                (labels.dm_instance, instance.get(), Some(labels.dm) == um.get())
+            {
                 labels.dm_instance = instance;
             }
         }
@@ -258,14 +213,18 @@ impl<'i> Builder<'i> {
 
     /// The only candidate, or the only one that was busy at the time.
     fn by_time(&self, candidates: impl IntoIterator<Item = usize>, time: Interval) -> Caller {
-        let candidates: Vec<usize> = candidates.into_iter().take(CANDIDATES_MAX + 1).collect();
-        if let [only] = candidates[..] {
-            return Caller::Invocation(only);
+        let mut candidates = candidates.into_iter();
+        let (first, second) = match (candidates.next(), candidates.next()) {
+            (None, _) => return Caller::Unknown,
+            (Some(only), None) => return Caller::Invocation(only),
+            (Some(first), Some(second)) => (first, second),
+        };
+        let all = [first, second].into_iter().chain(candidates);
+        let all: Vec<usize> = all.take(CANDIDATES_MAX + 1).collect();
+        match all.len() <= CANDIDATES_MAX {
+            true => self.by_time_alone(&all, time),
+            false => Caller::Unknown,
         }
-        if candidates.len() > CANDIDATES_MAX {
-            return Caller::Unknown;
-        }
-        self.by_time_alone(&candidates, time)
     }
 
     /// The only candidate that was busy at the time.

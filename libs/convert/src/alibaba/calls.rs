@@ -90,35 +90,81 @@ struct Class<'r> {
 
 /// Appends the calls behind the rows with one rpc id. The rows are in the order of their times.
 pub fn calls_of(id: usize, rows: &[CallRow], out: &mut Vec<Call>) {
-    if let [row] = rows
-        && row.rt_ns > 0
-        && row.kind != Kind::Message
-    {
-        // The usual case of calls with one row.
-        let mut sides = Sides::default();
-        sides.push(Some(row), None, false);
-        return sides.write(id, row.kind, row.labels, out);
-    }
     let begin = out.len();
-    for class in classes(rows) {
-        let mut sides = Sides::default();
-        match class.kind {
-            Kind::Message => class.rows.iter().for_each(|row| sides.push(None, Some(row), false)),
-            kind if !kind.has_two_rows() => {
-                class
-                    .rows
-                    .iter()
-                    .for_each(|row| sides.push(Some(row), None, row.rt_ns < 0));
-            }
-            _ => pair(&class, &mut sides),
+    // Nearly all ids have one row or two, which need no lists.
+    match rows {
+        [row] => push_alone(id, row, row.labels, out),
+        [first, second] if !first.kind.has_two_rows() && !second.kind.has_two_rows() => {
+            push_alone(id, first, first.labels, out);
+            push_alone(id, second, second.labels, out);
         }
-        sides.write(id, class.kind, class.labels, out);
+        [first, second] if are_sides(first, second) => {
+            let (caller, callee) = match first.rt_ns >= second.rt_ns {
+                true => (first, second),
+                false => (second, first),
+            };
+            // A duration of 0 has no sign. Beside a negative one, it is the caller's, which contradicts it.
+            let is_inferred = caller.rt_ns == 0 && callee.rt_ns < 0;
+            let mut labels = first.labels;
+            labels.fill(&second.labels);
+            push(id, Sides(Some(caller), Some(callee), is_inferred), labels, out);
+        }
+        _ => {
+            for class in classes(rows) {
+                if class.kind.has_two_rows() {
+                    pair(id, &class, out);
+                } else {
+                    let alone = class.rows.iter();
+                    alone.for_each(|row| push_alone(id, row, class.labels, out));
+                }
+            }
+            out[begin..].sort_by_key(|call| (call.at_caller().begin_ns, call.interval().end_ns));
+        }
     }
-    let calls = &mut out[begin..];
-    calls.sort_by_key(|call| (call.at_caller().begin_ns, call.interval().end_ns));
-    for (ordinal, call) in (0..).zip(calls) {
+    for (ordinal, call) in (0..).zip(&mut out[begin..]) {
         call.ordinal = ordinal;
     }
+}
+
+/// Whether two rows are the two sides of a call.
+fn are_sides(first: &CallRow, second: &CallRow) -> bool {
+    first.kind == second.kind
+        && first.kind.has_two_rows()
+        && first.labels.are_compatible(&second.labels)
+        && (first.rt_ns.signum() != second.rt_ns.signum() || first.rt_ns == 0)
+}
+
+/// The rows of caller and callee, and whether it was inferred which is which.
+struct Sides<'r>(Option<&'r CallRow>, Option<&'r CallRow>, bool);
+
+/// Appends a call of which only one side has a row.
+fn push_alone(id: usize, row: &CallRow, labels: Labels, out: &mut Vec<Call>) {
+    let sides = match row.kind {
+        Kind::Message => Sides(None, Some(row), false),
+        kind if kind.has_two_rows() && row.rt_ns < 0 => Sides(None, Some(row), false),
+        kind => Sides(
+            Some(row),
+            None,
+            row.rt_ns < 0 || (row.rt_ns == 0 && kind.has_two_rows()),
+        ),
+    };
+    push(id, sides, labels, out);
+}
+
+fn push(id: usize, Sides(caller, callee, is_side_inferred): Sides<'_>, labels: Labels, out: &mut Vec<Call>) {
+    let Some(first) = [caller, callee].into_iter().flatten().min_by_key(|row| row.at) else {
+        return;
+    };
+    out.push(Call {
+        id,
+        ordinal: 0,
+        kind: first.kind,
+        labels,
+        caller: caller.map(Interval::of_row),
+        callee: callee.map(Interval::of_row),
+        is_side_inferred,
+        at: first.at,
+    });
 }
 
 /// Groups the rows of one id. Rows with all names come first, so that a row with a missing name finds a class.
@@ -166,41 +212,15 @@ fn compatible(classes: &[Class<'_>], row: &CallRow) -> Option<usize> {
     other_side.or_else(|| classes.iter().position(fits))
 }
 
-/// The sides of calls.
-#[derive(Default)]
-struct Sides<'r>(Vec<(Option<&'r CallRow>, Option<&'r CallRow>, bool)>);
-
-impl<'r> Sides<'r> {
-    fn push(&mut self, caller: Option<&'r CallRow>, callee: Option<&'r CallRow>, is_inferred: bool) {
-        self.0.push((caller, callee, is_inferred));
-    }
-
-    fn write(&self, id: usize, kind: Kind, labels: Labels, out: &mut Vec<Call>) {
-        for &(caller, callee, is_side_inferred) in &self.0 {
-            let Some(at) = [caller, callee].into_iter().flatten().map(|row| row.at).min() else {
-                continue;
-            };
-            out.push(Call {
-                id,
-                ordinal: 0,
-                kind,
-                labels,
-                caller: caller.map(Interval::of_row),
-                callee: callee.map(Interval::of_row),
-                is_side_inferred,
-                at,
-            });
-        }
-    }
-}
-
 /// Pairs the rows of callers and callees. A duration below a millisecond is 0, which has no sign.
-fn pair<'r>(class: &Class<'r>, sides: &mut Sides<'r>) {
-    let with_sign = |sign: i64| -> Vec<&'r CallRow> {
+fn pair(id: usize, class: &Class<'_>, out: &mut Vec<Call>) {
+    let with_sign = |sign: i64| -> Vec<&CallRow> {
         let rows = class.rows.iter().copied();
         rows.filter(|row| row.rt_ns.signum() == sign).collect()
     };
-    let (mut callers, mut callees, mut zeros) = (with_sign(1), with_sign(-1), with_sign(0));
+    let (mut callers, callees, mut zeros) = (with_sign(1), with_sign(-1), with_sign(0));
+    let mut push =
+        |caller, callee, is_inferred| push(id, Sides(caller, callee, is_inferred), class.labels, out);
     if let ([first, second], true, Kind::Other) =
         (&callers[..], callees.is_empty() && zeros.is_empty(), class.kind)
     {
@@ -209,38 +229,34 @@ fn pair<'r>(class: &Class<'r>, sides: &mut Sides<'r>) {
             true => (first, second),
             false => (second, first),
         };
-        return sides.push(Some(longer), Some(shorter), true);
+        return push(Some(longer), Some(shorter), true);
     }
     // First the pairs that fit by time, then the others in the order of their times.
-    for callee in std::mem::take(&mut callees) {
+    let mut unpaired = Vec::new();
+    for callee in callees {
         let inside = |caller: &&CallRow| Interval::of_row(caller).contains(Interval::of_row(callee));
         match callers.iter().rposition(inside) {
-            Some(index) => sides.push(Some(callers.remove(index)), Some(callee), false),
-            None => callees.push(callee),
+            Some(index) => push(Some(callers.remove(index)), Some(callee), false),
+            None => unpaired.push(callee),
         }
     }
-    while !callers.is_empty() && !callees.is_empty() {
-        sides.push(Some(callers.remove(0)), Some(callees.remove(0)), false);
+    let both = callers.len().min(unpaired.len());
+    for (caller, callee) in callers.drain(..both).zip(unpaired.drain(..both)) {
+        push(Some(caller), Some(callee), false);
     }
     for caller in callers {
         let inside = |zero: &&CallRow| Interval::of_row(caller).contains(Interval::of_row(zero));
-        let index = zeros.iter().position(inside);
-        let callee = match (index, zeros.is_empty()) {
-            (Some(index), _) => Some(zeros.remove(index)),
-            (None, false) => Some(zeros.remove(0)),
-            (None, true) => None,
-        };
-        sides.push(Some(caller), callee, false);
+        let index = zeros.iter().position(inside).unwrap_or(0);
+        let callee = (!zeros.is_empty()).then(|| zeros.remove(index));
+        push(Some(caller), callee, false);
     }
-    for callee in callees {
-        match zeros.is_empty() {
-            // The caller cannot have waited for less time. The rows contradict each other.
-            false => sides.push(Some(zeros.remove(0)), Some(callee), true),
-            true => sides.push(None, Some(callee), false),
-        }
+    for callee in unpaired {
+        // A caller with the duration 0 cannot have waited for it. The rows contradict each other.
+        let caller = (!zeros.is_empty()).then(|| zeros.remove(0));
+        push(caller, Some(callee), caller.is_some());
     }
     for pair in zeros.chunks(2) {
-        sides.push(pair.first().copied(), pair.get(1).copied(), pair.len() == 1);
+        push(pair.first().copied(), pair.get(1).copied(), pair.len() == 1);
     }
 }
 

@@ -41,8 +41,15 @@ impl Group {
         // The order does not depend on that of the files: names are compared as texts, not by their numbers.
         let labels = |row: &CallRow| {
             let labels = row.labels;
-            [labels.um, labels.dm, labels.um_instance, labels.dm_instance, labels.interface, labels.rpc_type]
-                .map(|name| names.text(name))
+            [
+                labels.um,
+                labels.dm,
+                labels.um_instance,
+                labels.dm_instance,
+                labels.interface,
+                labels.rpc_type,
+            ]
+            .map(|name| names.text(name))
         };
         rows.sort_by(|(left_id, left), (right_id, right)| {
             let order = |id, row: &CallRow| (id, row.begin_ns, row.rt_ns, row.kind);
@@ -78,7 +85,9 @@ fn drop_repeated(rows: &mut Vec<(usize, CallRow)>) -> Vec<CallRow> {
         let of_files = || equal.chunk_by(|(_, left), (_, right)| left.at.file == right.at.file);
         // The first of the longest ones.
         let longest = of_files().rev().max_by_key(|of_file| of_file.len());
-        let file = longest.and_then(|of_file| of_file.first()).map(|(_, row)| row.at.file);
+        let file = longest
+            .and_then(|of_file| of_file.first())
+            .map(|(_, row)| row.at.file);
         for &(id, row) in equal {
             match Some(row.at.file) == file {
                 true => kept.push((id, row)),
@@ -106,7 +115,11 @@ impl<'t> Ids<'t> {
         for (index, text) in texts.iter().enumerate() {
             // What it shares with the previous one is already there.
             let known = index.checked_sub(1).map_or(&[][..], |before| texts[before]);
-            let shared = text.iter().zip(known).take_while(|(left, right)| left == right).count();
+            let shared = text
+                .iter()
+                .zip(known)
+                .take_while(|(left, right)| left == right)
+                .count();
             let mut begin = *text;
             while let Some(parent) = parent_of(begin) {
                 if parent.len() < shared && known.get(parent.len()) == Some(&b'.') {

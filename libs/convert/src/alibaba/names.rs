@@ -88,7 +88,10 @@ mod tests {
         let (front, stock) = (names.number(b"front").unwrap(), names.number(b"stock").unwrap());
         assert_ne!(front, stock);
         assert_eq!(names.number(b"front"), Some(front));
-        assert_eq!((names.text(front), names.text(stock)), (&b"front"[..], &b"stock"[..]));
+        assert_eq!(
+            (names.text(front), names.text(stock)),
+            (&b"front"[..], &b"stock"[..])
+        );
         assert_eq!(names.text(NONE), b"");
     }
 }

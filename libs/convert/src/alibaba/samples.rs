@@ -211,7 +211,11 @@ impl Writing<'_> {
             (false, true) => "1",
             (false, false) => "{call}/s",
         };
-        let metric = if self.is_normalized { rate.normalized } else { rate.metric };
+        let metric = if self.is_normalized {
+            rate.normalized
+        } else {
+            rate.metric
+        };
         self.value(metric, unit, value);
     }
 

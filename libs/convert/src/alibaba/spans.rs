@@ -4,12 +4,12 @@
 use aggregate::maps::Map;
 use cctf_proto::keys::NODE_ID;
 
-use super::callers::{Caller, Tree};
 use super::calls::{Call, Interval};
 use super::ids::Ids;
 use super::names::{NONE, NameId, Names};
 use super::notes::{Note, Notes};
 use super::rows::{At, Kind};
+use super::tree::{Caller, Tree};
 use crate::wire::{self, Batch, Span};
 
 /// A resource by its names: module and instance.
@@ -106,7 +106,8 @@ impl Writer<'_> {
         }
         self.notes.add(Note::CallerInferred, tree.inferred.callers, at);
         self.notes.add(Note::EntryInferred, tree.inferred.entries, at);
-        self.notes.add(Note::CallerUnknown, tree.inferred.unknown_callers, at);
+        self.notes
+            .add(Note::CallerUnknown, tree.inferred.unknown_callers, at);
         self.notes.add(Note::ModuleInferred, tree.inferred.modules, at);
     }
 
@@ -114,7 +115,8 @@ impl Writer<'_> {
         let call = &trace.tree.calls[index];
         let names = self.names;
         self.set_name(trace, call);
-        self.notes.add(Note::SideInferred, u64::from(call.is_side_inferred), call.at);
+        self.notes
+            .add(Note::SideInferred, u64::from(call.is_side_inferred), call.at);
         let mut parent = trace.parent(trace.tree.callers[index], call.id, call.ordinal);
         let interface = names.text(call.labels.interface);
         if let Some(interval) = call.caller {
@@ -176,7 +178,8 @@ impl Writer<'_> {
         attributes: &[(&'static str, &[u8])],
     ) {
         self.notes.add(Note::TimeOrigin, 1, trace.at);
-        self.notes.add(Note::ModuleUnknown, u64::from(module == NONE), trace.at);
+        self.notes
+            .add(Note::ModuleUnknown, u64::from(module == NONE), trace.at);
         let names = self.names;
         let node = self.nodes.get(&instance).copied().unwrap_or(NONE);
         let resource = self.batch.resource((module, instance), || {
@@ -226,7 +229,11 @@ fn attributes<'n>(
         Kind::Http => [("http.route", or_unknown(interface)), ("", b""), peer],
         Kind::Database => [("db.system.name", b"db"), ("db.operation.name", interface), peer],
         Kind::Cache => [("db.system.name", b"mc"), ("db.operation.name", interface), peer],
-        Kind::Message => [("messaging.system", b"mq"), ("messaging.operation.type", b"process"), peer],
+        Kind::Message => [
+            ("messaging.system", b"mq"),
+            ("messaging.operation.type", b"process"),
+            peer,
+        ],
         Kind::Other => [("", b""), ("", b""), peer],
     }
 }

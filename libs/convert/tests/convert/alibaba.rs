@@ -27,14 +27,19 @@ fn by_specification(rows: &[&Row]) -> String {
         first.entry(&row.rpc_id).or_insert(row);
     }
     let above = |id: &str| id.rsplit_once('.').map(|(above, _)| above.to_owned());
-    // The callers of the topmost calls have no id.
+    let has_call_above = |id: &str| {
+        id.match_indices('.')
+            .any(|(end, _)| first.contains_key(&id[..end]))
+    };
+    // The callers of the topmost calls have no row.
     let mut modules: BTreeMap<String, &str> = BTreeMap::new();
     for (id, row) in &first {
-        if let Some(above) = above(id).filter(|above| !first.contains_key(&**above)) {
+        if let Some(above) = above(id).filter(|_| !has_call_above(id)) {
             modules.entry(above).or_insert(&row.um);
         }
     }
     modules.extend(first.iter().map(|(id, row)| ((*id).to_owned(), &*row.dm)));
+    // A call whose caller has no row, although something above has one, begins a tree of its own.
     let mut called: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut roots = Vec::new();
     for id in modules.keys() {
@@ -158,7 +163,10 @@ fn assert_shares(index: usize) {
     let world = generate(release, TRACES, 20_210_000);
     let reader = reader_share(&world);
     let error = (reader - release.by_specification).abs();
-    assert!(error <= READER_ERROR, "the generator is wrong: the reader has {reader}");
+    assert!(
+        error <= READER_ERROR,
+        "the generator is wrong: the reader has {reader}"
+    );
 
     let folder = Folder::create();
     let converted = convert(&folder, release, &world);
@@ -185,7 +193,11 @@ fn assert_shares(index: usize) {
         100.0 * share(flagged),
         100.0 * share(wrong)
     );
-    assert!(share(right) >= RIGHT_MIN[index], "{} right\n{silent}", share(right));
+    assert!(
+        share(right) >= RIGHT_MIN[index],
+        "{} right\n{silent}",
+        share(right)
+    );
     assert!(share(wrong) <= SILENTLY_WRONG_MAX, "{silent}");
     let report = validate(&folder.at("out"), Options::default()).unwrap();
     assert!(report.broken.is_empty(), "{:?}", report.broken);
@@ -249,17 +261,29 @@ fn the_rows_of_a_call_become_a_call_and_an_invocation() {
     let call = find(&calls, "peer", "stock");
     assert_eq!(stock["caller_span_id"], call["span_id"]);
     assert_eq!(stock["net_ms"], 6.0);
-    assert_eq!((&stock["rt_ms"], &stock["method"]), (&Value::from(44.0), &Value::from("buy")));
-    assert_eq!((&stock["name"], &stock["kind"]), (&"rpc 0.1".into(), &"server".into()));
+    assert_eq!(
+        (&stock["rt_ms"], &stock["method"]),
+        (&Value::from(44.0), &Value::from("buy"))
+    );
+    assert_eq!(
+        (&stock["name"], &stock["kind"]),
+        (&"rpc 0.1".into(), &"server".into())
+    );
     assert_eq!(stock["trace_id"], format!("{:0>32}", "0b13"));
     assert_eq!(stock["ts_enqueue"], 1_609_459_200_000.0 + 1_012.0);
     assert_eq!(stock["cpu_time_ms"], Value::Null);
     let front = find(&invocations, "module_id", "front");
-    assert_eq!((&front["parent_id"], &front["flags"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&front["parent_id"], &front["flags"]),
+        (&Value::Null, &Value::Null)
+    );
     assert_eq!(call["ancestor_id"], front["span_id"]);
     assert_eq!(find(&calls, "peer", "cache")["ancestor_id"], stock["span_id"]);
     let mail = find(&invocations, "module_id", "mail");
-    assert_eq!((&mail["kind"], &mail["parent_id"]), (&"consumer".into(), &front["span_id"]));
+    assert_eq!(
+        (&mail["kind"], &mail["parent_id"]),
+        (&"consumer".into(), &front["span_id"])
+    );
     assert_eq!((invocations.len(), calls.len()), (3, 2));
     let meta = converted.meta();
     assert_eq!(meta["converted_from"], "alibaba2021");
@@ -272,11 +296,26 @@ fn a_lost_caller_is_rebuilt_and_marked() {
     // Neither row of the call to stock is there.
     let (_folder, converted) = of_rows(&[ROWS[0], ROWS[3], ROWS[4]]);
     let invocations = converted.rows("invocations.jsonl");
-    let stock = invocations.iter().find(|row| row["module_id"] == "stock").unwrap();
-    let front = invocations.iter().find(|row| row["module_id"] == "front").unwrap();
-    assert_eq!((&stock["kind"], &stock["parent_id"]), (&"internal".into(), &front["span_id"]));
-    assert_eq!((&stock["rt_ms"], &stock["net_ms"]), (&Value::from(3.0), &Value::Null));
-    assert_eq!(converted.meta()["converted_assumptions"]["invocation_inferred"], 1);
+    let stock = invocations
+        .iter()
+        .find(|row| row["module_id"] == "stock")
+        .unwrap();
+    let front = invocations
+        .iter()
+        .find(|row| row["module_id"] == "front")
+        .unwrap();
+    assert_eq!(
+        (&stock["kind"], &stock["parent_id"]),
+        (&"internal".into(), &front["span_id"])
+    );
+    assert_eq!(
+        (&stock["rt_ms"], &stock["net_ms"]),
+        (&Value::from(3.0), &Value::Null)
+    );
+    assert_eq!(
+        converted.meta()["converted_assumptions"]["invocation_inferred"],
+        1
+    );
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub fn with_faults(release: &Release, has_entry: bool, random: &mut Random) -> V
         }
     };
     loop {
-        let mut nodes = tree(random);
+        let mut nodes = tree(release.is_layered, random);
         let is_done = match wanted {
             None => true,
             Some(fault) => {
@@ -117,7 +117,10 @@ fn apply(fault: Fault, nodes: &mut [Node], has_entry: bool, random: &mut Random)
             let others: Vec<usize> = (1..nodes.len())
                 .filter(|&other| {
                     let node = &nodes[other];
-                    node.is_remote() && !node.is_lost && node.module != caller && !is_below(nodes, other, index)
+                    node.is_remote()
+                        && !node.is_lost
+                        && node.module != caller
+                        && !is_below(nodes, other, index)
                 })
                 .collect();
             if others.is_empty() {
@@ -155,7 +158,8 @@ fn is_suitable(fault: Fault, nodes: &[Node], index: usize, has_entry: bool) -> b
         Fault::NamelessLeaf => node.children.is_empty(),
         Fault::SharedId => sibling(nodes, index, |node, other| node.module != other.module).is_some(),
         Fault::SharedModule => {
-            !node.children.is_empty() && sibling(nodes, index, |_, other| !other.children.is_empty()).is_some()
+            !node.children.is_empty()
+                && sibling(nodes, index, |_, other| !other.children.is_empty()).is_some()
         }
         Fault::ForeignId => is_whole(&nodes[parent]),
     }
@@ -176,7 +180,10 @@ fn sibling(nodes: &[Node], index: usize, fits: impl Fn(&Node, &Node) -> bool) ->
 }
 
 fn is_below(nodes: &[Node], index: usize, above: usize) -> bool {
-    index == above || nodes[index].parent.is_some_and(|parent| is_below(nodes, parent, above))
+    index == above
+        || nodes[index]
+            .parent
+            .is_some_and(|parent| is_below(nodes, parent, above))
 }
 
 /// Gives a call another id, and all calls below it the ids that follow from it.

@@ -20,6 +20,8 @@ pub struct Release {
     /// Share of traces with a row of their entry. A user of 2021 counted about a million of nine million; in 2022, the rpc id 0 is the
     /// user's call.
     pub with_entry: f64,
+    /// Whether each level of calls has modules of its own, two of them. Otherwise any module calls any other.
+    pub is_layered: bool,
 }
 
 pub const RELEASES: [Release; 2] = [
@@ -28,12 +30,14 @@ pub const RELEASES: [Release; 2] = [
         by_specification: 0.5832,
         by_names: 0.8382,
         with_entry: 1.0 / 9.0,
+        is_layered: false,
     },
     Release {
         year: 2022,
         by_specification: 0.8642,
         by_names: 0.986,
         with_entry: 1.0,
+        is_layered: false,
     },
 ];
 
@@ -136,7 +140,7 @@ pub fn generate(release: &Release, traces: u64, seed: u64) -> World {
         let nodes = faults::with_faults(release, has_entry, &mut random);
         let name = match release.year {
             2021 => format!("{:08x}{:022x}", random.below(1 << 32), number),
-            _ => format!("T_{}", 10_000_000_000 + number),
+            _ => format!("T_{}", 10_000_000_000 + seed % 89 * 1_000_000_000 + number),
         };
         let begin_ms = random.below(RECORDED_MS);
         let graph = Graph {
@@ -157,11 +161,18 @@ pub fn generate(release: &Release, traces: u64, seed: u64) -> World {
 }
 
 /// A tree of calls without faults. Node 0 is the user's call.
-pub fn tree(random: &mut Random) -> Vec<Node> {
-    let mut nodes = vec![node(None, 0, random.below(MODULES), "http", "0".to_owned(), random)];
+pub fn tree(is_layered: bool, random: &mut Random) -> Vec<Node> {
+    let module_at = |depth: usize, random: &mut Random| match is_layered {
+        true => 2 * depth as u64 + random.below(2),
+        false => random.below(MODULES),
+    };
+    let entry = module_at(0, random);
+    let mut nodes = vec![node(None, 0, entry, "http", "0".to_owned(), random)];
     let mut index = 0;
     while index < nodes.len() && nodes.len() < CALLS_MAX {
-        let Node { depth, module, kind, .. } = nodes[index];
+        let Node {
+            depth, module, kind, ..
+        } = nodes[index];
         if matches!(kind, "rpc" | "http" | "mq") && depth < DEPTH_MAX {
             let calls = match index {
                 0 => 1 + random.below(5),
@@ -170,12 +181,12 @@ pub fn tree(random: &mut Random) -> Vec<Node> {
             for number in 1..=calls {
                 let (kind, module) = match random.below(100) {
                     // A module that calls itself.
-                    0 => ("rpc", module),
-                    1..56 => ("rpc", random.below(MODULES)),
-                    56..62 => ("http", random.below(MODULES)),
+                    0 if !is_layered => ("rpc", module),
+                    0..56 => ("rpc", module_at(depth + 1, random)),
+                    56..62 => ("http", module_at(depth + 1, random)),
                     62..80 => ("mc", MODULES + random.below(STORES)),
                     80..94 => ("db", MODULES + random.below(STORES)),
-                    _ => ("mq", random.below(MODULES)),
+                    _ => ("mq", module_at(depth + 1, random)),
                 };
                 let rpc_id = format!("{}.{number}", nodes[index].rpc_id);
                 let child = node(Some(index), depth + 1, module, kind, rpc_id, random);
@@ -217,12 +228,20 @@ fn node(
 pub fn lay_out(nodes: &mut [Node], index: usize, begin_us: u64, random: &mut Random) {
     let net_us = random.below(1_500);
     let is_message = nodes[index].kind == "mq";
-    let delay_us = if is_message { 2_000 + random.below(40_000) } else { net_us };
+    let delay_us = if is_message {
+        2_000 + random.below(40_000)
+    } else {
+        net_us
+    };
     let arrived = begin_us + delay_us;
     let (mut free, mut last_begin, mut end) = (arrived + random.below(3_000), arrived, arrived);
     for child in nodes[index].children.clone() {
         let overlaps = random.chance(0.3);
-        let start = if overlaps { last_begin + random.below(2_000) } else { free };
+        let start = if overlaps {
+            last_begin + random.below(2_000)
+        } else {
+            free
+        };
         lay_out(nodes, child, start, random);
         last_begin = start;
         // Nobody waits for the receiver of a message.
@@ -286,7 +305,11 @@ impl Graph<'_> {
                 um_instance: above.map_or(String::new(), |above| self.instance(above)),
                 dm: self.module(node.module),
                 dm_instance: self.instance(node),
-                interface: if node.is_remote() { hashed("interface", node.interface) } else { String::new() },
+                interface: if node.is_remote() {
+                    hashed("interface", node.interface)
+                } else {
+                    String::new()
+                },
                 begin_ms: 0,
                 rt_ms: 0,
             };
@@ -305,7 +328,11 @@ impl Graph<'_> {
                 });
             };
             if !node.is_remote() {
-                let seen = if node.kind == "mq" { node.callee } else { node.caller };
+                let seen = if node.kind == "mq" {
+                    node.callee
+                } else {
+                    node.caller
+                };
                 push(side(seen, 1), &row);
                 continue;
             }
@@ -345,10 +372,23 @@ pub fn csv(year: u16, rows: &[Row]) -> String {
         _ => "timestamp,traceid,service,rpc_id,rpctype,um,uminstanceid,interface,dm,dminstanceid,rt\n",
     };
     for (index, row) in rows.iter().enumerate() {
-        let Row { trace, rpc_id, kind, um, dm, interface, begin_ms, rt_ms, .. } = row;
+        let Row {
+            trace,
+            rpc_id,
+            kind,
+            um,
+            dm,
+            interface,
+            begin_ms,
+            rt_ms,
+            ..
+        } = row;
         let (um_instance, dm_instance) = (&row.um_instance, &row.dm_instance);
         let _ = match year {
-            2021 => writeln!(out, "{index},{trace},{begin_ms},{rpc_id},{um},{kind},{dm},{interface},{rt_ms}"),
+            2021 => writeln!(
+                out,
+                "{index},{trace},{begin_ms},{rpc_id},{um},{kind},{dm},{interface},{rt_ms}"
+            ),
             _ => writeln!(
                 out,
                 "{begin_ms},{trace},S_1,{rpc_id},{kind},{um},{um_instance},{interface},{dm},{dm_instance},{rt_ms}.0"
