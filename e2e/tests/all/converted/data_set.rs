@@ -79,15 +79,13 @@ fn a_data_set_is_shown_planned_repeated_and_simulated() {
     let run = text("alibaba");
     done(&["convert", &text("graph.tar.gz"), "--out", &run]);
     done(&["validate", &run]);
+    let invocations = fs::read_to_string(folder.path().join("alibaba/cctf/invocations.jsonl")).unwrap();
+    let first: Value = serde_json::from_str(invocations.lines().next().unwrap()).unwrap();
+    let module = first["module_id"].as_str().unwrap();
     let stats = done(&["stats", &run, "--format", "json"]);
-    let modules: Value = stats.json().unwrap();
-    assert!(modules.to_string().contains("arrival_rate"), "{modules}");
+    assert!(stats.stdout.contains(module), "{}", stats.stdout);
     done(&["report", &run, "--out", &text("report.html")]);
-    assert!(
-        fs::read_to_string(text("report.html"))
-            .unwrap()
-            .contains("alibaba2021")
-    );
+    assert!(fs::read_to_string(text("report.html")).unwrap().contains(module));
 
     done(&["plan", &run, "--out", &text("plan.jsonl")]);
     let plan = fs::read_to_string(text("plan.jsonl")).unwrap();

@@ -314,7 +314,7 @@ impl<'i> Builder<'i> {
         }
     }
 
-    /// Whether an invocation is caused by a call, or may be: the chain of callers is too long to tell.
+    /// Whether an invocation is caused by a call, or whether the chain of callers is too long to find out.
     fn is_below(&self, mut invocation: usize, call: usize) -> bool {
         for _ in 0..CANDIDATES_MAX {
             if invocation == call {

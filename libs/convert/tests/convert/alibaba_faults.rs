@@ -14,7 +14,7 @@ enum Fault {
     ForeignId,
     /// The name `(?)` for a module that makes further calls.
     Nameless,
-    /// As [`Self::SharedId`], with calls to one module: only times can tell what each of them caused.
+    /// As [`Self::SharedId`], with calls to one module: only times show what each of them caused.
     SharedModule,
     /// Two calls in a row are lost: the name of the module between them is in no row.
     LostTwice,
