@@ -31,17 +31,17 @@ use cctf_sort::sorter::Sorter;
 use self::callers::tree_of;
 use self::ids::Group;
 use self::names::{NONE, NameId, Names};
-use self::rows::{At, CallRow, Kind, Labels, MS, Year};
+use self::rows::{At, CallRow, Kind, Labels, MS, origin_ns};
 use self::spans::{Source, Writer};
-use crate::csv_file::Fields;
 use crate::decimal::nanoseconds;
-use crate::tables::{Table, call, is_rpc_id};
+use crate::fields::Fields;
+use crate::tables::{Table, Year, call, is_rpc_id};
 use crate::wire::Batch;
 
 #[cfg(test)]
 pub use notes::NOTES;
 pub use notes::{Note, Notes};
-pub use samples::{RATES, Samples, metrics};
+pub use samples::{Samples, metrics};
 pub use spans::{hash64, trace_id};
 
 /// Maximum size of the rows that are sorted in memory, bytes. The rest is on disk, in sorted chunks.
@@ -234,7 +234,7 @@ impl Rebuilding<'_> {
             notes: &mut self.notes,
             name: &mut self.name,
         };
-        writer.write(self.group.trace_id, first.year.origin_ns(), first.at, &ids, &tree);
+        writer.write(self.group.trace_id, origin_ns(first.year), first.at, &ids, &tree);
         drop((ids, rows));
         self.group.clear();
         match self.batch.is_full() {

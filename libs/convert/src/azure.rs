@@ -5,8 +5,8 @@
 use bytes::Bytes;
 
 use crate::alibaba::{hash64, trace_id};
-use crate::csv_file::Fields;
 use crate::decimal::nanoseconds;
+use crate::fields::Fields;
 use crate::tables::Table;
 use crate::wire::{Batch, Kind, Span};
 

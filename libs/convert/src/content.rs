@@ -4,13 +4,12 @@ use std::io::ErrorKind;
 
 use crate::place::Position;
 use crate::records::Records;
-use crate::source::Source;
+use crate::source::{BYTE_ORDER_MARK, Source};
 use crate::tables::Recognised;
 use crate::{csv_file, frames, json_file};
 
 /// Bytes in which the beginning of a JSON document is searched: blanks may come before it.
 const HEAD_BYTES: usize = 512;
-pub const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 /// The first byte of a length below [`frames::MESSAGE_BYTES_MAX`].
 const LENGTH_START_MAX: u8 = (frames::MESSAGE_BYTES_MAX >> 24) as u8;
 /// The key of field 1, a message, with which every request begins.

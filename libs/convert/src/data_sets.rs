@@ -5,12 +5,12 @@ use std::path::Path;
 use bytes::Bytes;
 use cctf_normalizer::journal::Signal;
 
-use crate::alibaba::rows::{At, Year};
+use crate::alibaba::rows::At;
 use crate::alibaba::{CallGraph, Note, Notes, Samples};
 use crate::azure::Invocations;
-use crate::csv_file::Fields;
+use crate::fields::Fields;
 use crate::place::{Place, Position};
-use crate::tables::{Kind, Table};
+use crate::tables::{Kind, Table, Year};
 use crate::tally::Format;
 
 /// The rows that wait for others.

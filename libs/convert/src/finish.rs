@@ -14,7 +14,7 @@ use rundir::CCTF;
 use rundir::output::{OutFolder, write_whole};
 use serde::Serialize;
 
-use crate::records::Progress;
+use crate::job::Progress;
 use crate::tally::{Format, Tally};
 
 /// A run of the result.

@@ -19,16 +19,19 @@ mod content;
 mod csv_file;
 mod data_sets;
 mod decimal;
+mod fields;
 mod finish;
 mod frames;
 pub mod inputs;
 mod jaeger;
+mod job;
 mod json;
 mod json_file;
 mod keys;
 mod layers;
 mod otlp;
 pub mod place;
+mod rates;
 mod rebuilt;
 mod records;
 mod source;
@@ -57,11 +60,12 @@ use serde::Serialize;
 
 use finish::{Origin, write_runs};
 use inputs::Input;
-use records::{Job, Records};
+use job::Job;
+use records::Records;
 use tally::{Format, Tally};
 
 pub use finish::RunSummary;
-pub use records::Progress;
+pub use job::Progress;
 
 /// Silence of this length never ends a run or an instance: recorded files are not silent, they are out of order.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

@@ -10,8 +10,8 @@ use cctf_normalizer::offline::{CheckedRequest, Offline};
 use crate::alibaba::rows::At;
 use crate::alibaba::{CallGraph, Done, Notes, Sink};
 use crate::data_sets::place_of;
+use crate::job::{Job, Progress, feed};
 use crate::place::Damages;
-use crate::records::{Job, Progress, feed};
 use crate::tally::Tally;
 
 pub struct Rebuilt<'r, 'j> {

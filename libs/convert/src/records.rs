@@ -1,17 +1,16 @@
 //! [`Records`]: takes the records of all files, one after the other, and feeds them to the normalizer's pipeline.
 
-use std::cell::Cell;
 use std::path::Path;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use bytes::Bytes;
 use cctf_normalizer::journal::Signal;
 use cctf_normalizer::offline::{CheckedRequest, Offline};
 
-use crate::csv_file::Fields;
 use crate::data_sets::DataSets;
+use crate::fields::Fields;
+use crate::job::{Job, Progress, feed};
 use crate::json::Record;
 use crate::keys::Keys;
 use crate::otlp::{self, Shape};
@@ -21,25 +20,6 @@ use crate::spans::Gaps;
 use crate::tables::Table;
 use crate::tally::{Format, Tally};
 use crate::{jaeger, zipkin};
-
-/// Bytes of the files that are read, and their sum if it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    pub phase: &'static str,
-    pub done: u64,
-    pub total: u64,
-}
-
-/// The state of the work that the user sees and can interrupt.
-pub struct Job<'j> {
-    pub stop: &'j AtomicBool,
-    pub on_progress: &'j mut dyn FnMut(Progress),
-    pub total: u64,
-    /// Bytes of the files before the current one.
-    pub before: u64,
-    /// Bytes of the current file.
-    pub read: Rc<Cell<u64>>,
-}
 
 /// The records of all files.
 pub struct Records<'j> {
@@ -328,24 +308,6 @@ impl<'j> Records<'j> {
         rebuilt.feed_all(call_graph, notes)?;
         self.offline.finish()?;
         Ok(self.tally)
-    }
-}
-
-/// Counts a request, and feeds it to the pipeline.
-///
-/// # Errors
-/// If a file cannot be written.
-pub fn feed(
-    offline: &mut Offline,
-    tally: &mut Tally,
-    request: CheckedRequest,
-    place: impl Fn() -> Place,
-) -> anyhow::Result<()> {
-    tally.count(request.signal(), &request.admission, place);
-    offline.take(request);
-    match offline.failure() {
-        Some(failure) => Err(anyhow!("{failure}")),
-        None => Ok(()),
     }
 }
 

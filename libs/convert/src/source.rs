@@ -7,6 +7,9 @@ use memchr::{memchr, memchr_iter};
 /// Bytes per read, and the initial size of the buffer.
 const READ_BYTES: usize = 256 << 10;
 
+/// Some programs write it at the beginning of a text.
+pub const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+
 /// A file that is read from start to end, with a look ahead.
 pub struct Source<'r> {
     reader: Box<dyn Read + 'r>,

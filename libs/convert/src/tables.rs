@@ -1,10 +1,16 @@
 //! [`Table`]: a table of a public data set, recognised by the names of its columns; a call graph without them, by its first row.
 
-use crate::alibaba::RATES;
-use crate::alibaba::rows::Year;
-use crate::csv_file::Fields;
 use crate::decimal::nanoseconds;
+use crate::fields::Fields;
+use crate::rates::RATES;
 use crate::tally::Format;
+
+/// Release of Alibaba's data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Year {
+    Y2021,
+    Y2022,
+}
 
 /// What a table contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -290,7 +290,7 @@ impl OnlyName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alibaba::rows::Year;
+    use crate::tables::Year;
 
     fn row(begin_ms: i64, rt_ms: i64, dm: NameId, kind: Kind) -> CallRow {
         CallRow {

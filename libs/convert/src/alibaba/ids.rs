@@ -170,7 +170,8 @@ fn parent_of(text: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::alibaba::names::NONE;
-    use crate::alibaba::rows::{At, Kind, Labels, MS, Year};
+    use crate::alibaba::rows::{At, Kind, Labels, MS};
+    use crate::tables::Year;
 
     fn row(file: u32, line: u64) -> CallRow {
         CallRow {

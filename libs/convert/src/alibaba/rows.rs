@@ -1,25 +1,17 @@
 //! [`CallRow`]: a row of the call graph, and its layout in the temporary file.
 
 use super::names::{NONE, NameId};
+use crate::tables::Year;
 
 /// Nanoseconds of a millisecond, the unit of both data sets.
 pub const MS: i64 = 1_000_000;
 
-/// Release of the data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Year {
-    Y2021,
-    Y2022,
-}
-
-impl Year {
-    /// The time that stands for the beginning of the recording, nanoseconds since the Unix epoch: the first day of the year. The
-    /// data set does not state the time.
-    pub fn origin_ns(self) -> i64 {
-        match self {
-            Self::Y2021 => 1_609_459_200_000_000_000,
-            Self::Y2022 => 1_640_995_200_000_000_000,
-        }
+/// The time that stands for the beginning of the recording, nanoseconds since the Unix epoch: the first day of the year. The data set
+/// does not state the time.
+pub fn origin_ns(year: Year) -> i64 {
+    match year {
+        Year::Y2021 => 1_609_459_200_000_000_000,
+        Year::Y2022 => 1_640_995_200_000_000_000,
     }
 }
 

@@ -4,12 +4,13 @@
 use bytes::Bytes;
 use cctf_proto::keys::NODE_ID;
 
-use super::rows::{MS, Year};
+use super::rows::{MS, origin_ns};
 use super::spans::hash64;
 use super::{TIME_NS_MAX, Unusable, known};
-use crate::csv_file::Fields;
 use crate::decimal::nanoseconds;
-use crate::tables::{Kind, Table};
+use crate::fields::Fields;
+use crate::rates::{RATES, Rate};
+use crate::tables::{Kind, Table, Year};
 use crate::wire::{Batch, Point};
 
 /// CPU share of a node, which the pipeline writes as `cpu_util`.
@@ -31,45 +32,6 @@ const INSTANCE_SHARES: [Share; 2] = [
         "alibaba.memory_utilization",
         "alibaba.memory_utilization.normalized",
     ),
-];
-
-/// A rate or time of an instance.
-pub struct Rate {
-    /// Its column in 2022; in 2021, a value of the column `metrics`, in any case.
-    pub column: &'static str,
-    metric: &'static str,
-    /// The name of a rate of calls in 2022. Times are not normalised.
-    normalized: &'static str,
-}
-
-macro_rules! rates {
-    ($($kind:literal),* $(,)?) => {
-        &[$(
-            Rate {
-                column: concat!($kind, "_mcr"),
-                metric: concat!("alibaba.", $kind, "_mcr"),
-                normalized: concat!("alibaba.", $kind, "_mcr.normalized"),
-            },
-            Rate {
-                column: concat!($kind, "_rt"),
-                metric: concat!("alibaba.", $kind, "_rt"),
-                normalized: concat!("alibaba.", $kind, "_rt"),
-            },
-        )*]
-    };
-}
-
-/// All rates and times of both years.
-pub const RATES: &[Rate] = rates![
-    "providerrpc",
-    "consumerrpc",
-    "providermq",
-    "consumermq",
-    "readmc",
-    "writemc",
-    "readdb",
-    "writedb",
-    "http",
 ];
 
 /// The names of the metrics in `system_stats.jsonl`.
@@ -129,7 +91,7 @@ impl Samples {
         if sender.node.is_empty() && sender.instance.is_empty() {
             return Err("the row has no id of a node or instance");
         }
-        let time_ns = year.origin_ns().saturating_add(time_ns).cast_unsigned();
+        let time_ns = origin_ns(year).saturating_add(time_ns).cast_unsigned();
         let mut writing = Writing {
             resource: self.resource(&sender),
             batch: &mut self.batch,
