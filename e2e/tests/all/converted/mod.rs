@@ -5,8 +5,6 @@
 
 mod exporters;
 
-mod data_set;
-
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
