@@ -6,7 +6,7 @@ slots and is the busiest station.
 
 from dataclasses import dataclass, field
 
-# One way, milliseconds, and bits per second. The recordings use the first two; a placement can use the third.
+# One way, milliseconds, and bits per second.
 LINKS = {
     ("ep0", "edge0"): (5, 50_000_000),
     ("edge0", "cloud0"): (20, 50_000_000),
@@ -57,14 +57,20 @@ class Application:
         one = next(service for service in self.services() if service.instance == self.busiest)
         return busy * one.slots / ((one.cpu_ms + one.sleep_ms) / 1e3)
 
+    def passed(self):
+        """The links that calls pass, as recorded."""
+        calls = [(one.node, callee.node) for one in self.services() for step in one.steps for callee in step]
+        return {pair: figures for pair, figures in LINKS.items() if pair in calls}
+
     def tiers(self):
-        """The file for `cctf place`. Recorded links are as recorded; only the link that no recorded call passed is stated."""
-        delay_ms, rate_bps = LINKS["ep0", "cloud0"]
-        return {
-            "nodes": self.nodes,
-            "links": [{"u": "ep0", "v": "cloud0", "delay_ms": delay_ms, "rate_bps": rate_bps}],
-            "modules": self.rules,
-        }
+        """The file for `cctf place`. Recorded links are as recorded; only links that no recorded call passed are stated."""
+        passed = self.passed()
+        links = [
+            {"u": u, "v": v, "delay_ms": delay_ms, "rate_bps": rate_bps}
+            for (u, v), (delay_ms, rate_bps) in LINKS.items()
+            if (u, v) not in passed
+        ]
+        return {"nodes": self.nodes, "links": links, "modules": self.rules}
 
 
 def chain():

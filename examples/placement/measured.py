@@ -86,11 +86,14 @@ def measured(run, began):
     )
 
 
-def check_nodes(run, stations):
-    """Every instance processed requests, all of them on its node. `stations` are those of the prediction."""
+def check(run, stations):
+    """Every instance processed requests, all of them on its node, and no call failed. `stations` are what was meant to run."""
     expected = {(one["module"], one["instance"]): {one["node"]} for one in stations}
     found = {}
     for row in rows(run, "invocations"):
         found.setdefault((row["module_id"], row["instance_id"]), set()).add(row["node"])
     if found != expected:
         raise Failed(f"{run} did not run as placed: {found} instead of {expected}")
+    failed = sum(row.get("status") != 200 for row in rows(run, "calls"))
+    if failed:
+        raise Failed(f"{failed} calls of {run} failed")

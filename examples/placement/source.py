@@ -102,7 +102,7 @@ def write(application, folder, rate, seconds, seed):
         "invocations.jsonl": "".join(row + "\n" for row in writer.invocations),
         "calls.jsonl": "".join(row + "\n" for row in writer.calls),
         "nodes.json": json.dumps(nodes(application)),
-        "links.json": json.dumps(links()),
+        "links.json": json.dumps(links(application)),
         "module_inventory.json": json.dumps(inventory(application)),
         "run_meta.json": json.dumps(meta(folder.name, seconds)),
     }
@@ -120,11 +120,11 @@ def nodes(application):
     ]
 
 
-def links():
-    recorded = [(pair, figures) for pair, figures in LINKS.items() if pair != ("ep0", "cloud0")]
+def links(application):
+    """A link that is not here would not be there for the stand-ins."""
     return [
         {"u": u, "v": v, "BW_bps": float(rate_bps), "PR_s": delay_ms / 1e3, "src": "estimated"}
-        for (u, v), (delay_ms, rate_bps) in recorded
+        for (u, v), (delay_ms, rate_bps) in application.passed().items()
     ]
 
 

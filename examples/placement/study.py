@@ -13,7 +13,7 @@ from pathlib import Path
 import judge
 import report
 from applications import APPLICATIONS, LINKS
-from measured import FIGURES, Host, check_nodes, measured
+from measured import FIGURES, Host, check, measured
 from programs import CORES_FREE, Failed, Programs, write
 from source import write as write_source
 
@@ -84,6 +84,8 @@ class Study:
             source, rate = self.source(busy, f"load{number + 1}", seed=2 * number + 1)
             run_id = f"{self.application.name}-load{number + 1}"
             folder, run = self.run(source, run_id)
+            services = self.application.services()
+            check(folder, [{"module": one.module, "instance": one.instance, "node": one.node} for one in services])
             second = None
             if number > 0:
                 other, _ = self.source(busy, f"load{number + 1}-other", seed=2 * number + 2)
@@ -125,7 +127,7 @@ class Study:
             file = self.file(number, path)
             run_id = f"{load['run_id']}-placed{number}"
             folder, run = self.run(load["folder"], run_id, file)
-            check_nodes(folder, placed["stations"])
+            check(folder, placed["stations"])
             load["runs"].append((placed, run, run_id))
             if number == 1:
                 again, second = self.run(load["folder"], f"{load['run_id']}-placed{number}-again", file)
