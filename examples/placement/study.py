@@ -12,7 +12,7 @@ from pathlib import Path
 
 import judge
 import report
-from applications import APPLICATIONS, LINKS
+from applications import APPLICATIONS
 from measured import FIGURES, Host, check, measured
 from programs import CORES_FREE, Failed, Programs, write
 from source import write as write_source
@@ -112,11 +112,13 @@ class Study:
         return [(placed["modules"], folder / placed["file"]) for placed in picked]
 
     def file(self, number, path):
-        """A placement file with all links as they were set for the recording: estimates of delays would be rounded."""
+        """A placement file with the delays of recorded links as they were set: estimates would be rounded to other milliseconds.
+
+        Rates of recorded links are left out. Where links.json has none, the recorded network times contain the transfer.
+        """
         placement = json.loads(path.read_text())
-        placement["links"] = [
-            {"u": u, "v": v, "delay_ms": delay_ms, "rate_bps": rate_bps} for (u, v), (delay_ms, rate_bps) in LINKS.items()
-        ]
+        passed = [{"u": u, "v": v, "delay_ms": delay_ms} for (u, v), (delay_ms, _) in self.application.passed().items()]
+        placement["links"] = placement.get("links", []) + passed
         return write(self.programs.work / f"{self.application.name}-{number}.json", placement)
 
     def measure(self, load, chosen):
