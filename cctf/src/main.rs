@@ -70,7 +70,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
     Merge(merge::MergeArgs),
-    /// Make runs of telemetry that other tools recorded: files of OpenTelemetry's Collector, Jaeger's or Zipkin's JSON.
+    /// Convert traces that other tools recorded into runs: files of OpenTelemetry's Collector, Jaeger's or Zipkin's JSON.
     #[cfg(feature = "convert")]
     Convert(convert::ConvertArgs),
     /// Copy a run with hashes instead of names and with shifted times, so that you can share the copy.

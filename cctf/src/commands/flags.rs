@@ -49,7 +49,7 @@ pub struct SendFlags {
     /// Lateness is how long after its scheduled time the driver sent a request.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
     pub connections: usize,
-    /// Maximum time to wait for a free connection, and then again for the response.
+    /// Maximum time to wait for a free connection. The same maximum applies to the response, counted from the sending.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub timeout: DurationArg,
     /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Repeatable.

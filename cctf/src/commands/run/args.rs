@@ -74,8 +74,8 @@ pub struct RunArgs {
     pub(super) links: LinkFlags,
     /// Move the service from node edge0 to node cloud0 during the load.
     ///
-    /// All endpoints get load twice: first on edge0, then on cloud0. The service on cloud0 starts halfway through the load of
-    /// the last endpoint on edge0. The service on edge0 stops halfway through the load of the first endpoint on cloud0.
+    /// Each endpoint gets load twice: first on edge0, then on cloud0. For a short time, both services run: the one on cloud0
+    /// starts halfway through the last load on edge0, and the one on edge0 stops halfway through the first load on cloud0.
     #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
     pub(super) migrate: bool,
     /// Path to the folder that contains all runs.
