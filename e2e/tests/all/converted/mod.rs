@@ -1,8 +1,10 @@
 //! `cctf convert` of the files that the real Collector writes equals the merged folder of a normalizer that received the same.
 //!
+//! [`data_set`]: a call graph of Alibaba through all commands. Needs SimGrid, which `make test` installs, too.
 //! [`exporters`]: one application through the exporters of other formats. Needs the binaries of `make collector jaeger`, which
 //! `make test` builds.
 
+mod data_set;
 mod exporters;
 
 use std::fs::{self, File};

@@ -22,6 +22,14 @@ use synthetic::synthetic;
 /// Maximum difference between simulated times, nanoseconds.
 const DIFFERENCE_MAX_NS: i128 = 1_000;
 
+/// Number of invocations of a run in SimGrid, with the driver in Python.
+pub fn simulated_invocations(run: &Path) -> usize {
+    let exported = Exported::new(run, &[]);
+    let out = exported.replay_in_python("simulated", &[]);
+    let text = fs::read_to_string(out.join("cctf/invocations.jsonl")).unwrap();
+    text.lines().count()
+}
+
 fn plan_of(run: &Path) -> Plan {
     let found = Target::Folder(run.to_owned()).find().unwrap();
     let (run, first) = found.unwrap();
