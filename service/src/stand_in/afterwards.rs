@@ -24,7 +24,7 @@ pub fn continue_after_answer(stand_in: Arc<StandIn>, execution: Execution) {
     }
     match stand_in.enter_afterwards() {
         Some(counted) => {
-            let runtime = stand_in.runtime.clone();
+            let runtime = stand_in.calls.runtime().clone();
             let afterwards = Box::new(Afterwards {
                 stand_in,
                 execution,

@@ -159,6 +159,11 @@ impl Calls {
         });
     }
 
+    /// The clock of the answers.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// The runtime whose context exchanges need.
     pub fn runtime(&self) -> &Handle {
         &self.runtime

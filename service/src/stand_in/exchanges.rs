@@ -58,13 +58,13 @@ impl Open {
 
 impl Exchanges {
     /// Sends a request on the current thread.
-    pub fn start(&mut self, call: usize, exchange: Exchange, calls: &Calls, clock: Clock, mailbox: &Mailbox) {
+    pub fn start(&mut self, call: usize, exchange: Exchange, calls: &Calls, mailbox: &Mailbox) {
         let mut open = Open {
             call,
             exchange,
             woken: Arc::new(Woken {
                 thread: thread::current(),
-                clock,
+                clock: calls.clock(),
                 at_ns: AtomicU64::new(0),
             }),
             cpu_ns: 0,
@@ -77,13 +77,13 @@ impl Exchanges {
 
     /// Continues the exchanges that can continue. `was_busy` is whether the thread did other work. An answer then counts from
     /// the time when it could be read.
-    pub fn poll(&mut self, calls: &Calls, clock: Clock, mailbox: &Mailbox, was_busy: bool) {
+    pub fn poll(&mut self, calls: &Calls, mailbox: &Mailbox, was_busy: bool) {
         self.open.retain_mut(|open| {
             let woken_ns = open.woken.at_ns.swap(0, Ordering::AcqRel);
             if woken_ns == 0 {
                 return true;
             }
-            let (begin_ns, before) = (clock.now_ns(), meter::read());
+            let (begin_ns, before) = (calls.clock().now_ns(), meter::read());
             let polled = open.poll(calls);
             open.cpu_ns += meter::read().since(before).cpu_ns;
             let Poll::Ready(mut exchanged) = polled else {
@@ -145,7 +145,7 @@ mod tests {
             }
         });
         let (mailbox, mut exchanges) = (Arc::<Mailbox>::default(), Exchanges::default());
-        exchanges.start(CALL, exchange, &calls, clock, &mailbox);
+        exchanges.start(CALL, exchange, &calls, &mailbox);
         Scene {
             clock,
             calls,
@@ -159,17 +159,13 @@ mod tests {
     #[test]
     fn a_busy_thread_counts_an_answer_from_its_arrival() {
         let mut scene = started();
-        scene
-            .exchanges
-            .poll(&scene.calls, scene.clock, &scene.mailbox, true);
+        scene.exchanges.poll(&scene.calls, &scene.mailbox, true);
         assert_eq!(scene.mailbox.first_ns(), None);
         scene.answer.send(200).unwrap();
         let arrived_ns = scene.clock.now_ns();
         thread::sleep(Duration::from_millis(5));
         let begin_ns = scene.clock.now_ns();
-        scene
-            .exchanges
-            .poll(&scene.calls, scene.clock, &scene.mailbox, true);
+        scene.exchanges.poll(&scene.calls, &scene.mailbox, true);
         let took_ns = scene.clock.now_ns() - begin_ns;
         let at_ns = scene.mailbox.first_ns().unwrap();
         assert!(at_ns <= arrived_ns + took_ns, "{at_ns} {arrived_ns} {took_ns}");

@@ -29,7 +29,7 @@ pub struct Execution {
     pub mailbox: Arc<Mailbox>,
     /// CPU time for decoding the request, on an I/O thread.
     pub decoding_cpu_ns: u64,
-    /// CPU time of the calls so far, on the thread that sends them.
+    /// CPU time of the calls so far on the thread of calls. That of calls on the slot is in the slot's own readings.
     pub used_by_calls: Reading,
     /// Number of calls so far, except sleeps.
     pub calls_started: u64,
@@ -113,9 +113,7 @@ impl Execution {
 
     /// Continues the calls in progress. `was_busy` is whether the thread did other work.
     pub fn poll_calls(&mut self, was_busy: bool) {
-        let clock = self.stand_in.service.clock;
-        self.exchanges
-            .poll(&self.stand_in.calls, clock, &self.mailbox, was_busy);
+        self.exchanges.poll(&self.stand_in.calls, &self.mailbox, was_busy);
     }
 
     /// Whether an answer has arrived that was not taken yet.
@@ -198,8 +196,7 @@ impl Execution {
             let calls = &self.stand_in.calls;
             if self.has_thread && is_awaited {
                 let exchange = calls.exchange(outgoing)?;
-                let clock = self.stand_in.service.clock;
-                self.exchanges.start(call, exchange, calls, clock, &self.mailbox);
+                self.exchanges.start(call, exchange, calls, &self.mailbox);
                 return Ok(());
             }
             let awaited_by = is_awaited.then(|| (self.mailbox.clone(), call));

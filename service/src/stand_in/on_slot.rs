@@ -357,7 +357,7 @@ impl OnSlot {
         } = self.request;
         used.add(execution.used_by_calls);
         times.used = Some(used);
-        // While the invocation waited, the thread that sends the calls used this CPU time. The plan has some CPU time during
+        // While the invocation had no slot, the thread of calls used this CPU time. The plan has some CPU time during
         // calls. If the calls used more, the excess counts as a part of the wait for them. The gaps then use less CPU time by
         // this amount, but their length stays as planned.
         let by_calls = execution.used_by_calls;

@@ -50,14 +50,12 @@ pub struct StandIn {
     pub calls: Calls,
     pub counters: Arc<Counters>,
     timer: Timer,
-    /// Runtime of the thread that sends calls.
-    pub runtime: Handle,
     /// Number of slot threads, if slots are unlimited.
     slots: AtomicUsize,
     afterwards: Arc<AtomicUsize>,
     /// CPU time of a request after its last planned CPU time.
     pub tail: Estimate,
-    /// CPU time of executing one call, on its slot and on the thread that sends calls.
+    /// CPU time of executing one call.
     pub call: CallCost,
     /// CPU time that requests used beyond their plans.
     pub debt: Debt,
@@ -83,12 +81,11 @@ impl StandIn {
         let counters = Arc::<Counters>::default();
         Ok(Self {
             addresses: Addresses::new(path),
-            calls: Calls::new(runtime.clone(), service.clock, counters.clone()),
+            calls: Calls::new(runtime, service.clock, counters.clone()),
             timer: Timer::start(service.clock).context("cannot start the thread for timers")?,
             slots: AtomicUsize::new(service.settings.first_slots()),
             service,
             counters,
-            runtime,
             afterwards: Arc::default(),
             tail: Estimate::new(TAIL_NS_MAX),
             call: CallCost::new(CALL_NS_MAX),
@@ -120,7 +117,7 @@ impl StandIn {
         }
         let number = self.slots.fetch_add(1, Ordering::Relaxed);
         if number < SLOTS_MAX {
-            let (service, calls) = (self.service.clone(), self.runtime.clone());
+            let (service, calls) = (self.service.clone(), self.calls.runtime().clone());
             let started = std::thread::Builder::new()
                 .name(format!("slot-{number}"))
                 .stack_size(STACK_BYTES)
