@@ -167,7 +167,7 @@ impl CallGraph {
         let mut rebuilding = Rebuilding {
             names: &self.names,
             nodes: &self.nodes,
-            batch: Batch::new(),
+            batch: Batch::default(),
             batch_of: None,
             done: Done {
                 rows: 0,

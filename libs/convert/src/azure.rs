@@ -2,8 +2,6 @@
 //!
 //! Source: `AzureFunctionsInvocationTrace2021.md` in the repository Azure/AzurePublicDataset.
 
-use bytes::Bytes;
-
 use crate::alibaba::{hash64, trace_id};
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
@@ -24,28 +22,14 @@ const END: usize = 2;
 const DURATION: usize = 3;
 
 /// The invocations until they are a request.
+#[derive(Default)]
 pub struct Invocations {
-    batch: Batch<u64>,
+    pub batch: Batch<u64>,
+    /// Buffer for the values from which ids follow.
     key: Vec<u8>,
 }
 
 impl Invocations {
-    pub fn new() -> Self {
-        Self {
-            batch: Batch::new(),
-            key: Vec::new(),
-        }
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.batch.is_full()
-    }
-
-    /// The invocations so far as a request; `None` if there are none.
-    pub fn take_request(&mut self) -> Option<Bytes> {
-        (!self.batch.is_empty()).then(|| self.batch.take())
-    }
-
     /// Takes a row. Its line is part of its ids, so that equal rows are different invocations, and the same file twice is one.
     ///
     /// # Errors

@@ -34,8 +34,8 @@ impl DataSets {
     pub fn new(scratch: &Path) -> Self {
         Self {
             call_graph: CallGraph::new(scratch),
-            samples: Samples::new(),
-            invocations: Invocations::new(),
+            samples: Samples::default(),
+            invocations: Invocations::default(),
             notes: Notes::default(),
             files: Vec::new(),
         }
@@ -96,19 +96,14 @@ impl DataSets {
 
     /// A request that has its full size, or at the end of a file any request with rows.
     pub fn next_complete(&mut self, is_end: bool) -> Option<Complete> {
-        if is_end || self.samples.is_full() {
-            let request = self.samples.take_request();
-            let signal = Signal::Metrics;
-            if let Some(request) = request {
-                return Some(Complete { signal, request });
-            }
-        }
-        if is_end || self.invocations.is_full() {
-            let request = self.invocations.take_request();
-            let signal = Signal::Traces;
-            return request.map(|request| Complete { signal, request });
-        }
-        None
+        let batches = [
+            (Signal::Metrics, &mut self.samples.batch),
+            (Signal::Traces, &mut self.invocations.batch),
+        ];
+        batches.into_iter().find_map(|(signal, batch)| {
+            let request = batch.take_complete(is_end)?;
+            Some(Complete { signal, request })
+        })
     }
 
     /// The call graphs, what was assumed so far, and the names of the files.

@@ -55,6 +55,7 @@ pub struct Point<'a> {
 }
 
 /// Spans or points by resource. `K` identifies a resource.
+#[derive(Default)]
 pub struct Batch<K> {
     groups: Vec<Group>,
     /// Number of groups in use. The others keep their memory for later requests.
@@ -72,17 +73,6 @@ struct Group {
 }
 
 impl<K: Hash + Eq> Batch<K> {
-    pub fn new() -> Self {
-        Self {
-            groups: Vec::new(),
-            used: 0,
-            by_key: Map::default(),
-            items: 0,
-            bytes: 0,
-            scratch: Vec::new(),
-        }
-    }
-
     pub fn is_full(&self) -> bool {
         self.items >= ITEMS_MAX || self.bytes >= BYTES_MAX
     }
@@ -166,6 +156,17 @@ impl<K: Hash + Eq> Batch<K> {
         self.items += 1;
     }
 
+    /// Empties the batch if it is full, or at the end. Returns the request; `None` if there is no span or point.
+    pub fn take_complete(&mut self, is_end: bool) -> Option<Bytes> {
+        if !is_end && !self.is_full() {
+            return None;
+        }
+        // Rows without a value can fill a batch with resources alone.
+        let is_empty = self.is_empty();
+        let request = self.take();
+        (!is_empty).then_some(request)
+    }
+
     /// The request. The batch is empty afterwards.
     pub fn take(&mut self) -> Bytes {
         // Keys and lengths of the outer messages have at most 24 bytes.
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_decoder_reads_what_was_pushed() {
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         let resource = batch.resource(7, || [("service.name", &b"front"[..]), ("host.name", b"")]);
         assert_eq!(batch.resource(7, || [("service.name", &b"other"[..])]), resource);
         batch.push_span(
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_decoder_reads_a_point() {
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         let resource = batch.resource((), || [("cctf.node_id", &b"n"[..])]);
         let point = Point {
             metric: "system.cpu.utilization",

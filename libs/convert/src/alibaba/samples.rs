@@ -1,7 +1,6 @@
 //! [`Samples`]: the tables of nodes, instances and rates as points of metrics. A CPU share is a node's `cpu_util` only in 2021: that of
 //! 2022 is normalised by its minimum and maximum, which are unknown.
 
-use bytes::Bytes;
 use cctf_proto::keys::NODE_ID;
 
 use super::rows::{MS, origin_ns};
@@ -43,8 +42,10 @@ pub fn metrics() -> impl Iterator<Item = &'static str> {
 }
 
 /// The points until they are a request.
+#[derive(Default)]
 pub struct Samples {
-    batch: Batch<u64>,
+    pub batch: Batch<u64>,
+    /// Buffer for the names of a resource.
     key: Vec<u8>,
 }
 
@@ -56,22 +57,6 @@ struct Sender<'f> {
 }
 
 impl Samples {
-    pub fn new() -> Self {
-        Self {
-            batch: Batch::new(),
-            key: Vec::new(),
-        }
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.batch.is_full()
-    }
-
-    /// The points so far as a request; `None` if there are none.
-    pub fn take_request(&mut self) -> Option<Bytes> {
-        (!self.batch.is_empty()).then(|| self.batch.take())
-    }
-
     /// Takes a row. `wanted` is the year if the user states it; otherwise, the id of the node shows it. Returns the year.
     ///
     /// # Errors
