@@ -13,7 +13,7 @@ use crate::place::{Place, Position};
 use crate::tables::{Kind, Table, Year};
 use crate::tally::Format;
 
-/// The rows that wait for others.
+/// Rows that are not in a request yet.
 pub struct DataSets {
     call_graph: CallGraph,
     samples: Samples,
@@ -46,8 +46,8 @@ impl DataSets {
         self.files.push(name.to_owned());
     }
 
-    /// Takes a row of the last file. `wanted` is the format that the user states. Returns the format of the row, or the reason against
-    /// it.
+    /// Takes a row of the last file. `wanted` is the format that the user set. Returns the format of the row, or the reason why it
+    /// cannot be used.
     ///
     /// # Errors
     /// If a temporary file cannot be written, or if there are too many names.
@@ -106,7 +106,7 @@ impl DataSets {
         })
     }
 
-    /// The call graphs, what was assumed so far, and the names of the files.
+    /// The call graphs, the assumptions so far, and the names of the files.
     pub fn into_parts(self) -> (CallGraph, Notes, Vec<String>) {
         (self.call_graph, self.notes, self.files)
     }

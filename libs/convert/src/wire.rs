@@ -26,7 +26,7 @@ pub enum Kind {
     Consumer = 5,
 }
 
-/// Flags of a span: whether its parent is in another process is stated, and whether it is.
+/// Flags of a span: it is stated whether the parent is in another process, and the parent is in another process.
 const STATES_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
@@ -41,7 +41,7 @@ pub struct Span<'a> {
     /// Nanoseconds since the Unix epoch.
     pub begin_ns: u64,
     pub end_ns: u64,
-    /// Those with an empty value are left out.
+    /// Attributes with an empty value are left out.
     pub attributes: &'a [(&'static str, &'a [u8])],
 }
 
@@ -81,7 +81,7 @@ impl<K: Hash + Eq> Batch<K> {
         self.items == 0
     }
 
-    /// The index of a resource. Its attributes are asked for if it is new; those with an empty value are left out.
+    /// The index of a resource. `attributes` is called if it is new. Attributes with an empty value are left out.
     pub fn resource<'a, const N: usize>(
         &mut self,
         key: K,
@@ -206,7 +206,7 @@ fn text_attribute(number: u32, key: &str, value: &[u8], out: &mut Vec<u8>) {
     bytes_field(1, value, out);
 }
 
-/// Length of a field with so many bytes and a number below 16, whose key has one byte.
+/// Length of a field with `bytes` bytes. Its number is below 16, so its key has one byte.
 fn field_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
 }

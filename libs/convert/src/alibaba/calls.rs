@@ -11,7 +11,7 @@ pub const TOLERANCE_NS: i64 = MS;
 /// Number of classes that are searched for one of a row with missing names. One id rarely has more than three.
 const CLASSES_MAX: usize = 1_000;
 
-/// When one side saw a call, nanoseconds since the beginning of the recording.
+/// Time of a call as one side recorded it, nanoseconds since the start of the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
     pub begin_ns: i64,
@@ -64,7 +64,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// When the callee processed it, as far as it is known.
+    /// The time during which the callee processed it; without its row, the time of the caller.
     pub fn interval(&self) -> Interval {
         // A call has at least one side.
         self.callee.or(self.caller).unwrap_or(Interval {
@@ -73,7 +73,7 @@ impl Call {
         })
     }
 
-    /// When the caller was busy with it, as far as it is known.
+    /// The time during which the caller waited for it; without its row, the time of the callee.
     pub fn at_caller(&self) -> Interval {
         self.caller.unwrap_or(self.interval())
     }

@@ -60,12 +60,12 @@ impl Samples {
     /// Takes a row. `wanted` is the year if the user states it; otherwise, the id of the node shows it. Returns the year.
     ///
     /// # Errors
-    /// The reason against the row.
+    /// The reason why the row cannot be used.
     pub fn take(&mut self, table: &Table, fields: &Fields, wanted: Option<Year>) -> Result<Year, Unusable> {
         let get = |column| table.get(fields, column);
         let time_ns = nanoseconds(get(0), MS).ok_or("the timestamp is not a number")?;
         if !(0..=TIME_NS_MAX).contains(&time_ns) {
-            return Err("the timestamp is negative, or after more than ten years");
+            return Err("the timestamp is negative or exceeds ten years");
         }
         let (sender, year, values_from) = match table.kind {
             Kind::Nodes => (Sender::new(b"", b"", get(1)), year_of(get(1), wanted), 2),

@@ -15,7 +15,7 @@ use crate::wire::{self, Batch, Span};
 /// A resource by its names: module and instance.
 pub type Source = (NameId, NameId);
 
-/// What identifies a span of a call.
+/// The side of a call that a span id stands for.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum Side {
@@ -207,7 +207,7 @@ impl Writer<'_> {
     }
 }
 
-/// What differs between the spans of a call.
+/// The fields in which the two spans of a call differ.
 struct SpanOf {
     id: u64,
     parent: Option<u64>,
