@@ -35,6 +35,7 @@ use self::rows::{At, CallRow, Kind, Labels, MS, origin_ns};
 use self::spans::{Source, Writer};
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
+use crate::hash;
 use crate::tables::{Table, Year, call, is_rpc_id};
 use crate::wire::Batch;
 
@@ -42,7 +43,6 @@ use crate::wire::Batch;
 pub use notes::NOTES;
 pub use notes::{Note, Notes};
 pub use samples::{Samples, metrics};
-pub use spans::{hash64, trace_id};
 
 /// Maximum size of the rows that are sorted in memory, bytes. The rest is on disk, in sorted chunks.
 const SORT_BYTES: usize = 192 << 20;
@@ -132,7 +132,7 @@ impl CallGraph {
             at,
         };
         row.encode(rpc_id, &mut self.encoded);
-        let trace_id = spans::trace_id(trace);
+        let trace_id = hash::trace_id(trace);
         self.sorter.push(&Record {
             // The last digits differ most.
             key: trace_id as u64,

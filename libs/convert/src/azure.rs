@@ -2,9 +2,9 @@
 //!
 //! Source: `AzureFunctionsInvocationTrace2021.md` in the repository Azure/AzurePublicDataset.
 
-use crate::alibaba::{hash64, trace_id};
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
+use crate::hash::{hash64, trace_id};
 use crate::tables::Table;
 use crate::wire::{Batch, Kind, Span};
 

@@ -79,17 +79,16 @@ impl DataSets {
         };
         if taken.is_ok() {
             self.notes.add(Note::TimeOrigin, 1, at);
-        }
-        match table.kind {
-            Kind::Instances if taken.is_ok() => {
+            // The columns of an instance and its node.
+            let columns = match table.kind {
+                Kind::Instances => Some((5, 1)),
+                Kind::AllRates => Some((2, 3)),
+                _ => None,
+            };
+            if let Some((instance, node)) = columns {
                 self.call_graph
-                    .place(table.get(fields, 5), table.get(fields, 1))?;
+                    .place(table.get(fields, instance), table.get(fields, node))?;
             }
-            Kind::AllRates if taken.is_ok() => {
-                self.call_graph
-                    .place(table.get(fields, 2), table.get(fields, 3))?;
-            }
-            _ => {}
         }
         Ok(taken)
     }

@@ -23,6 +23,7 @@ mod decimal;
 mod fields;
 mod finish;
 mod frames;
+mod hash;
 pub mod inputs;
 mod jaeger;
 mod job;

@@ -3,9 +3,9 @@
 
 use aggregate::maps::Map;
 
-use super::calls::{Call, Interval, OnlyName, calls_of};
+use super::calls::{Call, Interval, calls_of};
 use super::ids::Ids;
-use super::names::{NONE, NameId};
+use super::names::{NONE, NameId, OnlyName};
 use super::rows::{CallRow, Kind};
 use super::tree::{Caller, Inferred, Rebuilt, Tree};
 

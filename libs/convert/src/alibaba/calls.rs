@@ -3,7 +3,7 @@
 
 use aggregate::maps::Map;
 
-use super::names::{NONE, NameId};
+use super::names::NONE;
 use super::rows::{At, CallRow, Kind, Labels, MS};
 
 /// Times have this resolution, so two of them contradict each other only beyond it.
@@ -260,36 +260,10 @@ fn pair(id: usize, class: &Class<'_>, out: &mut Vec<Call>) {
     }
 }
 
-/// The only name in a list, apart from missing ones; `None` if there is none or several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnlyName {
-    #[default]
-    Nothing,
-    One(NameId),
-    Several,
-}
-
-impl OnlyName {
-    pub fn add(&mut self, name: NameId) {
-        *self = match *self {
-            same if name == NONE => same,
-            Self::Nothing => Self::One(name),
-            Self::One(known) if known == name => Self::One(known),
-            _ => Self::Several,
-        };
-    }
-
-    pub fn get(self) -> Option<NameId> {
-        match self {
-            Self::One(name) => Some(name),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alibaba::names::NameId;
     use crate::tables::Year;
 
     fn row(begin_ms: i64, rt_ms: i64, dm: NameId, kind: Kind) -> CallRow {

@@ -4,10 +4,10 @@
 use cctf_proto::keys::NODE_ID;
 
 use super::rows::{MS, origin_ns};
-use super::spans::hash64;
 use super::{TIME_NS_MAX, Unusable, known};
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
+use crate::hash::hash64;
 use crate::rates::{RATES, Rate};
 use crate::tables::{Kind, Table, Year};
 use crate::wire::{Batch, Point};
