@@ -14,6 +14,7 @@ use e2e::sources::root;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::stand_ins::again;
 use shop::Shop;
 
 const TIERS: &str = r#"{
@@ -103,23 +104,8 @@ fn a_predicted_placement_is_run_by_stand_ins() {
 
 impl Given {
     pub fn run_stand_ins(&self, placement: &Path) -> PathBuf {
-        let mut command = command("cctf").unwrap();
-        command
-            .args([
-                "run",
-                "--run-id",
-                "again",
-                "--join-window",
-                "1s",
-                "--format",
-                "json",
-                "--logs-dir",
-            ])
-            .arg(self.logs.path())
-            .arg("--stand-in")
-            .arg(self.path("shop"))
-            .arg("--placement")
-            .arg(placement);
+        let mut command = again(&self.path("shop"), self.logs.path());
+        command.arg("--placement").arg(placement);
         Done::success("run --stand-in", &mut command).unwrap();
         self.path("again")
     }

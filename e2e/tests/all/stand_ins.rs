@@ -23,6 +23,24 @@ const DELAYS_MS: [u64; 2] = [3, 20];
 /// narrow bounds.
 const DELAY_PARTS: std::ops::RangeInclusive<f64> = 0.7..=3.0;
 
+/// A command by which stand-ins repeat the run in the folder `run`, as the run `again` in `logs`. It prints JSON.
+pub fn again(run: &Path, logs: &Path) -> Command {
+    let mut command = command("cctf").unwrap();
+    command
+        .args([
+            "run",
+            "--run-id",
+            "again",
+            "--join-window",
+            "1s",
+            "--format",
+            "json",
+        ])
+        .args(["--stand-in".as_ref(), run.as_os_str()])
+        .args(["--logs-dir".as_ref(), logs.as_os_str()]);
+    command
+}
+
 /// A run in which stand-ins repeat the recorded chain, and its report.
 struct Again {
     logs: TempDir,
@@ -34,21 +52,8 @@ impl Again {
         let recorded = chain::run_folder();
         let _machine = exclusive::machine();
         let logs = tempfile::tempdir().unwrap();
-        let mut command: Command = command("cctf").unwrap();
-        command
-            .args([
-                "run",
-                "--run-id",
-                "again",
-                "--join-window",
-                "1s",
-                "--format",
-                "json",
-            ])
-            .args(["--stand-in".as_ref(), recorded.as_os_str()])
-            .args(["--logs-dir".as_ref(), logs.path()])
-            .args(args)
-            .env("TMPDIR", logs.path());
+        let mut command = again(&recorded, logs.path());
+        command.args(args).env("TMPDIR", logs.path());
         let done = Done::success("run --stand-in", &mut command).unwrap();
         assert_eq!(running_in(logs.path()), Vec::<String>::new(), "they still run");
         Self {

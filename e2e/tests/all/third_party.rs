@@ -42,7 +42,7 @@ pub enum Sdk {
 }
 
 impl Sdk {
-    pub fn command(self) -> Command {
+    fn command(self) -> Command {
         let scripts = root().join("e2e/exporters");
         match self {
             Self::Python => {
@@ -58,6 +58,26 @@ impl Sdk {
                 command
             }
         }
+    }
+
+    /// Sends spans to the receiver of gRPC or HTTP at `urls`. `headers` are for both. Returns standard error.
+    pub fn send(self, protocol: &str, urls: &[String; 2], headers: Option<&str>, spans: &Value) -> String {
+        let mut exporter = self
+            .command()
+            .arg(protocol)
+            .args(urls)
+            .envs(headers.map(|headers| ("OTEL_EXPORTER_OTLP_HEADERS", headers)))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = exporter.stdin.take().unwrap();
+        stdin.write_all(spans.to_string().as_bytes()).unwrap();
+        drop(stdin);
+        let output = exporter.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{self:?} {protocol}: {stderr}");
+        stderr.into_owned()
     }
 }
 
@@ -107,25 +127,8 @@ fn rows_by(sdk: Sdk, protocol: &str) -> Vec<Vec<String>> {
     let flags = ["--run-id", "r", "--join-window", "1s", "--token-file", &tokens];
     let normalizer = Child::normalizer(&bin_dir().unwrap(), logs.path(), &flags).unwrap();
     let urls = ["grpc", "http"].map(|listener| normalizer.url(listener).unwrap());
-    let mut exporter = sdk
-        .command()
-        .arg(protocol)
-        .args(urls)
-        .env(
-            "OTEL_EXPORTER_OTLP_HEADERS",
-            format!("authorization=Bearer {TOKEN}"),
-        )
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let input = trace().to_string();
-    let mut stdin = exporter.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
-    drop(stdin);
-    let output = exporter.wait_with_output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{sdk:?} {protocol}: {stderr}");
+    let headers = format!("authorization=Bearer {TOKEN}");
+    let stderr = sdk.send(protocol, &urls, Some(&headers), &trace());
     let received = normalizer.metric("cctf_received_rows_total", "traces").unwrap();
     let refused = normalizer.metric("cctf_refused_requests_total", "").unwrap();
     assert_eq!((received, refused), (3.0, 0.0), "{sdk:?} {protocol}: {stderr}");

@@ -8,11 +8,6 @@
 #[path = "../tests/convert/world.rs"]
 mod world;
 
-#[allow(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "shared with the tests, which use all of it"
-)]
 #[path = "../tests/convert/alibaba_world.rs"]
 mod alibaba_world;
 

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! The rows of a trace are anywhere in the files, so they are sorted on disk by trace. Then one trace at a time is rebuilt: `calls`
-//! finds the calls behind its rows, and `callers` finds who made them.
+//! finds the calls behind its rows, and `callers` finds the caller of each call.
 //! Sources: the descriptions of both data sets in the repository alibaba/clusterdata; Huye, Liu and Sambasivan, "Systemizing and
-//! Mitigating Topological Inconsistencies in Alibaba's Microservice Call-graph Datasets" (ICPE 2024), for what is wrong in them.
+//! Mitigating Topological Inconsistencies in Alibaba's Microservice Call-graph Datasets" (ICPE 2024), for their faults.
 
 mod callers;
 mod calls;
@@ -35,6 +35,7 @@ use self::rows::{At, CallRow, Kind, Labels, MS, origin_ns};
 use self::spans::{Source, Writer};
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
+use crate::hash;
 use crate::tables::{Table, Year, call, is_rpc_id};
 use crate::wire::Batch;
 
@@ -42,28 +43,27 @@ use crate::wire::Batch;
 pub use notes::NOTES;
 pub use notes::{Note, Notes};
 pub use samples::{Samples, metrics};
-pub use spans::{hash64, trace_id};
 
 /// Maximum size of the rows that are sorted in memory, bytes. The rest is on disk, in sorted chunks.
 const SORT_BYTES: usize = 192 << 20;
 /// Maximum number of rows of a trace, as in a merge. Further ones are left out.
 const TRACE_ROWS_MAX: usize = 60_000;
-/// Longest time since the beginning of the recording, and longest call: ten years.
+/// Maximum time since the start of the recording, and maximum duration of a call: ten years.
 const TIME_NS_MAX: i64 = 10 * 366 * 24 * 3600 * 1000 * MS;
 
-/// The reason for which a row cannot be used.
+/// The reason why a row cannot be used.
 pub type Unusable = &'static str;
 
-/// Rows of call graphs that are rebuilt, and the number of all.
+/// Number of rows of call graphs that are rebuilt, and of all.
 #[derive(Debug, Clone, Copy)]
 pub struct Done {
     pub rows: u64,
     pub total: u64,
 }
 
-/// Takes what becomes of the call graph.
+/// Receiver of the rebuilt traces.
 pub trait Sink {
-    /// Takes a request of spans. The first of its rows is there.
+    /// Takes a request of spans. `at` is the place of its first row.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -92,7 +92,7 @@ impl CallGraph {
         }
     }
 
-    /// Takes a row. The inner result is the reason against it.
+    /// Takes a row. The inner error is the reason why it cannot be used.
     ///
     /// # Errors
     /// If a temporary file cannot be written, or if there are too many names.
@@ -113,7 +113,7 @@ impl CallGraph {
             return Ok(Err("the row has no trace id"));
         }
         if !is_rpc_id(rpc_id) {
-            return Ok(Err("the rpc id is not numbers with dots between them"));
+            return Ok(Err("invalid rpc id: it must be numbers separated by dots"));
         }
         let row = CallRow {
             year,
@@ -132,7 +132,7 @@ impl CallGraph {
             at,
         };
         row.encode(rpc_id, &mut self.encoded);
-        let trace_id = spans::trace_id(trace);
+        let trace_id = hash::trace_id(trace);
         self.sorter.push(&Record {
             // The last digits differ most.
             key: trace_id as u64,
@@ -159,15 +159,15 @@ impl CallGraph {
         Ok(())
     }
 
-    /// Rebuilds all traces, and passes their spans on. Returns what was assumed.
+    /// Rebuilds all traces, and passes their spans to `sink`. Returns the assumptions.
     ///
     /// # Errors
-    /// Those of the sink, and of the temporary file.
+    /// If the sink fails, or the temporary file cannot be read.
     pub fn finish(mut self, sink: &mut dyn Sink) -> anyhow::Result<Notes> {
         let mut rebuilding = Rebuilding {
             names: &self.names,
             nodes: &self.nodes,
-            batch: Batch::new(),
+            batch: Batch::default(),
             batch_of: None,
             done: Done {
                 rows: 0,
@@ -256,15 +256,15 @@ fn times(timestamp: &[u8], rt: &[u8]) -> Result<(i64, i64), Unusable> {
     let begin_ns = nanoseconds(timestamp, MS).ok_or("the timestamp is not a number")?;
     let rt_ns = nanoseconds(rt, MS).ok_or("the response time is not a number")?;
     if !(0..=TIME_NS_MAX).contains(&begin_ns) {
-        return Err("the timestamp is negative, or after more than ten years");
+        return Err("the timestamp is negative or exceeds ten years");
     }
     if rt_ns.abs() > TIME_NS_MAX {
-        return Err("the response time is more than ten years");
+        return Err("the response time exceeds ten years");
     }
     Ok((begin_ns, rt_ns))
 }
 
-/// A name, empty if it stands for a missing one.
+/// The name; empty if the text stands for a missing name.
 fn known(name: &[u8]) -> &[u8] {
     const MISSING: [&[u8]; 7] = [b"(?)", b"?", b"NAN", b"NaN", b"nan", b"UNKNOWN", b"None"];
     match MISSING.contains(&name) {

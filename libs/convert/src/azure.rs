@@ -1,12 +1,10 @@
-//! The trace of invocations of Azure Functions of 2021: each row is an invocation that nobody in the trace has caused.
+//! The trace of invocations of Azure Functions of 2021: each row is an invocation without a caller.
 //!
 //! Source: `AzureFunctionsInvocationTrace2021.md` in the repository Azure/AzurePublicDataset.
 
-use bytes::Bytes;
-
-use crate::alibaba::{hash64, trace_id};
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
+use crate::hash::{hash64, trace_id};
 use crate::tables::Table;
 use crate::wire::{Batch, Kind, Span};
 
@@ -14,7 +12,7 @@ use crate::wire::{Batch, Kind, Span};
 const S: i64 = 1_000_000_000;
 /// The day on which the trace starts by its documentation, 2021-01-31. Its times count from there, and were modified.
 const ORIGIN_NS: i64 = 1_612_051_200 * S;
-/// Longest time since the start: ten years.
+/// Maximum time since the start, and maximum duration: ten years.
 const TIME_NS_MAX: i64 = 10 * 366 * 24 * 3600 * S;
 
 /// Columns of the table.
@@ -24,41 +22,27 @@ const END: usize = 2;
 const DURATION: usize = 3;
 
 /// The invocations until they are a request.
+#[derive(Default)]
 pub struct Invocations {
-    batch: Batch<u64>,
+    pub batch: Batch<u64>,
+    /// Buffer for the values from which ids follow.
     key: Vec<u8>,
 }
 
 impl Invocations {
-    pub fn new() -> Self {
-        Self {
-            batch: Batch::new(),
-            key: Vec::new(),
-        }
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.batch.is_full()
-    }
-
-    /// The invocations so far as a request; `None` if there are none.
-    pub fn take_request(&mut self) -> Option<Bytes> {
-        (!self.batch.is_empty()).then(|| self.batch.take())
-    }
-
     /// Takes a row. Its line is part of its ids, so that equal rows are different invocations, and the same file twice is one.
     ///
     /// # Errors
-    /// The reason against the row.
+    /// The reason why the row cannot be used.
     pub fn take(&mut self, table: &Table, fields: &Fields, line: u64) -> Result<(), &'static str> {
         let get = |column| table.get(fields, column);
         let end_ns = nanoseconds(get(END), S).ok_or("end_timestamp is not a number")?;
         let duration_ns = nanoseconds(get(DURATION), S).ok_or("duration is not a number")?;
         if !(0..=TIME_NS_MAX).contains(&end_ns) {
-            return Err("end_timestamp is negative, or after more than ten years");
+            return Err("end_timestamp is negative or exceeds ten years");
         }
         if !(0..=TIME_NS_MAX).contains(&duration_ns) {
-            return Err("duration is negative, or more than ten years");
+            return Err("duration is negative or exceeds ten years");
         }
         let (app, func) = (get(APP), get(FUNC));
         if app.is_empty() || func.is_empty() {

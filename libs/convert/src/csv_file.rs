@@ -13,7 +13,7 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 /// Rows after which the progress is shown.
 const PROGRESS_ROWS: u64 = 4096;
 
-/// What the first line of a file shows, which stays unread.
+/// Recognises a table by the first line of a file, which stays unread.
 pub fn first_line(source: &mut Source<'_>) -> Recognised {
     let Some(length) = source.line_len(LINE_BYTES_MAX) else {
         return Recognised::Nothing;

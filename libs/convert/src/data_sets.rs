@@ -13,7 +13,7 @@ use crate::place::{Place, Position};
 use crate::tables::{Kind, Table, Year};
 use crate::tally::Format;
 
-/// The rows that wait for others.
+/// Rows that are not in a request yet.
 pub struct DataSets {
     call_graph: CallGraph,
     samples: Samples,
@@ -34,8 +34,8 @@ impl DataSets {
     pub fn new(scratch: &Path) -> Self {
         Self {
             call_graph: CallGraph::new(scratch),
-            samples: Samples::new(),
-            invocations: Invocations::new(),
+            samples: Samples::default(),
+            invocations: Invocations::default(),
             notes: Notes::default(),
             files: Vec::new(),
         }
@@ -46,8 +46,8 @@ impl DataSets {
         self.files.push(name.to_owned());
     }
 
-    /// Takes a row of the last file. `wanted` is the format that the user states. Returns the format of the row, or the reason against
-    /// it.
+    /// Takes a row of the last file. `wanted` is the format that the user set. Returns the format of the row, or the reason why it
+    /// cannot be used.
     ///
     /// # Errors
     /// If a temporary file cannot be written, or if there are too many names.
@@ -79,39 +79,33 @@ impl DataSets {
         };
         if taken.is_ok() {
             self.notes.add(Note::TimeOrigin, 1, at);
-        }
-        match table.kind {
-            Kind::Instances if taken.is_ok() => {
+            // The columns of an instance and its node.
+            let columns = match table.kind {
+                Kind::Instances => Some((5, 1)),
+                Kind::AllRates => Some((2, 3)),
+                _ => None,
+            };
+            if let Some((instance, node)) = columns {
                 self.call_graph
-                    .place(table.get(fields, 5), table.get(fields, 1))?;
+                    .place(table.get(fields, instance), table.get(fields, node))?;
             }
-            Kind::AllRates if taken.is_ok() => {
-                self.call_graph
-                    .place(table.get(fields, 2), table.get(fields, 3))?;
-            }
-            _ => {}
         }
         Ok(taken)
     }
 
     /// A request that has its full size, or at the end of a file any request with rows.
     pub fn next_complete(&mut self, is_end: bool) -> Option<Complete> {
-        if is_end || self.samples.is_full() {
-            let request = self.samples.take_request();
-            let signal = Signal::Metrics;
-            if let Some(request) = request {
-                return Some(Complete { signal, request });
-            }
-        }
-        if is_end || self.invocations.is_full() {
-            let request = self.invocations.take_request();
-            let signal = Signal::Traces;
-            return request.map(|request| Complete { signal, request });
-        }
-        None
+        let batches = [
+            (Signal::Metrics, &mut self.samples.batch),
+            (Signal::Traces, &mut self.invocations.batch),
+        ];
+        batches.into_iter().find_map(|(signal, batch)| {
+            let request = batch.take_complete(is_end)?;
+            Some(Complete { signal, request })
+        })
     }
 
-    /// The call graphs, what was assumed so far, and the names of the files.
+    /// The call graphs, the assumptions so far, and the names of the files.
     pub fn into_parts(self) -> (CallGraph, Notes, Vec<String>) {
         (self.call_graph, self.notes, self.files)
     }

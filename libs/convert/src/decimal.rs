@@ -1,9 +1,10 @@
 //! [`nanoseconds`]: a decimal number of seconds or milliseconds, without a detour through floating point.
 
-/// Digits after the point that count. Those of `end_timestamp` in Azure's table are beyond nanoseconds.
+/// Maximum number of digits after the point that are read. `end_timestamp` in Azure's table has digits beyond nanoseconds.
 const FRACTION_DIGITS: usize = 9;
 
-/// A number in units of so many nanoseconds; `None` if it is none, or does not fit. Digits below a nanosecond are cut off.
+/// Parses a number in units of `unit_ns` nanoseconds. Returns `None` if it is invalid or does not fit. Digits below a nanosecond are
+/// cut off.
 pub fn nanoseconds(text: &[u8], unit_ns: i64) -> Option<i64> {
     let (is_negative, digits) = match text.trim_ascii() {
         [b'-', digits @ ..] => (true, digits),

@@ -5,6 +5,7 @@ use memchr::memchr_iter;
 
 /// Maximum number of fields of a line.
 const FIELDS_MAX: usize = 64;
+
 /// The fields of a line.
 pub struct Fields {
     reader: Reader,

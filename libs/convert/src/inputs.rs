@@ -10,7 +10,7 @@ use rundir::UsageError;
 const STDIN: &str = "-";
 /// Maximum number of files. Their paths are in memory.
 const FILES_MAX: usize = 1_000_000;
-/// What an export of ours states about itself, beside its telemetry.
+/// Files of a `cctf export otlp`: its assumptions, which are no telemetry, and its traces.
 const EXPORTED: [&str; 2] = ["assumptions.json", "traces.jsonl"];
 /// Maximum depth of folders.
 const DEPTH_MAX: u32 = 64;

@@ -9,8 +9,9 @@
 //!                                                                       tally                       finish: merge, origin ─▶ rename
 //! ```
 //!
-//! Only one record is in memory at a time; call graphs of Alibaba are sorted on disk, and rebuilt trace by trace. The records go through the mapping and the join of the normalizer, with the times in the
-//! records as its clock. A row whose caller comes later than a join window is an orphan at first. The merge finds that caller.
+//! Only one record is in memory at a time; call graphs of Alibaba are sorted on disk, and rebuilt trace by trace. The records go
+//! through the mapping and the join of the normalizer, with the times in the records as its clock. A row whose caller comes later
+//! than a join window is an orphan at first. The merge finds that caller.
 //! `docs/convert.md` has the formats and the limits.
 
 mod alibaba;
@@ -22,6 +23,7 @@ mod decimal;
 mod fields;
 mod finish;
 mod frames;
+mod hash;
 pub mod inputs;
 mod jaeger;
 mod job;

@@ -23,7 +23,7 @@ pub struct Rebuilt<'r, 'j> {
 }
 
 impl Rebuilt<'_, '_> {
-    /// Rebuilds all traces. `notes` is what was assumed so far.
+    /// Rebuilds all traces. `notes` are the assumptions so far.
     ///
     /// # Errors
     /// If a file cannot be written, or the user has interrupted.

@@ -12,7 +12,7 @@ pub enum Year {
     Y2022,
 }
 
-/// What a table contains.
+/// Content of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     CallGraph(Year),
@@ -112,11 +112,11 @@ pub struct Table {
     pub header: Option<Vec<u8>>,
 }
 
-/// What the first line of a file shows.
+/// Result of the recognition of a file by its first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recognised {
     Table(Table),
-    /// A data set that cannot be converted, and why.
+    /// A data set that cannot be converted, and the reason.
     Unusable(&'static str),
     Nothing,
 }
@@ -130,7 +130,7 @@ impl Table {
         }
     }
 
-    /// Whether a line is the names of the columns. Files that were joined repeat them.
+    /// Whether a line contains the names of the columns. Joined files repeat this line.
     pub fn is_header(&self, line: &[u8]) -> bool {
         self.header.as_deref() == Some(line.trim_ascii_end())
     }

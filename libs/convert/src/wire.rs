@@ -26,7 +26,7 @@ pub enum Kind {
     Consumer = 5,
 }
 
-/// Flags of a span: whether its parent is in another process is stated, and whether it is.
+/// Flags of a span: it is stated whether the parent is in another process, and the parent is in another process.
 const STATES_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
@@ -41,7 +41,7 @@ pub struct Span<'a> {
     /// Nanoseconds since the Unix epoch.
     pub begin_ns: u64,
     pub end_ns: u64,
-    /// Those with an empty value are left out.
+    /// Attributes with an empty value are left out.
     pub attributes: &'a [(&'static str, &'a [u8])],
 }
 
@@ -55,6 +55,7 @@ pub struct Point<'a> {
 }
 
 /// Spans or points by resource. `K` identifies a resource.
+#[derive(Default)]
 pub struct Batch<K> {
     groups: Vec<Group>,
     /// Number of groups in use. The others keep their memory for later requests.
@@ -72,17 +73,6 @@ struct Group {
 }
 
 impl<K: Hash + Eq> Batch<K> {
-    pub fn new() -> Self {
-        Self {
-            groups: Vec::new(),
-            used: 0,
-            by_key: Map::default(),
-            items: 0,
-            bytes: 0,
-            scratch: Vec::new(),
-        }
-    }
-
     pub fn is_full(&self) -> bool {
         self.items >= ITEMS_MAX || self.bytes >= BYTES_MAX
     }
@@ -91,7 +81,7 @@ impl<K: Hash + Eq> Batch<K> {
         self.items == 0
     }
 
-    /// The index of a resource. Its attributes are asked for if it is new; those with an empty value are left out.
+    /// The index of a resource. `attributes` is called if it is new. Attributes with an empty value are left out.
     pub fn resource<'a, const N: usize>(
         &mut self,
         key: K,
@@ -166,6 +156,17 @@ impl<K: Hash + Eq> Batch<K> {
         self.items += 1;
     }
 
+    /// Empties the batch if it is full, or at the end. Returns the request; `None` if there is no span or point.
+    pub fn take_complete(&mut self, is_end: bool) -> Option<Bytes> {
+        if !is_end && !self.is_full() {
+            return None;
+        }
+        // Rows without a value can fill a batch with resources alone.
+        let is_empty = self.is_empty();
+        let request = self.take();
+        (!is_empty).then_some(request)
+    }
+
     /// The request. The batch is empty afterwards.
     pub fn take(&mut self) -> Bytes {
         // Keys and lengths of the outer messages have at most 24 bytes.
@@ -205,7 +206,7 @@ fn text_attribute(number: u32, key: &str, value: &[u8], out: &mut Vec<u8>) {
     bytes_field(1, value, out);
 }
 
-/// Length of a field with so many bytes and a number below 16, whose key has one byte.
+/// Length of a field with `bytes` bytes. Its number is below 16, so its key has one byte.
 fn field_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
 }
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_decoder_reads_what_was_pushed() {
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         let resource = batch.resource(7, || [("service.name", &b"front"[..]), ("host.name", b"")]);
         assert_eq!(batch.resource(7, || [("service.name", &b"other"[..])]), resource);
         batch.push_span(
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_decoder_reads_a_point() {
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         let resource = batch.resource((), || [("cctf.node_id", &b"n"[..])]);
         let point = Point {
             metric: "system.cpu.utilization",

@@ -6,17 +6,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use e2e::binaries::{Done, command};
+use e2e::binaries::Done;
 use e2e::exclusive;
 use serde_json::Value;
 
 use super::cctf;
 use crate::simgrid::simulated_invocations;
+use crate::stand_ins::again;
 
-#[allow(
-    dead_code,
-    reason = "shared with the tests of the conversion, which use all of it"
-)]
 #[path = "../../../../libs/convert/tests/convert/alibaba_world.rs"]
 mod alibaba_world;
 
@@ -95,20 +92,8 @@ fn a_data_set_is_shown_planned_repeated_and_simulated() {
     assert!(simulated >= TRACES as usize, "{simulated}");
 
     let _machine = exclusive::machine();
-    let mut again = command("cctf").unwrap();
-    again
-        .args([
-            "run",
-            "--run-id",
-            "again",
-            "--join-window",
-            "1s",
-            "--stand-in",
-            &run,
-        ])
-        .args(["--logs-dir", &text("logs")]);
-    let again = Done::from(again.output().unwrap());
-    assert_eq!(again.code, Some(0), "{}\n{}", again.stdout, again.stderr);
-    let repeated = folder.path().join("logs/again");
+    let logs = folder.path().join("logs");
+    Done::success("run --stand-in", &mut again(Path::new(&run), &logs)).unwrap();
+    let repeated = logs.join("again");
     assert!(lines(&repeated, "invocations.jsonl") >= TRACES as usize / 2);
 }

@@ -2,13 +2,13 @@
 //! gives them back as the JSON of its UI. All become the same rows, except for what a format cannot state.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use e2e::binaries::{Done, tool};
 use e2e::child::wait_for;
-use e2e::collector::Collector;
+use e2e::collector::{Collector, Process};
 use e2e::jaeger::Jaeger;
 use e2e::sources::root;
 use serde_json::{Value, json};
@@ -46,7 +46,8 @@ fn span(trace: u64, ids: [u64; 2], kind: &str, service: &str, name: &str, times:
     })
 }
 
-/// A request of a shop: front calls stock, which asks its database, and sends a message that mail handles. Each fourth one fails.
+/// A request of a shop: front calls stock, which asks its database, and sends a message that mail handles. Every fourth request
+/// fails.
 fn trace(number: u64) -> Vec<Value> {
     let is_failed = number % 4 == 3;
     let status = if is_failed { 503 } else { 200 };
@@ -141,25 +142,12 @@ fn application() -> Value {
 
 /// Sends the spans of the application.
 fn send(sdk: Sdk, protocol: &str, urls: &[String; 2]) {
-    let mut exporter = sdk
-        .command()
-        .arg(protocol)
-        .args(urls)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = exporter.stdin.take().unwrap();
-    stdin.write_all(application().to_string().as_bytes()).unwrap();
-    drop(stdin);
-    let output = exporter.wait_with_output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{sdk:?} {protocol}: {stderr}");
+    sdk.send(protocol, urls, None, &application());
 }
 
 /// A receiver of Zipkin's spans, which writes them to a file.
 struct Sink {
-    process: Child,
+    _process: Process,
     url: String,
 }
 
@@ -167,24 +155,17 @@ impl Sink {
     fn start(file: &Path) -> Self {
         let mut command = Command::new(tool("exporters/python/bin/python").unwrap());
         command.arg(root().join("e2e/exporters/sink.py")).arg(file);
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut process = Process(process.unwrap());
         let mut port = String::new();
-        BufReader::new(process.stdout.take().unwrap())
+        BufReader::new(process.0.stdout.take().unwrap())
             .read_line(&mut port)
             .unwrap();
         let url = format!("http://127.0.0.1:{}", port.trim());
-        Self { process, url }
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        Self {
+            _process: process,
+            url,
+        }
     }
 }
 

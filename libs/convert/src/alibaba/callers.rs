@@ -1,18 +1,18 @@
-//! [`tree_of`]: finds out who called whom in one trace. The rpc id names the caller, as the specification says; where it names none or several
-//! of them, modules and times decide, and what they leave open stays open.
+//! [`tree_of`]: finds the callers in one trace. By the specification, the rpc id names the caller. If it names none or several,
+//! modules and times decide. If several callers remain possible, the caller is unknown.
 
 use aggregate::maps::Map;
 
-use super::calls::{Call, Interval, OnlyName, calls_of};
+use super::calls::{Call, Interval, calls_of};
 use super::ids::Ids;
-use super::names::{NONE, NameId};
+use super::names::{NONE, NameId, OnlyName};
 use super::rows::{CallRow, Kind};
 use super::tree::{Caller, Inferred, Rebuilt, Tree};
 
 /// Maximum number of possible callers that are compared by time. Of more than these, several fit.
 const CANDIDATES_MAX: usize = 1_000;
 
-/// The calls of a trace by id, and what is known of their modules.
+/// The calls of a trace by id, and their callers as far as they are found.
 struct Builder<'i> {
     ids: &'i Ids<'i>,
     calls: Vec<Call>,

@@ -3,7 +3,7 @@
 
 use aggregate::maps::Map;
 
-use super::names::{NONE, NameId};
+use super::names::NONE;
 use super::rows::{At, CallRow, Kind, Labels, MS};
 
 /// Times have this resolution, so two of them contradict each other only beyond it.
@@ -11,7 +11,7 @@ pub const TOLERANCE_NS: i64 = MS;
 /// Number of classes that are searched for one of a row with missing names. One id rarely has more than three.
 const CLASSES_MAX: usize = 1_000;
 
-/// When one side saw a call, nanoseconds since the beginning of the recording.
+/// Time of a call as one side recorded it, nanoseconds since the start of the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
     pub begin_ns: i64,
@@ -64,7 +64,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// When the callee processed it, as far as it is known.
+    /// The time during which the callee processed it; without its row, the time of the caller.
     pub fn interval(&self) -> Interval {
         // A call has at least one side.
         self.callee.or(self.caller).unwrap_or(Interval {
@@ -73,7 +73,7 @@ impl Call {
         })
     }
 
-    /// When the caller was busy with it, as far as it is known.
+    /// The time during which the caller waited for it; without its row, the time of the callee.
     pub fn at_caller(&self) -> Interval {
         self.caller.unwrap_or(self.interval())
     }
@@ -260,36 +260,10 @@ fn pair(id: usize, class: &Class<'_>, out: &mut Vec<Call>) {
     }
 }
 
-/// The only name in a list, apart from missing ones; `None` if there is none or several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnlyName {
-    #[default]
-    Nothing,
-    One(NameId),
-    Several,
-}
-
-impl OnlyName {
-    pub fn add(&mut self, name: NameId) {
-        *self = match *self {
-            same if name == NONE => same,
-            Self::Nothing => Self::One(name),
-            Self::One(known) if known == name => Self::One(known),
-            _ => Self::Several,
-        };
-    }
-
-    pub fn get(self) -> Option<NameId> {
-        match self {
-            Self::One(name) => Some(name),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alibaba::names::NameId;
     use crate::tables::Year;
 
     fn row(begin_ms: i64, rt_ms: i64, dm: NameId, kind: Kind) -> CallRow {

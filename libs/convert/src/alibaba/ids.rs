@@ -1,4 +1,4 @@
-//! [`Ids`]: the rpc ids of a trace as a forest. [`Trace`]: its rows, brought into the order of these ids.
+//! [`Ids`]: the rpc ids of a trace as a forest. [`Group`]: the rows of a trace, which it sorts by these ids.
 
 use super::names::Names;
 use super::rows::CallRow;
@@ -31,26 +31,15 @@ impl Group {
         &self.texts[begin..self.ends[index]]
     }
 
-    /// The ids, and the rows in their order, then in that of time. Of rows that another file repeats, those of one file remain.
-    /// Returns the repeated ones, too.
+    /// Returns the ids, and the rows by id and time. If several files have the same rows, those of one file remain, and the
+    /// third value is the others.
     pub fn ordered(&self, names: &Names) -> (Ids<'_>, Vec<(usize, CallRow)>, Vec<CallRow>) {
         let ids = Ids::new((0..self.rows.len()).map(|index| self.rpc_id(index)));
         let mut rows: Vec<(usize, CallRow)> = (0..self.rows.len())
             .map(|index| (ids.find(self.rpc_id(index)), self.rows[index]))
             .collect();
         // The order does not depend on that of the files: names are compared as texts, not by their numbers.
-        let labels = |row: &CallRow| {
-            let labels = row.labels;
-            [
-                labels.um,
-                labels.dm,
-                labels.um_instance,
-                labels.dm_instance,
-                labels.interface,
-                labels.rpc_type,
-            ]
-            .map(|name| names.text(name))
-        };
+        let labels = |row: &CallRow| row.labels.all().map(|name| names.text(name));
         rows.sort_by(|(left_id, left), (right_id, right)| {
             let order = |id, row: &CallRow| (id, row.begin_ns, row.rt_ns, row.kind);
             order(*left_id, left)
@@ -113,7 +102,7 @@ impl<'t> Ids<'t> {
         texts.dedup();
         let mut beginnings = Vec::new();
         for (index, text) in texts.iter().enumerate() {
-            // What it shares with the previous one is already there.
+            // The beginnings that an id shares with the id before it are already in the list.
             let known = index.checked_sub(1).map_or(&[][..], |before| texts[before]);
             let shared = text
                 .iter()

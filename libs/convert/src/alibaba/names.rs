@@ -1,4 +1,5 @@
-//! [`Names`]: numbers for the names in the tables, so that a row has a few bytes for each of them.
+//! [`Names`]: numbers for the names in the tables, so that a row has a few bytes for each of them. [`OnlyName`]: the only one of
+//! several numbers.
 
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
@@ -73,6 +74,33 @@ fn text_of<'t>(texts: &'t [u8], ends: &[u32], name: NameId) -> &'t [u8] {
     let name = name as usize;
     let begin = if name == 0 { 0 } else { ends[name - 1] };
     &texts[begin as usize..ends[name] as usize]
+}
+
+/// The only name in a list, apart from missing ones; `None` if there is none or several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnlyName {
+    #[default]
+    Nothing,
+    One(NameId),
+    Several,
+}
+
+impl OnlyName {
+    pub fn add(&mut self, name: NameId) {
+        *self = match *self {
+            same if name == NONE => same,
+            Self::Nothing => Self::One(name),
+            Self::One(known) if known == name => Self::One(known),
+            _ => Self::Several,
+        };
+    }
+
+    pub fn get(self) -> Option<NameId> {
+        match self {
+            Self::One(name) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

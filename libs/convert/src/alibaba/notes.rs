@@ -1,8 +1,8 @@
-//! [`Notes`]: what was assumed about the rows of a data set, each with its number and the first place.
+//! [`Notes`]: assumptions about the rows of a data set, each with its count and first place.
 
 use super::rows::At;
 
-/// Something that is assumed. The names are part of the contract.
+/// An assumption. The names are part of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
     CallerInferred,
@@ -16,7 +16,7 @@ pub enum Note {
     TimeOrigin,
 }
 
-/// Each with its name and meaning, in the order of their names.
+/// All assumptions with their names and meanings, sorted by name.
 pub const NOTES: [(Note, &str, &str); 9] = [
     (
         Note::CallerInferred,
@@ -77,7 +77,7 @@ impl Notes {
         }
     }
 
-    /// Adds those of another list.
+    /// Adds the assumptions of another list.
     pub fn unite(&mut self, other: &Self) {
         for (note, _, _) in NOTES {
             let (count, first) = other.0[note as usize];
@@ -87,7 +87,7 @@ impl Notes {
         }
     }
 
-    /// Name, meaning, number and first place of each.
+    /// Name, meaning, count and first place of each assumption.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, At)> + '_ {
         NOTES.iter().filter_map(|&(note, name, meaning)| {
             let (count, first) = self.0[note as usize];

@@ -67,7 +67,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    fn all(&self) -> [NameId; 7] {
+    pub fn all(&self) -> [NameId; 7] {
         [
             self.um,
             self.dm,

@@ -1,14 +1,13 @@
 //! [`Samples`]: the tables of nodes, instances and rates as points of metrics. A CPU share is a node's `cpu_util` only in 2021: that of
 //! 2022 is normalised by its minimum and maximum, which are unknown.
 
-use bytes::Bytes;
 use cctf_proto::keys::NODE_ID;
 
 use super::rows::{MS, origin_ns};
-use super::spans::hash64;
 use super::{TIME_NS_MAX, Unusable, known};
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
+use crate::hash::hash64;
 use crate::rates::{RATES, Rate};
 use crate::tables::{Kind, Table, Year};
 use crate::wire::{Batch, Point};
@@ -43,8 +42,10 @@ pub fn metrics() -> impl Iterator<Item = &'static str> {
 }
 
 /// The points until they are a request.
+#[derive(Default)]
 pub struct Samples {
-    batch: Batch<u64>,
+    pub batch: Batch<u64>,
+    /// Buffer for the names of a resource.
     key: Vec<u8>,
 }
 
@@ -56,31 +57,15 @@ struct Sender<'f> {
 }
 
 impl Samples {
-    pub fn new() -> Self {
-        Self {
-            batch: Batch::new(),
-            key: Vec::new(),
-        }
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.batch.is_full()
-    }
-
-    /// The points so far as a request; `None` if there are none.
-    pub fn take_request(&mut self) -> Option<Bytes> {
-        (!self.batch.is_empty()).then(|| self.batch.take())
-    }
-
     /// Takes a row. `wanted` is the year if the user states it; otherwise, the id of the node shows it. Returns the year.
     ///
     /// # Errors
-    /// The reason against the row.
+    /// The reason why the row cannot be used.
     pub fn take(&mut self, table: &Table, fields: &Fields, wanted: Option<Year>) -> Result<Year, Unusable> {
         let get = |column| table.get(fields, column);
         let time_ns = nanoseconds(get(0), MS).ok_or("the timestamp is not a number")?;
         if !(0..=TIME_NS_MAX).contains(&time_ns) {
-            return Err("the timestamp is negative, or after more than ten years");
+            return Err("the timestamp is negative or exceeds ten years");
         }
         let (sender, year, values_from) = match table.kind {
             Kind::Nodes => (Sender::new(b"", b"", get(1)), year_of(get(1), wanted), 2),

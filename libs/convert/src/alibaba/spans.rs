@@ -10,12 +10,13 @@ use super::names::{NONE, NameId, Names};
 use super::notes::{Note, Notes};
 use super::rows::{At, Kind};
 use super::tree::{Caller, Tree};
+use crate::hash::{START, extended, mixed};
 use crate::wire::{self, Batch, Span};
 
 /// A resource by its names: module and instance.
 pub type Source = (NameId, NameId);
 
-/// What identifies a span of a call.
+/// The side of a call that a span id stands for.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum Side {
@@ -50,10 +51,10 @@ struct Trace<'t> {
 impl Trace<'_> {
     /// The span id of one side of the call with this number among those with the id.
     fn span_id(&self, id: usize, ordinal: u32, side: Side) -> u64 {
-        let mut hash = fnv(FNV_START, &self.id.to_be_bytes());
-        hash = fnv(hash, self.ids.text(id));
-        hash = fnv(hash, &ordinal.to_be_bytes());
-        mixed(fnv(hash, &[side as u8])).max(1)
+        let mut hash = extended(START, &self.id.to_be_bytes());
+        hash = extended(hash, self.ids.text(id));
+        hash = extended(hash, &ordinal.to_be_bytes());
+        mixed(extended(hash, &[side as u8])).max(1)
     }
 
     /// The span id of an invocation.
@@ -207,7 +208,7 @@ impl Writer<'_> {
     }
 }
 
-/// What differs between the spans of a call.
+/// The fields in which the two spans of a call differ.
 struct SpanOf {
     id: u64,
     parent: Option<u64>,
@@ -243,57 +244,5 @@ fn or_unknown(interface: &[u8]) -> &[u8] {
     match interface {
         b"" => b"unknown",
         known => known,
-    }
-}
-
-/// FNV-1a with 64 bits: the ids must be the same in each conversion.
-const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
-
-fn fnv(mut hash: u64, bytes: &[u8]) -> u64 {
-    for &byte in bytes {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash
-}
-
-/// Spreads a hash over all bits (the finalizer of SplitMix64).
-fn mixed(mut hash: u64) -> u64 {
-    hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ hash >> 31
-}
-
-/// The trace id for the name of a trace. Hex digits, also behind `T_`, stay as they are, with zeros in front; other names are
-/// hashed.
-pub fn trace_id(name: &[u8]) -> u128 {
-    let digits = name.strip_prefix(b"T_").unwrap_or(name);
-    let number = std::str::from_utf8(digits)
-        .ok()
-        .filter(|digits| digits.len() <= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .and_then(|digits| u128::from_str_radix(digits, 16).ok());
-    let hashed = || {
-        let high = fnv(FNV_START, name);
-        u128::from(mixed(high)) << 64 | u128::from(mixed(fnv(high, name)))
-    };
-    // An id of zeros is not valid.
-    number.filter(|&number| number != 0).unwrap_or_else(hashed).max(1)
-}
-
-/// An id for a text.
-pub fn hash64(text: &[u8]) -> u64 {
-    mixed(fnv(FNV_START, text)).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_of_trace_ids_stay_and_other_names_are_hashed() {
-        assert_eq!(trace_id(b"0b133c19"), 0x0b13_3c19);
-        assert_eq!(trace_id(b"T_11560863075"), 0x115_6086_3075);
-        let hashed = trace_id(b"trace-1");
-        assert!(hashed >> 96 != 0 && hashed != trace_id(b"trace-2"));
-        assert_ne!(trace_id(b"0"), 0);
     }
 }

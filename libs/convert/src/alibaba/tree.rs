@@ -1,20 +1,20 @@
-//! [`Tree`]: a trace with its calls and invocations, and who caused each.
+//! [`Tree`]: a trace with its calls and invocations, and the caller of each.
 
 use super::calls::{Call, Interval};
 use super::names::NameId;
 
-/// Who made a call.
+/// The caller of a call or of a rebuilt invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     /// Somebody outside of the trace.
     Outside,
     /// An invocation: that of a call, or a rebuilt one behind the last call.
     Invocation(usize),
-    /// An invocation in the trace, and it is unknown which.
+    /// One of the invocations in the trace, unknown which.
     Unknown,
 }
 
-/// An invocation of which no row exists. Calls below its id show that it was there.
+/// An invocation without a row. Calls below its id show that it took place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Index of the rpc id of the call that caused it.
@@ -26,7 +26,7 @@ pub struct Rebuilt {
     pub caller: Caller,
 }
 
-/// Numbers of what was inferred in a trace.
+/// Number of inferences in a trace, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inferred {
     /// Calls whose caller follows from names or times.
@@ -41,7 +41,7 @@ pub struct Inferred {
 
 pub struct Tree {
     pub calls: Vec<Call>,
-    /// Who made each call.
+    /// The caller of each call.
     pub callers: Vec<Caller>,
     pub rebuilt: Vec<Rebuilt>,
     /// Whether each invocation, first those of the calls, has made a call.

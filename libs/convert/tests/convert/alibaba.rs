@@ -1,4 +1,4 @@
-//! Call graphs of Alibaba: what a reader true to the specification and what the conversion make of the published faults, against the
+//! Call graphs of Alibaba with the published faults: the conversion, and a reader true to the specification, are compared with the
 //! truth.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,16 +11,17 @@ use crate::alibaba_world::{RELEASES, Release, Row, World, canonical, csv, genera
 use crate::{Converted, Folder};
 
 const TRACES: u64 = 6_000;
-/// How far the reader true to the specification may be from the published share.
+/// Maximum distance of the reader true to the specification from the published share.
 const READER_ERROR: f64 = 0.03;
-/// Shares of traces that the conversion must get right, at least, and of those that it may get wrong without a sign.
+/// Minimum share of traces that the conversion must get right, for each release.
 const RIGHT_MIN: [f64; 2] = [0.84, 0.986];
+/// Maximum share of traces that it may get wrong without flagging a row.
 const SILENTLY_WRONG_MAX: f64 = 0.01;
 /// The module of a row without a name.
 const UNKNOWN: &str = "unknown_service";
 
-/// What a reader true to the specification makes of a trace: each rpc id is a call, which the call with the id without the last number
-/// has made.
+/// The tree of a trace as a reader true to the specification sees it: each rpc id is a call. Its caller is the callee of the call
+/// whose id lacks the last number.
 fn by_specification(rows: &[&Row]) -> String {
     let mut first: BTreeMap<&str, &Row> = BTreeMap::new();
     for &row in rows {
@@ -57,7 +58,7 @@ fn by_specification(rows: &[&Row]) -> String {
     roots.join(" ")
 }
 
-/// What the conversion made of a trace.
+/// A trace as converted.
 #[derive(Default)]
 struct Made {
     text: String,

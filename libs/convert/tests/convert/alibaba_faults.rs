@@ -22,14 +22,15 @@ enum Fault {
     NamelessLeaf,
 }
 
-/// Faults that names can repair, and those that they cannot, each with its part. Only the sums are published: the shares of
-/// [`Release`]. How the faults are divided is assumed.
+/// Faults that can be repaired with names, each with its weight. Only the total share of these faults is published, in
+/// [`Release`]. The weights are assumed.
 const BY_NAMES: [(Fault, u64); 4] = [
     (Fault::Lost, 35),
     (Fault::SharedId, 40),
     (Fault::ForeignId, 15),
     (Fault::Nameless, 10),
 ];
+/// Faults that cannot be repaired with names, as above.
 const NOT_BY_NAMES: [(Fault, u64); 3] = [
     (Fault::SharedModule, 40),
     (Fault::LostTwice, 30),

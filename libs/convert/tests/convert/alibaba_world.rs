@@ -47,8 +47,9 @@ const ONE_NAME_LOST: f64 = 0.01;
 /// Share of calls whose callee recorded a longer time than the caller.
 const CONTRADICTING: f64 = 0.005;
 
-/// Modules that make calls, and those that only answer them.
+/// Number of modules that make calls.
 const MODULES: u64 = 300;
+/// Number of databases and caches, which only answer calls.
 const STORES: u64 = 40;
 const CALLS_MAX: usize = 40;
 const DEPTH_MAX: usize = 6;
@@ -117,13 +118,13 @@ pub struct Row {
     pub rt_ms: i64,
 }
 
-/// Rows, and for each trace who really called whom.
+/// Rows, and the true tree of calls of each trace.
 pub struct World {
     pub rows: Vec<Row>,
     pub truth: BTreeMap<String, String>,
 }
 
-/// Who called whom as a text: a module, and in brackets what it called, sorted.
+/// A tree of calls as a text: a module, and in brackets the modules that it called, sorted.
 pub fn canonical(module: &str, mut called: Vec<String>) -> String {
     called.sort();
     format!("{module}({})", called.join(","))

@@ -1,0 +1,54 @@
+//! Ids that follow from texts. They are the same in each conversion, so the hash has no random seed.
+
+/// The hash of no bytes.
+pub const START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Extends a hash by further bytes (FNV-1a with 64 bits).
+pub fn extended(mut hash: u64, bytes: &[u8]) -> u64 {
+    for &byte in bytes {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash
+}
+
+/// Spreads a hash over all bits (the finalizer of SplitMix64).
+pub fn mixed(mut hash: u64) -> u64 {
+    hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ hash >> 31
+}
+
+/// The trace id for the name of a trace. Hex digits, also behind `T_`, stay as they are, with zeros in front; other names are
+/// hashed.
+pub fn trace_id(name: &[u8]) -> u128 {
+    let digits = name.strip_prefix(b"T_").unwrap_or(name);
+    let number = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.len() <= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .and_then(|digits| u128::from_str_radix(digits, 16).ok());
+    let hashed = || {
+        let high = extended(START, name);
+        u128::from(mixed(high)) << 64 | u128::from(mixed(extended(high, name)))
+    };
+    // An id of zeros is not valid.
+    number.filter(|&number| number != 0).unwrap_or_else(hashed).max(1)
+}
+
+/// An id for a text.
+pub fn hash64(text: &[u8]) -> u64 {
+    mixed(extended(START, text)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_of_trace_ids_stay_and_other_names_are_hashed() {
+        assert_eq!(trace_id(b"0b133c19"), 0x0b13_3c19);
+        assert_eq!(trace_id(b"T_11560863075"), 0x115_6086_3075);
+        let hashed = trace_id(b"trace-1");
+        assert!(hashed >> 96 != 0 && hashed != trace_id(b"trace-2"));
+        assert_ne!(trace_id(b"0"), 0);
+    }
+}
