@@ -107,7 +107,7 @@ def with_order(footer, columns):
                 if before < SORTING_COLUMNS <= field:
                     has_order = field == SORTING_COLUMNS
                     if not has_order:
-                        # The new field is inserted here. A head has the distance from the field before it, so the next head changes.
+                        # The new field is inserted here. A head has the distance from the field before, so the next head changes.
                         order = bytes([(SORTING_COLUMNS - before) << 4 | LIST]) + sorting_columns(columns)
                         pieces += [footer[copied:begin], order]
                         copied = begin
