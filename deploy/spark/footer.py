@@ -107,11 +107,11 @@ def with_order(footer, columns):
                 if before < SORTING_COLUMNS <= field:
                     has_order = field == SORTING_COLUMNS
                     if not has_order:
-                        # The new field comes here, and the next one follows it directly: heads have the distance of numbers.
+                        # The new field is inserted here. A head has the distance from the field before, so the next head changes.
                         order = bytes([(SORTING_COLUMNS - before) << 4 | LIST]) + sorting_columns(columns)
                         pieces += [footer[copied:begin], order]
                         copied = begin
-                        # A head without a distance has the number itself.
+                        # A head with distance 0 is followed by the field's number, which stays.
                         if footer[begin] >> 4:
                             pieces.append(bytes([(field - SORTING_COLUMNS) << 4 | field_kind]))
                             copied += 1
@@ -132,7 +132,7 @@ def declare_order(path, columns):
         length, magic = struct.unpack("<I4s", file.read(TAIL_BYTES))
         begin = size - TAIL_BYTES - length
         if magic != MAGIC or begin < len(MAGIC):
-            raise ValueError(f"cannot declare the order of {path}: it is no complete Parquet file")
+            raise ValueError(f"cannot declare the order of {path}: it is not a complete Parquet file")
         file.seek(begin)
         footer = with_order(file.read(length), columns)
         file.seek(begin)

@@ -210,7 +210,8 @@ def run_id_flag(options):
 
 
 def make_rests(options, of, name, marker, flags):
-    """Everything over all buckets, unless it has its `marker`, the last file that is copied. The program that submits the job does it."""
+    """Computes everything over all buckets, unless `marker`, the file that is copied last, exists. The program that submits the job
+    does it."""
     place = below(options.out, name)
     if exists(below(place, marker)):
         return
@@ -289,7 +290,8 @@ def write_dataset(spark, options, of, manifests):
 
 
 def declare_order(place, columns, scratch):
-    """Declares in each Parquet file of a folder by which leaf columns it is sorted. An object is copied for that, and back."""
+    """Declares the leaf columns by which each Parquet file of a folder is sorted. Objects in a store are downloaded for this, and
+    uploaded again."""
     names = [name for name in files_in(place) if name.endswith(".parquet")] if exists(place) else []
     for name in names:
         if not is_uri(place):

@@ -43,7 +43,7 @@ impl Sender {
     }
 }
 
-/// Why a sender cannot start.
+/// The reason for which a sender cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -72,7 +72,7 @@ impl BlockingSender {
         Ok(Self { runtime, sender })
     }
 
-    /// Sends a request until the answer is final, at most for `patience`.
+    /// Sends a request until the answer is final. No attempt begins later than `patience` from now.
     ///
     /// # Errors
     /// The last error.

@@ -264,9 +264,11 @@ pub(crate) const ASSUMPTION: Known = known("the assumptions of cctf convert", |t
     CONVERSION_ASSUMPTIONS.contains(&text)
 });
 
-/// The reason of a start event at the beginning of a run or part. It is kept, because the merge must distinguish this event
-/// from a real start.
-pub(crate) const PLACEMENT_REASON: Known = known("already_running", |text| text == "already_running");
+/// The reason of a start event at the beginning of a run or part: the instance was already alive.
+pub const ALREADY_RUNNING: &str = "already_running";
+
+/// The merge must distinguish [`ALREADY_RUNNING`] from a real start.
+pub(crate) const PLACEMENT_REASON: Known = known(ALREADY_RUNNING, |text| text == ALREADY_RUNNING);
 
 pub(crate) const FILE_NAME: Known = known("the names of the files", |text| FILES.contains(&text));
 

@@ -35,7 +35,7 @@ pub use files::{FILE_LINKS, File, Shape};
 pub use host_metrics::HostMetric;
 pub use ids::{SpanId, TraceId};
 pub use invocations::{ERROR_STATUS, Flag, Flags, Invocation, SpanKind, SpanLink, Stage, is_error};
-pub use known::{ATTRIBUTE, CONVERSION_ASSUMPTIONS, GRPC_CODES, Known, NO_ANSWER};
+pub use known::{ALREADY_RUNNING, ATTRIBUTE, CONVERSION_ASSUMPTIONS, GRPC_CODES, Known, NO_ANSWER};
 pub use link_metrics::LinkMetric;
 pub use links::{Link, LinkSource};
 pub use milliseconds::Milliseconds;

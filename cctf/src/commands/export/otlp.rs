@@ -24,15 +24,15 @@ use crate::commands::{
     DONE, FAILED, Format, UsageError, damages, otlp, print, print_json, refuse_existing_out,
 };
 
-/// Time for which a request is sent again if a receiver does not answer or asks for patience.
+/// Maximum time for which a request is sent again until the receiver accepts it.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Assumption that counts damaged lines.
 const DAMAGED_LINES: &str = "damaged_lines";
 
 const AFTER_HELP: &str = "\
-The run becomes spans again, with the names of the semantic conventions: Jaeger, Tempo and every other viewer shows its traces, and
-a Collector or a normalizer takes it like live telemetry. Each invocation and each call is a span. Spans that rows name as parents
-and that have no row are made, so that traces are connected. Start and end of the run and its placement events are spans, too.
+The run becomes spans again, with the names of the semantic conventions. Jaeger, Tempo and every other viewer shows its traces. A
+Collector or a normalizer accepts it like live telemetry. Each invocation and each call is a span. Parents without a row also become
+spans, so that traces are connected. Start and end of the run and its placement events are spans, too.
   OUT/traces.jsonl       one request of OTLP a line, as the Collector's file exporter writes them
   OUT/assumptions.json   what does not come back, with counts
 
@@ -42,7 +42,8 @@ Examples:
   cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4317     # to Jaeger, Tempo or a Collector
   cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
 
-A normalizer that has closed the run counts its rows as late: send it under another name with --run-id.
+A normalizer that has closed the run counts its rows as late: send it under another name with --run-id. The exit code is also 1 if
+the receiver rejects spans.
 docs/export/otlp.md describes each field.
 ";
 
@@ -75,7 +76,7 @@ pub struct OtlpArgs {
     format: Format,
 }
 
-/// What was sent.
+/// The summary of a run that was sent.
 #[derive(Debug, Serialize)]
 struct Sent {
     target: &'static str,
@@ -84,7 +85,7 @@ struct Sent {
     counts: Counts,
     spans: u64,
     requests: u64,
-    /// Spans that the receiver has rejected, and its last reason.
+    /// Number of spans that the receiver has rejected, and its last message.
     rejected: u64,
     message: Option<String>,
     assumptions: Vec<Assumption>,
@@ -146,7 +147,7 @@ fn write(
     Ok(exit_code(&summary.assumptions, 0))
 }
 
-/// Makes all requests first, so that `--strict` and a damaged run are known before the receiver gets anything.
+/// Creates all requests first, so that `--strict` and unreadable files end the command before the receiver gets anything.
 fn send(
     args: &OtlpArgs,
     otlp: &Otlp<'_>,

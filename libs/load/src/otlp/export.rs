@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use otlp_send::{Destination, TlsError};
+use otlp_send::{Destination, Sender, TlsError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::exchange::Exchange;
 use crate::ids::Ids;
-use crate::otlp::client::OtlpClient;
 use crate::otlp::spans::SpanEncoder;
 
 /// Spans per export request.
@@ -167,11 +166,11 @@ impl Exporter {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let client = {
+        let sender = {
             let _inside = runtime.enter();
-            OtlpClient::new(destination)
+            Sender::new(destination)
         };
-        let client = client.map_err(|source| ExportError::Tls {
+        let sender = sender.map_err(|source| ExportError::Tls {
             endpoint: endpoint.clone(),
             source,
         })?;
@@ -183,7 +182,7 @@ impl Exporter {
             .spawn(move || {
                 runtime.block_on(async move {
                     Worker {
-                        client,
+                        sender,
                         counters: thread_counters,
                         encoder,
                         waiting: VecDeque::new(),
@@ -263,7 +262,7 @@ impl Drop for Exporter {
 
 /// The thread's state.
 struct Worker {
-    client: OtlpClient,
+    sender: Sender,
     counters: Arc<Counters>,
     encoder: SpanEncoder,
     waiting: VecDeque<Vec<Exchange>>,
@@ -292,7 +291,7 @@ impl Worker {
                     }
                     Some(Input::Control { request, deadline, reply }) => {
                         let note = |error: &str| self.counters.record_error(error);
-                        let sent = self.client.send_until(request, Some(deadline), note).await;
+                        let sent = self.sender.send_until(request, Some(deadline), note).await;
                         // The caller waits for it, unless it was interrupted.
                         let _ = reply.send(sent.and_then(|accepted| match accepted.rejected {
                             0 => Ok(()),
@@ -345,16 +344,16 @@ impl Worker {
         let (spans, bytes) = (batch.len(), held_bytes(&batch));
         self.waiting_spans -= spans;
         let request = self.encoder.encode(&batch);
-        let (client, counters) = (self.client.clone(), Arc::clone(&self.counters));
+        let (sender, counters) = (self.sender.clone(), Arc::clone(&self.counters));
         self.under_way.spawn(async move {
-            export(&client, &counters, request, spans as u64).await;
+            export(&sender, &counters, request, spans as u64).await;
             counters.release(spans as u64, bytes);
         });
     }
 }
 
-async fn export(client: &OtlpClient, counters: &Counters, request: Bytes, spans: u64) {
-    let accepted = client
+async fn export(sender: &Sender, counters: &Counters, request: Bytes, spans: u64) {
+    let accepted = sender
         .send_until(request, None, |error| counters.record_error(error))
         .await;
     let rejected = accepted

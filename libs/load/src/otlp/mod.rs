@@ -2,10 +2,9 @@
 //!
 //! - [`identity`], [`run_facts`]: the resource, and the attributes of a run's start.
 //! - [`spans`]: the encoding of spans.
-//! - [`export`], [`client`]: their queue, batches and retries.
+//! - [`export`]: their queue, batches and outcomes.
 
 pub mod attributes;
-pub mod client;
 pub mod export;
 pub mod identity;
 pub mod run_facts;

@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 
-use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind};
+use cctf_proto::cctf::{ALREADY_RUNNING, Milliseconds, PlacementEvent, PlacementKind};
 
 use crate::values::encoded;
 use cctf_sort::record::{Record, key_of};
 use cctf_sort::sorter::Sorter;
-
-/// Reason of a start event at the beginning of a run or of a part: the instance was already alive.
-pub const ALREADY_RUNNING: &str = "already_running";
 
 pub struct Event<'l> {
     pub row: PlacementEvent<'l>,

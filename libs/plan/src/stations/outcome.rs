@@ -23,7 +23,7 @@ pub struct Simulation {
     pub held_ns: Vec<i64>,
     /// Work of each server of the platform: the time for which its jobs would have needed one unit of its capacity.
     pub worked_ns: Vec<i64>,
-    /// How much longer the jobs of each server took than alone, of those that delay a request.
+    /// Time for which the jobs of each server took longer than alone. Jobs that delay no request do not count.
     pub waited_ns: Vec<i64>,
 }
 

@@ -37,8 +37,8 @@ pub struct ServerState {
     jobs: BinaryHeap<Reverse<(i128, Job)>>,
     /// Work of all jobs so far.
     pub worked_ns: i64,
-    /// How much longer the jobs that have ended took than alone. Jobs that delay nothing are not counted. It is negative by the
-    /// present time for each job in progress.
+    /// Time for which the jobs that have ended took longer than alone, minus the beginning and work of each job in progress. Jobs
+    /// that delay nothing do not count.
     waited_ns: i128,
 }
 
@@ -55,7 +55,7 @@ impl ServerState {
         }
     }
 
-    /// How much longer all jobs took than alone, at the end.
+    /// Time for which all jobs took longer than alone, after the last one has ended.
     pub fn waited_ns(&self) -> i64 {
         i64::try_from(self.waited_ns).unwrap_or_default().max(0)
     }

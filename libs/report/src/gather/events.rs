@@ -1,7 +1,7 @@
 //! [`read`]: placement events, which are marked in the charts over time.
 
 use analyze::stats::opened::Opened;
-use cctf_proto::cctf::{File, PlacementEvent, PlacementKind};
+use cctf_proto::cctf::{ALREADY_RUNNING, File, PlacementEvent, PlacementKind};
 use page::number::counted;
 use rundir::ReadError;
 
@@ -9,8 +9,6 @@ use crate::model::Event;
 
 /// Maximum number of events. A chart could not show more as separate marks.
 const EVENTS_MAX: usize = 500;
-/// Reason of a start event with which a later part repeats that an instance is running since an earlier part.
-const ALREADY_RUNNING: &str = "already_running";
 
 /// The first events in order of time.
 ///

@@ -6,7 +6,7 @@ mod moves;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aggregate::ids::{InstanceId, ModuleId, RunId};
-use cctf_proto::cctf::PlacementKind;
+use cctf_proto::cctf::{ALREADY_RUNNING, PlacementKind};
 use serde::{Deserialize, Serialize};
 
 use self::events::write_event;
@@ -17,9 +17,6 @@ use super::shared::facts::{Activity, OpenedRun};
 use super::shared::registry::WorkerLimits;
 
 pub use self::events::Event;
-
-/// The reason of a start event for an instance that was there before the run or part.
-const ALREADY_RUNNING: &str = "already_running";
 
 /// A live instance.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,8 +70,8 @@ impl Placement {
         }
     }
 
-    /// Processes a start that an instance reports. With the reason [`ALREADY_RUNNING`], nothing has changed: a run is received a
-    /// second time, from its files.
+    /// Processes a start that an instance reports. The reason [`ALREADY_RUNNING`] occurs if a recorded run is sent again. No
+    /// scaling or migration is inferred from such a start.
     pub fn start_reported(
         &mut self,
         instance: InstanceId,

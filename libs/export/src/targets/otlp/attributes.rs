@@ -68,7 +68,7 @@ impl Attributes {
     }
 }
 
-/// What the conventions express of a row.
+/// The facts of a row that the conventions can express.
 #[derive(Debug, Clone, Copy)]
 struct Facts<'r> {
     kind: SpanKind,
@@ -93,7 +93,7 @@ pub struct Described {
     pub name: String,
     pub attributes: Attributes,
     pub is_failed: bool,
-    /// Whether receivers find all of it again. Rows that no normalizer wrote can state what the conventions have no name for.
+    /// Whether receivers find all facts again. Rows that no normalizer wrote can have facts that no convention expresses.
     pub is_exact: bool,
     /// Whether it counts as HTTP because the row states no protocol, but what a protocol has.
     pub is_protocol_assumed: bool,
@@ -156,7 +156,7 @@ fn described(facts: &Facts<'_>) -> Described {
     sizes(facts, &mut out);
     out.text("session.id", facts.session_id);
     out.text("error.type", facts.error_type);
-    // A span with an error and a status of HTTP that is none has no status for receivers, if HTTP only carries the protocol.
+    // If HTTP only carries the protocol, receivers ignore a status below 400 of a span with an error.
     let hides_status =
         matches!(facts.protocol, Some("messaging" | "db")) && facts.status.is_some_and(|status| status < 400);
     Described {

@@ -1,7 +1,9 @@
 //! [`Control`]: control spans: the start and end of the run, and its placement events. They are one trace. [`events`]: the
 //! placement events that were reported.
 
-use cctf_proto::cctf::{File, Milliseconds, Part, PlacementEvent, PlacementKind, RunMeta, SpanId};
+use cctf_proto::cctf::{
+    ALREADY_RUNNING, File, Milliseconds, Part, PlacementEvent, PlacementKind, RunMeta, SpanId,
+};
 use cctf_proto::keys;
 use foldhash::HashSet;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -17,8 +19,6 @@ use super::losses::Losses;
 
 /// The span of the start, which is the parent of all others.
 const FIRST: u64 = 1;
-/// The reason of a start that states that the instance was there before the run or part.
-const ALREADY_RUNNING: &str = "already_running";
 /// The span's parent is in the same process.
 const FLAGS: u32 = 0x100;
 

@@ -1,4 +1,4 @@
-//! [`Losses`]: counts of what OTLP cannot give back, and of spans that are no rows.
+//! [`Losses`]: counts of rows and fields that do not come back from OTLP, and of spans without a row.
 
 use crate::assumptions::Assumptions;
 
@@ -61,8 +61,8 @@ const NOTES: [Note; 14] = [
         id: "time_before_1970",
         matters: true,
         count: |losses| losses.without_time,
-        one: "row has a time before 1970, which no receiver takes, and is left out",
-        more: "rows have a time before 1970, which no receiver takes, and are left out",
+        one: "row has a time before 1970, which receivers do not accept, and is left out",
+        more: "rows have a time before 1970, which receivers do not accept, and are left out",
     },
     Note {
         id: "fields_without_convention",
@@ -131,8 +131,8 @@ const NOTES: [Note; 14] = [
         id: "inner_spans",
         matters: false,
         count: |losses| losses.inner_spans,
-        one: "span has no row and is made as the parent that rows name: its name and times are not those of the original",
-        more: "spans have no row and are made as the parents that rows name: their names and times are not those of the originals",
+        one: "span has no row and is created because rows name it as their parent: its name and times are not the original ones",
+        more: "spans have no row and are created because rows name them as their parents: their names and times are not the original ones",
     },
     Note {
         id: "inferred_events",

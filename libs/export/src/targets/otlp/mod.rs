@@ -55,7 +55,7 @@ pub struct Otlp<'a> {
     pub run_id: &'a str,
 }
 
-/// What was exported.
+/// Counts of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exported {
     pub counts: Counts,

@@ -21,7 +21,7 @@ const INSTANCES_MAX: usize = 1 << 20;
 /// A node that the telemetry did not name.
 const UNKNOWN_NODE: &str = "unknown";
 
-/// Who sent a span.
+/// The sender of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sender<'a> {
     pub app: Option<&'a str>,
@@ -43,7 +43,7 @@ impl Sender<'_> {
     }
 }
 
-/// What an invocation states about its instance, and its calls do not.
+/// Facts about an instance that its invocations state, and its calls do not.
 #[derive(Debug, Clone, Default)]
 struct Instance {
     app: Option<String>,

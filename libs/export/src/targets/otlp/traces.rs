@@ -243,7 +243,7 @@ impl<'a> Traces<'a> {
     }
 }
 
-/// What only one of the two kinds of rows has.
+/// The parts of a span that only one of the two kinds of rows has.
 #[derive(Default)]
 struct Alone {
     attributes: Attributes,

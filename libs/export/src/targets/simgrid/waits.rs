@@ -8,7 +8,7 @@ use plan::stations::{Failures, Load, Platform, Server, simulate_on};
 use crate::source::Source;
 
 /// Shares are written in millionths.
-pub const WHOLE: u64 = 1_000_000;
+const WHOLE: u64 = 1_000_000;
 
 /// For each node, the kept share of its recorded waits for CPUs, in millionths: what is left of them after the waits of a simulation
 /// in which only the stations of the node share its CPUs.

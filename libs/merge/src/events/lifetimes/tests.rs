@@ -1,8 +1,7 @@
 //! Tests of lives of one instance that several folders show.
 
 use super::*;
-use crate::events::event::ALREADY_RUNNING;
-use cctf_proto::cctf::{Stage, Text};
+use cctf_proto::cctf::{ALREADY_RUNNING, Stage, Text};
 
 fn event(second: i64, kind: PlacementKind, inferred: bool, reason: Option<&'static str>) -> Event<'static> {
     Event::from_row(PlacementEvent {

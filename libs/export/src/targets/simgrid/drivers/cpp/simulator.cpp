@@ -239,10 +239,12 @@ bool Simulator::is_ahead(uint32_t index) const
          !is_simulated(invocation.answer);
 }
 
-// The recorded waits for CPUs that other processes caused. They arise again, because only the stations are simulated.
+// The recorded waits for CPUs that other processes caused. They are added, because only the stations are simulated.
 int64_t Simulator::kept(uint32_t index, const Wait& wait)
 {
-  int64_t kept = wait.cpu_wait * work_.stations[work_.invocations[index].station].cpu_wait_kept_ppm / 1'000'000;
+  int64_t ppm = work_.stations[work_.invocations[index].station].cpu_wait_kept_ppm;
+  // In two parts, because the product of a whole wait can exceed 64 bits.
+  int64_t kept = wait.cpu_wait / 1'000'000 * ppm + wait.cpu_wait % 1'000'000 * ppm / 1'000'000;
   invocations[index].cpu_wait += kept;
   return kept;
 }

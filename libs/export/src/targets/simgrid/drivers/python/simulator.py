@@ -134,7 +134,7 @@ class Simulator(Machine, Calls):
         return self.has_cpus and wait.cpu > 0
 
     def kept(self, invocation, wait):
-        """The recorded waits for CPUs that other processes caused. They arise again, because only the stations are simulated."""
+        """The recorded waits for CPUs that other processes caused. They are added, because only the stations are simulated."""
         kept = wait.cpu_wait * self.station(invocation).cpu_wait_kept_ppm // 1_000_000
         self.invocations[invocation].cpu_wait += kept
         return kept
