@@ -79,7 +79,7 @@ pub struct Placed {
     pub rank: Option<usize>,
     /// Node by module. A module with instances on several nodes has an entry for each of them: `cart@edge0`.
     pub modules: BTreeMap<String, String>,
-    /// What changes it during the run.
+    /// Migrations and scalings during the run.
     pub events: Vec<EventShown>,
     /// Whether all modules are where they were recorded, all the time.
     pub is_recorded: bool,

@@ -44,7 +44,7 @@ impl Loaded {
     }
 }
 
-/// An assignment, and what changes it during the run.
+/// An assignment with its events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     pub assignment: Assignment,

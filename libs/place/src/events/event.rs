@@ -11,7 +11,7 @@ pub struct Event {
     pub action: Action,
 }
 
-/// When it happens.
+/// The time or the condition of an event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum When {
     /// Nanoseconds after the first request.
@@ -20,12 +20,12 @@ pub enum When {
     Above(f64),
 }
 
-/// What happens.
+/// The change that an event makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// All instances go to the node, by its number in the choices.
+    /// All instances move to the node with this number in the choices.
     Migrate(u32),
-    /// So many instances take turns.
+    /// The number of instances that take turns.
     Scale(u32),
 }
 

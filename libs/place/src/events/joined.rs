@@ -79,7 +79,7 @@ pub fn join(site: &Site, tiers: &Tiers, load: &Load, span_ns: i64, stages: &[Sta
     joiner.joined
 }
 
-/// Whose turn it is, by stage and group.
+/// Number of turns taken, by stage and group.
 #[derive(Default)]
 struct Turns(BTreeMap<(usize, u32), usize>);
 

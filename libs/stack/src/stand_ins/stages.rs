@@ -11,7 +11,7 @@ use super::placement::{EventPlace, Placement};
 use super::recording::Recording;
 use super::stand_in::StandIn;
 
-/// What an event makes of a placement.
+/// The placement from an event on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     /// Seconds after the first request.
