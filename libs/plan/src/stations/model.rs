@@ -44,7 +44,7 @@ pub struct Visit {
     /// The calls of this visit: `first_call..first_call + calls` in [`Load::calls`].
     pub first_call: u32,
     pub calls: u32,
-    /// The call that causes this visit, or [`NONE`](crate::work::NONE).
+    /// The call that causes this visit, or [`NONE`].
     pub caller: u32,
     /// The next visit that the same call causes, or `NONE`.
     pub sibling: u32,
