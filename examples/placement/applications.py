@@ -53,7 +53,7 @@ class Application:
         return list(self.root.all())
 
     def rate(self, busy):
-        """Requests a second at which the busiest station is so busy."""
+        """Requests per second at which the busiest station has this utilisation."""
         one = next(service for service in self.services() if service.instance == self.busiest)
         return busy * one.slots / ((one.cpu_ms + one.sleep_ms) / 1e3)
 

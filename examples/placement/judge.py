@@ -8,7 +8,7 @@ MOVED_MAX = {"p50": 0.10, "p95": 0.10, "p99": 0.20}
 REGRET_MAX = 0.05
 # Above this utilisation of the busiest station, errors are reported and not judged.
 JUDGED_BUSY_MAX = 0.75
-# A truth is valid if the machine was busy for at most this share, and its host took at most this one, percent.
+# Maximum busy share of the machine's CPUs in a measured run, and maximum share that the host took, percent.
 CPU_PERCENT_MAX, STOLEN_PERCENT_MAX = 60.0, 0.5
 BY = "p95"
 
@@ -25,7 +25,7 @@ def overlaps(one, other):
 
 
 def doubts(run):
-    """Why a run is no valid truth."""
+    """Reasons not to use a measured run as the reference."""
     found = []
     if run.cpu_percent > CPU_PERCENT_MAX:
         found.append(f"the CPUs of the machine were busy for {run.cpu_percent:.0f}%")
@@ -78,14 +78,14 @@ def order(cases):
 
 
 def regret(cases):
-    """By how much the predicted first one of the placements that were run is slower than the fastest one, as measured."""
+    """How much slower the predicted best of the placements that were run is than the fastest one, as measured."""
     first = min(cases, key=lambda case: case["predicted"][BY]["value"])
     fastest = min(case["run"].figures[BY]["value"] for case in cases)
     return first["run"].figures[BY]["value"] / fastest - 1
 
 
 def misses(load):
-    """One sentence for everything of a load that misses its limit."""
+    """A sentence for each figure of a load that misses its limit."""
     found = []
     for case in load["cases"]:
         for row in case["errors"]:

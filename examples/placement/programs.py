@@ -14,7 +14,7 @@ CORES_FREE = 65_536
 
 
 class Failed(Exception):
-    """A program that did not do what the study needs."""
+    """A step of the study failed."""
 
 
 @dataclass

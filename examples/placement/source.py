@@ -36,18 +36,18 @@ class Writer:
         sleep_ms = self.random.lognormvariate(math.log(service.sleep_ms) - sigma**2 / 2, sigma)
         return round(service.cpu_ms * MS), round(sleep_ms * MS)
 
-    def call(self, caller, callee, at, ids):
-        """A call from `at` on. `caller` is None for the load driver; `ids` are the caller's span, or None. Returns its end."""
+    def call(self, caller, callee, at, parent):
+        """A call from `at` on. `caller` is None for the load driver; `parent` is the caller's span, or None. Returns its end."""
         self.span += 1
         span, bytes_out, bytes_in = self.span, self.random.randint(*BODY), self.random.randint(*BODY)
         node = caller.node if caller else DRIVER
         out, back = (network_ns(node, callee.node, size) for size in (bytes_out, bytes_in))
         arrives = at + out
-        ends = self.invocation(callee, arrives, (span, ids), (bytes_out, bytes_in))
-        parent = f'"{ids:016x}"' if ids else "null"
+        ends = self.invocation(callee, arrives, (span, parent), (bytes_out, bytes_in))
+        parent_id = f'"{parent:016x}"' if parent else "null"
         module, instance = (caller.module, caller.instance) if caller else ("driver", "driver-1")
         self.calls.append(
-            f'{{"trace_id":"{self.trace}","span_id":"{span:016x}","parent_span_id":{parent},"ancestor_id":{parent},'
+            f'{{"trace_id":"{self.trace}","span_id":"{span:016x}","parent_span_id":{parent_id},"ancestor_id":{parent_id},'
             f'"module_id":"{module}","instance_id":"{instance}","node":"{node}","stage":"{STAGES.get(node, "unknown")}",'
             f'"ts_start":{ms(T0 + at)},"ts_end":{ms(T0 + ends + back)},"method":"POST","path":"/{callee.instance}",'
             f'"bytes_out":{bytes_out},"bytes_in":{bytes_in},"status":200,"kind":"client","protocol":"http",'
@@ -121,7 +121,7 @@ def nodes(application):
 
 
 def links(application):
-    """A link that is not here would not be there for the stand-ins."""
+    """The links that calls pass. Stand-ins emulate a link only if it is listed here."""
     return [
         {"u": u, "v": v, "BW_bps": float(rate_bps), "PR_s": delay_ms / 1e3, "src": "estimated"}
         for (u, v), (delay_ms, rate_bps) in application.passed().items()

@@ -17,9 +17,9 @@ from measured import FIGURES, Host, check, measured
 from programs import CORES_FREE, Failed, Programs, write
 from source import write as write_source
 
-# Exit code if everything was measured, and something misses its limit.
+# Exit code if a figure misses its limit.
 MISSES = 3
-# Number of placements that are run: the best ones, and the last one.
+# Number of the best placements that are run. The last one is run, too.
 FIRST = 3
 STRATEGIES = ("all_in_the_cloud", "greedy", "least_loaded")
 
@@ -64,7 +64,7 @@ class Study:
         print(f"{self.application.name}: {text}", flush=True)
 
     def run(self, of, run_id, placement=None):
-        """Runs stand-ins; the folder of the run with its figures."""
+        """Runs stand-ins. Returns the folder of the run, and its figures."""
         self.say(f"running {run_id}")
         began = Host()
         folder = self.programs.run(of, run_id, placement)
@@ -166,7 +166,7 @@ class Study:
         load["misses"] = judge.misses(load)
 
     def free_tiers(self):
-        """The tiers with so many cores that nobody waits for one."""
+        """The tiers with enough cores that no request waits for one."""
         tiers = self.application.tiers()
         tiers["nodes"] = {node: {"cores": CORES_FREE} for node in tiers["nodes"]}
         return write(self.programs.work / f"{self.application.name}-free-tiers.json", tiers)

@@ -16,7 +16,7 @@ use otlp_send::Destination;
 /// Maximum time until the receiver accepts the span.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What happened to a module.
+/// A change of a module's deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happened {
     /// New number of instances.
@@ -25,7 +25,7 @@ pub enum Happened {
     MovedFrom(String),
 }
 
-/// An event, by the names in the module's telemetry.
+/// An event, with the names in the module's telemetry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacementEvent {
     pub happened: Happened,

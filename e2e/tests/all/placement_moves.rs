@@ -1,5 +1,4 @@
-//! Events of a strategy's placement are predicted, really run by stand-ins, and recorded. Parts of the chain's only module move by
-//! themselves.
+//! Events of a strategy's placement are predicted, run by stand-ins, and recorded. Groups of the chain's only module move by themselves.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -28,16 +27,7 @@ fn events_of_a_strategy_are_predicted_and_really_run() {
     let strategy = given.path("strategy");
     fs::write(&strategy, STRATEGY).unwrap();
     fs::set_permissions(&strategy, fs::Permissions::from_mode(0o755)).unwrap();
-    let placed = given.place(&[
-        "--strategy",
-        "./strategy",
-        "--out",
-        "placements",
-        "--format",
-        "json",
-    ]);
-    assert_eq!(placed.code, Some(0), "{placed:?}");
-    let report = placed.json().unwrap();
+    let report = given.ranking(&["--strategy", "./strategy"]);
     let place = report["strategies"][0]["placement"].as_u64().unwrap() as usize;
     let proposed = &report["placements"][place];
     assert_eq!(

@@ -55,6 +55,13 @@ impl Given {
         self.run("place", &[&["--tiers", "tiers.json"], args].concat())
     }
 
+    /// The ranking, with placement files in the folder `placements`.
+    pub fn ranking(&self, args: &[&str]) -> Value {
+        let done = self.place(&[args, &["--out", "placements", "--format", "json"]].concat());
+        assert_eq!(done.code, Some(0), "{done:?}");
+        done.json().unwrap()
+    }
+
     /// Asserts that a command is refused in one sentence, which contains `cause`.
     fn refused(done: &Done, code: i32, cause: &str) {
         assert_eq!(done.code, Some(code), "{done:?}");
@@ -68,16 +75,7 @@ impl Given {
 fn a_predicted_placement_is_run_by_stand_ins() {
     let given = Given::new(15);
     // Both together are best; the second one has the back in the cloud, because edge0 is excluded.
-    let placed = given.place(&[
-        "--exclude",
-        "back=edge0",
-        "--out",
-        "placements",
-        "--format",
-        "json",
-    ]);
-    assert_eq!(placed.code, Some(0), "{placed:?}");
-    let report = placed.json().unwrap();
+    let report = given.ranking(&["--exclude", "back=edge0"]);
     let second = &report["placements"][1];
     assert_eq!(
         (&second["rank"], &second["file"]),

@@ -1,9 +1,9 @@
-//! [`Group`]: what an assignment places: the instances of a module that were recorded on one node.
+//! [`Group`]: the unit of placement, which is the instances of a module that were recorded on one node.
 
 use std::collections::BTreeMap;
 
 use cctf_stack::stand_ins::Recording;
-use cctf_stack::stand_ins::groups::group_name;
+use cctf_stack::stand_ins::groups::{group_name, is_named};
 use plan::plan::{Cpu, Plan};
 use plan::stations::Load;
 use plan::work::{NONE, Waited};
@@ -26,12 +26,12 @@ pub struct Group {
 }
 
 impl Group {
-    /// Whether a name means this group: its own name, with or without the node, or that of its module.
+    /// Whether a name means this group: `MODULE@NODE`, or the name of its module.
     pub fn is_named(&self, name: &str) -> bool {
-        name == self.module || name == self.name || name == group_name(&self.module, &self.node)
+        is_named(name, &self.module, &self.node)
     }
 
-    /// The value of the group in a table of groups and modules. That of the group comes first.
+    /// The value of the group in a table by group or module. An entry of the group wins over that of its module.
     pub fn value<'a, T>(&self, table: &'a BTreeMap<String, T>) -> Option<&'a T> {
         let own = table.get(&group_name(&self.module, &self.node));
         own.or_else(|| table.get(&self.module))
@@ -50,8 +50,7 @@ pub fn groups(plan: &Plan, load: &Load, recording: &Recording) -> (Vec<Group>, V
             let mut known = known.into_iter().flat_map(|known| &known.instances);
             let known = known.find(|known| known.id == instance.id);
             let node = known.map_or(&names.nodes[instance.node as usize], |known| &known.node);
-            let node = node.as_str();
-            (module, node)
+            (module, node.as_str())
         })
         .collect();
     let mut by_key: BTreeMap<(&str, &str), Group> = BTreeMap::new();

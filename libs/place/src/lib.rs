@@ -4,7 +4,7 @@
 //! - [`assignments`]: a node for each group; [`deployment`]: an assignment as the placement file of stand-ins; [`surroundings`]: that as
 //!   the platform of the simulator.
 //! - [`arrivals`]: the recorded load, and further ones by chance; [`evaluation`]: one simulation; [`traffic`]: bytes on links, cost.
-//! - [`events`]: what changes a placement during the run.
+//! - [`events`]: migrations and scalings during the run.
 //! - [`predictor`]: all of it for one assignment; [`validity`]: what is no prediction; [`calibration`]: the error on the recorded run.
 //! - [`search`]: which assignments are simulated; [`parallel`]: on all cores; [`uncertainty`]: intervals and probabilities.
 //! - [`ranking`]: the assignments, ranked; [`whatif`]: one change; [`model`]: both for people and programs.

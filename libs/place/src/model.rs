@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::calibration::Calibrated;
 use crate::evaluation::Metric;
-use crate::events::{Action, When};
+use crate::events::Action;
 use crate::predictor::Predictor;
 use crate::ranking::{Options, Ranked, Ranking};
 use crate::surroundings::Shared;
@@ -79,7 +79,7 @@ pub struct Placed {
     pub rank: Option<usize>,
     /// Node by module. A module with instances on several nodes has an entry for each of them: `cart@edge0`.
     pub modules: BTreeMap<String, String>,
-    /// What changes it during the run.
+    /// Migrations and scalings during the run.
     pub events: Vec<EventShown>,
     /// Whether all modules are where they were recorded, all the time.
     pub is_recorded: bool,
@@ -272,23 +272,16 @@ fn events(predictor: &Predictor<'_>, ranked: &Ranked) -> Vec<EventShown> {
         .iter()
         .zip(&ranked.predicted.events_ns);
     let shown = events.map(|(event, at_ns)| {
-        let (name, to, replicas) = match event.action {
-            Action::Migrate(node) => (
-                "migrate",
-                Some(predictor.choices.nodes[node as usize].clone()),
-                None,
-            ),
-            Action::Scale(replicas) => ("scale", None, Some(replicas)),
-        };
+        let (to, replicas) = event.action.change(predictor.choices);
         EventShown {
-            event: name,
+            event: match event.action {
+                Action::Migrate(_) => "migrate",
+                Action::Scale(_) => "scale",
+            },
             module: predictor.site.groups[event.group as usize].name.clone(),
             to,
             replicas,
-            above: match event.when {
-                When::At(_) => None,
-                When::Above(share) => Some(share),
-            },
+            above: event.when.above(),
             at_s: at_ns.map(|at_ns| at_ns as f64 / 1e9),
         }
     });

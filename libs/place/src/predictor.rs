@@ -8,7 +8,7 @@ use crate::arrivals::Sample;
 use crate::assignments::{Assignment, Choices};
 use crate::deployment::{SlotChanges, placement};
 use crate::evaluation::{Evaluation, Times, evaluate};
-use crate::events::{Action, Event, Played, WINDOW_NS, When, play};
+use crate::events::{Event, Played, WINDOW_NS, play};
 use crate::site::Site;
 use crate::surroundings::Surroundings;
 use crate::tiers::Tiers;
@@ -44,7 +44,7 @@ impl Loaded {
     }
 }
 
-/// An assignment, and what changes it during the run.
+/// An assignment with its events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     pub assignment: Assignment,
@@ -147,23 +147,19 @@ impl Predictor<'_> {
     /// The events that happened, for a real run.
     fn happened(&self, events: &[Event], at_ns: &[Option<i64>]) -> Vec<EventPlace> {
         let happened = events.iter().zip(at_ns).filter_map(|(event, at_ns)| {
-            let (node, replicas) = match event.action {
-                Action::Migrate(node) => (Some(self.choices.nodes[node as usize].clone()), None),
-                Action::Scale(replicas) => (None, Some(replicas)),
-            };
+            let (node, replicas) = event.action.change(self.choices);
             Some(EventPlace {
                 at_s: (*at_ns)? as f64 / 1e9,
                 module: self.site.groups[event.group as usize].name.clone(),
                 node,
                 replicas,
-                reason: match event.when {
-                    When::At(_) => None,
-                    When::Above(share) => Some(format!(
+                reason: event.when.above().map(|share| {
+                    format!(
                         "slots busy for more than {:.0}% of {} s",
                         100.0 * share,
                         WINDOW_NS / 1_000_000_000
-                    )),
-                },
+                    )
+                }),
             })
         });
         happened.collect()

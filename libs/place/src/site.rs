@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use cctf_stack::stand_ins::Recording;
 use plan::plan::Plan;
 use plan::stations::{Load, load};
-use plan::work::NONE;
 
 use crate::groups::{Group, groups};
 use crate::tiers::error::listed;
@@ -40,7 +39,7 @@ pub struct Site {
     pub load: Load,
     /// The groups that get requests, by name. An assignment has a node for each of them.
     pub groups: Vec<Group>,
-    /// The number of the group of each instance; [`NONE`] of an instance without requests.
+    /// The number of the group of each instance; [`plan::work::NONE`] without a group.
     pub group_of: Vec<u32>,
     /// Calling and called instance of all calls, in order.
     pub pairs: Vec<(u32, u32)>,
@@ -130,10 +129,7 @@ pub fn shown<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 
 fn pairs(load: &Load) -> Vec<(u32, u32)> {
     let instance = |visit: u32| load.visits[visit as usize].instance;
-    let called = load
-        .calls
-        .iter()
-        .filter(|call| call.callee != NONE && !call.is_message);
+    let called = load.calls.iter().filter(|call| call.passes_link());
     let pairs: BTreeSet<_> = called
         .map(|call| (instance(call.visit), instance(call.callee)))
         .collect();

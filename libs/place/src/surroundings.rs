@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cctf_stack::stand_ins::groups::copied;
 use cctf_stack::stand_ins::{Placed, Placement, PlacementError};
 use plan::stations::{Host, Link, Platform, Server, Way};
 use plan::work::{NONE, Station};
@@ -14,7 +15,7 @@ use crate::tiers::Tiers;
 pub type Figures = (f64, Option<f64>);
 
 /// Where the instances of a run are in a placement.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     pub platform: Platform,
     /// By the number of the server in the platform.
@@ -58,14 +59,10 @@ impl Surroundings {
             placed: &placed,
             found: Self {
                 platform: Platform::recorded(&site.load),
-                servers: Vec::new(),
-                nodes: Vec::new(),
                 instances: (0..site.load.names.instances.len() as u32)
                     .map(|number| (number, 0))
                     .collect(),
-                links: BTreeMap::new(),
-                unknown: BTreeSet::new(),
-                notes: BTreeSet::new(),
+                ..Self::default()
             },
         };
         builder.nodes();
@@ -83,32 +80,11 @@ impl Surroundings {
         Ok(builder.found)
     }
 
-    /// Without any instance.
-    pub fn empty() -> Self {
-        Self {
-            platform: Platform::default(),
-            servers: Vec::new(),
-            nodes: Vec::new(),
-            instances: Vec::new(),
-            links: BTreeMap::new(),
-            unknown: BTreeSet::new(),
-            notes: BTreeSet::new(),
-        }
-    }
-
     /// Module and id of an instance.
     pub fn instance<'a>(&self, site: &'a Site, number: u32) -> (&'a str, String) {
         let (recorded, copy) = self.instances[number as usize];
         let (module, id) = site.instance(recorded);
-        (module, copied(id, copy))
-    }
-}
-
-/// The id of the copy of an instance. Copy 0 is the instance itself.
-pub fn copied(id: &str, copy: u32) -> String {
-    match copy {
-        0 => id.to_owned(),
-        copy => format!("{id}+{copy}"),
+        (module, copied(id, copy as usize))
     }
 }
 

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashMapExt as _};
-use plan::stations::{Call, Load};
-use plan::work::NONE;
+use plan::stations::Load;
 use serde::Serialize;
 
 use crate::evaluation::Evaluation;
@@ -45,9 +44,7 @@ pub struct Cost {
 impl Traffic {
     pub fn new(load: &Load, span_ns: i64) -> Self {
         let mut by_pair: HashMap<(u32, u32), [u64; 2]> = HashMap::new();
-        // A message goes to its broker, whose link nobody knows.
-        let passes_link = |call: &&Call| call.callee != NONE && !call.is_message;
-        for call in load.calls.iter().filter(passes_link) {
+        for call in load.calls.iter().filter(|call| call.passes_link()) {
             let instance = |visit: u32| load.visits[visit as usize].instance;
             let bytes = by_pair
                 .entry((instance(call.visit), instance(call.callee)))

@@ -53,10 +53,10 @@ recorded cores, speeds and links, unless the file states others:
   }
 
 Each placement is simulated with the plan of the run (cctf plan): slots, CPUs that the modules of a node share, speeds of nodes, and
-links. If a module has instances on several nodes, those on each node are placed by themselves, under names such as cart@edge0: in the
-file, in flags and in the output. All placements are simulated if there are at most 4,096; otherwise, a local search finds good ones. The best ones are simulated
-again with further loads like the recorded one, from which the 95% intervals follow. They are wider by the calibration: the error of the
-simulation of the recorded placement.
+links. If a module has instances on several nodes, those on each node are placed separately. The file, flags and output name them as in
+cart@edge0. All placements are simulated if there are at most 4,096; otherwise, a local search finds good ones. The best ones are
+simulated again with further loads like the recorded one, from which the 95% intervals follow. They are wider by the calibration: the
+error of the simulation of the recorded placement.
 
 A placement is marked as not predicted if slots, CPUs or a link would be busy for more than 85% of the time, or if the CPU time of a
 moved module, the speed or cores of its node, or a link is unknown. docs/placement.md describes the file, the method and the strategies.

@@ -11,7 +11,7 @@ use plan::plan::write::StationFit;
 use plan::roots::{Plan, Preview};
 use plan::work::Names;
 use replay::stand_in::by_root::ByRoot;
-use replay::stand_in::nested::{Changes, Stages};
+use replay::stand_in::nested::{Changes, Stages, Turns};
 use replay::stand_in::probes::needed;
 use replay::stand_in::scan::Scan;
 use replay::stand_in::send::{Sender, Shared};
@@ -160,7 +160,7 @@ impl Planned {
             let changes = Changes {
                 factors: factors.clone(),
                 ways,
-                turns,
+                turns: turns.into_iter().map(Turns::from).collect(),
             };
             // A float becomes an integer by saturation.
             ((at_s * 1e9) as u64, changes)

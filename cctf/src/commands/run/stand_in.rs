@@ -316,7 +316,7 @@ fn drive(
     })
 }
 
-/// Sends all requests, and reports events when the first request after them is due. Stops early with an error if a child process exits.
+/// Sends all requests. Reports each event when the first request after it is due. Stops early with an error if a child process exits.
 fn send(
     session: &mut LoadSession,
     stream: Stream,

@@ -18,7 +18,7 @@ pub struct StandInFlags {
         "application", "node_id", "stage", "workers", "queue_limit", "slot_policy",
     ])]
     pub stand_in: Option<String>,
-    /// With --stand-in: path to a JSON file that overrides nodes, slots, slot policies, instances or links, also during the run (docs/stand-ins.md).
+    /// With --stand-in: path to a JSON file that overrides nodes, slots, slot policies, instances or links, or changes them during the run (docs/stand-ins.md).
     #[arg(long, value_name = "FILE")]
     pub placement: Option<PathBuf>,
     /// With --stand-in: keep the recorded CPU time or the recorded work, if a stand-in's node is faster or slower than the

@@ -1,9 +1,6 @@
 //! [`Event`]: a migration or a scaling during a run.
 
-/// Maximum number of events of a placement. Each event at a utilisation costs one more simulation.
-pub const EVENTS_MAX: usize = 16;
-/// Maximum number of instances of a scaled group.
-pub const REPLICAS_MAX: u32 = 64;
+use crate::assignments::Choices;
 
 /// One event.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,20 +11,40 @@ pub struct Event {
     pub action: Action,
 }
 
-/// When it happens.
+/// The time or the condition of an event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum When {
-    /// So many nanoseconds after the first request.
+    /// Nanoseconds after the first request.
     At(i64),
     /// As soon as the slots of the group have been busy for more than this share of the window in `play`.
     Above(f64),
 }
 
-/// What happens.
+/// The change that an event makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// All instances go to the node, by its number in the choices.
+    /// All instances move to the node with this number in the choices.
     Migrate(u32),
-    /// So many instances take turns.
+    /// The number of instances that take turns.
     Scale(u32),
+}
+
+impl Action {
+    /// The new node of a migration, and the new number of instances of a scaling.
+    pub fn change(self, choices: &Choices) -> (Option<String>, Option<u32>) {
+        match self {
+            Self::Migrate(node) => (Some(choices.nodes[node as usize].clone()), None),
+            Self::Scale(replicas) => (None, Some(replicas)),
+        }
+    }
+}
+
+impl When {
+    /// The utilisation; `None` for an event at a time.
+    pub fn above(self) -> Option<f64> {
+        match self {
+            Self::At(_) => None,
+            Self::Above(share) => Some(share),
+        }
+    }
 }

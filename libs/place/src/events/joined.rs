@@ -9,7 +9,7 @@ use crate::site::Site;
 use crate::surroundings::{Shared, Surroundings};
 use crate::tiers::Tiers;
 
-/// A placement that is in force from a time on.
+/// A placement, in force from `from_ns` until the next stage.
 #[derive(Debug, Clone)]
 pub struct Stage {
     /// Nanoseconds after the first request.
@@ -44,7 +44,7 @@ pub fn join(site: &Site, tiers: &Tiers, load: &Load, span_ns: i64, stages: &[Sta
         places: places(site),
         joined: Joined {
             load: load.clone(),
-            surroundings: Surroundings::empty(),
+            surroundings: Surroundings::default(),
             active_ns: Vec::new(),
             members: Vec::new(),
         },
@@ -79,7 +79,7 @@ pub fn join(site: &Site, tiers: &Tiers, load: &Load, span_ns: i64, stages: &[Sta
     joiner.joined
 }
 
-/// Whose turn it is, by stage and group.
+/// Number of turns taken, by stage and group.
 #[derive(Default)]
 struct Turns(BTreeMap<(usize, u32), usize>);
 
@@ -224,7 +224,7 @@ fn now((site, places): (&Site, &[usize]), stage: &Stage, members: &[Vec<u32>], i
     match stage.replicas.get(group as usize) {
         Some(Some(_)) => members[group as usize].clone(),
         Some(None) => vec![members[group as usize][places[instance as usize]]],
-        // Nobody calls an instance without requests, and it calls nobody.
+        // An instance without requests has no calls.
         None => Vec::new(),
     }
 }

@@ -1,14 +1,12 @@
 //! [`parse`]: one event of a strategy's answer.
 
+use cctf_stack::stand_ins::placement::{EVENT_AT_S_MAX, REPLICAS_MAX};
 use cli::document::Item;
 
-use super::event::{Action, Event, REPLICAS_MAX, When};
+use super::event::{Action, Event, When};
 use crate::assignments::Choices;
 use crate::site::Site;
 use crate::tiers::error::listed;
-
-/// Maximum time of an event: a year.
-const AT_S_MAX: f64 = 366.0 * 86_400.0;
 
 /// Parses an event. The error is a cause without the name of the program.
 ///
@@ -32,7 +30,8 @@ pub fn parse(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Event, S
     };
     let when = match (fields.get("at_s"), fields.get("above")) {
         (Some(at), None) => {
-            When::At((number(&at, "a number of seconds from 0", 0.0..=AT_S_MAX)? * 1e9) as i64)
+            let at_s = number(&at, "a number of seconds from 0", 0.0..=EVENT_AT_S_MAX)?;
+            When::At((at_s * 1e9) as i64)
         }
         (None, Some(above)) => {
             let share = number(
@@ -47,7 +46,7 @@ pub fn parse(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Event, S
     Ok(Event { group, when, action })
 }
 
-/// The number of a group, which must be named without doubt.
+/// The number of the only group that a name means.
 fn group(item: &Item<'_>, site: &Site) -> Result<u32, String> {
     let name = item.text()?;
     let named = (0..).zip(&site.groups).filter(|(_, group)| group.is_named(name));

@@ -13,9 +13,9 @@ use crate::site::Site;
 use crate::surroundings::Surroundings;
 use crate::tiers::Tiers;
 
-/// The time of which a utilisation is taken.
+/// The window over which a utilisation is measured.
 pub const WINDOW_NS: i64 = 10_000_000_000;
-/// Utilisations are looked at so often in each window.
+/// Number of looks at the utilisations in each window.
 const LOOKS: i64 = 10;
 
 /// A simulated load.
@@ -24,7 +24,7 @@ pub struct Played {
     pub load: Load,
     pub surroundings: Surroundings,
     pub evaluation: Evaluation,
-    /// By event: the time after the first request at which it happened. `None`: it did not.
+    /// By event: the time after the first request at which it happened, nanoseconds. `None`: it did not.
     pub at_ns: Vec<Option<i64>>,
 }
 
@@ -52,19 +52,19 @@ pub fn play<E>(
         let joined = join(site, tiers, load, span_ns, &stages);
         let platform = &joined.surroundings.platform;
         let simulation = simulate_on(&joined.load, platform, Failures::Simulated);
-        let busy = Busy::new(&joined, &simulation.outcomes, span_ns);
-        let waiting = events
-            .iter()
-            .zip(&at_ns)
-            .enumerate()
-            .filter(|(_, (_, at))| at.is_none());
-        let next = waiting.filter_map(|(number, (event, _))| {
-            let When::Above(share) = event.when else {
-                return None;
-            };
-            Some((busy.first_above(share, event.group, (&joined, &stages))?, number))
+        let waiting = (0..).zip(events.iter().zip(&at_ns));
+        let waiting = waiting.filter(|(_, (_, at))| at.is_none());
+        let waiting = waiting.filter_map(|(number, (event, _))| Some((number, event, event.when.above()?)));
+        let waiting: Vec<(usize, &Event, f64)> = waiting.collect();
+        let next = (!waiting.is_empty()).then(|| {
+            let busy = Busy::new(&joined, &simulation.outcomes, span_ns);
+            let times = waiting.iter().filter_map(|(number, event, share)| {
+                let time_ns = busy.first_above(*share, event.group, (&joined, &stages))?;
+                Some((time_ns, *number))
+            });
+            times.min()
         });
-        match next.min() {
+        match next.flatten() {
             Some((time_ns, number)) => at_ns[number] = Some(time_ns),
             None => {
                 let mut evaluation = summarised(&joined.load, platform, span_ns, &simulation);
@@ -134,7 +134,7 @@ impl Busy {
             while from_ns < to_ns {
                 let look = from_ns.div_euclid(look_ns);
                 let until_ns = to_ns.min((look + 1) * look_ns);
-                // After the last arrival, nothing is looked at.
+                // Events happen only while requests arrive.
                 if let Some(busy) = usize::try_from(look)
                     .ok()
                     .and_then(|look| by_look[visit.instance as usize].get_mut(look))

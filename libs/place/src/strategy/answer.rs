@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use cctf_stack::stand_ins::placement::EVENTS_MAX;
 use cli::document::{Document, Item};
 
 use super::error::StrategyError;
 use crate::assignments::{Assignment, Choices};
-use crate::events::{self, Action, EVENTS_MAX, Event};
+use crate::events::{self, Action, Event};
 use crate::predictor::Candidate;
 use crate::ranking::Proposal;
 use crate::site::Site;

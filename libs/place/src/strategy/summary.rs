@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::stations::{Call, Load};
+use plan::stations::Load;
 use plan::work::NONE;
 use serde::Serialize;
 
@@ -142,8 +142,7 @@ type CallsAndRoots = (BTreeMap<(u32, u32), Calls>, BTreeMap<u32, [u64; 2]>);
 fn calls(site: &Site, load: &Load) -> CallsAndRoots {
     let group = |visit: u32| site.group_of[load.visits[visit as usize].instance as usize];
     let mut calls: BTreeMap<(u32, u32), Calls> = BTreeMap::new();
-    let passes_link = |call: &&Call| call.callee != NONE && !call.is_message;
-    for call in load.calls.iter().filter(passes_link) {
+    for call in load.calls.iter().filter(|call| call.passes_link()) {
         let sum = calls.entry((group(call.visit), group(call.callee))).or_default();
         sum.count += 1;
         sum.bytes_out += u64::from(call.bytes_out);

@@ -3,7 +3,7 @@
 use cctf_proto::cctf::{SpanId, TraceId};
 
 use crate::plan::Ends;
-use crate::work::{Names, Notes, Waited};
+use crate::work::{NONE, Names, Notes, Waited};
 
 /// The input of the simulator. All times are integer nanoseconds.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ pub struct Visit {
     /// The calls of this visit: `first_call..first_call + calls` in [`Load::calls`].
     pub first_call: u32,
     pub calls: u32,
-    /// The call that causes this visit, or [`NONE`](crate::work::NONE).
+    /// The call that causes this visit, or [`NONE`].
     pub caller: u32,
     /// The next visit that the same call causes, or `NONE`.
     pub sibling: u32,
@@ -138,6 +138,13 @@ pub struct Call {
     pub is_failed: bool,
     /// Whether a failure of this call makes the visit fail.
     pub fails_visit: bool,
+}
+
+impl Call {
+    /// Whether it uses the link between its visit and the callee. A message goes to its broker, whose link is unknown.
+    pub fn passes_link(&self) -> bool {
+        self.callee != NONE && !self.is_message
+    }
 }
 
 /// A visit that no call of this load causes.

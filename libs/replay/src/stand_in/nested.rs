@@ -1,5 +1,7 @@
 //! [`nest`]: encodes a root of a plan as the work in one request body. The work of its callees is nested in it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::ways::Ways;
 use cctf_proto::cctf::SpanKind;
 use plan::plan::{self as plans, Call, Cpu, Invocation, Plan, Tree};
@@ -79,8 +81,25 @@ pub struct Changes {
     pub factors: Vec<f64>,
     /// The links for network times.
     pub ways: Ways,
-    /// For each instance, the ids of the stand-ins that take turns with its requests. If empty, it is the stand-in of the instance.
-    pub turns: Vec<Vec<String>>,
+    /// The turns for each instance. If empty, requests go to the stand-in of the instance.
+    pub turns: Vec<Turns>,
+}
+
+/// Stand-ins that take turns with the requests of an instance. Without any, its own stand-in gets them.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// Ids of the stand-ins.
+    ids: Vec<String>,
+    next: AtomicUsize,
+}
+
+impl From<Vec<String>> for Turns {
+    fn from(ids: Vec<String>) -> Self {
+        Self {
+            ids,
+            next: AtomicUsize::new(0),
+        }
+    }
 }
 
 /// Changes from a time on.
@@ -102,25 +121,23 @@ impl Stages {
 }
 
 impl Changes {
-    /// The id of the stand-in whose turn it is, for a recorded instance with this id.
-    pub fn stand_in<'a>(&'a self, instance: u32, recorded: &'a str, turn: usize) -> &'a str {
-        match self.turns.get(instance as usize).map(Vec::as_slice) {
-            None | Some([]) => recorded,
-            Some(ids) => &ids[turn % ids.len()],
+    /// The id of the stand-in that gets the next request of an instance, whose recorded id is `recorded`.
+    pub fn stand_in<'a>(&'a self, instance: u32, recorded: &'a str) -> &'a str {
+        match self.turns.get(instance as usize) {
+            Some(turns) if !turns.ids.is_empty() => {
+                let turn = turns.next.fetch_add(1, Ordering::Relaxed);
+                &turns.ids[turn % turns.ids.len()]
+            }
+            _ => recorded,
         }
     }
 }
 
-/// Encodes the work of a tree. `turn` decides between stand-ins that take turns.
+/// Encodes the work of a tree.
 ///
 /// # Errors
 /// If a stand-in would refuse the work.
-pub fn nest(
-    plan: &Plan,
-    tree: &Tree,
-    (changes, turn): (&Changes, usize),
-    tally: &mut Tally,
-) -> Result<Vec<u8>, StandInError> {
+pub fn nest(plan: &Plan, tree: &Tree, changes: &Changes, tally: &mut Tally) -> Result<Vec<u8>, StandInError> {
     let mut encoded: Vec<Vec<u8>> = vec![Vec::new(); tree.invocations.len()];
     // Callees come after their callers in the list. In reverse order, each is encoded before the caller that contains it.
     for (index, invocation) in tree.invocations.iter().enumerate().rev() {
@@ -134,7 +151,6 @@ pub fn nest(
             tree,
             encoded: &encoded,
             changes,
-            turn,
             factor,
             tally,
         };
@@ -159,7 +175,6 @@ struct One<'a, 'b> {
     /// The encoded work of the invocations that it causes.
     encoded: &'a [Vec<u8>],
     changes: &'a Changes,
-    turn: usize,
     factor: f64,
     tally: &'b mut Tally,
 }
@@ -257,9 +272,7 @@ impl<'a> One<'a, '_> {
         let work = &self.encoded[callee.invocation as usize];
         Callee {
             module: &names.modules[instance.module as usize],
-            instance: self
-                .changes
-                .stand_in(invocation.instance, &instance.id, self.turn),
+            instance: self.changes.stand_in(invocation.instance, &instance.id),
             delay_ns: self.tally.time(callee.delay_ns),
             body_bytes: self.tally.body(invocation.bytes_in.or(call.bytes_out), work),
             work,

@@ -93,7 +93,7 @@ impl Scan {
         let tree = roots.tree(number);
         let mut tally = Tally::default();
         let bytes_in = tree.invocations.first().and_then(|first| first.bytes_in);
-        match nest(&roots.plan, &tree, (&Changes::default(), 0), &mut tally) {
+        match nest(&roots.plan, &tree, &Changes::default(), &mut tally) {
             Ok(work) => _ = tally.body(bytes_in, &work),
             Err(error) => {
                 *self.refused.entry(error.to_string()).or_default() += times;

@@ -62,8 +62,6 @@ pub struct Sender<A> {
     shared: Arc<Shared>,
     heads: Heads,
     facts: HashMap<FactsKey, Arc<RequestFacts>>,
-    /// Number of the next request.
-    turn: usize,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -91,7 +89,6 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
             shared,
             heads: Heads::new(headers, run_id),
             facts: HashMap::new(),
-            turn: 0,
         })
     }
 
@@ -104,13 +101,12 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
         };
         let tree = shared.roots.tree(number);
         let mut tally = Tally::default();
-        let (changes, turn) = (shared.stages.at(arrival.offset_ns), self.turn);
-        self.turn += 1;
-        let work = nest(&shared.roots.plan, &tree, (changes, turn), &mut tally)?;
+        let changes = shared.stages.at(arrival.offset_ns);
+        let work = nest(&shared.roots.plan, &tree, changes, &mut tally)?;
         let first = tree.invocations.first().ok_or("a root has no invocation")?;
         let (body, _) = body(&work, tally.body(first.bytes_in, &work));
         let (module, instance) = shared.roots.instance(first.instance);
-        let instance = changes.stand_in(first.instance, instance, turn);
+        let instance = changes.stand_in(first.instance, instance);
         let chosen = shared.stand_ins.choose_index(module, instance);
         let target = chosen.ok_or_else(|| format!("module {module:?} has no stand-in"))?;
         let endpoint = &shared.roots.plan.recorded.names().endpoints[first.endpoint as usize];

@@ -2,7 +2,7 @@
 
 use plan::plan::{Plan, Tree};
 use proptest::prelude::*;
-use replay::stand_in::nested::{Changes, Tally, nest};
+use replay::stand_in::nested::{Changes, Tally, Turns, nest};
 use replay::stand_in::ways::{Link, Ways};
 use serde_json::json;
 use standin::{Ends, Kind, What, Work, body, decode};
@@ -16,7 +16,7 @@ fn nested(plan: &Plan, tree: &Tree, factors: &[f64]) -> (Vec<u8>, Tally) {
         factors: factors.to_vec(),
         ..Changes::default()
     };
-    let work = nest(plan, tree, (&changes, 0), &mut tally).unwrap();
+    let work = nest(plan, tree, &changes, &mut tally).unwrap();
     (work, tally)
 }
 
@@ -125,7 +125,7 @@ fn network_times_are_recorded_ones_with_the_links_of_now() {
             ways,
             ..Changes::default()
         };
-        let work = nest(&plan, &trees(&plan)[0], (&changes, 0), &mut Tally::default()).unwrap();
+        let work = nest(&plan, &trees(&plan)[0], &changes, &mut Tally::default()).unwrap();
         decode(&whole(&work)).unwrap().calls[0].net_ns as i64
     };
     let (before, after) = (link(1.0, None), link(20.0, Some(1e6)));
@@ -249,4 +249,17 @@ proptest! {
         prop_assert_eq!(count(&decode(&bytes).unwrap()), tree.invocations.len());
         prop_assert_eq!(tally.bodies as usize, tree.invocations.len() - 1);
     }
+}
+
+#[test]
+fn stand_ins_take_turns_with_the_requests_of_their_instance() {
+    let turns = |ids: &[&str]| Turns::from(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<String>>());
+    let changes = Changes {
+        turns: vec![turns(&["a", "b"]), turns(&[])],
+        ..Changes::default()
+    };
+    // Requests to another instance take no turn.
+    let sent = [(0, "x"), (1, "y"), (0, "x"), (1, "y")];
+    let sent = sent.map(|(instance, recorded)| changes.stand_in(instance, recorded));
+    assert_eq!(sent, ["a", "y", "b", "y"]);
 }

@@ -19,7 +19,7 @@ pub enum PlacementError {
         known: String,
     },
     #[error(
-        "invalid placement: an event is about {module:?}, which is not one part of the run; use one of {known}, without the modules that have several parts"
+        "invalid placement: an event names {module:?}, but must name a single group of the run; use one of {known}, but no module with several groups"
     )]
     EventModule { module: String, known: String },
     #[error("invalid placement: it has {count} events, and the maximum is {max}; remove some")]

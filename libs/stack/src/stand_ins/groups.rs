@@ -1,4 +1,5 @@
-//! [`group_name`]: the name of a group, which is the instances of a module that were recorded on one node; [`Placement::of`]: its changes.
+//! [`group_name`]: the name of a group, which is the instances of a module that were recorded on one node; [`copied`]: the ids of its
+//! further instances; [`Placement::of`]: its changes.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +16,19 @@ pub(super) enum Named {
 /// `MODULE@NODE`, with the recorded node.
 pub fn group_name(module: &str, node: &str) -> String {
     format!("{module}@{node}")
+}
+
+/// Whether a name means a group: `MODULE@NODE`, or the name of its module.
+pub fn is_named(name: &str, module: &str, node: &str) -> bool {
+    name == module || name == group_name(module, node)
+}
+
+/// The id of the copy of an instance. Copy 0 is the instance itself.
+pub fn copied(id: &str, copy: usize) -> String {
+    match copy {
+        0 => id.to_owned(),
+        copy => format!("{id}+{copy}"),
+    }
 }
 
 impl Module {
@@ -47,7 +61,7 @@ impl Recording {
         let all = self.modules.iter();
         let all = all
             .flat_map(|(module, known)| known.nodes().into_iter().map(move |node| (module.as_str(), node)));
-        let mut named = all.filter(|(module, node)| name == *module || name == group_name(module, node));
+        let mut named = all.filter(|(module, node)| is_named(name, module, node));
         let first = named.next()?;
         named.next().is_none().then_some(first)
     }
@@ -74,7 +88,7 @@ impl Recording {
         )
     }
 
-    /// The names of all modules, and of the groups of those that have several, for an error.
+    /// The names of all modules, and of the groups of modules with several, for an error.
     pub(super) fn known_names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = self.modules.keys().cloned().collect();
         for (name, module) in &self.modules {

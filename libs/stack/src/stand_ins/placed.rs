@@ -16,7 +16,7 @@ use super::stand_in::StandIn;
 pub struct Placed {
     /// Stand-ins. Those of a caller precede those of its callees, unless a cycle of calls prevents it.
     pub stand_ins: Vec<StandIn>,
-    /// What events make of the placement, in the order of time.
+    /// The placement from each event on, in the order of time.
     pub stages: Vec<Stage>,
     /// Notes about instances that differ from the recording.
     pub notes: Vec<String>,

@@ -103,11 +103,11 @@ pub const STAGES: [(&str, Stage); 4] = [
     ("cloud", Stage::Cloud),
     ("unknown", Stage::Unknown),
 ];
-/// Maximum number of events.
+/// Maximum number of events. In a prediction, each event at a utilisation costs one more simulation.
 pub const EVENTS_MAX: usize = 16;
 /// Maximum time of an event: a year.
-const EVENT_AT_S_MAX: f64 = 366.0 * 86_400.0;
-/// Maximum number of stand-ins of a scaled group.
+pub const EVENT_AT_S_MAX: f64 = 366.0 * 86_400.0;
+/// Maximum number of instances of a scaled group.
 pub const REPLICAS_MAX: u32 = 64;
 /// Maximum of numbers in the file that have no other maximum.
 const NUMBER_MAX: u64 = u32::MAX as u64;

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use super::error::PlacementError;
-use super::groups::group_name;
+use super::groups::{copied, group_name};
 use super::placement::{EventPlace, Placement};
 use super::recording::Recording;
 use super::stand_in::StandIn;
 
-/// What an event makes of a placement.
+/// The placement from an event on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     /// Seconds after the first request.
@@ -36,7 +36,7 @@ struct Group {
     replicas: Option<u32>,
 }
 
-/// The stages of a placement in the order of time. Adds the stand-ins that they need to those of the beginning.
+/// The stages of a placement in the order of time. Adds the stand-ins that they need.
 pub(super) fn stages(
     recording: &Recording,
     placement: &Placement,
@@ -96,7 +96,7 @@ pub(super) fn stages(
     Ok(stages)
 }
 
-/// The ids of a group's stand-ins. Those that are not there yet are added.
+/// The ids of a group's stand-ins. Adds the missing ones.
 fn needed(
     recording: &Recording,
     placement: &Placement,
@@ -108,11 +108,7 @@ fn needed(
     let mut ids = Vec::with_capacity(count);
     for place in 0..count {
         let like = members.get(place).unwrap_or(&members[0]);
-        let copy = (place + 1).saturating_sub(members.len());
-        let mut id = like.instance.clone();
-        if place >= members.len() {
-            id = format!("{id}+{copy}");
-        }
+        let mut id = copied(&like.instance, (place + 1).saturating_sub(members.len()));
         if like.node != group.node {
             id = format!("{id}@{}", group.node);
         }
