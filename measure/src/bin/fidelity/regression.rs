@@ -27,7 +27,7 @@ const VARYING_MS: Gaps = [
     [200, 100, 30],
     [30, 300, 60],
 ];
-/// Only the total rate varies, so no kind can be told from the others.
+/// Only the total rate varies, so no kind can be separated from the others.
 const CONSTANT_MS: Gaps = [[40; 3], [100; 3], [60; 3], [200; 3], [80; 3]];
 /// The reason of a missing estimate in a constant mix.
 const CANNOT_TELL: &str = "not_separable";

@@ -1,7 +1,8 @@
 //! A chain whose services compute for 20% of their time and sleep for the rest, at three utilisations of its last station.
 //! SimGrid and our own simulator of stations get the recording with the lowest utilisation, and the arrivals of the other two.
 //! From these they predict the other two. [`line`] has the answer of an analytic model, which gets only their rate; [`program`] runs
-//! programs of others.
+//! programs of others. Our simulator also gets each busier recording itself: what it then misses is its own error, and the
+//! difference to the prediction is the change of service times with the load.
 //!
 //! All services are on one node, because they share the machine.
 
@@ -49,6 +50,8 @@ const CPU_PERCENT_MAX: f64 = 60.0;
 /// Maximum errors of a prediction.
 const QUEUE_ERROR_MAX: f64 = 0.15;
 const QUEUE_MS_MAX: f64 = 0.1;
+/// Our simulator with the service times of the run itself instead of the first recording's.
+const INFORMED: &str = "our stations, with this run's services,";
 const QUANTILES: [(&str, f64, f64); 3] = [("p50", 0.5, 0.05), ("p95", 0.95, 0.05), ("p99", 0.99, 0.2)];
 
 /// Records three loads, predicts two of them, and compares the predictions with the recordings.
@@ -81,8 +84,10 @@ pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
         finish(Command::new(driver).arg(&export).arg("--out").arg(&simulated))?;
         let simgrid = Times::of_rows(&simulated)?;
         let own = own(&known, &busier)?;
+        let informed = informed(&busier)?;
         let line = Answer::of(bin_dir, &known, rate_of(&busier)?, &folder)?;
-        findings.extend(compared(busy, recorded, simgrid, own, &line));
+        findings.extend(services(busy, &known, &busier)?);
+        findings.extend(compared(busy, recorded, simgrid, [own, informed], &line));
     }
     Ok(findings)
 }
@@ -243,6 +248,33 @@ fn own(known: &Path, busier: &Path) -> anyhow::Result<Times> {
     Ok(Times::of_outcomes(&moved, &simulate(&moved)))
 }
 
+/// What our simulator of stations makes of the busier run itself, with its own service times.
+fn informed(busier: &Path) -> anyhow::Result<Times> {
+    let (_, _, plan) = plan_of(busier)?;
+    let load = load(&plan);
+    Ok(Times::of_outcomes(&load, &simulate(&load)))
+}
+
+/// Mean service time of each module in the run from which the predictions come, and in the predicted one.
+fn services(busy: f64, known: &Path, busier: &Path) -> anyhow::Result<Vec<Finding>> {
+    let mean_of = |run: &Path, module: &str| -> anyhow::Result<f64> {
+        let rows = rows::lines(&run.join("cctf/invocations.jsonl"))?;
+        let of_module = rows.iter().filter(|row| row["module_id"] == module);
+        let times: Vec<f64> = of_module
+            .filter_map(|row| row["service_time_ms"].as_f64())
+            .collect();
+        Ok(mean(&times))
+    };
+    let mut findings = Vec::new();
+    for (module, ..) in CHAIN {
+        let (before, here) = (mean_of(known, module)?, mean_of(busier, module)?);
+        let name = format!("recorded at {:.0} %: mean service time of {module}", 100.0 * busy);
+        let at_first = format!("{before:.3} ms at {:.0} %", 100.0 * BUSY[0]);
+        findings.push(Finding::note(&name, &format!("{here:.3} ms"), &at_first));
+    }
+    Ok(findings)
+}
+
 /// Requests a second from outside: all that an analytic model knows of a run.
 fn rate_of(run: &Path) -> anyhow::Result<f64> {
     let rows = rows::lines(&run.join("cctf/invocations.jsonl"))?;
@@ -260,7 +292,7 @@ fn compared(
     busy: f64,
     mut recorded: Times,
     mut simgrid: Times,
-    mut own: Times,
+    [mut own, mut informed]: [Times; 2],
     line: &Answer,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -275,24 +307,28 @@ fn compared(
     };
     for (module, ..) in CHAIN {
         let what = format!("mean queue of {module}");
-        let [recorded, simgrid, own] = [&recorded, &simgrid, &own].map(|times| times.mean_queue_ms(module));
+        let [recorded, simgrid, own, informed] =
+            [&recorded, &simgrid, &own, &informed].map(|times| times.mean_queue_ms(module));
         let error = (QUEUE_ERROR_MAX * recorded).max(QUEUE_MS_MAX);
         findings.push(judged(&what, simgrid, recorded, error));
         findings.push(note("our stations", &what, own, recorded));
+        findings.push(note(INFORMED, &what, informed, recorded));
         findings.push(note("LINE", &what, line.mean_ms(module, "queue_ms"), recorded));
     }
     let what = "mean response";
-    let means = [&recorded, &simgrid, &own].map(|times| mean(&times.responses));
+    let means = [&recorded, &simgrid, &own, &informed].map(|times| mean(&times.responses));
     findings.push(note("SimGrid", what, means[1], means[0]));
     findings.push(note("our stations", what, means[2], means[0]));
+    findings.push(note(INFORMED, what, means[3], means[0]));
     let predicted = line.mean_ms(CHAIN[0].0, "response_ms");
     findings.push(note("LINE", what, predicted, means[0]));
     for (quantile_name, share, error) in QUANTILES {
         let what = format!("response {quantile_name}");
-        let [recorded, simgrid, own] =
-            [&mut recorded, &mut simgrid, &mut own].map(|times| quantile(&mut times.responses, share));
+        let [recorded, simgrid, own, informed] = [&mut recorded, &mut simgrid, &mut own, &mut informed]
+            .map(|times| quantile(&mut times.responses, share));
         findings.push(judged(&what, simgrid, recorded, error * recorded));
         findings.push(note("our stations", &what, own, recorded));
+        findings.push(note(INFORMED, &what, informed, recorded));
     }
     findings
 }
