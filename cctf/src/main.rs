@@ -18,9 +18,9 @@ use commands::{
 };
 
 const AFTER_HELP: &str = "\
-A run is one experiment. Its folder contains JSON files with the requests, calls and metrics of the services. The normalizer,
-a separate program, writes these files from the OpenTelemetry data that it receives. CCTF is the format of the files;
-docs/cctf.md describes it. To try it out:
+A run is one recorded experiment. Its folder contains JSON files with the requests, calls and metrics of the services. The
+normalizer, a separate program, writes these files from the OpenTelemetry data that it receives. CCTF is the name of the file
+format, and docs/cctf.md describes the format. To try out cctf:
   cctf run
   cctf ls
   cctf tail logs/latest --from-start --no-follow
@@ -46,9 +46,9 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     /// Write the plan of a recorded run for simulators: when requests arrive, the work of each service, and the order of calls.
     Plan(plan::PlanArgs),
-    /// Predict where the modules of a recorded run should be placed, and rank the placements.
+    /// Rank placements of a recorded run's modules (services) on nodes by predicted response times.
     Place(Box<place::PlaceArgs>),
-    /// Predict one change of a recorded run: other nodes, speeds, links, slots, or more load.
+    /// Predict what a change does to a recorded run: other nodes, speeds, links, slots, or more load.
     Whatif(Box<whatif::WhatifArgs>),
     /// Write a recorded run in the format of another tool, such as a simulator or a viewer.
     Export(export::ExportArgs),
@@ -70,7 +70,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
     Merge(merge::MergeArgs),
-    /// Convert traces that other tools recorded into runs: files of OpenTelemetry's Collector, Jaeger's or Zipkin's JSON.
+    /// Convert telemetry that other tools recorded to runs: OpenTelemetry Collector, Jaeger, Zipkin, Alibaba, Azure.
     #[cfg(feature = "convert")]
     Convert(convert::ConvertArgs),
     /// Copy a run with hashes instead of names and with shifted times, so that you can share the copy.

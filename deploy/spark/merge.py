@@ -1,12 +1,12 @@
-"""Merges CCTF runs on a Spark cluster: one task a bucket, then the rests, a data set of Parquet files, and statistics by SQL.
+"""Merges CCTF runs on a Spark cluster: one task a bucket, then the rest of the merge, a data set of Parquet files, and statistics by SQL.
 
     spark-submit deploy/spark/merge.py --out OUT --buckets 16 IN...
 
 Each task executes `cctf merge --bucket i/N` on its machine. The program that submits the job executes `cctf merge --rests`. Spark
 itself reads the rows of the buckets and writes them as partitions of the data set, and computes the statistics. OUT gets:
 
-    buckets/bucket=000 ...   the rows of each bucket, and its files for the rests (docs/merge.md)
-    rests                    everything that is derived over all buckets
+    buckets/bucket=000 ...   the rows of each bucket, and its files for the rest of the merge (docs/merge.md)
+    rests                    the rest of the merge: everything except invocations and calls
     aligned-buckets, aligned-rests   with --align-clocks: the same of the second round
     run                      with --run: the whole run, equal to that of one `cctf merge`
     data                     the data set (docs/export/parquet.md)
@@ -186,7 +186,7 @@ def bucket_place(options, of, index):
 
 
 def inputs_of(options, of, index=None):
-    """What a bucket or the rests of a round are made from."""
+    """The folders from which a bucket or the rest of the merge of a round is made."""
     if of == RECORDED:
         return options.inputs
     rests = below(options.out, RECORDED.rests)

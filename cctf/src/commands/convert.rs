@@ -27,14 +27,14 @@ Formats, recognised by their content:
   azure2021
           the trace of invocations of Azure Functions (January 2021), as CSV
 
-An input can be a file, a folder, a pattern in quotes, or - for standard input. It can be compressed with gzip or zstd, and be a tar
-archive. Files can be in any order, and several formats in one file are fine.
+An input can be a file, a folder, a pattern in quotes, or - for standard input. Files can be compressed with gzip or zstd, and be tar
+archives. Files can be in any order, and several formats in one file are fine.
 
-The conversion uses the same mapping as the normalizer. Spans without a run id belong to the run --run-id. If the files have several
+The conversion uses the same mapping as the normalizer. Spans without a run id get the id of --run-id. If the files have several
 runs, OUT has a folder for each. A record that cannot be converted is left out: the summary shows its place and the reason.
 docs/convert.md describes the fields of each format, and what a format cannot express.
 
-The call graphs of Alibaba lack rows, and their rpc ids can be wrong. The conversion rebuilds who called whom from ids, names and
+The call graphs of Alibaba lack rows, and their rpc ids (which state who called whom) can be wrong. The conversion rebuilds who called whom from ids, names and
 times. A row whose caller remains unknown is flagged orphan; the summary counts what was inferred.
 
 The result appears at OUT when it is complete. Until then, its files are in a hidden folder beside OUT. The disk needs up to two and a
@@ -77,7 +77,7 @@ pub struct ConvertArgs {
     /// Take only records of this format. Default: all, recognised by their content.
     #[arg(long, value_name = "NAME", value_enum)]
     format: Option<Input>,
-    /// Run id of telemetry that names none. Default: the name of DIR.
+    /// Run id for telemetry without a run id. Default: the name of DIR.
     #[arg(long, env = "CCTF_CONVERT_RUN_ID", value_name = "ID", value_parser = parse_run_id)]
     run_id: Option<String>,
     /// Output format of the summary.

@@ -14,13 +14,13 @@ use super::otlp;
 
 #[derive(Debug, Clone, Args)]
 pub struct DriverFlags {
-    /// URL to which the driver exports its spans over OTLP, such as http://127.0.0.1:4317. Default: no export
+    /// URL to which this command exports its spans over OTLP, such as http://127.0.0.1:4317. Default: no export
     /// [env: OTEL_EXPORTER_OTLP_ENDPOINT].
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
     #[command(flatten)]
     pub otlp: otlp_send::Flags,
-    /// Path to a file to which the driver appends one line per request, in vegeta's JSON encoding. Default: no file.
+    /// Path to a file to which this command appends one line per request, in the JSON format of the load tester vegeta. Default: no file.
     #[arg(long, env = "CCTF_OUT", value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Name of the node (machine) on which this command runs. Default: the host name.
@@ -29,7 +29,7 @@ pub struct DriverFlags {
     /// Stage of this node: endpoint (user's device), edge, cloud or unknown.
     #[arg(long, env = "STAGE", value_parser = parse_stage)]
     pub stage: Option<String>,
-    /// Name of the application to which the driver belongs (service.namespace).
+    /// Name of the application to which this command's spans belong (service.namespace).
     #[arg(long, env = "APP_ID")]
     pub app_id: Option<String>,
     /// Number of worker slots (concurrent requests) of the service under load. It is recorded in run_meta.json.

@@ -15,7 +15,7 @@ Examples:
     cctf event scale --app-id shop --module stock --replicas 3 --node edge0 --reason 'cpu over 80%'
   The module 'front' has moved from edge0 to cloud0:
     cctf event migrate --app-id shop --module front --from edge0 --node cloud0
-  The same event with the new stage and the new instance, sent to the Collector of `make up`:
+  The same event, with the new stage and the new instance, sent to the Collector that `make up` starts:
     cctf event migrate --app-id shop --module front --from edge0 --node cloud0 --stage cloud --instance front-7f9c \\
       --otlp-endpoint http://127.0.0.1:4317
 

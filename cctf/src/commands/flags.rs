@@ -26,7 +26,7 @@ pub struct LoadFlags {
     /// Size of each request body, such as 8192 or 64KiB. A range such as 1000-200000 spreads the sizes evenly.
     ///
     /// For gunzip, this is the size before compression. Requests to kvget and work have no body. For kvget, this is the size of
-    /// the stored value; for work, the size of the response, rounded up to KiB. Neither accepts a range.
+    /// the stored value; for work, the size of the response, rounded up to KiB. Neither kvget nor work accepts a range.
     #[arg(long, env = "CCTF_SIZE", default_value = "8192", value_name = "BYTES")]
     pub size: Sizes,
     /// Distribution of the times between requests.
@@ -46,15 +46,15 @@ pub struct LoadFlags {
 pub struct SendFlags {
     /// Maximum number of connections. Further requests wait for a free one, and the wait counts as lateness.
     ///
-    /// Lateness is how long after its scheduled time the driver sent a request.
+    /// The lateness of a request is the time from the scheduled to the actual sending.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
     pub connections: usize,
-    /// Maximum time to wait for a free connection. The same maximum applies to the response, counted from the sending.
+    /// Maximum time to wait for a free connection, and also from sending the request to the end of the response.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub timeout: DurationArg,
     /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Repeatable.
     ///
-    /// A Host or Content-Type header replaces the one that the driver sends by default.
+    /// A Host or Content-Type header replaces the default header of this name.
     #[arg(long = "header", env = "CCTF_HEADER", value_name = "NAME: VALUE", value_parser = ExtraHeader::parse)]
     pub headers: Vec<ExtraHeader>,
 }

@@ -28,20 +28,20 @@ Examples:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --rate 2000 --duration 1m --arrivals poisson \\
       --otlp-endpoint http://127.0.0.1:4317 --out events_client.jsonl
     vegeta report < events_client.jsonl
-  Any path; then an endpoint that forwards its result to another service:
+  The first command sends load to any path, the second one to an endpoint that forwards its result to another service:
     cctf load --target http://127.0.0.1:8080 --endpoint '/work?cpu_ms=20' --rate 50
     cctf load --target http://127.0.0.1:8080 --endpoint gzip --header 'X-Next-Url: http://127.0.0.1:8081/kv/set/k1'
   A service behind a proxy that routes by host name, with a different content type:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --header 'Host: shop.example' --header 'Content-Type: text/csv'
 
 The load is open-loop: each request leaves at its scheduled time, whether or not earlier ones were answered. Lateness is the
-time from a request's scheduled time until the driver passes its bytes to the socket. Compare the p99 of lateness with the
-latencies: if it is not much smaller, the driver or its machine was the bottleneck.
+time from the scheduled time of a request until this command passes the request's bytes to the socket. Compare the p99 of the
+lateness with the p99 of the latency: if it is not much smaller, this command or its machine was the bottleneck.
 
 Exit codes:
   0  all requests were sent, all spans were exported, and all lines of --out were written (failed requests are a result, not an error)
   1  the service is unreachable, spans or lines were lost, the run was interrupted, or the result cannot be printed
-  2  invalid flag or environment variable, or another load driver drives this run
+  2  invalid flag or environment variable, or another load driver has already started this run
   130  stopped at once by a second Ctrl-C";
 
 #[derive(Debug, Clone, Args)]
@@ -52,7 +52,7 @@ pub struct LoadArgs {
     target: Target,
     /// Endpoint that gets load: json, gzip, gunzip, hash, kvset, kvget, work, or a path such as /checkout.
     ///
-    /// Before kvget, the command stores the value that kvget reads. This request is not traced.
+    /// Before kvget, the command stores the value that kvget reads. The request that stores it is not traced.
     #[arg(long, env = "CCTF_ENDPOINT", default_value = "json", value_parser = parse_endpoint)]
     endpoint: String,
     /// HTTP method. Default: the method of the named endpoint, or GET for a path. POST, PUT and PATCH send a body.

@@ -28,14 +28,14 @@ Columns:
                changed for five minutes
   length       time from the start to the end or, without an end, to the last change
   invocations, calls
-               number of rows. It comes from run_meta.json, which is updated later than the rows while the run is running
+               number of rows, as in run_meta.json. While the run is running, this file is updated later than the rows
   size         total size of all files in all parts
   parts        number of existing parts
   nodes        number of nodes in nodes.json
-  merged       'yes' if the run seems to be a result of cctf merge: no normalizer wrote it, or its clocks are aligned
+  merged       'yes' if the run seems to be a result of cctf merge: no normalizer wrote the run, or its clocks are aligned
   check        'ok' if all files exist, run_meta.json is valid, and the file sizes are plausible. Otherwise, the first problem
                and the number of further ones. With --validate also 'valid', or the number of warnings or errors.
-               'rests of a merge': not a run, but what cctf merge --rests wrote; its rows are in the buckets
+               'output of merge --rests': not a run, because --rows was not set: invocations and calls are in the buckets
 
 Without --validate, the command reads no rows, but only run_meta.json, nodes.json, and the names, sizes and last bytes of files.
 It skips folders without a subfolder cctf, because they are not runs.
@@ -102,7 +102,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<ExitCode> {
     let entries: Vec<Entry> = runs
         .into_iter()
         .map(|mut run| Entry {
-            // The rests of a merge have no rows that could be checked.
+            // The output of `cctf merge --rests` has no invocations and calls that could be checked.
             validation: (args.validate && !run.rests).then(|| validation(args, &mut run, &mut on_bytes)),
             run,
         })
@@ -194,7 +194,7 @@ fn unknown() -> String {
 fn check(entry: &Entry) -> String {
     let problems = &entry.run.problems;
     let found = match &entry.validation {
-        None if entry.run.rests => Some("rests of a merge".to_owned()),
+        None if entry.run.rests => Some("output of merge --rests".to_owned()),
         None => None,
         Some(all) if all.unreadable > 0 => Some("unreadable".to_owned()),
         Some(all) if all.errors > 0 => Some(counted(all.errors, "error")),

@@ -16,15 +16,16 @@ use super::{DONE, Format, print, print_json};
 const AFTER_HELP: &str = "\
 The result is what a single normalizer would have written if it had received all the data. The merge sorts the rows (the lines
 of the files) by time and drops duplicates. If the parent of a row is missing in the row's own folder, the merge searches the
-other folders for it. It also recomputes links, modules and clock offsets. docs/merge.md has every rule.
+other folders for the parent. The merge also recomputes links, modules and clock offsets. docs/merge.md has every rule.
 
 The merge writes to a hidden folder beside OUT. When the result is complete, it renames this folder to OUT. The disk of OUT needs
 free space of up to two and a half times the size of the input folders.
 
-Many machines can share a merge. With --bucket i/N, each reads all folders and keeps the traces of one of N buckets. Then
---rests writes everything that is derived over all buckets, from what each bucket hands on. With --rows, it also merges the rows
-of the buckets, and OUT is the same to the byte as that of a merge on one machine. Aligning clocks takes two rounds, because the
-offsets follow from all buckets. docs/merge.md has every step.
+Many machines can share a merge. The traces are divided into N buckets by trace id. With --bucket i/N, a machine reads all
+folders IN, and merges the invocations and calls of one bucket. Then --rests reads all buckets, and writes the rest of the result,
+which depends on all of them. With --rows, --rests also merges the invocations and calls, and OUT has the same bytes as the result
+of a merge on one machine. Aligning clocks takes two rounds, because each offset depends on the calls of all buckets.
+docs/merge.md has every step.
 
 Examples:
   cctf merge logs/all logs/edge0 logs/edge1 logs/cloud0
@@ -50,15 +51,15 @@ pub struct MergeArgs {
     /// Run id of the result. Required if the folders belong to different runs.
     #[arg(long, env = "CCTF_MERGE_RUN_ID", value_name = "ID", value_parser = parse_run_id)]
     run_id: Option<String>,
-    /// Subtract each node's estimated clock offset from its timestamps. run_meta.json then has clocks_aligned=true. With --bucket and
-    /// --rests, this is the second of two rounds.
+    /// Subtract each node's estimated clock offset from its timestamps. run_meta.json then has clocks_aligned=true. A merge
+    /// on many machines needs a first round without this flag (see below).
     #[arg(long, env = "CCTF_ALIGN_CLOCKS")]
     align_clocks: bool,
-    /// Merge only the traces of bucket i of N, a power of two up to 512. OUT is then no run, but a part of --rests.
+    /// Merge only the traces of bucket i of N, a power of two up to 512. OUT is then not a run, but an input of --rests.
     #[arg(long, value_name = "i/N", conflicts_with_all = ["rests", "rows"])]
     bucket: Option<Bucket>,
-    /// Write what is derived over all buckets: everything but invocations and calls. IN are the folders of the buckets, in their
-    /// order. Place this flag after IN.
+    /// Merge the buckets: write everything except invocations and calls. Give the same folders IN in the same order as for the
+    /// buckets, and this flag after them.
     #[arg(long, value_name = "BUCKET", num_args = 1..)]
     rests: Vec<PathBuf>,
     /// With --rests: also merge the invocations and calls of all buckets, so that OUT is a run.
@@ -107,7 +108,7 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
         Format::Text => {
             let mut text = text(&summary, started.elapsed().as_secs_f64());
             if !args.rests.is_empty() && !args.rows {
-                text += "the rests have no invocations and no calls: these are in the buckets, and --rows merges them\n";
+                text += "the result has no invocations and no calls: they are in the buckets, and --rows merges them\n";
             }
             print(&text)?;
         }
@@ -119,7 +120,7 @@ fn bucket_text(summary: &BucketSummary, seconds: f64) -> String {
     let written: u64 = summary.rows.values().sum();
     let all = summary.rows_read + summary.rows_skipped;
     format!(
-        "{}: bucket {}/{} of run {} from {}, {} of {} in this bucket, {written} written, {} dropped, {} resolved, {} left, {} for the rests{}\n\
+        "{}: bucket {}/{} of run {} from {}, {} of {} in this bucket, {written} written, {} dropped, {} resolved, {} left, {} for --rests{}\n\
          {:.1} s, {:.0} MB/s\n",
         printable(&summary.out.to_string_lossy()),
         summary.bucket,

@@ -47,11 +47,11 @@ A long run has further folders (RUN_ID-0002 and so on). The command continues wi
 meanwhile. The command exits when the run ends, or at Ctrl-C.
 
 With --traces, the command reads all invocations and calls, and prints each trace like cctf trace. With --format json, a trace is
-one line. A trace counts as finished when no new row of it has come for the time of --trace-idle, or when the run has ended. Later
-rows of a finished trace are printed as another tree. 'incomplete' marks a trace that was printed before it was finished. There
-are three reasons: --no-follow, Ctrl-C, or too many rows in memory (100000 of one trace, over 200000 in all, or over 50000
-traces). With --lines N, the command reads only the last N lines of each of the two files, so earlier rows are missing in the
-trees.
+one line. A trace counts as finished when the trace has had no new row for the time of --trace-idle, or when the run has ended.
+Later rows of a finished trace are printed as another tree. 'incomplete' marks a trace that was printed before it was finished.
+There are three possible reasons: --no-follow, Ctrl-C, or too many rows in memory (100000 of one trace, over 200000 in all, or over
+50000 traces). With --lines N, the command reads only the last N invocations and the last N calls, so earlier rows are missing in
+the trees.
 
 Exit codes:
   0  the run has ended, the requested lines were shown, Ctrl-C was pressed, or the reader closed the pipe
@@ -80,7 +80,7 @@ pub struct TailArgs {
     /// Show the existing lines and exit.
     #[arg(long, conflicts_with = "stay")]
     no_follow: bool,
-    /// Do not exit when the run ends: also show late rows, and parts of the run that appear after its end.
+    /// Do not exit when the run ends: also show rows and parts (folders) of the run that appear after its end.
     #[arg(long)]
     stay: bool,
     /// Show each finished trace as a tree of its invocations and calls.

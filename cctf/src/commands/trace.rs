@@ -26,9 +26,9 @@ Examples:
     cctf trace latest $(jq -r '[.rt_ms, .trace_id] | @tsv' logs/latest/cctf/invocations.jsonl | sort -n | tail -n 1 | cut -f 2)
 
 Rows:
-  MODULE@NODE METHOD PATH   an invocation: a request that an instance processed. The calls that it made are below it
-  -> METHOD PATH            a call: a request that was sent. The invocation that it caused is below it. If there is none, the line
-                            shows the name of the receiver
+  MODULE@NODE METHOD PATH   an invocation: a request that an instance processed. Its calls are on lines below this line
+  -> METHOD PATH            a call: a request that was sent. The invocation that the call caused is below this line. Without such an
+                            invocation, the line shows the name of the receiver
 Rows of the same level are in the order of time. The first row of a tree is its root. A row whose caller is missing (an orphan)
 starts another tree.
 
@@ -39,9 +39,9 @@ Columns (times in ms, '-' if unknown):
   took     time from arrival to end
   queue, service, cpu, network
            recorded values of an invocation
-  own      of an invocation: service time during which none of its calls was in progress. Of a call: time for the network and
-           for connection set-up, which is its time outside of the invocation that it caused. If the run has no such
-           invocation, all of the call's time
+  own      of an invocation: service time during which none of its calls was in progress. Of a call: time outside of the
+           invocation that the call caused, such as time for the network and for connection set-up. Without such an
+           invocation: all of the call's time
   status   HTTP or gRPC status
   notes    class of the error, flags of the row (orphan, late and others), number of repeated sends
 

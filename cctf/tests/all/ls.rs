@@ -335,7 +335,7 @@ fn rests_of_a_merge_are_named_as_such_and_not_as_a_broken_run() {
         let (code, text) = ls(flags, logs.path());
         assert_eq!(code, Some(0), "{text}");
         let line = text.lines().find(|line| line.starts_with("rests ")).unwrap();
-        assert!(line.ends_with("rests of a merge"), "{text}");
+        assert!(line.ends_with("output of merge --rests"), "{text}");
         assert_eq!(text.lines().count(), 3, "{text}");
     }
     let runs = listed(logs.path());

@@ -181,25 +181,25 @@ impl Topic {
             Self::FailureShare => "overload failures",
             Self::Slots => "slots",
             Self::Placement => "placement",
-            Self::ServiceMean => "service mean",
-            Self::CpuMean => "CPU mean",
-            Self::CpuWaitMean => "CPU wait mean",
-            Self::WakeupMean => "wake-up mean",
+            Self::ServiceMean => "mean service time",
+            Self::CpuMean => "mean CPU time",
+            Self::CpuWaitMean => "mean CPU wait",
+            Self::WakeupMean => "mean wake-up time",
             Self::UnexplainedWaitP50 => "unexplained wait p50",
             Self::UnexplainedWaitP95 => "unexplained wait p95",
             Self::UnexplainedWaitP99 => "unexplained wait p99",
             Self::ResponseP50 => "root response p50",
             Self::ResponseP95 => "root response p95",
-            Self::ResponseMean => "root response mean",
+            Self::ResponseMean => "mean root response",
             Self::ResponseP99 => "root response p99",
-            Self::WaitMean => "wait mean",
+            Self::WaitMean => "mean wait",
             Self::WaitP50 => "wait p50",
             Self::WaitP95 => "wait p95",
             Self::WaitP99 => "wait p99",
         }
     }
 
-    /// The text of the topic with its module: `service mean of front`.
+    /// The text of the topic with its module: `mean service time of front`.
     pub fn text_of(self, module: Option<&str>) -> String {
         of_module(self.text(), module)
     }

@@ -1,4 +1,5 @@
-//! [`Pacer`]: the thread that writes each request to an idle connection at its time, or passes it to the io loop.
+//! [`Pacer`]: the thread that writes each request to an idle connection at the scheduled time, or passes the request to the io
+//! loop.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -19,27 +20,27 @@ use crate::stream::Prepared;
 /// Time from the start of the threads to the first request, nanoseconds. It gives the threads time to start.
 const LEAD_NS: u64 = 20_000_000;
 
-/// Messages from the pacer to the io loop. For each request: `Sent`, perhaps followed by `Unfinished`; or `HandOver`; or `Refused`.
-/// `Finished` is the last one.
+/// Messages from the pacer to the io loop. Each request causes `Sent` (perhaps followed by `Unfinished`), `HandOver` or `Refused`.
+/// `Finished` is the last message.
 #[derive(Debug)]
 pub enum FromPacer {
     /// The request is being written to the connection with this token. The pacer sends this message before it writes the
     /// first byte, so that the io loop knows every request before its response can arrive.
     Sent(usize, Sent, Arc<Prepared>),
-    /// The socket has taken only a part: the io loop writes the rest.
+    /// The socket has taken only a part of the request: the io loop writes the rest.
     Unfinished {
         token: usize,
         /// Bytes that the socket has taken.
         written: usize,
     },
     /// No connection to the target was idle, so the io loop must send the request as soon as possible. If the pacer has an idle
-    /// connection to another target, it hands this connection over, too. The io loop may have to close it before it can open
-    /// one to this target.
+    /// connection to another target, it hands this connection over, too: the io loop may have to close this connection before it
+    /// can open another one.
     HandOver(Request, Arc<Prepared>, Option<usize>),
-    /// The request was not sent, because too many wait for a connection.
+    /// The request was not sent, because too many requests wait for a connection.
     Refused(Exchange),
     Finished {
-        /// Whether the reason is an interrupt.
+        /// Whether the pacer stopped before the last request.
         interrupted: bool,
     },
 }
@@ -76,9 +77,8 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// Sends each request at its time. `gap_ns` is the mean time between requests. Returns how many were due, including those
-    /// passed to the io loop.
-    /// loop.
+    /// Sends each request at its scheduled time. `gap_ns` is the mean time between requests. Returns the number of requests that
+    /// were due, including those passed to the io loop.
     pub fn run(mut self, gap_ns: u64) -> u64 {
         clock::set_finest_timer_slack();
         let spin_ns = clock::spin_ns(gap_ns);
@@ -130,7 +130,7 @@ impl Pacer {
         if is_unfinished {
             self.send_to_io(FromPacer::Unfinished { token, written });
         }
-        // If the io loop has dropped the connection in the meantime, its socket causes no event.
+        // If the io loop has dropped the connection in the meantime, the socket causes no event.
         if is_unfinished || Arc::strong_count(&stream) == 1 {
             self.wake_io();
         }
@@ -160,7 +160,7 @@ impl Pacer {
     }
 
     fn wake_io(&self) {
-        // Fails only if the io loop has ended. It also wakes up by itself every few milliseconds.
+        // Fails only if the io loop has ended. The io loop also wakes up by itself every few milliseconds.
         let _ = self.io_waker.wake();
     }
 }
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(received.try_iter().count(), 1);
     }
 
-    /// Without stopping the pacer, only its caller would notice the failure, and only at the end of the schedule.
+    /// If the pacer went on, the failure would be noticed only at the end of the schedule.
     #[test]
     fn a_pacer_stops_when_the_io_loop_has_failed() {
         let poll = Poll::new().unwrap();

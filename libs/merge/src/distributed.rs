@@ -49,7 +49,7 @@ pub struct BucketSummary {
     pub resolved: u64,
     /// Rows that are still orphans.
     pub orphans: u64,
-    /// Bytes of the files for the rests.
+    /// Bytes of the files for the rest of the merge.
     pub bytes_handed: u64,
     /// Whether the timestamps are aligned.
     pub aligned: bool,
@@ -65,7 +65,7 @@ struct BucketInputs {
 
 /// Merges the traces of one bucket of the folders `inputs` into a folder that appears at `out`.
 ///
-/// With `options.align_clocks`, this is the second round: the folders are the rests of the first round, and the same bucket.
+/// With `options.align_clocks`, this is the second round: the folders are the rest of the merge of the first round, and the same bucket.
 ///
 /// # Errors
 /// A [`UsageError`] if the request is impossible; otherwise the read or write that failed. `out` does not exist then.
@@ -145,10 +145,10 @@ fn summary_of(out: &Path, inputs: &[Input], manifest: BucketManifest) -> BucketS
     }
 }
 
-/// Merges what is derived over all buckets in `buckets`, which were made from the folders `inputs`. With `has_rows`, it also merges the
-/// rows of all buckets, and the result is a run.
+/// Writes the rest of the merge, which depends on all `buckets`: everything except invocations and calls. The buckets were made
+/// from the folders `inputs`. With `has_rows`, also merges the invocations and calls of all buckets, and the result is a run.
 ///
-/// With `options.align_clocks`, this is the second round: the folder is the rests of the first round.
+/// With `options.align_clocks`, this is the second round: the folder is the rest of the merge of the first round.
 ///
 /// # Errors
 /// As of [`merge_bucket`].
@@ -228,7 +228,7 @@ fn identities(inputs: &[Input]) -> anyhow::Result<Vec<InputIdentity>> {
     inputs.iter().map(InputIdentity::of).collect()
 }
 
-/// The folders of the rests, and the offsets to subtract.
+/// The folders from which the rest of the merge is made, and the offsets to subtract.
 fn inputs_of_rests(
     inputs: &[PathBuf],
     origin: &Origin,
@@ -239,7 +239,7 @@ fn inputs_of_rests(
         (true, false) => return Err(usage(TWO_ROUNDS.to_owned())),
         (false, true) => {
             return Err(usage(
-                "cannot make the rests: the buckets have aligned clocks; add --align-clocks".to_owned(),
+                "cannot merge the buckets: they have aligned clocks; add --align-clocks".to_owned(),
             ));
         }
         (false, false) => {
@@ -247,8 +247,8 @@ fn inputs_of_rests(
             let found = Origin::new(origin.of, &origin.run_id, identities(&opened)?);
             if found != *origin {
                 return Err(usage(
-                    "cannot make the rests: the buckets were made from other folders, or from these in another order or state; name the \
-                     folders of the buckets in their order, or make the buckets again"
+                    "cannot merge the buckets: they were made from other folders, or from these in another order or state; name the same folders \
+                     in the same order, or make the buckets again"
                         .to_owned(),
                 ));
             }
@@ -274,11 +274,11 @@ fn inputs_of_rests(
 }
 
 /// How to align clocks in buckets.
-const TWO_ROUNDS: &str = "aligning clocks in buckets takes two rounds, because offsets follow from all buckets: make all buckets and their \
-                          rests without --align-clocks; then, for each bucket, cctf merge ALIGNED RESTS BUCKET --bucket i/N \
+const TWO_ROUNDS: &str = "aligning clocks in buckets takes two rounds, because each offset depends on all buckets: make all buckets, \
+                          and RESTS with --rests, without --align-clocks; then, for each bucket, cctf merge ALIGNED RESTS BUCKET --bucket i/N \
                           --align-clocks, and at last cctf merge OUT RESTS --align-clocks --rests ALIGNED...";
 
-/// The inputs of an aligned bucket: the rests and the bucket of the first round.
+/// The inputs of an aligned bucket: the rest of the merge and the bucket of the first round.
 fn second_round(inputs: &[PathBuf], bucket: Bucket) -> anyhow::Result<BucketInputs> {
     let usage = |text: String| anyhow::Error::from(UsageError(text));
     let has = |path: &Path, name: &str| path.join(name).is_file();

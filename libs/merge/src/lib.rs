@@ -13,7 +13,7 @@
 //!
 //! - [`rows`]: a line of `invocations.jsonl` or `calls.jsonl` as a row, and as a short record.
 //! - [`requests`]: reads invocations and calls from the folders, and writes those of the result.
-//! - [`buckets`]: what a merge of some of the traces hands on to the merge of the rests.
+//! - [`buckets`]: the files through which the merge of one bucket of traces passes its state to the rest of the merge.
 //! - [`inventories`]: the `.json` files.
 //! - [`events`]: the rows of `placement_events.jsonl`.
 //!

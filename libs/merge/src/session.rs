@@ -1,4 +1,5 @@
-//! [`Session`]: one pass over the folders. It reads their files and writes those of the result, in the order of dependencies.
+//! [`Session`]: one pass over the folders. It reads the files of the folders and writes the files of the result, each file after
+//! the files on which it depends.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub struct Session<'o> {
     out: &'o OutFolder,
     /// Folder of the new run.
     run: PathBuf,
-    /// Folder in it for the contract's files.
+    /// Folder in `run` for the contract's files.
     cctf: PathBuf,
     counts: Counts,
     registry: EntityRegistry,
@@ -81,7 +82,8 @@ impl<'o> Session<'o> {
         self.derive(meta, graph, source)
     }
 
-    /// Merges the rows of one bucket, and writes what it hands on. Returns its counts and the run id of the result.
+    /// Merges the rows of one bucket, and writes the files that [`Session::run_rests`] needs. Returns the bucket's counts and the run
+    /// id of the result.
     pub fn run_bucket(
         mut self,
         source: &Source<'_>,
@@ -97,7 +99,8 @@ impl<'o> Session<'o> {
         Ok((self.counts, meta.run_id))
     }
 
-    /// Derives everything from what all buckets hand on. With `has_rows`, it also merges their rows.
+    /// Writes the rest of the result, which depends on all buckets: everything except invocations and calls. With `has_rows`, also
+    /// merges the invocations and calls of all buckets.
     pub fn run_rests(
         mut self,
         source: &Source<'_>,
@@ -155,7 +158,7 @@ impl<'o> Session<'o> {
         requests.run(on_progress)
     }
 
-    /// Writes everything but invocations and calls.
+    /// Writes everything except invocations and calls.
     fn derive(
         mut self,
         mut meta: MergedMeta,
@@ -170,7 +173,7 @@ impl<'o> Session<'o> {
             Some(subtracted) => subtracted.clone(),
             None => graph.clocks.offsets(&self.registry),
         };
-        // This file is read before nodes.json is written, because its rows name nodes, too.
+        // link_metrics.jsonl is read before nodes.json is written, because its rows name nodes, too.
         let link_metrics = self.read_samples(File::LinkMetrics, source)?;
         let nodes = &mut self.inventories.nodes;
         let nodes = nodes.finish(&self.registry, &offsets, &mut self.inventories.conflicts);
@@ -264,7 +267,7 @@ impl<'o> Session<'o> {
         Ok(())
     }
 
-    /// Adds the rows derived from calls to the samples of interfaces, and writes both files of links.
+    /// Adds rows derived from calls to the samples of interfaces. Writes `links.json` and `link_metrics.jsonl`.
     fn links(&mut self, mut samples: Samples, graph: &mut GraphStats) -> anyhow::Result<()> {
         let (registry, nodes) = (&self.registry, &self.inventories.nodes);
         let nodes_by_id = registry.nodes.iter();
@@ -300,7 +303,7 @@ fn create_lines(cctf: &Path, file: File) -> anyhow::Result<LinesOut> {
     LinesOut::create(&cctf.join(file.name()))
 }
 
-/// Writes both files of rows.
+/// Merges invocations and calls of all buckets by time.
 pub fn merge_all_rows(
     buckets: &AllBuckets,
     cctf: &Path,

@@ -126,7 +126,7 @@ fn pairs<'a>(first: &'a Group, second: &'a Group) -> Vec<Pair<'a>> {
         let side = |group| quantile(group, Time::Response, index);
         pairs.push(pair(name, Unit::Nanoseconds, &side));
     }
-    for (name, time) in [("service mean", Time::Service), ("CPU mean", Time::Cpu)] {
+    for (name, time) in [("mean service time", Time::Service), ("mean CPU time", Time::Cpu)] {
         pairs.push(pair(name, Unit::Nanoseconds, &|group| mean(group, time)));
     }
     // A figure that neither run has gets no row.

@@ -33,7 +33,7 @@ impl RunFolder {
             (
                 around,
                 RESTS_FILE,
-                "the rests of a merge in buckets, without invocations and calls",
+                "the output of cctf merge --rests, without invocations and calls",
             ),
         ] {
             if in_folder.is_some_and(|in_folder| in_folder.join(name).is_file()) {

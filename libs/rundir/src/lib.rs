@@ -38,7 +38,7 @@ pub use lines::{Ending, Line, Lines};
 pub const CCTF: &str = "cctf";
 /// The file that makes a folder one bucket of a merge, with some of the traces of a run.
 pub const BUCKET_FILE: &str = "bucket.json";
-/// The file that makes a folder the rests of a merge in buckets: a run without invocations and calls.
+/// The file that marks the output of `cctf merge --rests` without `--rows`: a folder without invocations and calls.
 pub const RESTS_FILE: &str = "rests.json";
 /// The normalizer's lock in a run folder. The file stays there when the run has ended.
 const NORMALIZER_LOCK: &str = ".lock";

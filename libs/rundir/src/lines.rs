@@ -11,7 +11,7 @@ use crate::{ReadError, regular};
 /// Bytes per read: large enough that system calls cost little compared to parsing.
 const READ_BYTES: usize = 512 << 10;
 
-/// The lines of a file. Its only buffer grows to the longest line, at most to [`LINE_BYTES_MAX`].
+/// The lines of a file. The only buffer grows to the length of the longest line, at most to the limit.
 pub struct Lines {
     path: PathBuf,
     file: File,
@@ -22,14 +22,14 @@ pub struct Lines {
     number: u64,
     limit: usize,
     is_at_end: bool,
-    /// The previous line exceeded the limit. Everything up to the next newline is skipped first.
+    /// Whether the previous line exceeded the limit. Everything up to the next newline is then skipped first.
     is_skipping: bool,
 }
 
 /// One line.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// Offset of its first byte in the file.
+    /// Offset of the line's first byte in the file.
     pub offset: u64,
     /// Number of the line in the file, counted from 1.
     pub number: u64,
@@ -50,8 +50,8 @@ pub enum Ending {
 
 impl Lines {
     /// Passes each complete line to `on_row`, which returns whether the line is a valid row. The numbers of invalid and too
-    /// long lines are passed to `on_damage`. A last line without a newline is skipped: either it is still being written, or its
-    /// writer was killed.
+    /// long lines are passed to `on_damage`. A last line without a newline is skipped, because it may be
+    /// incomplete.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -64,7 +64,7 @@ impl Lines {
     }
 
     /// Like [`Lines::each_row`], but also returns the number of a last line without a newline. If the run has ended, such a
-    /// line is incomplete.
+    /// line will never be completed.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -86,10 +86,10 @@ impl Lines {
         Ok(None)
     }
 
-    /// The lines of a file; `None` if it is missing.
+    /// Opens a file with the limit [`LINE_BYTES_MAX`]; `None` if the file is missing.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If the file cannot be opened.
     pub fn open(path: PathBuf) -> Result<Option<Self>, ReadError> {
         Self::open_with(path, LINE_BYTES_MAX)
     }
@@ -97,7 +97,7 @@ impl Lines {
     /// Like [`Lines::open`], with another limit.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If the file cannot be opened.
     pub fn open_with(path: PathBuf, limit: usize) -> Result<Option<Self>, ReadError> {
         let file = match regular::open(&path) {
             Ok(file) => file,
@@ -118,7 +118,7 @@ impl Lines {
         }))
     }
 
-    /// The same lines through a buffer of this size at first, for programs that read many files at once. Before the first line only.
+    /// Starts with a buffer of this size, for programs that read many files at once. To be called before the first line is read.
     pub fn with_buffer(self, bytes: usize) -> Self {
         Self {
             buffer: vec![0; bytes.min(self.limit.saturating_add(1))],
@@ -140,7 +140,7 @@ impl Lines {
         format!("{}:{}", self.path.display(), self.number)
     }
 
-    /// The next line; `None` at the end.
+    /// The next line; `None` at the end of the file.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -182,7 +182,7 @@ impl Lines {
         }
     }
 
-    /// Consumes the rest of a line, its newline included.
+    /// Consumes the rest of a line, including the newline.
     fn skip_line(&mut self) -> Result<(), ReadError> {
         loop {
             let rest = &self.buffer[self.begin..self.end];

@@ -65,8 +65,8 @@ pub struct ListedRun {
     /// Whether the run seems to be the result of a merge, because its clocks are aligned or the normalizer's lock file is
     /// missing. Unknown without a valid `run_meta.json`.
     pub merged: Option<bool>,
-    /// Whether it is not a run, but the rests of a merge in buckets: everything except invocations and calls, which are in the
-    /// buckets.
+    /// Whether the folder is not a run, but the output of `cctf merge --rests` without `--rows`: everything except invocations and
+    /// calls, which are in the buckets.
     pub rests: bool,
     /// Problems that names, sizes, last bytes and the two `.json` files show.
     pub problems: Vec<String>,

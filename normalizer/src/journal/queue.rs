@@ -24,7 +24,7 @@ pub enum DiskFull {
     Files = 1,
     /// The committer has no room for another segment.
     Segments = 2,
-    /// The guard found less free space than the minimum.
+    /// The guard of the disks found less free space than the minimum.
     Low = 4,
 }
 
@@ -107,7 +107,8 @@ pub fn open_durable(limits: QueueLimits, clock: Clock, last_unix_ns: u64) -> (Jo
 }
 
 impl Journal {
-    /// Appends a request. Its position in the order is fixed at once. It is accepted when the future resolves to `Ok`.
+    /// Appends a request. The request's position in the order is fixed at once. The request is accepted when the future resolves to
+    /// `Ok`.
     pub fn append(&self, signal: Signal, body: Bytes) -> Result<Accepted, AppendError> {
         if self.is_disk_full() {
             return Err(AppendError::DiskFull);
@@ -134,8 +135,8 @@ impl Journal {
         Ok(accepted)
     }
 
-    /// Appends a tick if the pipeline waits for time to pass, or the committer waits for free space. It replaces a tick at the
-    /// end of the queue, so ticks do not accumulate.
+    /// Appends a tick if the pipeline waits for time to pass, or the committer waits for free space. The new tick
+    /// replaces a tick at the end of the queue, so ticks do not accumulate.
     pub fn tick(&self) {
         let mut state = self.shared.lock();
         // While a disk is full, no request is appended. So only ticks can make the committer try again.
@@ -271,7 +272,7 @@ impl Reader {
     }
 
     /// Waits for records and swaps them into the empty `batch`. The previous batch then counts as processed. Returns false if
-    /// the shutdown was read before, or if it will never come.
+    /// the shutdown record was read before, or will never come.
     pub fn next_batch(&mut self, batch: &mut Vec<Record>) -> bool {
         debug_assert!(batch.is_empty(), "the previous batch has been fed");
         if self.ended {
@@ -324,7 +325,7 @@ impl Shared {
         Arc::new(shared)
     }
 
-    /// No code panics while it holds the lock, so the state is consistent even if another thread panicked.
+    /// No code panics while holding the lock, so the state is consistent even if another thread panicked.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

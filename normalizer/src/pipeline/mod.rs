@@ -7,8 +7,8 @@
 //!        ─▶ time ─▶ housekeeping ─┘
 //! ```
 //!
-//! Each stage changes only its own state and [`shared`], and returns what the other stages need to know. The pipeline passes
-//! this on to them. The stages do not import each other.
+//! Each stage changes only its own state and [`shared`], and returns the facts that other stages need. The pipeline
+//! passes these facts on. The stages do not import each other.
 
 mod control;
 mod counters;
@@ -42,7 +42,8 @@ pub use self::shared::settings::Settings;
 /// Version of the serialized state, which is the whole [`Pipeline`]. A state of another version cannot be read.
 pub const STATE_VERSION: u32 = 10;
 
-/// Interval of housekeeping, in journal time. Housekeeping is all work that depends on time, except that of the join.
+/// Interval of housekeeping, in journal time (the arrival times of the records). Housekeeping is all work that depends on time,
+/// except the work of the join.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 
 /// The state machine.
@@ -124,8 +125,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Passes newly opened runs to the placement stage. It writes a start event with the reason `already_running` into them for
-    /// each instance that is alive.
+    /// Passes newly opened runs to the placement stage. To each of these runs, the stage writes a start event with the reason
+    /// `already_running` for each live instance.
     #[inline]
     fn announce_opened(&mut self, output: &mut Output) {
         self.placement.announce_opened(&mut self.shared, output);
@@ -168,7 +169,7 @@ impl Pipeline {
         live::live_figures(&self.shared)
     }
 
-    /// Whether the pipeline needs ticks, because something in it waits for a time.
+    /// Whether the pipeline needs ticks, because a part of the pipeline waits for a point in time.
     pub fn needs_ticks(&self) -> bool {
         let runs = &self.shared.runs;
         runs.live().next().is_some() || self.requests.is_waiting() || runs.any_dirty()

@@ -14,25 +14,26 @@ use super::shared::source::Source;
 use crate::mapping::AttributeSlots;
 use crate::mapping::conventions::Slot;
 
-/// Number of spans that are read before the first of them is processed. They are enough to hide the latency of memory, and few
-/// enough for the first-level cache to hold the prefetched lines.
+/// Number of spans that are read before the first of them is processed. This number is high enough to hide the latency of memory,
+/// and low enough for the first-level cache to hold the prefetched lines.
 const SPANS_AHEAD: usize = 48;
 
-/// A span that has been read.
+/// A span that was read and waits to be processed.
 #[derive(Clone, Copy)]
 struct Waiting<'a> {
     span: Span<'a>,
-    /// Index of its source in the request.
+    /// Index of the span's source in [`Ahead::sources`].
     source: usize,
+    /// Whether the span reports an event to the normalizer, such as the start of a run.
     is_control: bool,
 }
 
 /// The spans of a request that were read ahead.
 struct Ahead<'a> {
     spans: Vec<Waiting<'a>>,
-    /// Inner work of the request that may turn out to be invocations.
+    /// Spans of inner work ([`is_inner_work`]) that may turn out to be invocations.
     inner: Vec<Waiting<'a>>,
-    /// Sources in the order of the request, each with whether it names a valid run or none.
+    /// Sources in the order of the request. The second value is false if the source has an invalid run id.
     sources: Vec<(Arc<Source>, bool)>,
     slots: AttributeSlots<'a>,
 }
@@ -103,7 +104,7 @@ impl Pipeline {
         taken
     }
 
-    /// Processes inner work again, if it may still be an invocation.
+    /// Processes the spans of inner work again that may be invocations.
     fn take_inner(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) {
         let sources = &ahead.sources;
         let inner = ahead.inner.iter();
@@ -114,7 +115,7 @@ impl Pipeline {
         ahead.inner.clear();
     }
 
-    /// Processes a span. Returns true if it is inner work, which is processed again at the end of the OTLP request.
+    /// Processes a span. Returns true if the span may be an invocation, and must be processed again at the end of the OTLP request.
     fn take_in_turn<'a>(
         &mut self,
         waiting: &Waiting<'a>,
@@ -126,7 +127,7 @@ impl Pipeline {
         let span = &waiting.span;
         self.shared.begin_item();
         self.shared.totals.spans += 1;
-        // Inner work has no row, so only the run in its attributes matters.
+        // Inner work gets no row before the end of the request, so only the run id matters here.
         if !waiting.is_control && is_inner_work(span) {
             slots.fill_one(Slot::RunId, keys::RUN_ID, span.attributes())?;
         } else {
@@ -151,7 +152,8 @@ impl Pipeline {
     }
 }
 
-/// Whether the span is inner work: it has a parent that may be in the same process, and it neither sends nor receives.
+/// Whether the span is inner work: the span has a parent that may be in the same process, and neither sends nor receives a
+/// request.
 fn is_inner_work(span: &Span<'_>) -> bool {
     matches!(span.kind, SpanKind::Internal | SpanKind::Unspecified)
         && span.parent_span_id.iter().any(|&byte| byte != 0)

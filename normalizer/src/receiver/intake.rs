@@ -1,4 +1,4 @@
-//! [`Intake`]: the part that both transports share. It checks the structure of a message, finds its valid rows, and appends the
+//! [`Intake`]: the part of the receiver that gRPC and HTTP share. It checks the structure of a message, finds its valid rows, and appends the
 //! message to the journal.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::drivers::{Control, Drivers};
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
 
-/// Messages of at least this size would delay the thread's other requests. So the runtime first moves the other requests to
+/// Size from which work on a message would delay other requests of the same thread. The runtime first moves these requests to
 /// another thread.
 const LONG_WORK_BYTES: usize = 1024 * 1024;
 
@@ -31,7 +31,7 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Appends a message to the journal. The result counts the rejected rows, which never affect the others.
+    /// Appends a message to the journal. The result counts the rejected rows. All other rows are accepted.
     pub(super) async fn take(&self, signal: Signal, message: Bytes) -> Result<Admission, Refusal> {
         // Reserves the bytes of a repaired message until the journal has it.
         let mut reservation = self.reservation();
@@ -116,7 +116,7 @@ fn malformed(error: WireError) -> Refusal {
 /// The message, with U+FFFD in place of bytes that are not valid UTF-8.
 ///
 /// # Errors
-/// If its structure is invalid, too.
+/// If the structure of the message is also invalid.
 pub fn readable(signal: Signal, message: &[u8]) -> Result<Vec<u8>, WireError> {
     let request = match signal {
         Signal::Traces => repair::Request::Traces,

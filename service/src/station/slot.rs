@@ -61,7 +61,7 @@ fn send(service: &Service, finished: Option<Finished>) {
     }
 }
 
-/// A request in progress, with the meter's reading at its start.
+/// A request in progress, with the reading of the thread's meter at the start of the request.
 struct MeteredWork {
     before: Option<Reading>,
     times: Times,
@@ -85,7 +85,7 @@ impl MeteredWork {
     }
 }
 
-/// Returns none if the request has released its slot.
+/// Processes a request. Returns `None` if the request has released its slot.
 fn start(service: &Arc<Service>, calls: &Handle, job: Job, begin: Begin) -> Option<Finished> {
     let Job {
         endpoint,
@@ -121,7 +121,7 @@ fn start(service: &Arc<Service>, calls: &Handle, job: Job, begin: Begin) -> Opti
     Some(finish(service, answer, work.finish(), ticket, reply))
 }
 
-/// The waits of a request that need no CPU. Under the policy `released` it has no slot meanwhile.
+/// The waits of a request, which need no CPU. Under the slot policy `released`, the request has no slot during these waits.
 struct Waits {
     sleep: Duration,
     call: Option<Call>,
@@ -133,7 +133,7 @@ impl Waits {
     }
 }
 
-/// The call to the next hop, if one is named or configured and it is allowed.
+/// The call to the next hop, if a next hop is named or configured, and is allowed.
 fn next_call(service: &Service, request: &Request, outcome: &mut Outcome) -> Option<Call> {
     let payload = outcome.payload.take()?;
     let chosen = service
@@ -229,7 +229,7 @@ fn finish_returned(service: &Service, returned: Returned, begin: Begin) -> Finis
     finish(service, answer, times, ticket, reply)
 }
 
-/// Takes the end timestamp, at which the slot is free. The I/O thread does the rest.
+/// Takes the end timestamp, from which on the slot is free. An I/O thread does the remaining work.
 fn finish(
     service: &Service,
     answer: Answer,

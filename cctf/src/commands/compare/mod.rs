@@ -51,22 +51,25 @@ Examples:
     cctf compare before after --margins wide.toml
 
 A is the first run, B the second one. If one run replays the other, each request is compared with the recorded original, including
-all calls that it caused. Otherwise, the figures of modules and endpoints are compared.
+all calls that the request caused. Otherwise, the figures of modules and endpoints are compared.
 
 Voters are the figures that take part in the verdict:
   load         lateness of the load driver, arrivals
-  structure    call graph, statuses, slots, overload failures
+  structure    call graph, statuses, slots (concurrent requests), overload failures
   by module    means of service time, CPU time, CPU wait and wake-up time; unexplained waits
   whole run    response times of requests from outside, minus simulated waits
 A built-in simulator computes waits from arrivals, service times and slots. The part of a recorded wait that the simulation does not
-reproduce is unexplained. Each voter has a margin: differences up to it do not count.
+reproduce is unexplained. Wake-up time is the time in which a slot is free, but its thread still waits for a CPU. Each voter has a
+margin: the largest difference that does not count.
 
 Verdicts:
   same         the 90% confidence interval of each voter's difference lies within the voter's margin
-  differs      the interval of at least one voter's difference lies wholly outside its margin, or a voter without an interval
-               differs. For this verdict, the confidence level of the intervals is corrected for the number of voters (Holm's method). Voters without an interval: slots; if one run replays the
-               other, also call graph, statuses and arrivals
-  cannot tell  neither of these. If it can be estimated, the output states how many requests would be enough to decide
+  differs      the interval of at least one voter's difference lies wholly outside the voter's margin, or a voter without an
+               interval differs. For this verdict, the confidence level of the intervals is corrected for the number of voters
+               (Holm's method). Slots have no interval. If one run replays the other, call graph, statuses and arrivals have none
+               either
+  cannot tell  neither sameness nor a difference is shown. If possible, the output states how many requests would be enough to
+               decide
   void         the load driver was late, so the modules did not get the intended arrivals
 
 docs/compare.md describes voters, margins and the JSON output.
@@ -101,7 +104,7 @@ pub struct CompareArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     logs_dir: PathBuf,
-    /// Path to a TOML file of margins. A margin that it does not name keeps its default.
+    /// Path to a TOML file of margins. A margin that the file does not name keeps its default.
     #[arg(long, env = "CCTF_MARGINS", value_name = "FILE")]
     margins: Option<PathBuf>,
     /// Output format.

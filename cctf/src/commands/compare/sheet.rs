@@ -61,7 +61,7 @@ fn cause_text(cause: &Cause, voters: &[Voter]) -> String {
         return cause.text.clone();
     };
     format!(
-        "{} {} with a 90% interval of {}, margin {}",
+        "{} {}, 90% interval {}, margin {}",
         cause.topic.text_of(cause.module.as_deref()),
         difference(voter),
         interval(voter),

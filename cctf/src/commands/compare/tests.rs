@@ -223,7 +223,7 @@ fn the_headline_names_the_answer_and_what_to_do() {
     let reasons = vec![undecided(Topic::CpuMean, Some("front"), None)];
     assert_eq!(
         head(Verdict::CannotTell { reasons }),
-        "cannot tell: CPU mean of front is undecided; the interval is wider than the margin"
+        "cannot tell: mean CPU time of front is undecided; the interval is wider than the margin"
     );
     let reason = "the driver sent 1% of the requests more than 12 ms late".to_owned();
     assert_eq!(
@@ -266,5 +266,5 @@ fn thousands_of_modules_make_a_table_of_bounded_length() {
     assert!(text.lines().count() < 200, "{}", text.lines().count());
     assert!(text.contains("4903 more rows: --format json has all"), "{text}");
     // What differs is never among the rows that are left out.
-    assert!(text.contains("service mean of cloud0"));
+    assert!(text.contains("mean service time of cloud0"));
 }

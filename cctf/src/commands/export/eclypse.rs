@@ -10,9 +10,10 @@ use super::common::{self, CommonArgs, EXIT_CODES};
 const AFTER_HELP: &str = "\
 ECLYPSE (https://github.com/eclypse-org/eclypse) simulates in Python how applications are placed between edge and cloud. The export
 is for placement only, because ECLYPSE has no queues:
-  infrastructure.json    nodes with CPUs, memory (GiB) and mean own time (ms); links with latency (ms) and bandwidth (Mbit/s)
-  application.json       a service for each instance, with the CPUs that it used; interactions between services, with the bandwidth
-                         that they used (Mbit/s)
+  infrastructure.json    nodes: CPUs, memory (GiB), and mean time of an invocation without waits and calls (ms);
+                         links: latency (ms) and bandwidth (Mbit/s)
+  application.json       a service for each instance, with the mean number of busy CPUs; interactions between services, with the
+                         mean bandwidth (Mbit/s)
   placement.json         the recorded node of each service
   place.py               a program that places the services and prints the requirements that are not met
 

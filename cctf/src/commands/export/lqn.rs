@@ -8,14 +8,15 @@ use export::targets::lqn::Lqn;
 use super::common::{self, CommonArgs, EXIT_CODES};
 
 const AFTER_HELP: &str = "\
-A layered queueing network (LQN) is an analytic model: equations instead of a simulation. It answers in seconds what the mean queue,
-utilisation and response are, also at another load. LINE (https://line-solver.sourceforge.net) solves it, in Python. The export has:
+A layered queueing network (LQN) is an analytic model: equations instead of a simulation. LINE (https://line-solver.sourceforge.net), a
+Python package, solves the model within seconds. The solution has mean queue lengths, utilisations and response times, also for
+another load. The export has:
   model.lqnx       the network in the XML format of LQNS: nodes are processors, instances are tasks with their slots, endpoints are
-                   entries with mean CPU time, mean other time, and mean numbers of calls
+                   entries with mean CPU time, mean time without CPU, and mean numbers of calls
   recorded.json    the module, instance and endpoint of each element, and what the run recorded of them
   solve.py         solves the network, and prints predicted beside recorded figures
-The network has means only: LINE counts service times as exponential and arrivals as Poisson. It is a yardstick for simulations, not a
-replacement: queues of regular service times are shorter than it says.
+The network has only means: LINE assumes exponential service times and Poisson arrivals. So use LINE's results as a yardstick for
+simulations, not as a replacement: with regular service times, queues are shorter than LINE predicts.
 
 Examples (require the Python package line-solver 3.0.8.0):
   cctf export lqn logs/latest --out network

@@ -29,11 +29,11 @@ Examples:
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
   cctf export simgrid logs/latest --out simulation    # a simulation that writes its results as a run
-  cctf export lqn logs/latest --out network           # mean queues and responses by equations, for LINE
+  cctf export lqn logs/latest --out network           # a model for LINE: mean queues and responses by equations
   cctf export parquet logs/latest --out data          # one or more runs, for SQL and data frames
 
-Each target has a page in docs/export. It states the source and the unit of each field, what is lost, and how to use the export.
-If the target needs a value that a run does not state, the export assumes one. It prints its assumptions and writes them to
+Each target has a page in docs/export. The page states the source and the unit of each field, what is lost, and how to use the export.
+If the target needs a value that a run does not state, the export assumes a value. The command prints its assumptions and writes them to
 OUT/assumptions.json. With --strict, the command refuses the export if an assumption can make results wrong.";
 
 #[derive(Debug, Clone, Args)]
@@ -51,13 +51,13 @@ enum Target {
     Eclypse(eclypse::EclypseArgs),
     /// A layered queueing network for the analytic solver LINE, with a program that solves it.
     Lqn(lqn::LqnArgs),
-    /// Tasks, fragments and hosts for the simulator of data centres OpenDC, in Parquet files.
+    /// Tasks, fragments and hosts for OpenDC, a simulator of data centres, in Parquet files.
     #[cfg(feature = "parquet")]
     Opendc(opendc::OpenDcArgs),
     /// A data set of Parquet files with one or more runs, for DuckDB, polars, pandas and Spark.
     #[cfg(feature = "parquet")]
     Parquet(parquet::ParquetArgs),
-    /// Telemetry of OpenTelemetry again, in a file or to a receiver: for Jaeger, Tempo, a Collector.
+    /// The run as OTLP, written to a file or sent to a receiver: for Jaeger, Tempo, a Collector.
     Otlp(otlp::OtlpArgs),
     /// A timeline for the trace viewer Perfetto: a track for each slot, arrows for calls, counters.
     Perfetto(perfetto::PerfettoArgs),

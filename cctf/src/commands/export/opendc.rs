@@ -12,8 +12,8 @@ OpenDC (https://opendc.org) simulates data centres: which host runs which task, 
   trace/tasks.parquet        a task for each invocation: arrival, duration (ms), cores, their speed (MHz)
   trace/fragments.parquet    one fragment for each task: its duration and mean use of CPUs (MHz)
   topology.json              a host for each node: CPUs, frequency, memory, power
-  experiment.json            what the runner of OpenDC needs
-OpenDC counts in milliseconds: a shorter task lasts 1 ms, with the same work. It has no slots, no calls between tasks and no networks,
+  experiment.json            the input of OpenDC's runner, which names these files
+OpenDC counts in milliseconds: a shorter task lasts 1 ms, with the same work. OpenDC has no slots, no calls between tasks and no networks,
 and decides itself where tasks run. Use another target if waits matter.
 
 Examples:

@@ -30,11 +30,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const DAMAGED_LINES: &str = "damaged_lines";
 
 const AFTER_HELP: &str = "\
-The run becomes spans again, with the names of the semantic conventions. Jaeger, Tempo and every other viewer shows its traces. A
-Collector or a normalizer accepts it like live telemetry. Each invocation and each call is a span. Parents without a row also become
+The rows become spans again, with the names of the semantic conventions. Jaeger, Tempo and other viewers show the traces. A
+Collector or a normalizer accepts the export like live telemetry. Each invocation and each call is a span. Parents without a row also become
 spans, so that traces are connected. Start and end of the run and its placement events are spans, too.
-  OUT/traces.jsonl       one request of OTLP a line, as the Collector's file exporter writes them
-  OUT/assumptions.json   what does not come back, with counts
+  OUT/traces.jsonl       one OTLP request a line, as in files of the Collector's file exporter
+  OUT/assumptions.json   what is lost, with counts
 
 Examples:
   cctf export otlp logs/latest --out telemetry
@@ -42,8 +42,8 @@ Examples:
   cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4317     # to Jaeger, Tempo or a Collector
   cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
 
-A normalizer that has closed the run counts its rows as late: send it under another name with --run-id. The exit code is also 1 if
-the receiver rejects spans.
+If a normalizer has already closed the run, it counts the rows as late: send the run under another name with --run-id. The exit code
+is also 1 if the receiver rejects spans.
 docs/export/otlp.md describes each field.
 ";
 
@@ -60,7 +60,7 @@ pub struct OtlpArgs {
     /// Path to the folder of the export. It must not exist.
     #[arg(long, value_name = "OUT")]
     out: Option<PathBuf>,
-    /// URL of a receiver of OTLP, to which the run is sent instead.
+    /// URL of an OTLP receiver. The run is sent to this receiver instead of written to a folder.
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub struct OtlpArgs {
     /// Run id in the telemetry. Default: the run's own.
     #[arg(long = "run-id", value_name = "ID", value_parser = parse_run_id)]
     sent_run_id: Option<String>,
-    /// Refuse the export if something that matters does not come back.
+    /// Refuse the export if something that matters would be lost.
     #[arg(long)]
     strict: bool,
     /// Output format of the summary.

@@ -29,7 +29,7 @@ Examples:
 DATASET has a folder for each file of a run: invocations/run_id=RUN/bucket=000/part-0.parquet and so on. Rows are sorted by trace
 and time. The trace id decides the bucket, so all invocations and calls of a trace are in buckets of the same number.
 Times and durations are integers in nanoseconds, in columns *_ns. duckdb.sql and spark.sql have views with the columns of the JSON
-files, so that one query works on both. index.json lists types, runs, counts and ranges. docs/export/parquet.md describes each
+files, so that the same query works on the data set and on the JSON files. index.json lists types, runs, counts and ranges. docs/export/parquet.md describes each
 column, and how DuckDB, polars, pandas and Spark read the data set.
 
 The export includes all parts (folders) of a long run. Its temporary files are beside DATASET and need up to the size of the
@@ -38,7 +38,8 @@ largest run. A new data set gets its name only when it is complete.
 Exit codes:
   0  the runs are in the data set
   1  the runs are in the data set, but damaged lines are left out; or a file cannot be read or written
-  2  a flag is invalid, a run does not exist or cannot be exported, or DATASET exists (without --append) or does not (with it)";
+  2  a flag is invalid, a run does not exist or cannot be exported, DATASET exists without --append, or DATASET is
+     missing with --append";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf export parquet --help")]
@@ -49,13 +50,13 @@ pub struct ParquetArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     logs_dir: PathBuf,
-    /// Path to the folder of the data set. It must not exist, except with --append.
+    /// Path to the folder of the data set: a new folder or, with --append, an existing data set.
     #[arg(long, value_name = "DATASET")]
     out: PathBuf,
     /// Add the runs to an existing data set.
     #[arg(long)]
     append: bool,
-    /// Number of buckets of a new data set: a power of two, at most 512. Default: one for every 512 MiB of invocations and calls.
+    /// Number of buckets (folders over which the traces are divided) of a new data set: a power of two, at most 512. Default: one for every 512 MiB of invocations and calls.
     #[arg(long, value_name = "N", conflicts_with = "append")]
     buckets: Option<NonZero<u16>>,
     /// Output format of the summary.

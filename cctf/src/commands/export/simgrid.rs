@@ -14,16 +14,16 @@ const AFTER_HELP: &str = "\
 SimGrid (https://simgrid.org) is a simulator of distributed systems. The export has:
   the platform: hosts with speeds and CPUs, and the links between them
   the stations: for each instance its node, number of slots (concurrent requests), slot policy and queue limit
-  the work: arrivals, CPU times, other times, and calls, each with the calls that must end before it starts
-  two programs that simulate these: one in C++ for runs of any size, one in Python for experiments with a sample
+  the work: arrivals, times with and without CPU, and calls, each with a list of the calls that must end before this call starts
+  two programs that simulate the run: one in C++ for runs of any size, one in Python for experiments with a sample
 The programs write the simulated run as CCTF, so that cctf compare and cctf report read it:
   cctf export simgrid chain --out chain-simgrid
   cmake -S chain-simgrid/cpp -B chain-simgrid/build && cmake --build chain-simgrid/build
   chain-simgrid/build/replay chain-simgrid --out logs/chain-simulated
   cctf compare chain chain-simulated
-Change chain-simgrid/stations.tsv or chain-simgrid/platform.xml before the simulation to try another placement, size or policy.
+To try other nodes, slots or policies, change chain-simgrid/stations.tsv or chain-simgrid/platform.xml before the simulation.
 
-With --arrivals, the simulation predicts another run of the same application. Requests arrive as in that other run. Each has the work
+With --arrivals, the simulation predicts another run of the same application. Requests arrive as in that other run. Each request has the work
 that a request to the same endpoint had in the exported run.
   cctf export simgrid quiet --arrivals busy --out prediction
 

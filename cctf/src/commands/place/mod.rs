@@ -38,7 +38,7 @@ Examples:
   The front stays on the device, and the cart may not run there; twice the load; files for real runs of the best ten:
     cctf place shop --tiers tiers.json --pin front=ep0 --exclude cart=ep0 --scale 2 --out placements
     cctf run --stand-in shop --placement placements/1.json --run-id first
-  A strategy of your own beside the ranking, and how much worse it is than the best placement:
+  A program of your own that proposes placements (a strategy). The output states how much worse they are than the best placement:
     cctf place shop --tiers tiers.json --strategy examples/strategies/greedy.py
 
 --tiers names a JSON file with the nodes on which modules may run, and the links between them. Nodes of the recorded run have their
@@ -52,14 +52,15 @@ recorded cores, speeds and links, unless the file states others:
     \"modules\": {\"front\": {\"on\": [\"ep0\"]}}
   }
 
-Each placement is simulated with the plan of the run (cctf plan): slots, CPUs that the modules of a node share, speeds of nodes, and
-links. If a module has instances on several nodes, those on each node are placed separately. The file, flags and output name them as in
-cart@edge0. All placements are simulated if there are at most 4,096; otherwise, a local search finds good ones. The best ones are
-simulated again with further loads like the recorded one, from which the 95% intervals follow. They are wider by the calibration: the
-error of the simulation of the recorded placement.
+Each placement is simulated with the plan of the run (cctf plan). The simulation models slots, speeds of nodes, links, and CPUs that
+the modules of a node share. If a module has instances on several nodes, the instances on each node are placed separately, under a
+name such as cart@edge0. All placements are simulated if there are at most 4,096; otherwise, a local search finds good ones. The best
+placements are simulated again with further loads, which are made of random stretches of the recorded load. The 95% intervals are
+computed from these simulations. The intervals also include the calibration error: the error of the simulation for the recorded
+placement.
 
-A placement is marked as not predicted if slots, CPUs or a link would be busy for more than 85% of the time, or if the CPU time of a
-moved module, the speed or cores of its node, or a link is unknown. docs/placement.md describes the file, the method and the strategies.
+A placement is marked as not predicted if slots, CPUs or a link would be busy for more than 85% of the time. The same applies if the
+CPU time of a moved module, the speed or cores of its node, or a link is unknown. docs/placement.md describes the file, the method and the strategies.
 
 Exit codes:
   0  placements were ranked
@@ -81,7 +82,7 @@ pub struct PlaceArgs {
     /// Exclude a node for a module, such as cart=ep0. Repeatable.
     #[arg(long = "exclude", value_name = "MODULE=NODE", value_parser = parse_place)]
     exclusions: Vec<Pair<String>>,
-    /// Figure of root responses by which placements are ranked.
+    /// Statistic of the roots' response times by which placements are ranked.
     #[arg(long, value_enum, default_value = "p95")]
     by: By,
     /// Number of placements that are simulated with further loads and listed.
@@ -89,13 +90,13 @@ pub struct PlaceArgs {
     top: u16,
     /// Path to a program that proposes placements. Repeatable.
     ///
-    /// It reads a summary of run and tiers on standard input, and writes placements on standard output, both JSON.
+    /// The program reads a summary of the run and the tiers from standard input, and writes placements to standard output, both as JSON.
     #[arg(long = "strategy", value_name = "PROGRAM")]
     strategies: Vec<PathBuf>,
-    /// Maximum time of a strategy.
+    /// Maximum time for which a program of --strategy may run.
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
     strategy_timeout: Duration,
-    /// Print what strategies read, and exit.
+    /// Print the summary that programs of --strategy read, and exit.
     #[arg(long)]
     strategy_input: bool,
     /// Path to a folder for placement files, and the ranking as JSON and as an offline page. It must not exist.

@@ -32,7 +32,7 @@ pub enum OutputFormat {
     Json,
 }
 
-/// The figure of root responses by which placements are ranked.
+/// The statistic of the roots' response times by which placements are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum By {
     Mean,
@@ -63,10 +63,10 @@ pub struct SiteFlags {
     pub logs_dir: PathBuf,
     #[command(flatten)]
     pub window: WindowFlags,
-    /// Multiply the arrival rate: copies of the load, shifted by random times, are laid over each other. Below 1, requests are left out.
+    /// Multiply the arrival rate. Above 1, copies of the load, each shifted by a random time, overlap. Below 1, requests are left out.
     #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = parse_factor)]
     pub scale: f64,
-    /// Number of further loads, from which intervals follow. Each is the recorded load, cut into blocks in random order.
+    /// Number of further loads, from which the intervals are computed. Each further load consists of random stretches of the recorded load.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub replications: u32,
     /// Seed of the further loads. The same seed gives the same result.

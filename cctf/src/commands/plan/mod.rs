@@ -40,13 +40,14 @@ A plan contains the work that the requests of a run needed. It does not contain 
 slots and for CPUs: a simulator that executes the plan produces its own waits.
   first line   the run, the result of the self-check, and the stations. A station is an instance with a queue and slots; each slot
                processes one request at a time
-  other lines  one root each: its arrival time, and all invocations that it caused. A root is a request from outside. An invocation
-               is a request that an instance processed. It has the CPU time and the other time that the instance itself spent on
-               it, its bytes and calls, and whether it failed. Each call lists the calls that must end before it starts
-docs/plan.md describes each field, how it is inferred, and how to execute a plan.
+  other lines  one root each: the arrival time, and all invocations that the root caused. A root is a request from outside. An
+               invocation is a request that an instance processed. For each invocation, the line has the instance's own time (CPU
+               time and the rest), the bytes and calls, and whether the invocation failed. Each call has a list of the calls that
+               must end before this call starts
+docs/plan.md describes each field, how fields are inferred, and how to execute a plan.
 
 The self-check shows whether the plan can be used. For each invocation, the planned times plus the recorded waits must equal the
-recorded response time, to within 1 us. Each exception counts as a deviation. The self-check also compares simulated queue times
+recorded response time, to within 1 us. Any other invocation counts as a deviation. The self-check also compares simulated queue times
 with the recorded ones. If they differ by more than 10% and by more than 0.1 ms, a warning names the module.
 
 Exit codes:

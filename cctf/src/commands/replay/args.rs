@@ -29,14 +29,14 @@ Examples:
 
 A replay sends only requests that came from outside: the calls of load drivers and clients, and requests whose sender was not
 recorded. Each request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not
-sent: the live services make them. docs/replay.md describes bodies, scaling and limits.
+sent, because the live services send them. docs/replay.md describes bodies, scaling and limits.
 
 With --stand-in, no application is needed: stand-ins are services that do the recorded work. The body of each request has a plan,
-which states the work and the calls that the request caused in the recording. Before it sends anything, the command prints how
+which states the work and the calls that the request caused in the recording. Before the first request, the command prints how
 accurate the plan is (the self-check of cctf plan). docs/stand-ins.md describes stand-ins and their file.
 
 cctf compare compares the recorded run with its replay. Without --otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT, the replay is not
-recorded. With --speed or --scale, its arrival rate differs from the recorded one. So compare such a replay with another replay at
+recorded. With --speed or --scale, the replay's arrival rate differs from the recorded one. So compare such a replay with another replay at
 the same speed and scale.
 
 Exit codes:
@@ -44,7 +44,7 @@ Exit codes:
      pairs of --aa that differ are results, not errors)
   1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
   2  a flag, an environment variable, or the file of bodies or stand-ins is invalid; a module has no target or stand-in; the run
-     does not exist; or another load driver drives the new run
+     does not exist; or another load driver has already started the new run
   130  stopped at once by a second Ctrl-C";
 
 /// The quantity that stays as recorded if a stand-in's node is faster or slower than the recorded one.
@@ -65,11 +65,11 @@ pub struct ReplayArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
-    /// URL of the service that gets the requests. MODULE=URL is for the requests that MODULE received in the recording.
+    /// URL of the service that gets the requests. MODULE=URL is for the requests that the module (service) MODULE received in the recording.
     /// A URL alone is for all modules that have no --target of their own. Repeatable.
     #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present_any = ["dry_run", "stand_in"], action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
-    /// Path to a file that lists stand-ins. Send each request, with its plan, to them instead of to the application.
+    /// Path to a file that lists stand-ins. These services get the requests instead of the application.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "allowed", "bodies"])]
     pub stand_in: Option<PathBuf>,
     /// With --stand-in: keep the recorded CPU time or the recorded work, if a stand-in's node is faster or slower than the
@@ -89,14 +89,13 @@ pub struct ReplayArgs {
     pub seed: Option<u64>,
     /// Refuse a run from which the replay would leave out or replace anything.
     ///
-    /// The command then refuses a run with damaged lines, or with missing parts or files. It refuses requests whose caller is
-    /// missing, unless --orphans root is set, and requests from outside that are not HTTP. It refuses bodies of unknown content
-    /// or size, bodies above 64 MiB, and paths above 6 KiB. A body from --bodies must have the recorded size. A request that
-    /// reads a key must follow a request that stores the key.
+    /// The command then refuses a run that has any of these: damaged lines; missing parts or files; requests whose caller is
+    /// missing, unless --orphans root is set; requests from outside that are not HTTP; bodies of unknown content or size, or above
+    /// 64 MiB; paths above 6 KiB; bodies from --bodies that do not have the recorded size; a request that reads a key without an
+    /// earlier request that stores this key.
     ///
-    /// With --stand-in, the command refuses damaged lines and missing parts and files, too. Apart from these, it refuses only
-    /// requests whose caller is missing, requests from outside that no recorded instance processed, and anything above the
-    /// limits of a plan or a stand-in.
+    /// With --stand-in, the command refuses a run that has any of these: damaged lines; missing parts or files; requests whose caller
+    /// is missing; requests from outside that no recorded instance processed; anything above the limits of a plan or a stand-in.
     #[arg(long)]
     pub strict: bool,
     /// Replay a run that has not ended: only the requests recorded so far.

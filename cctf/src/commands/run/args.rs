@@ -31,9 +31,9 @@ Examples:
     cctf run --application examples/start --endpoints /checkout
   A service that moves from edge0 to cloud0 during the load:
     cctf run --migrate --endpoints json
-  A recorded run again, with stand-ins: services that do the recorded work in place of the application:
+  Repeat a recorded run with stand-ins: services that do the recorded work in place of the application:
     cctf run --stand-in logs/latest
-  Stand-ins on other nodes than the recorded ones, as a file states:
+  The same, with stand-ins on the nodes that a file assigns to them:
     cctf run --stand-in logs/latest --placement placement.json
   Services and a normalizer that already run, for example after `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
@@ -43,7 +43,7 @@ gets SERVICE_URL, the URL of a tunable-svc that it may call. As soon as it accep
 {\"listening\": \"http://HOST:PORT\"}. It must exit on SIGTERM.
 
 --stand-in starts one tunable-svc for each recorded instance. These services execute the plan of the run, which is the recorded
-work with the calls in their order (docs/plan.md). So the application is not needed. docs/stand-ins.md describes stand-ins, their
+work with the order of the calls (docs/plan.md). So the application is not needed. docs/stand-ins.md describes stand-ins, their
 limits, and the file of --placement.
 
 All processes listen on free ports of 127.0.0.1 (with --netns, on addresses of the namespaces). The command stops all of them at
@@ -99,7 +99,7 @@ pub struct RunArgs {
     /// Path to a program that starts your own application. The load then goes to this application (see below).
     #[arg(long, env = "CCTF_APPLICATION", value_name = "PATH", conflicts_with_all = ["chain", "target"])]
     pub(super) application: Option<PathBuf>,
-    /// Path to an OpenTelemetry Collector. The services then send their telemetry through it to the normalizer.
+    /// Path to an OpenTelemetry Collector. The services then send their telemetry through the Collector to the normalizer.
     #[arg(long, env = "CCTF_COLLECTOR", value_name = "PATH")]
     pub(super) collector: Option<PathBuf>,
     /// Name of the node (machine) of the service. With --chain, the names are fixed.
@@ -111,7 +111,7 @@ pub struct RunArgs {
     /// Name of the node (machine) of the load driver.
     #[arg(long, env = "CCTF_DRIVER_NODE_ID", default_value = "driver0")]
     pub(super) driver_node_id: String,
-    /// Name of the application to which the driver and the services belong (service.namespace).
+    /// Name of the application to which the load driver and the services belong (service.namespace).
     #[arg(long, env = "APP_ID")]
     pub(super) app_id: Option<String>,
     /// Number of worker slots (concurrent requests) of each service. Default: number of logical CPUs.
@@ -123,10 +123,10 @@ pub struct RunArgs {
     /// Whether a request keeps its slot while it waits for a downstream call: held or released.
     #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
     pub(super) slot_policy: Option<String>,
-    /// Maximum time for which a row waits for a missing parent span. After that, the normalizer writes the row without a parent.
+    /// Maximum time for which a row (a line of the files) waits for a missing parent span. Then the normalizer writes the row without a parent.
     #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
     pub(super) join_window: Option<DurationArg>,
-    /// Time without telemetry from an instance after which the normalizer considers it stopped.
+    /// Time without telemetry from an instance after which the normalizer considers the instance stopped.
     #[arg(long, env = "CCTF_STALE_AFTER", value_parser = parse_duration)]
     pub(super) stale_after: Option<DurationArg>,
     /// Time without telemetry after which the normalizer closes a run whose end was not reported.

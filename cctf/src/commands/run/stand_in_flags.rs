@@ -9,7 +9,7 @@ use crate::commands::replay::{Keep, SelectionFlags};
 
 #[derive(Debug, Clone, Args)]
 pub struct StandInFlags {
-    /// Repeat a recorded run (run id, or path to its folder): start a stand-in for each of its instances, and send its requests again.
+    /// Repeat a recorded run (run id, or path to its folder): start a stand-in for each recorded instance, and send the recorded requests again.
     ///
     /// A stand-in is a service that does the recorded work of one instance, so the application itself is not needed. By default, each
     /// stand-in has the recorded node, number of slots (concurrent requests) and slot policy.

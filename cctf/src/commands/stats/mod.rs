@@ -38,7 +38,7 @@ Examples:
 Figures:
   calls, errors, bytes
   arrival rate, and the coefficient of variation (cv) of the times between arrivals
-  number of requests in the system: computed by Little's law, and as sampled
+  number of requests in progress: computed by Little's law, and as sampled
   slots (each processes one request at a time), and their utilisation
   queue, service, response, CPU and network times
 Counts and sums are exact, quantiles are within 1%. docs/stats.md describes each figure with its formula and its SQL.

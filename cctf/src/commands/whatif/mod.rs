@@ -34,12 +34,13 @@ Examples:
   A node that the run does not have:
     cctf whatif shop --move cart=fog0 --tiers tiers.json
 
-All flags together are one change. The recorded run is simulated as it is and with the change, with the same arrivals and further loads,
-so that the interval of the difference is narrow. The first 40,000 invocations are used. The output has the calibration: how far the
-simulation of the recorded run is from the recorded responses. It widens the intervals.
+All flags together are one change. The recorded run is simulated twice, without and with the change. Both simulations have the same
+arrivals, and the same further loads made of random stretches of the recorded load. This narrows the interval of the difference. The
+first 40,000 invocations are used. The output has the calibration error: the difference between the simulated and the recorded response
+times of the recorded run. This error widens the intervals.
 
-The answer is marked as not predicted by the rules of cctf place: if something would be busy for more than 85% of the time, or if a CPU
-time, a speed, cores or a link is unknown. docs/placement.md has the method. cctf place ranks all placements.
+As in cctf place, the answer is marked as not predicted if something would be busy for more than 85% of the time, or if a CPU time, a
+speed, cores or a link is unknown. docs/placement.md has the method. cctf place ranks all placements.
 
 Exit codes:
   0  the change is predicted
@@ -61,10 +62,10 @@ pub struct WhatifArgs {
     /// Set the slots of each instance of a module, such as cart=4. Repeatable.
     #[arg(long = "workers", value_name = "MODULE=SLOTS", value_parser = parse_workers)]
     workers: Vec<Pair<u32>>,
-    /// Set delay and rate of a link, one way, such as edge0->cloud0=20ms,50Mbit. Either can be omitted. Repeatable.
+    /// Set delay and rate of a link, one way, such as edge0->cloud0=20ms,50Mbit. Either value can be omitted. Repeatable.
     #[arg(long = "link", value_name = "U->V=DELAY,RATE", value_parser = parse_link)]
     links: Vec<LinkChange>,
-    /// Path to a JSON file with nodes and links, as for cctf place. Default: the recorded ones.
+    /// Path to a JSON file with nodes and links, as for cctf place. Default: the recorded nodes and links.
     #[arg(long, value_name = "FILE")]
     tiers: Option<PathBuf>,
 }

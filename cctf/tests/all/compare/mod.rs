@@ -88,7 +88,7 @@ fn longer_services_differ_with_code_3_and_are_the_first_cause() {
     let logs = Logs::with(&[RECORDED, slower]);
     let text = logs.compare(&[], 3);
     assert!(
-        text.starts_with(&format!("differs: service mean of {MODULE} +59")),
+        text.starts_with(&format!("differs: mean service time of {MODULE} +59")),
         "{text}"
     );
     assert_eq!(logs.json(3)["verdict"]["causes"][0]["topic"], "service_mean");

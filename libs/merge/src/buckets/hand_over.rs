@@ -1,4 +1,4 @@
-//! [`hand_over`]: writes what the rests need of a bucket.
+//! [`hand_over`]: writes the files of a bucket that the rest of the merge (`--rests`) needs.
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Lines of the files that a bucket hands on. `docs/merge.md` describes them.
+//! Lines of the files of a bucket that the rest of the merge (`--rests`) reads. `docs/merge.md` describes them.
 
 use std::borrow::Cow;
 

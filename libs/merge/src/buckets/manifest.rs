@@ -193,7 +193,7 @@ impl BucketManifest {
 
 impl RestsManifest {
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        read(folder, RESTS_FILE, "the rests of buckets")
+        read(folder, RESTS_FILE, "the output of cctf merge --rests")
     }
 
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
@@ -279,7 +279,7 @@ impl AllBuckets {
         let missing = (0..of).find(|bucket| !by_bucket.contains_key(bucket));
         if let Some(missing) = missing {
             return Err(usage(format!(
-                "cannot make the rests: bucket {missing}/{of} is missing; make it with --bucket {missing}/{of}, and name it with the \
+                "cannot merge the buckets: bucket {missing}/{of} is missing; make it with --bucket {missing}/{of}, and name it with the \
                  others"
             )));
         }

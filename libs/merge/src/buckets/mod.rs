@@ -1,4 +1,4 @@
-//! What one bucket of traces hands on to the merge of its rests: bounded files beside the bucket's rows.
+//! The files of a bucket that the rest of the merge (`--rests`) reads. They are beside the bucket's rows and bounded.
 //!
 //! - [`manifest`]: `bucket.json` and `rests.json`, which name what a folder is and from which folders it was made.
 //! - [`lines`]: the lines of the files.

@@ -1,4 +1,5 @@
-//! [`take_over`]: reads what all buckets hand on. The state is then that of a merge that has resolved all traces itself.
+//! [`take_over`]: reads the files that all buckets wrote for the rest of the merge. The state is then that of a merge that has
+//! resolved all traces itself.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! [`Resolver`]: infers from the rows of one trace which call caused which row. It does no I/O. The caller sorts the rows, so
-//! their order in the folders does not matter.
+//! [`Resolver`]: infers from the rows of one trace which call caused which row. It does no I/O. The rows are
+//! sorted, so their order in the folders does not matter.
 
 use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind};
 
@@ -14,9 +14,9 @@ pub struct Resolution {
     pub is_orphan: bool,
     /// The index of the call that caused the row.
     pub caller: Option<usize>,
-    /// The values of the fields `caller_span_id` and `net_ms`. Here the second one is in nanoseconds.
+    /// The values of the fields `caller_span_id` and `net_ms`. Here, `net_ms` is in nanoseconds.
     pub caller_fields: Option<(SpanId, Option<i64>)>,
-    /// The index of the earliest row that answered a call.
+    /// For a call: the index of the earliest row that answered this call.
     pub callee: Option<usize>,
     pub flags: Flags,
 }
@@ -30,14 +30,14 @@ enum Ancestor {
     Orphan,
 }
 
-/// Resolves traces one after the other. Its buffers are used again.
+/// Resolves traces one after the other, and reuses its buffers.
 #[derive(Debug, Default)]
 pub struct Resolver {
     /// The resolutions of the rows of the last trace, by index.
     pub resolved: Vec<Resolution>,
     parents: Vec<Option<usize>>,
     callers: Vec<Option<usize>>,
-    /// For each row, the number of rows that answered it.
+    /// For each call, the number of rows that answered it. 0 for invocations.
     callees: Vec<u32>,
     ancestors: Vec<Ancestor>,
     path: Vec<usize>,
@@ -274,7 +274,7 @@ fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], index: usize) -> Optio
         .or_else(|| twin_of(rows, index))
 }
 
-/// Whether the normalizer that wrote the row found its ancestor.
+/// Whether the normalizer that wrote the row found the row's ancestor.
 fn has_recorded(row: &SpanRow) -> bool {
     !row.flags.has(Flag::Orphan)
 }

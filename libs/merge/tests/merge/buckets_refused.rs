@@ -109,7 +109,10 @@ fn neither_a_bucket_nor_rests_nor_leftovers_validate_as_a_run() {
     let made = buckets(&inputs, 2, at.path(), &Options::default());
     let path = at.path().join("rests");
     merge_rests(&path, &inputs, &made, false, &Options::default(), &mut |_| {}).unwrap();
-    for (part, what) in [(&made[0], "one bucket"), (&path, "the rests")] {
+    for (part, what) in [
+        (&made[0], "one bucket"),
+        (&path, "the output of cctf merge --rests"),
+    ] {
         let text = validate(part, Default::default()).unwrap_err().to_string();
         assert!(text.contains(what) && text.contains("--rests"), "{text}");
         let out = at.path().join("out");

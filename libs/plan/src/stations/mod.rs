@@ -1,14 +1,15 @@
-//! [`simulate`]: computes the waits that result from the arrivals, own times, calls and slots of a plan.
+//! [`simulate`]: computes the waits that result from the arrivals, work, calls and slots of a plan.
 //!
 //! A station is an instance with a queue and slots. It serves requests first come, first served, and assigns slots in the order
 //! in which they became free. A visit is one invocation at a station. With the slot policy `held`, a request keeps its slot
-//! until it ends. With `released`, it gives the slot back while it waits for calls, and then queues again. A full queue refuses
-//! new requests, but not requests that return from calls.
+//! until the request ends. With `released`, the request gives the slot back while it waits for calls, and then queues again. A
+//! full queue refuses new requests, but not requests that return from calls.
 //!
-//! - [`model`]: a plan as flat lists; [`mod@load`]: builds these lists. [`handover`] infers when slots were released.
-//! - [`platform`]: other slots, CPUs and links than recorded; [`server`]: what requests share, such as the CPUs of a node.
-//! - [`simulate`], [`calls`], [`own_work`], [`network`], [`serve`]: the simulator; [`progress`]: the state of visits and calls; [`dependents`]: the calls that wait
-//!   for a call.
+//! - [`model`]: a plan as flat lists; [`mod@load`]: builds these lists; [`handover`]: infers when slots were released.
+//! - [`platform`]: slots, CPUs and links, if they are not the recorded ones; [`server`]: resources that requests share, such as the
+//!   CPUs of a node.
+//! - [`simulate`], [`calls`], [`own_work`], [`network`], [`serve`]: the simulator; [`progress`]: the state of visits and calls;
+//!   [`dependents`]: the calls that wait for a call.
 //! - [`moved`]: the same work with other arrivals.
 //! - [`outcome`]: the simulated times of a visit; [`fit`]: compares them with the recorded ones.
 
