@@ -34,8 +34,8 @@ The conversion uses the same mapping as the normalizer. Spans without a run id g
 runs, OUT has a folder for each. A record that cannot be converted is left out: the summary shows its place and the reason.
 docs/convert.md describes the fields of each format, and what a format cannot express.
 
-The call graphs of Alibaba lack rows, and their rpc ids (which state who called whom) can be wrong. The conversion rebuilds who called whom from ids, names and
-times. A row whose caller remains unknown is flagged orphan; the summary counts what was inferred.
+The call graphs of Alibaba lack rows, and their rpc ids, which state who called whom, can be wrong. The conversion infers who called
+whom from ids, names and times. A row whose caller remains unknown is flagged orphan; the summary counts what was inferred.
 
 The result appears at OUT when it is complete. Until then, its files are in a hidden folder beside OUT. The disk needs up to two and a
 half times the size of the result, and about 100 bytes for each row of a call graph of Alibaba.

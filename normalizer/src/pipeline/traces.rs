@@ -153,7 +153,7 @@ impl Pipeline {
 }
 
 /// Whether the span is inner work: the span has a parent that may be in the same process, and neither sends nor receives a
-/// request.
+/// request or message.
 fn is_inner_work(span: &Span<'_>) -> bool {
     matches!(span.kind, SpanKind::Internal | SpanKind::Unspecified)
         && span.parent_span_id.iter().any(|&byte| byte != 0)

@@ -1,5 +1,5 @@
-//! [`Intake`]: the part of the receiver that gRPC and HTTP share. It checks the structure of a message, finds its valid rows, and appends the
-//! message to the journal.
+//! [`Intake`]: the part of the receiver that gRPC and HTTP share. It checks the structure of a message, finds its valid rows, and
+//! appends the message to the journal.
 
 use std::sync::Arc;
 

@@ -60,7 +60,8 @@ computed from these simulations. The intervals also include the calibration erro
 placement.
 
 A placement is marked as not predicted if slots, CPUs or a link would be busy for more than 85% of the time. The same applies if the
-CPU time of a moved module, the speed or cores of its node, or a link is unknown. docs/placement.md describes the file, the method and the strategies.
+CPU time of a moved module, the speed or cores of its node, or a link is unknown. docs/placement.md describes the file, the method and
+the strategies.
 
 Exit codes:
   0  placements were ranked
