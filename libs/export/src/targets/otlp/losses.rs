@@ -1,4 +1,4 @@
-//! [`Losses`]: counts of rows and fields that do not come back from OTLP, and of spans without a row.
+//! [`Losses`]: counts of rows and fields that are lost in OTLP, and of spans without a row.
 
 use crate::assumptions::Assumptions;
 
@@ -82,15 +82,15 @@ const NOTES: [Note; 14] = [
         id: "caller_missing",
         matters: true,
         count: |losses| losses.without_call,
-        one: "invocation names a call that is not in the run: its net_ms does not come back",
-        more: "invocations name a call that is not in the run: their net_ms does not come back",
+        one: "invocation names a call that is not in the run: its net_ms is lost",
+        more: "invocations name a call that is not in the run: their net_ms is lost",
     },
     Note {
         id: "answer_missing",
         matters: false,
         count: |losses| losses.without_answer,
-        one: "call names a module that answered, but has no answer in the run: its peer_module does not come back",
-        more: "calls name a module that answered, but have no answer in the run: their peer_module does not come back",
+        one: "call names a module that answered, but has no answer in the run: its peer_module is lost",
+        more: "calls name a module that answered, but have no answer in the run: their peer_module is lost",
     },
     Note {
         id: "orphans_connected",
@@ -110,8 +110,8 @@ const NOTES: [Note; 14] = [
         id: "late",
         matters: false,
         count: |losses| losses.late,
-        one: "row arrived after the end of its run: the flag late does not come back",
-        more: "rows arrived after the end of their run: the flag late does not come back",
+        one: "row arrived after the end of its run: the flag late is lost",
+        more: "rows arrived after the end of their run: the flag late is lost",
     },
     Note {
         id: "protocol_unknown",

@@ -4,7 +4,7 @@
 //! - [`traces`] makes the spans of a trace, with the inner spans that rows name. [`attributes`], [`weight`]: a row in the words of
 //!   the semantic conventions. [`senders`]: the resources. [`control`]: start and end of the run, and placement events.
 //! - [`requests`] packs spans into requests, [`json`] writes them as the Collector's file exporter does.
-//! - [`losses`]: what does not come back.
+//! - [`losses`]: what is lost.
 
 mod attributes;
 mod control;
