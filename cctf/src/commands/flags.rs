@@ -44,7 +44,7 @@ pub struct LoadFlags {
 /// Flags about sending requests. They apply to generated load and to replays.
 #[derive(Debug, Clone, Args)]
 pub struct SendFlags {
-    /// Maximum number of connections. Further requests wait for a free one, and the wait counts as lateness.
+    /// Maximum number of connections. Further requests wait for a free connection, and the wait counts as lateness.
     ///
     /// The lateness of a request is the time from the scheduled to the actual sending.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]

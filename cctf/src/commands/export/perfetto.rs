@@ -12,7 +12,7 @@ Perfetto (https://perfetto.dev) is a viewer for traces, and a database for SQL q
 OUT/trace.pftrace. Open it at https://ui.perfetto.dev, which reads the file in the browser and uploads nothing. The file has:
   a group for each node, with a group for each instance on the node
   in the group of an instance: a track for each slot (a thread that processes one request at a time), with the requests and their
-  calls; tracks for waits in the queue, and for calls that overlap others
+  calls; tracks for waits in the queue, and for calls that overlap other calls
   an arrow from each call to the invocation (the processed request) that it caused
   counters: CPU usage of nodes (percent), requests in flight and queue lengths of instances
 All times are the recorded ones, in nanoseconds since the Unix epoch. The clocks of nodes are not corrected, so an arrow can point

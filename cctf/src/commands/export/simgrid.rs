@@ -15,7 +15,7 @@ SimGrid (https://simgrid.org) is a simulator of distributed systems. The export 
   the platform: hosts with speeds and CPUs, and the links between them
   the stations: for each instance its node, number of slots (concurrent requests), slot policy and queue limit
   the work: arrivals, times with and without CPU, and calls, each with a list of the calls that must end before this call starts
-  two programs that simulate the run: one in C++ for runs of any size, one in Python for experiments with a sample
+  two programs that simulate the run: one in C++ for runs of any size, one in Python for experiments with a part of a run
 The programs write the simulated run as CCTF, so that cctf compare and cctf report read it:
   cctf export simgrid chain --out chain-simgrid
   cmake -S chain-simgrid/cpp -B chain-simgrid/build && cmake --build chain-simgrid/build

@@ -32,7 +32,7 @@ pub struct SelectionFlags {
     /// Factor by which the load is scaled. Requires --by.
     #[arg(long, requires = "by", value_name = "FACTOR")]
     scale: Option<Factor>,
-    /// How --scale scales the load. docs/replay.md states what each way keeps and distorts.
+    /// How --scale scales the load. docs/replay.md states what each way of scaling keeps and distorts.
     #[arg(long, requires = "scale", value_enum)]
     by: Option<ScaleBy>,
     /// What happens to requests whose caller is missing in the recording.
