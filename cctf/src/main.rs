@@ -70,7 +70,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
     Merge(merge::MergeArgs),
-    /// Convert telemetry that other tools recorded to runs: OpenTelemetry Collector, Jaeger, Zipkin, Alibaba, Azure.
+    /// Convert telemetry of other tools to runs: files of the OpenTelemetry Collector, Jaeger, Zipkin, Alibaba and Azure.
     #[cfg(feature = "convert")]
     Convert(convert::ConvertArgs),
     /// Copy a run with hashes instead of names and with shifted times, so that you can share the copy.

@@ -8,9 +8,9 @@ use export::targets::lqn::Lqn;
 use super::common::{self, CommonArgs, EXIT_CODES};
 
 const AFTER_HELP: &str = "\
-A layered queueing network (LQN) is an analytic model: equations instead of a simulation. LINE (https://line-solver.sourceforge.net), a
-Python package, solves the model within seconds. The solution has mean queue lengths, utilisations and response times, also for
-another load. The export has:
+A layered queueing network (LQN) is an analytic model: equations instead of a simulation. LINE
+(https://line-solver.sourceforge.net), a Python package, solves the model. For a few instances, this takes seconds. The solution has
+mean queue lengths, utilisations and response times, also for another load. The export has:
   model.lqnx       the network in the XML format of LQNS: nodes are processors, instances are tasks with their slots, endpoints are
                    entries with mean CPU time, mean time without CPU, and mean numbers of calls
   recorded.json    the module, instance and endpoint of each element, and what the run recorded of them

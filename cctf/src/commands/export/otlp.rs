@@ -31,8 +31,8 @@ const DAMAGED_LINES: &str = "damaged_lines";
 
 const AFTER_HELP: &str = "\
 The rows become spans again, with the names of the semantic conventions. Jaeger, Tempo and other viewers show the traces. A
-Collector or a normalizer accepts the export like live telemetry. Each invocation and each call is a span. Parents without a row also become
-spans, so that traces are connected. Start and end of the run and its placement events are spans, too.
+Collector or a normalizer accepts the export like live telemetry. Each invocation and each call is a span. Parents without a row
+also become spans, so that traces are connected. Start and end of the run and its placement events are spans, too.
   OUT/traces.jsonl       one OTLP request a line, as in files of the Collector's file exporter
   OUT/assumptions.json   what is lost, with counts
 

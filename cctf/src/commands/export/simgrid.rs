@@ -23,8 +23,8 @@ The programs write the simulated run as CCTF, so that cctf compare and cctf repo
   cctf compare chain chain-simulated
 To try other nodes, slots or policies, change chain-simgrid/stations.tsv or chain-simgrid/platform.xml before the simulation.
 
-With --arrivals, the simulation predicts another run of the same application. Requests arrive as in that other run. Each request has the work
-that a request to the same endpoint had in the exported run.
+With --arrivals, the simulation predicts another run of the same application. Requests arrive as in that other run. Each request has
+the work that a request to the same endpoint had in the exported run.
   cctf export simgrid quiet --arrivals busy --out prediction
 
 docs/export/simgrid.md describes each field, what is lost, and how accurate predictions were.

@@ -36,8 +36,8 @@ which states the work and the calls that the request caused in the recording. Be
 accurate the plan is (the self-check of cctf plan). docs/stand-ins.md describes stand-ins and their file.
 
 cctf compare compares the recorded run with its replay. Without --otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT, the replay is not
-recorded. With --speed or --scale, the replay's arrival rate differs from the recorded one. So compare such a replay with another replay at
-the same speed and scale.
+recorded. With --speed or --scale, the replay's arrival rate differs from the recorded one. So compare such a replay with another
+replay at the same speed and scale.
 
 Exit codes:
   0  all requests were sent, all spans were exported, and all lines of --out were written (lateness, statuses that differ from the recorded ones, and
@@ -89,12 +89,12 @@ pub struct ReplayArgs {
     pub seed: Option<u64>,
     /// Refuse a run from which the replay would leave out or replace anything.
     ///
-    /// The command then refuses a run that has any of these: damaged lines; missing parts or files; requests whose caller is
+    /// The command then refuses the replay if there is any of these: damaged lines; missing parts or files; requests whose caller is
     /// missing, unless --orphans root is set; requests from outside that are not HTTP; bodies of unknown content or size, or above
     /// 64 MiB; paths above 6 KiB; bodies from --bodies that do not have the recorded size; a request that reads a key without an
     /// earlier request that stores this key.
     ///
-    /// With --stand-in, the command refuses a run that has any of these: damaged lines; missing parts or files; requests whose caller
+    /// With --stand-in, the command refuses the replay if there is any of these: damaged lines; missing parts or files; requests whose caller
     /// is missing; requests from outside that no recorded instance processed; anything above the limits of a plan or a stand-in.
     #[arg(long)]
     pub strict: bool,
