@@ -28,7 +28,7 @@ Examples:
   The stock in the cloud, at twice the load:
     cctf whatif shop --move stock=cloud0 --scale 2
   Faster cores at the edge, and a slower link to the cloud:
-    cctf whatif shop --speed edge0=1.5 --link edge0->cloud0=20ms,50Mbit
+    cctf whatif shop --speed edge0=1.5 --link 'edge0->cloud0=20ms,50Mbit'
   Four slots instead of two in each instance of the cart; the difference of p95 as JSON:
     cctf whatif shop --workers cart=4 --format json | jq .difference_ms.p95
   A node that the run does not have:
