@@ -41,6 +41,11 @@ impl Names {
         Some(number)
     }
 
+    /// The number of a text, if it has one. The text is not added.
+    pub fn find(&self, text: &str) -> Option<NameId> {
+        self.numbers.get(text).copied()
+    }
+
     pub fn text(&self, number: NameId) -> Option<&str> {
         self.texts.get(number.index()).map(|text| &**text)
     }

@@ -22,5 +22,6 @@ pub use identity::{Identity, StageTable, UNKNOWN_NODE};
 pub use links::links;
 pub use points::{MetricRole, is_counted_disk, is_counted_interface, role_of_metric};
 pub use query::query;
-pub use slots::AttributeSlots;
-pub use span::{MappedSpan, map_span, peer};
+pub use slots::{AttributeSlots, convention_of, is_blank};
+pub use span::{MappedSpan, body_sizes, http_path, http_status, is_connect, map_span, peer};
+pub use url::path as path_of_url;

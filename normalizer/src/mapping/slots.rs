@@ -6,7 +6,7 @@ use cctf_proto::cctf::{TEXT_BYTES_MAX, bounded};
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{AnyValue, Attributes};
 
-use super::conventions::{BUCKETS, ROW_BY_BUCKET, SLOTS, Slot, find};
+use super::conventions::{BUCKETS, Convention, ROW_BY_BUCKET, SLOTS, Slot, find};
 
 /// The attributes of one span, by slot. Created once per request and refilled for each span.
 #[derive(Debug)]
@@ -64,6 +64,27 @@ impl<'a> AttributeSlots<'a> {
         )
     }
 
+    /// Removes all attributes.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.ranks = [UNSET; SLOTS];
+        self.is_cut.set(false);
+    }
+
+    /// Removes all attributes but one.
+    pub fn keep_only(&mut self, slot: Slot) {
+        let rank = self.ranks[slot as usize];
+        self.clear();
+        self.ranks[slot as usize] = rank;
+    }
+
+    /// Sets the value of a slot.
+    #[inline]
+    pub fn put(&mut self, slot: Slot, value: AnyValue<'a>) {
+        self.ranks[slot as usize] = 0;
+        self.values[slot as usize] = value;
+    }
+
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<AnyValue<'a>> {
         self.value(slot).copied()
@@ -118,10 +139,15 @@ impl<'a> AttributeSlots<'a> {
     }
 }
 
+/// The row of a key in the table of conventions.
+pub fn convention_of(key: &[u8]) -> Option<Convention> {
+    find(&ROW_BY_BUCKET, key)
+}
+
 /// Whether a value counts as missing, so that it does not hide a value of another key. An empty run id is an exception: it is
 /// invalid instead.
 #[inline]
-fn is_blank(slot: Slot, value: &AnyValue<'_>) -> bool {
+pub fn is_blank(slot: Slot, value: &AnyValue<'_>) -> bool {
     let is_empty = match value {
         AnyValue::String(text) => text.is_empty(),
         AnyValue::Empty => true,

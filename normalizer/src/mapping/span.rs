@@ -81,17 +81,22 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> MappedSpan<'
     } else if span.kind == SpanKind::Client {
         mapped.is_aside = span.name == NAME_LOOKUP;
     } else if span.kind == SpanKind::Internal {
-        mapped.is_aside = CONNECTS.contains(&span.name);
+        mapped.is_aside = is_connect(span.name);
     }
     if span.kind == SpanKind::Consumer {
         consume(&mut mapped, span.name, slots);
     }
     if mapped.status.is_none() && mapped.status_text.is_none() {
-        http_status(&mut mapped, span, slots);
+        status_of_http(&mut mapped, span, slots);
     }
-    sizes(&mut mapped, span.kind, slots);
+    (mapped.bytes_in, mapped.bytes_out) = body_sizes(span.kind, slots);
     mapped.name = name_of(span, &mapped).map(|name| slots.bounded(name));
     mapped
+}
+
+/// Whether an INTERNAL span with this name opens a connection.
+pub fn is_connect(name: &str) -> bool {
+    CONNECTS.contains(&name)
 }
 
 /// The span's name, unless method and path already contain it.
@@ -120,7 +125,8 @@ fn http<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     mapped.path = http_path(slots).map(Cow::Borrowed);
 }
 
-fn http_path<'a>(slots: &AttributeSlots<'a>) -> Option<&'a str> {
+/// The path of a request over HTTP.
+pub fn http_path<'a>(slots: &AttributeSlots<'a>) -> Option<&'a str> {
     slots
         .text(Slot::UrlPath)
         .or_else(|| slots.text(Slot::HttpTarget).map(url::path_of_target))
@@ -129,13 +135,20 @@ fn http_path<'a>(slots: &AttributeSlots<'a>) -> Option<&'a str> {
 
 /// Sets the HTTP status of a call whose protocol reports no status. If that protocol has a status, success over HTTP does not
 /// mean that the call succeeded. For example, gRPC always answers 200, and a span with an error has not succeeded.
-fn http_status<'a>(mapped: &mut MappedSpan<'a>, span: &Span<'a>, slots: &AttributeSlots<'a>) {
+fn status_of_http<'a>(mapped: &mut MappedSpan<'a>, span: &Span<'a>, slots: &AttributeSlots<'a>) {
     set_status(mapped, slots, Slot::HttpStatus, |_| None);
     let is_inner_protocol = mapped.protocol.is_some_and(|protocol| protocol != "http");
     let says_nothing = is_inner_protocol && (span.status.code == StatusCode::Error || is_grpc(slots));
     mapped.status = mapped
         .status
         .filter(|&status| status::is_http_status(status) && !(says_nothing && status < 400));
+}
+
+/// The status of a call over HTTP whose protocol is HTTP itself, if it is a number.
+pub fn http_status(slots: &AttributeSlots<'_>) -> Option<i64> {
+    slots
+        .integer(Slot::HttpStatus)
+        .filter(|&status| status::is_http_status(status))
 }
 
 fn is_rpc(slots: &AttributeSlots<'_>) -> bool {
@@ -218,14 +231,15 @@ fn set_status<'a>(
     }
 }
 
-fn sizes(mapped: &mut MappedSpan<'_>, kind: SpanKind, slots: &AttributeSlots<'_>) {
+/// The sizes of the bodies received and sent.
+pub fn body_sizes(kind: SpanKind, slots: &AttributeSlots<'_>) -> (Option<u64>, Option<u64>) {
     let message = slots.unsigned(Slot::MessageBodySize);
     let request = slots.unsigned(Slot::RequestBodySize);
     let response = slots.unsigned(Slot::ResponseBodySize);
     match kind {
-        SpanKind::Server => (mapped.bytes_in, mapped.bytes_out) = (request, response),
-        SpanKind::Consumer => (mapped.bytes_in, mapped.bytes_out) = (message.or(request), response),
-        _ => (mapped.bytes_in, mapped.bytes_out) = (response, request.or(message)),
+        SpanKind::Server => (request, response),
+        SpanKind::Consumer => (message.or(request), response),
+        _ => (response, request.or(message)),
     }
 }
 

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use self::metrics::Metrics;
 use self::placement::Placement;
-use self::requests::Requests;
+use self::requests::{Requests, Templates};
 use self::shared::Shared;
 use crate::journal::{Content, Record, Signal};
 
@@ -53,6 +53,9 @@ pub struct Pipeline {
     requests: Requests,
     metrics: Metrics,
     placement: Placement,
+    /// A cache. After a restart it is empty.
+    #[serde(skip)]
+    templates: Templates,
     /// Journal time of the next housekeeping.
     housekeeping_at: u64,
     /// Journal time at which the memory of the inventories is computed next.
@@ -66,6 +69,7 @@ impl Pipeline {
             requests: Requests::new(&shared),
             metrics: Metrics::default(),
             placement: Placement::default(),
+            templates: Templates::default(),
             housekeeping_at: 0,
             inventories_at: 0,
             shared,
@@ -135,6 +139,17 @@ impl Pipeline {
     fn apply_settings(&mut self, settings: Settings) {
         self.shared.apply(settings);
         self.requests.apply_settings(&self.shared);
+        self.templates.forget();
+    }
+
+    /// Sets the maximum number of templates by which spans are read; 0 for none. The output does not depend on it.
+    pub fn limit_templates(&mut self, max: usize) {
+        self.templates.limit(max);
+    }
+
+    /// Number of spans read by templates since this pipeline was created or restored.
+    pub fn spans_by_template(&self) -> u64 {
+        self.templates.hits()
     }
 
     pub fn counters(&self) -> PipelineCounters {

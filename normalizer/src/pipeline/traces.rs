@@ -6,10 +6,12 @@ use cctf_proto::keys;
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::admission::{is_run_id_ok, reject_span_of_run};
 use cctf_proto::otlp::common::AnyValue;
-use cctf_proto::otlp::trace::{Span, SpanKind, TraceRequest};
+use cctf_proto::otlp::layout::SpanMessage;
+use cctf_proto::otlp::trace::{ResourceSpans, Span, TraceRequest};
 
 use super::Pipeline;
 use super::output::Output;
+use super::requests::{Found, Place, TemplateId, is_inner_work};
 use super::shared::source::Source;
 use crate::mapping::AttributeSlots;
 use crate::mapping::conventions::Slot;
@@ -22,19 +24,34 @@ const SPANS_AHEAD: usize = 48;
 #[derive(Clone, Copy)]
 struct Waiting<'a> {
     span: Span<'a>,
+    message: SpanMessage<'a>,
     /// Index of the span's source in [`Ahead::sources`].
     source: usize,
     /// Whether the span reports an event to the normalizer, such as the start of a run.
     is_control: bool,
+    /// The template by which it was read.
+    template: Option<TemplateId>,
+    /// End of its values among those of all spans read ahead. They follow those of the span before.
+    values_end: usize,
+}
+
+/// A source of the request.
+struct RequestSource {
+    source: Arc<Source>,
+    /// Whether it names a valid run or none.
+    is_run_id_ok: bool,
+    place: Place,
 }
 
 /// The spans of a request that were read ahead.
 struct Ahead<'a> {
     spans: Vec<Waiting<'a>>,
+    /// Values that templates have read.
+    values: Vec<Found<'a>>,
     /// Spans of inner work ([`is_inner_work`]) that may turn out to be invocations.
     inner: Vec<Waiting<'a>>,
-    /// Sources in the order of the request. The second value is false if the source has an invalid run id.
-    sources: Vec<(Arc<Source>, bool)>,
+    /// Sources in the order of the request.
+    sources: Vec<RequestSource>,
     slots: AttributeSlots<'a>,
 }
 
@@ -43,10 +60,12 @@ impl Pipeline {
     pub(super) fn take_traces(&mut self, message: &[u8], output: &mut Output) -> Result<(), WireError> {
         let mut ahead = Ahead {
             spans: Vec::with_capacity(SPANS_AHEAD),
+            values: Vec::new(),
             inner: Vec::new(),
             sources: Vec::new(),
             slots: AttributeSlots::new(),
         };
+        self.templates.begin_request();
         let read = self.read_spans(message, &mut ahead, output);
         let taken = self.take_waiting(&mut ahead, output);
         self.take_inner(&mut ahead, output);
@@ -62,20 +81,13 @@ impl Pipeline {
     ) -> Result<(), WireError> {
         for resource_spans in TraceRequest::new(message).resource_spans() {
             let resource_spans = resource_spans?;
-            let source = self.shared.sources.service(&resource_spans.resource)?;
-            let run_id_ok = is_run_id_ok(&resource_spans.resource.attributes());
-            ahead.sources.push((source, run_id_ok));
+            let source = self.request_source(&resource_spans)?;
+            ahead.sources.push(source);
             for scope_spans in resource_spans.scope_spans() {
                 let scope_spans = scope_spans?;
                 let is_control = scope_spans.scope.name == keys::CONTROL_SCOPE;
-                let source = ahead.sources.len() - 1;
-                scope_spans.try_for_each_span(|span| {
-                    self.requests.prefetch(&span);
-                    ahead.spans.push(Waiting {
-                        span,
-                        source,
-                        is_control,
-                    });
+                scope_spans.try_for_each_message(|message| {
+                    self.read_ahead(message, is_control, ahead)?;
                     if ahead.spans.len() < SPANS_AHEAD {
                         return Ok(());
                     }
@@ -86,78 +98,131 @@ impl Pipeline {
         Ok(())
     }
 
+    fn request_source(&mut self, of: &ResourceSpans<'_>) -> Result<RequestSource, WireError> {
+        let source = self.shared.sources.service(&of.resource)?;
+        Ok(RequestSource {
+            is_run_id_ok: is_run_id_ok(&of.resource.attributes()),
+            place: self.templates.place_of(&source),
+            source,
+        })
+    }
+
+    /// Reads a span of the last source, by a template if one has it.
+    #[inline]
+    fn read_ahead<'a>(
+        &mut self,
+        message: SpanMessage<'a>,
+        is_control: bool,
+        ahead: &mut Ahead<'a>,
+    ) -> Result<(), WireError> {
+        let source = ahead.sources.len() - 1;
+        let place = ahead.sources[source].place;
+        let found = match is_control {
+            true => None,
+            false => self.templates.read(place, message, &mut ahead.values),
+        };
+        let (template, span) = match found {
+            Some((template, span)) => (Some(template), span),
+            None => (None, message.parse()?),
+        };
+        self.requests.prefetch(&span);
+        ahead.spans.push(Waiting {
+            span,
+            message,
+            source,
+            is_control,
+            template,
+            values_end: ahead.values.len(),
+        });
+        Ok(())
+    }
+
+    /// Processes the spans read ahead. Learns only after all of them, because templates must stay while their spans wait.
     fn take_waiting(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) -> Result<(), WireError> {
+        let taken = self.take_each(ahead, output);
+        for waiting in ahead.spans.iter().filter(|waiting| waiting.template.is_none()) {
+            if !waiting.is_control {
+                let RequestSource { source, place, .. } = &ahead.sources[waiting.source];
+                self.templates
+                    .learn(*place, waiting.message, source, &self.shared);
+            }
+        }
+        ahead.spans.clear();
+        ahead.values.clear();
+        taken
+    }
+
+    fn take_each(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) -> Result<(), WireError> {
         let Ahead {
             spans,
+            values,
             inner,
             sources,
             slots,
         } = ahead;
-        let taken = spans.iter().try_for_each(|waiting| {
-            let (source, run_id_ok) = &sources[waiting.source];
-            if self.take_in_turn(waiting, source, *run_id_ok, slots, output)? {
+        let mut begin = 0;
+        spans.iter().try_for_each(|waiting| {
+            let source = &sources[waiting.source];
+            let values = &values[begin..waiting.values_end];
+            begin = waiting.values_end;
+            if self.take_in_turn(waiting, values, source, slots, output)? {
                 inner.push(*waiting);
             }
             Ok(())
-        });
-        spans.clear();
-        taken
+        })
     }
 
     /// Processes the spans of inner work again that may be invocations.
     fn take_inner(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) {
         let sources = &ahead.sources;
         let inner = ahead.inner.iter();
-        let spans = inner.map(|waiting| (&waiting.span, &sources[waiting.source].0));
+        let spans = inner.map(|waiting| (&waiting.span, &sources[waiting.source].source));
         self.requests
             .take_inner_work(spans, &mut ahead.slots, &mut self.shared, output);
         self.announce_opened(output);
         ahead.inner.clear();
     }
 
-    /// Processes a span. Returns true if the span may be an invocation, and must be processed again at the end of the OTLP request.
+    /// Processes a span. `values` are those that its template has read. Returns true if the span may be an
+    /// invocation, and must be processed again at the end of the OTLP request.
     fn take_in_turn<'a>(
         &mut self,
         waiting: &Waiting<'a>,
-        source: &Arc<Source>,
-        run_id_ok: bool,
+        values: &[Found<'a>],
+        of: &RequestSource,
         slots: &mut AttributeSlots<'a>,
         output: &mut Output,
     ) -> Result<bool, WireError> {
         let span = &waiting.span;
         self.shared.begin_item();
         self.shared.totals.spans += 1;
-        // Inner work gets no row before the end of the request, so only the run id matters here.
-        if !waiting.is_control && is_inner_work(span) {
+        let template = waiting.template.and_then(|id| self.templates.get(id));
+        if template.is_some() {
+            slots.clear();
+            values.iter().for_each(|found| found.put_into(slots));
+        } else if !waiting.is_control && is_inner_work(span) {
+            // Inner work gets no row before the end of the request, so only the run id matters here.
             slots.fill_one(Slot::RunId, keys::RUN_ID, span.attributes())?;
         } else {
             slots.fill(span.attributes())?;
         }
-        if let Some(rejection) = reject_span_of_run(span, run_id_ok && is_named_run_ok(slots)) {
+        if let Some(rejection) = reject_span_of_run(span, of.is_run_id_ok && is_named_run_ok(slots)) {
             self.shared.reject_span(None, rejection.as_str());
             return Ok(false);
         }
         if waiting.is_control {
-            self.take_control(span, slots, source, output);
+            self.take_control(span, slots, &of.source, output);
             return Ok(false);
         }
         let facts = self
             .requests
-            .take_span(span, slots, source, &mut self.shared, output);
+            .take_span(span, slots, &of.source, template, &mut self.shared, output);
         if let Some(activity) = facts.activity {
             self.placement.touch(activity, &self.shared);
         }
         self.announce_opened(output);
         Ok(facts.is_taken_again)
     }
-}
-
-/// Whether the span is inner work: the span has a parent that may be in the same process, and neither sends nor receives a
-/// request or message.
-fn is_inner_work(span: &Span<'_>) -> bool {
-    matches!(span.kind, SpanKind::Internal | SpanKind::Unspecified)
-        && span.parent_span_id.iter().any(|&byte| byte != 0)
-        && span.parent_is_remote() != Some(true)
 }
 
 /// Whether the span names no run, or a run with a valid id.

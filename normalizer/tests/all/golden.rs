@@ -22,27 +22,27 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// Journal time of a record with `at_ms` 0: 2025-10-09 08:53:20 UTC.
-const BASE_UNIX_MS: u64 = 1_760_000_000_000;
+pub const BASE_UNIX_MS: u64 = 1_760_000_000_000;
 
 /// Content of `input.json`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub struct Input {
     /// The purpose of the case, in one sentence.
     about: String,
     #[serde(default)]
-    settings: CaseSettings,
+    pub settings: CaseSettings,
     /// The rules of `validate` that the result intentionally breaks.
     #[serde(default)]
     broken: BTreeSet<String>,
     /// The reason why the lines differ if each span is sent in its own request. `None` if they do not differ.
     split_differs: Option<String>,
-    steps: Vec<Step>,
+    pub steps: Vec<Step>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct CaseSettings {
+pub struct CaseSettings {
     run_id: Option<String>,
     join_window_ms: Option<u64>,
     dedup_window_ms: Option<u64>,
@@ -65,8 +65,8 @@ struct CaseSettings {
 /// A journal record: its time, and one of the other fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Step {
-    at_ms: u64,
+pub struct Step {
+    pub at_ms: u64,
     traces: Option<Box<RawValue>>,
     metrics: Option<Box<RawValue>>,
     #[serde(default)]
@@ -78,7 +78,7 @@ struct Step {
 }
 
 /// Content of each file, by run and file name.
-type Files = BTreeMap<(String, &'static str), Vec<u8>>;
+pub type Files = BTreeMap<(String, &'static str), Vec<u8>>;
 
 #[test]
 fn every_case_gives_its_expected_files_and_they_are_valid() {
@@ -174,7 +174,7 @@ fn every_case_has_a_purpose() {
     }
 }
 
-fn cases() -> Vec<PathBuf> {
+pub fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut folders: Vec<PathBuf> = fs::read_dir(root)
         .unwrap()
@@ -186,12 +186,12 @@ fn cases() -> Vec<PathBuf> {
     folders
 }
 
-fn read_input(folder: &Path) -> Input {
+pub fn read_input(folder: &Path) -> Input {
     let text = fs::read(folder.join("input.json")).unwrap();
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
 
-fn settings_of(case: &CaseSettings) -> Settings {
+pub fn settings_of(case: &CaseSettings) -> Settings {
     let default = Settings::default();
     let time = |millis: Option<u64>, other| millis.map_or(other, Duration::from_millis);
     let stage = |name: &String| Stage::parse(name).unwrap();
@@ -219,7 +219,7 @@ fn settings_of(case: &CaseSettings) -> Settings {
 }
 
 /// Feeds the records of the case, and takes the output after each. If `is_split`, each span is in its own request.
-fn run(input: &Input, is_split: bool) -> Files {
+pub fn run(input: &Input, is_split: bool) -> Files {
     let mut pipeline = Pipeline::new(settings_of(&input.settings));
     let (mut output, mut files) = (Output::default(), Files::new());
     for step in &input.steps {
@@ -235,7 +235,7 @@ fn run(input: &Input, is_split: bool) -> Files {
     files
 }
 
-fn contents_of(step: &Step, is_split: bool) -> Vec<Content> {
+pub fn contents_of(step: &Step, is_split: bool) -> Vec<Content> {
     let request = |signal, json: &RawValue| {
         let body = protobuf_of_json(signal, json.get().as_bytes()).unwrap();
         Content::Request { signal, body }
@@ -277,7 +277,7 @@ fn split(body: &Bytes) -> impl Iterator<Item = Bytes> {
     requests.into_iter()
 }
 
-fn drain(output: &mut Output, files: &mut Files) {
+pub fn drain(output: &mut Output, files: &mut Files) {
     for run in output.drain() {
         for (file, lines) in run.appended().filter(|(_, lines)| !lines.is_empty()) {
             assert!(lines.ends_with(b"\n"), "{} ends within a line", file.name());
@@ -304,7 +304,7 @@ fn sorted(files: Files) -> Files {
 }
 
 /// Reports the first line that differs, for each file.
-fn compare(left_name: &str, folder: &Path, left: &Files, right: &Files, wrong: &mut String) {
+pub fn compare(left_name: &str, folder: &Path, left: &Files, right: &Files, wrong: &mut String) {
     let names: BTreeSet<_> = left.keys().chain(right.keys()).collect();
     for name in names {
         let text =

@@ -20,4 +20,5 @@ mod remap;
 mod replay;
 #[path = "../support/mod.rs"]
 mod support;
+mod templates;
 mod worker;

@@ -143,7 +143,10 @@ fn protobuf_is_refused_or_fed() {
     let mut pipeline = Pipeline::new(seeds::settings());
     let mut output = Output::default();
     let mut folders = Folders::default();
+    // The same inputs, read without templates.
+    let mut plain = Plain::new();
     let mut fed = 0_u64;
+    let mut by_template = 0;
     fuzz("protobuf", &seeds::of("protobuf"), |input, _| {
         let _ = admit_trace_request(input).map(|admission| admission.message());
         let _ = admit_metrics_request(input).map(|admission| admission.message());
@@ -157,6 +160,14 @@ fn protobuf_is_refused_or_fed() {
             };
             pipeline.feed(&end, &mut output);
             folders.take(&mut output);
+            by_template += pipeline.spans_by_template();
+            plain.feed(&end);
+            assert!(
+                folders == plain.folders,
+                "templates make a difference: {:?}",
+                plain.folders.first_difference(&folders)
+            );
+            plain = Plain::new();
             let errors = std::mem::take(&mut folders).errors(logs.path());
             assert!(
                 errors.is_empty(),
@@ -173,9 +184,36 @@ fn protobuf_is_refused_or_fed() {
                 content: Content::Request { signal, body },
             };
             pipeline.feed(&record, &mut output);
+            plain.feed(&record);
         }
         folders.take(&mut output);
     });
+    println!("protobuf: {by_template} spans by templates");
+    assert!(by_template > 0);
+}
+
+/// A pipeline without templates, and its files.
+struct Plain {
+    pipeline: Pipeline,
+    output: Output,
+    folders: Folders,
+}
+
+impl Plain {
+    fn new() -> Self {
+        let mut pipeline = Pipeline::new(seeds::settings());
+        pipeline.limit_templates(0);
+        Self {
+            pipeline,
+            output: Output::default(),
+            folders: Folders::default(),
+        }
+    }
+
+    fn feed(&mut self, record: &Record) {
+        self.pipeline.feed(record, &mut self.output);
+        self.folders.take(&mut self.output);
+    }
 }
 
 /// Each pipeline's requests have their own seed. To repeat them, set FUZZ_SEED to this seed and FUZZ_INPUTS to 1.

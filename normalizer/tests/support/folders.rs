@@ -12,7 +12,7 @@ use cctf_proto::validate::{Finding, Severity};
 use rundir::validate::{Options, validate};
 
 /// The content of each file. The key is the folder of the part and the name of the file.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 pub struct Folders(BTreeMap<(String, &'static str), Vec<u8>>);
 
 impl Folders {
@@ -30,6 +30,21 @@ impl Folders {
             }
             run.clear();
         }
+    }
+
+    /// The first file that differs, and its content in both.
+    pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let text = |content: Option<&Vec<u8>>| {
+            content.map_or_else(String::new, |content| {
+                String::from_utf8_lossy(content).into_owned()
+            })
+        };
+        let differs = |key: &&(String, &'static str)| self.0.get(*key) != other.0.get(*key);
+        let key = self.0.keys().chain(other.0.keys()).find(differs)?;
+        let (one, other) = (text(self.0.get(key)), text(other.0.get(key)));
+        let mut lines = one.lines().zip(other.lines());
+        let (one, other) = lines.find(|(one, other)| one != other).unwrap_or((&one, &other));
+        Some((format!("{}/{}", key.0, key.1), one.to_owned(), other.to_owned()))
     }
 
     /// Removes the content of `logs` and writes the folders into it.

@@ -152,6 +152,25 @@ macro_rules! row {
                     out.push(b'}');
                 }
             }
+
+            /// Appends all fields without the brace at the end, and the end of each field to `ends`. So the caller can write
+            /// similar rows from the same text.
+            pub fn encode_with_ends(&self, out: &mut Vec<u8>, ends: &mut Vec<usize>) {
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                enum Index { $($field,)* }
+                out.push(b'{');
+                $(
+                    $crate::cctf::row::row!(
+                        @encode $presence, self.$field, out,
+                        if Index::$field as usize == 0 {
+                            concat!("\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
+                        } else {
+                            concat!(",\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
+                        }
+                    );
+                    ends.push(out.len());
+                )*
+            }
         }
 
         impl<'de $(: $life, $life)?> $crate::cctf::row::Row<'de> for $name $(<$life>)? {

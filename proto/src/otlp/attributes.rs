@@ -236,7 +236,7 @@ fn usual_value(bytes: &[u8]) -> Option<AnyValue<'_>> {
 
 /// A varint of one to eight bytes, which must use all bytes.
 #[inline]
-fn usual_varint(bytes: &[u8]) -> Option<i64> {
+pub(super) fn usual_varint(bytes: &[u8]) -> Option<i64> {
     let (last, head) = bytes.split_last()?;
     if *last >= 0x80 || head.len() >= 8 {
         return None;

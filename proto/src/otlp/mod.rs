@@ -14,6 +14,7 @@ mod attributes;
 pub mod check;
 pub mod common;
 mod data_points;
+pub mod layout;
 pub mod logs;
 pub mod metrics;
 pub mod repair;
@@ -21,6 +22,7 @@ mod schema;
 mod span;
 mod span_parts;
 pub mod trace;
+pub mod usual;
 pub mod wire;
 
 pub use wire::{WireError, WireErrorKind};

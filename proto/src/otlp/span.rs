@@ -107,13 +107,13 @@ pub struct Span<'a> {
     pub status: Status<'a>,
     /// Low byte: W3C trace flags. Bit 8: bit 9 is valid. Bit 9: the parent is remote.
     pub flags: u32,
-    attributes: Cursor<'a>,
+    pub(super) attributes: Cursor<'a>,
     /// The range from the first event or link to the end of the last one. Most spans have neither.
-    events_and_links: Cursor<'a>,
+    pub(super) events_and_links: Cursor<'a>,
 }
 
 impl<'a> Span<'a> {
-    const NONE: Span<'static> = Span {
+    pub(super) const NONE: Span<'static> = Span {
         trace_id: &[],
         span_id: &[],
         parent_span_id: &[],

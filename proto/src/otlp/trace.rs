@@ -1,6 +1,7 @@
 //! Views of an ExportTraceServiceRequest: resource spans and scope spans. [`Span`] is the view of a single span.
 
 use super::common::{InstrumentationScope, Messages, Pieces, Resource};
+use super::layout::SpanMessage;
 pub use super::span::{Span, SpanKind, Status, StatusCode};
 pub use super::span_parts::{Event, Link};
 use super::wire::{Cursor, LENGTH_DELIMITED, View, WireError, key};
@@ -96,6 +97,16 @@ impl<'a> ScopeSpans<'a> {
     ) -> Result<(), WireError> {
         self.span_messages()
             .try_for_each(|message| take(Span::parse(message?)?))
+    }
+
+    /// Passes the bytes of each span to `take` until it fails.
+    #[inline]
+    pub fn try_for_each_message(
+        &self,
+        mut take: impl FnMut(SpanMessage<'a>) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
+        self.span_messages()
+            .try_for_each(|message| take(SpanMessage(message?)))
     }
 
     /// The bytes of each span, not parsed.

@@ -41,7 +41,6 @@ const _: () = assert!(
 pub struct RowSpan<'s, 'a> {
     pub span: &'s Span<'a>,
     pub slots: &'s AttributeSlots<'a>,
-    pub mapped: &'s MappedSpan<'a>,
     pub source: &'s Arc<Source>,
     pub role: Role,
     pub trace_id: TraceId,
@@ -51,21 +50,21 @@ pub struct RowSpan<'s, 'a> {
 
 impl<'a> RowSpan<'_, 'a> {
     /// Call this only for spans that have a row, because it reads the span's events.
-    fn error_type(&self) -> Option<&'a str> {
-        self.mapped.error_type.or_else(|| failure(self.span, self.slots))
+    pub fn error_type(&self, mapped: &MappedSpan<'a>) -> Option<&'a str> {
+        mapped.error_type.or_else(|| failure(self.span, self.slots))
     }
 
     /// Whether a part of the span or its resource is missing: dropped by the SDK, too long, or unreadable.
-    fn is_truncated(&self) -> bool {
+    pub fn is_truncated(&self) -> bool {
         self.span.dropped_attributes_count > 0 || self.slots.is_cut() || self.source.identity.is_truncated
     }
 
-    fn milliseconds(&self, slot: Slot) -> Option<Milliseconds> {
+    pub fn milliseconds(&self, slot: Slot) -> Option<Milliseconds> {
         self.slots.unsigned(slot).and_then(Milliseconds::from_unsigned_ns)
     }
 
     /// The recorded request that this call replays. Both ids are needed, so if one is missing or invalid, the other is ignored.
-    fn original(&self) -> Option<(TraceId, SpanId)> {
+    pub fn original(&self) -> Option<(TraceId, SpanId)> {
         let trace_id = self.slots.text(Slot::ReplayOfTrace).and_then(TraceId::parse)?;
         let span_id = self.slots.text(Slot::ReplayOfSpan).and_then(SpanId::parse)?;
         Some((TraceId::from_bytes(&trace_id.0)?, SpanId::from_bytes(&span_id.0)?))
@@ -77,23 +76,23 @@ impl<'a> RowSpan<'_, 'a> {
 }
 
 /// The times of an invocation.
-struct Times {
-    enqueued: Milliseconds,
-    started: Milliseconds,
-    ended: Milliseconds,
+pub struct Times {
+    pub enqueued: Milliseconds,
+    pub started: Milliseconds,
+    pub ended: Milliseconds,
     /// `None` if the telemetry does not state when processing started, or states a time before the span's start.
-    queue: Option<Milliseconds>,
+    pub queue: Option<Milliseconds>,
     /// `None` if negative.
-    service: Option<Milliseconds>,
+    pub service: Option<Milliseconds>,
     /// `None` if negative.
-    residence: Option<Milliseconds>,
+    pub residence: Option<Milliseconds>,
     /// Whether the telemetry states a start of processing that differs from the span's start.
-    is_start_explicit: bool,
+    pub is_start_explicit: bool,
 }
 
 impl Times {
     #[inline]
-    fn new(span: &Span<'_>, slots: &AttributeSlots<'_>) -> Self {
+    pub fn new(span: &Span<'_>, slots: &AttributeSlots<'_>) -> Self {
         let explicit_start = slots
             .unsigned(Slot::StartTime)
             .filter(|&ns| ns > 0)
@@ -113,20 +112,21 @@ impl Times {
         }
     }
 
-    fn is_any_negative(&self) -> bool {
+    pub fn is_any_negative(&self) -> bool {
         self.service.is_none() || self.residence.is_none() || (self.is_start_explicit && self.queue.is_none())
     }
 }
 
 /// Encodes the invocation and appends it to `lines`. `scratch` is overwritten.
-pub fn encode_invocation(
-    row: &RowSpan<'_, '_>,
+pub fn encode_invocation<'a>(
+    row: &RowSpan<'_, 'a>,
+    mapped: &MappedSpan<'a>,
     keep_query: bool,
     endpoints: &mut Names,
     scratch: &mut String,
     lines: &mut Vec<u8>,
 ) -> (DerivedFieldOffsets, RowFacts) {
-    let (mapped, slots) = (row.mapped, row.slots);
+    let slots = row.slots;
     let times = Times::new(row.span, slots);
     let mut flags = Flags::NONE;
     if times.is_any_negative() {
@@ -135,12 +135,12 @@ pub fn encode_invocation(
     // This must be decided before the flag: reading a query cuts it if it is too long.
     let is_query_kept = row.source.identity.keep_query || keep_query;
     let query = is_query_kept.then(|| query(slots)).flatten();
-    let error_type = row.error_type();
+    let error_type = row.error_type(mapped);
     let (links, has_more_links) = links(row.span);
     if row.is_truncated() || has_more_links {
         flags = flags.with(Flag::Truncated);
     }
-    let invocation = invocation(row, &times, query, error_type, links);
+    let invocation = invocation(row, mapped, &times, query, error_type, links);
     let offsets = push_invocation(&invocation, row.source, lines);
     endpoint_key(mapped.method, mapped.route.or(mapped.path.as_deref()), scratch);
     let facts = RowFacts {
@@ -160,14 +160,15 @@ pub fn encode_invocation(
 }
 
 #[inline]
-fn invocation<'r>(
-    row: &'r RowSpan<'_, '_>,
+pub fn invocation<'r, 'a>(
+    row: &'r RowSpan<'_, 'a>,
+    mapped: &'r MappedSpan<'a>,
     times: &Times,
     query: Option<&'r str>,
     error_type: Option<&'r str>,
     links: Vec<SpanLink>,
 ) -> Invocation<'r> {
-    let (mapped, identity) = (row.mapped, &row.source.identity);
+    let identity = &row.source.identity;
     Invocation {
         trace_id: row.trace_id,
         span_id: row.span_id,
@@ -228,24 +229,44 @@ fn push_invocation(invocation: &Invocation<'_>, source: &Source, lines: &mut Vec
 }
 
 /// Encodes the call and appends it to `lines`.
-pub fn encode_call(
-    row: &RowSpan<'_, '_>,
+pub fn encode_call<'a>(
+    row: &RowSpan<'_, 'a>,
+    mapped: &MappedSpan<'a>,
     peer: Option<&str>,
     lines: &mut Vec<u8>,
 ) -> (DerivedFieldOffsets, RowFacts) {
-    let (span, mapped, identity) = (row.span, row.mapped, &row.source.identity);
-    let (start, end) = (span.start_time_unix_nano as i64, span.end_time_unix_nano as i64);
-    let mut flags = if end < start {
+    let span = row.span;
+    let mut flags = if span.end_time_unix_nano < span.start_time_unix_nano {
         Flags::NONE.with(Flag::Negative)
     } else {
         Flags::NONE
     };
-    let error_type = row.error_type();
+    let error_type = row.error_type(mapped);
     if row.is_truncated() {
         flags = flags.with(Flag::Truncated);
     }
-    let original = row.original();
-    let call = Call {
+    let call = call(row, mapped, peer, error_type);
+    let begin = lines.len();
+    call.encode_part::<0, ANCESTOR_ID>(lines);
+    let first = lines.len() - begin;
+    lines.extend_from_slice(&row.source.encoded().module);
+    lines.extend_from_slice(&row.source.encoded().node);
+    call.encode_part::<CALL_TS_START, PEER_MODULE>(lines);
+    let second = lines.len() - begin;
+    call.encode_part::<{ PEER_MODULE + 1 }, CALL_FLAGS>(lines);
+    let offsets = DerivedFieldOffsets { first, second };
+    (offsets, RowFacts { flags, ..row.facts() })
+}
+
+#[inline]
+pub fn call<'r, 'a>(
+    row: &'r RowSpan<'_, 'a>,
+    mapped: &'r MappedSpan<'a>,
+    peer: Option<&'r str>,
+    error_type: Option<&'r str>,
+) -> Call<'r> {
+    let (span, identity, original) = (row.span, &row.source.identity, row.original());
+    Call {
         trace_id: row.trace_id,
         span_id: row.span_id,
         parent_span_id: row.parent_span_id,
@@ -254,8 +275,8 @@ pub fn encode_call(
         instance_id: identity.instance_id.as_str().into(),
         node: identity.node.as_str().into(),
         stage: identity.stage(),
-        ts_start: Milliseconds::from_ns(start),
-        ts_end: Milliseconds::from_ns(end),
+        ts_start: Milliseconds::from_ns(span.start_time_unix_nano as i64),
+        ts_end: Milliseconds::from_ns(span.end_time_unix_nano as i64),
         method: mapped.method.map(Text::from),
         path: mapped.path.as_deref().map(Text::from),
         bytes_out: mapped.bytes_out,
@@ -273,17 +294,7 @@ pub fn encode_call(
         lateness_ms: row.milliseconds(Slot::Lateness),
         error_type: error_type.map(Text::from),
         flags: None,
-    };
-    let begin = lines.len();
-    call.encode_part::<0, ANCESTOR_ID>(lines);
-    let first = lines.len() - begin;
-    lines.extend_from_slice(&row.source.encoded().module);
-    lines.extend_from_slice(&row.source.encoded().node);
-    call.encode_part::<CALL_TS_START, PEER_MODULE>(lines);
-    let second = lines.len() - begin;
-    call.encode_part::<{ PEER_MODULE + 1 }, CALL_FLAGS>(lines);
-    let offsets = DerivedFieldOffsets { first, second };
-    (offsets, RowFacts { flags, ..row.facts() })
+    }
 }
 
 pub fn row_kind(kind: SpanKind) -> RowKind {

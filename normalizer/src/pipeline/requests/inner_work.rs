@@ -93,7 +93,6 @@ impl Requests {
         let row = RowSpan {
             span,
             slots,
-            mapped: &map_span(span, slots),
             source,
             role: Role::Internal,
             trace_id,
@@ -109,7 +108,9 @@ impl Requests {
         let begin = lines.len();
         let keep_query = shared.settings.keep_query;
         let key = &mut self.endpoint_key;
-        let (offsets, facts) = encode_invocation(&row, keep_query, &mut shared.endpoints, key, lines);
+        let mapped = map_span(span, slots);
+        let (offsets, facts) =
+            encode_invocation(&row, &mapped, keep_query, &mut shared.endpoints, key, lines);
         let new = NewRow {
             begin,
             offsets,

@@ -12,6 +12,7 @@ mod row_facts;
 mod row_runs;
 mod rows;
 mod spans;
+mod templates;
 mod trace_runs;
 mod write;
 
@@ -32,6 +33,9 @@ use super::shared::facts::Activity;
 use super::shared::memory::{JOIN_SPAN_BYTES, TRACE_BYTES};
 use super::shared::source::Source;
 use crate::join::JoinTable;
+
+pub use self::spans::is_inner_work;
+pub use self::templates::{Found, Place, TemplateId, Templates};
 
 /// Minimum number of join windows for which the run of a trace is remembered. The maximum is twice this number.
 pub const TRACE_RUN_WINDOWS: u64 = 2;

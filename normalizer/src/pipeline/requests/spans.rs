@@ -8,7 +8,9 @@ use cctf_proto::otlp::trace::{Span, SpanKind};
 
 use super::crossings::RowRun;
 use super::encode::{RowSpan, encode_call, encode_invocation, row_kind};
+use super::row_facts::{DerivedFieldOffsets, RowFacts};
 use super::rows::NewRow;
+use super::templates::Template;
 use super::{Requests, SpanFacts};
 use crate::join::{Arrival, Role};
 use crate::mapping::conventions::Slot;
@@ -22,13 +24,21 @@ use crate::pipeline::shared::source::Source;
 /// The run that a span names, or the reason for which it cannot be opened.
 type NamedRun = Option<Result<RunId, &'static str>>;
 
+/// Where the fields of a row come from.
+#[derive(Clone, Copy)]
+enum Fields<'s, 'a> {
+    Mapped(&'s MappedSpan<'a>),
+    Template(&'s Template),
+}
+
 impl Requests {
-    /// Processes a valid span.
+    /// Processes a valid span. With its template, `slots` has only the values that vary.
     pub fn take_span<'a>(
         &mut self,
         span: &Span<'a>,
         slots: &AttributeSlots<'a>,
         source: &Arc<Source>,
+        template: Option<&Template>,
         shared: &mut Shared,
         output: &mut Output,
     ) -> SpanFacts {
@@ -51,18 +61,24 @@ impl Requests {
             }
         }
         shared.totals.unknown_node += u64::from(!source.identity.node_known);
-        let mapped = map_span(span, slots);
+        let mapped;
+        let (fields, role) = match template {
+            Some(template) => (Fields::Template(template), template.role),
+            None => {
+                mapped = map_span(span, slots);
+                (Fields::Mapped(&mapped), role_of(span, &mapped))
+            }
+        };
         let row = RowSpan {
             span,
             slots,
-            mapped: &mapped,
             source,
-            role: role_of(span, &mapped),
+            role,
             trace_id,
             span_id,
             parent_span_id: SpanId::from_bytes(span.parent_span_id),
         };
-        let is_taken_again = self.join_span(&row, named_run, shared, output);
+        let is_taken_again = self.join_span(&row, fields, named_run, shared, output);
         self.write_resolved(shared, output);
         self.evict_over_limit(shared, output);
         SpanFacts {
@@ -74,27 +90,27 @@ impl Requests {
     /// Passes a span to the join, and encodes its row if it may have one. Returns true if the span is inner work: it has no
     /// row, but is processed again at the end of the OTLP request.
     #[inline]
-    fn join_span(
+    fn join_span<'a>(
         &mut self,
-        row: &RowSpan<'_, '_>,
+        row: &RowSpan<'_, 'a>,
+        fields: Fields<'_, 'a>,
         named_run: NamedRun,
         shared: &mut Shared,
         output: &mut Output,
     ) -> bool {
         let (role, is_remote) = (row.role, row.span.parent_is_remote());
-        let has_row = match role {
-            Role::Internal => row.parent_span_id.is_none() || is_remote == Some(true),
-            Role::Poll | Role::Missing => false,
-            Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
-        };
+        let has_row = has_row(role, row.span);
         let run = self.run_on_arrival(row, named_run, shared, output);
-        let peer = if role.is_call() {
-            peer(row.slots, &mut self.peer_text)
-        } else {
-            None
+        let (peer, peer_number) = match fields {
+            _ if !role.is_call() => (None, None),
+            Fields::Template(template) if !template.is_peer_varying() => (None, template.peer()),
+            _ => {
+                let peer = peer(row.slots, &mut self.peer_text);
+                (peer, peer.and_then(|peer| shared.peers.number(peer)))
+            }
         };
         let arrival = Arrival {
-            peer: peer.and_then(|peer| shared.peers.number(peer)),
+            peer: peer_number,
             run,
             ..arrival_of(row)
         };
@@ -104,13 +120,7 @@ impl Requests {
         } else if has_row {
             let lines = &mut self.request_rows.lines;
             let begin = lines.len();
-            let (offsets, facts) = if role.is_call() {
-                encode_call(row, peer, lines)
-            } else {
-                let keep_query = shared.settings.keep_query;
-                let key = &mut self.endpoint_key;
-                encode_invocation(row, keep_query, &mut shared.endpoints, key, lines)
-            };
+            let (offsets, facts) = encode(row, fields, peer, &mut self.endpoint_key, shared, lines);
             let new = NewRow {
                 begin,
                 offsets,
@@ -160,6 +170,48 @@ impl Requests {
     }
 }
 
+/// Encodes the row of a span. `peer` is the receiver of a call, unless it is in the text of a template.
+#[inline]
+fn encode<'a>(
+    row: &RowSpan<'_, 'a>,
+    fields: Fields<'_, 'a>,
+    peer: Option<&str>,
+    key: &mut String,
+    shared: &mut Shared,
+    lines: &mut Vec<u8>,
+) -> (DerivedFieldOffsets, RowFacts) {
+    match fields {
+        Fields::Template(Template {
+            row: Some(template), ..
+        }) => template.encode(row, peer, &mut shared.endpoints, key, lines),
+        Fields::Mapped(mapped) if row.role.is_call() => encode_call(row, mapped, peer, lines),
+        Fields::Mapped(mapped) => {
+            let keep_query = shared.settings.keep_query;
+            encode_invocation(row, mapped, keep_query, &mut shared.endpoints, key, lines)
+        }
+        // A template has a row if its spans have one.
+        Fields::Template(_) => (DerivedFieldOffsets { first: 0, second: 0 }, row.facts()),
+    }
+}
+
+/// Whether a span of this role has a row, unless the join decides that it has none.
+pub fn has_row(role: Role, span: &Span<'_>) -> bool {
+    match role {
+        Role::Internal => {
+            SpanId::from_bytes(span.parent_span_id).is_none() || span.parent_is_remote() == Some(true)
+        }
+        Role::Poll | Role::Missing => false,
+        Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
+    }
+}
+
+/// Whether the span is inner work: it has a parent that may be in the same process, and it neither sends nor receives.
+pub fn is_inner_work(span: &Span<'_>) -> bool {
+    matches!(span.kind, SpanKind::Internal | SpanKind::Unspecified)
+        && span.parent_span_id.iter().any(|&byte| byte != 0)
+        && span.parent_is_remote() != Some(true)
+}
+
 /// The span as the join sees it, from its own fields only.
 #[inline]
 fn arrival_of(row: &RowSpan<'_, '_>) -> Arrival {
@@ -183,7 +235,7 @@ fn arrival_of(row: &RowSpan<'_, '_>) -> Arrival {
     }
 }
 
-fn role_of(span: &Span<'_>, mapped: &MappedSpan<'_>) -> Role {
+pub fn role_of(span: &Span<'_>, mapped: &MappedSpan<'_>) -> Role {
     match span.kind {
         _ if mapped.is_aside => Role::Poll,
         SpanKind::Consumer if mapped.is_receiving && span.parent_is_remote() == Some(false) => Role::Poll,

@@ -4,5 +4,6 @@ mod admission;
 mod check;
 mod differential;
 mod fields;
+mod layout;
 mod repair;
 mod support;

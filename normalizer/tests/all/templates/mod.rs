@@ -1,0 +1,181 @@
+//! Templates are a cache: the files are the same without them, with one, with all, and if they are lost at any time.
+
+mod spans;
+
+use bytes::Bytes;
+use cctf_normalizer::journal::{Content, Record, Signal};
+use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
+
+use self::spans::Kinds;
+use crate::golden::{self, Files, Input};
+use crate::support::folders::Folders;
+use crate::support::hostile::{self, BASE_UNIX_NANO, Choices};
+use crate::support::random::Random;
+
+/// Number of scenarios, unless CCTF_SCENARIOS is set.
+const SCENARIOS: u64 = 300;
+const REQUESTS: usize = 24;
+
+/// A pipeline and its files.
+struct Written {
+    pipeline: Pipeline,
+    output: Output,
+    folders: Folders,
+    /// Whether the pipeline is sometimes stored and restored, which loses its templates.
+    is_restored: bool,
+}
+
+impl Written {
+    fn new(settings: &Settings, templates: usize, is_restored: bool) -> Self {
+        let mut pipeline = Pipeline::new(settings.clone());
+        pipeline.limit_templates(templates);
+        Self {
+            pipeline,
+            output: Output::default(),
+            folders: Folders::default(),
+            is_restored,
+        }
+    }
+
+    fn feed(&mut self, record: &Record, is_lost: bool) {
+        self.pipeline.feed(record, &mut self.output);
+        self.folders.take(&mut self.output);
+        if is_lost && self.is_restored {
+            let state = postcard::to_stdvec(&self.pipeline).unwrap();
+            self.pipeline = postcard::from_bytes(&state).unwrap();
+        }
+    }
+}
+
+/// The spans read by templates, of all pipelines of a scenario.
+fn check(seed: u64) -> [u64; 3] {
+    let mut random = Random(seed);
+    let mut next = || random.next();
+    let choices = &mut Choices(&mut next);
+    let settings = hostile::settings(choices);
+    let mut kinds = Kinds::new(choices);
+    let mut written = [
+        Written::new(&settings, 0, false),
+        Written::new(&settings, 1, false),
+        Written::new(&settings, usize::MAX, false),
+        Written::new(&settings, usize::MAX, true),
+    ];
+    let mut received_unix_ns = BASE_UNIX_NANO;
+    for number in 0..=REQUESTS {
+        received_unix_ns += hostile::pause(choices).as_nanos() as u64 / 8;
+        let content = match choices.below(24) {
+            _ if number == REQUESTS => Content::Shutdown,
+            0 => hostile::content(choices),
+            1 => Content::Settings {
+                body: hostile::settings(choices).to_json().into(),
+            },
+            _ => Content::Request {
+                signal: Signal::Traces,
+                body: Bytes::from(kinds.request(choices)),
+            },
+        };
+        let record = Record {
+            received_unix_ns,
+            content,
+        };
+        let is_lost = choices.below(6) == 0;
+        written.iter_mut().for_each(|each| each.feed(&record, is_lost));
+        let [without, with @ ..] = &written;
+        for (number, with) in with.iter().enumerate() {
+            assert!(
+                with.folders == without.folders,
+                "seed {seed}: pipeline {} differs in {:?}",
+                number + 1,
+                without.folders.first_difference(&with.folders)
+            );
+        }
+    }
+    [0, 1, 2].map(|index: usize| written[index].pipeline.spans_by_template())
+}
+
+#[test]
+fn any_number_of_templates_gives_the_same_files() {
+    let scenarios = std::env::var("CCTF_SCENARIOS").ok();
+    let scenarios = scenarios.map_or(SCENARIOS, |text| text.parse().unwrap());
+    let (mut one, mut all) = (0, 0);
+    for seed in 1..=scenarios {
+        let [none, of_one, of_all] = check(seed);
+        assert_eq!(none, 0);
+        one += of_one;
+        all += of_all;
+    }
+    println!("{one} spans by one template, {all} by all");
+    assert!(one > 2 * scenarios && all > 20 * scenarios, "{one} and {all}");
+}
+
+/// Spans of services as libraries send them, with values that vary: nearly all are read by templates.
+#[test]
+fn the_spans_of_a_service_have_templates_however_many_endpoints_it_has() {
+    for (endpoints, peers, spans_a_request) in [(1, 1, 512), (1000, 1, 32), (1000, 1000, 512), (10, 1000, 32)]
+    {
+        let mut pipeline = Pipeline::new(Settings::default());
+        let mut plain = Pipeline::new(Settings::default());
+        plain.limit_templates(0);
+        let (mut output, mut folders) = (Output::default(), Folders::default());
+        let (mut plain_output, mut plain_folders) = (Output::default(), Folders::default());
+        let mut sent = 0;
+        for number in 0..20_000 / spans_a_request {
+            let body = spans::service(number, spans_a_request, endpoints, peers).into();
+            sent += spans_a_request;
+            let record = Record {
+                received_unix_ns: BASE_UNIX_NANO + number as u64 * 1_000_000,
+                content: Content::Request {
+                    signal: Signal::Traces,
+                    body,
+                },
+            };
+            pipeline.feed(&record, &mut output);
+            folders.take(&mut output);
+            plain.feed(&record, &mut plain_output);
+            plain_folders.take(&mut plain_output);
+        }
+        let by_template = pipeline.spans_by_template() as usize;
+        assert!(
+            by_template * 100 > sent * 95,
+            "{by_template} of {sent} with {endpoints} endpoints and {peers} peers"
+        );
+        assert!(
+            folders == plain_folders,
+            "{:?}",
+            plain_folders.first_difference(&folders)
+        );
+    }
+}
+
+#[test]
+fn golden_cases_are_the_same_without_templates_and_with_one() {
+    let mut wrong = String::new();
+    for folder in golden::cases() {
+        let input = golden::read_input(&folder);
+        for is_split in [false, true] {
+            let files = golden::run(&input, is_split);
+            for templates in [0, 1] {
+                let with = golden_files(&input, is_split, templates);
+                golden::compare("all templates", &folder, &files, &with, &mut wrong);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn golden_files(input: &Input, is_split: bool, templates: usize) -> Files {
+    let mut pipeline = Pipeline::new(golden::settings_of(&input.settings));
+    pipeline.limit_templates(templates);
+    let (mut output, mut files) = (Output::default(), Files::new());
+    for step in &input.steps {
+        for content in golden::contents_of(step, is_split) {
+            let record = Record {
+                received_unix_ns: (golden::BASE_UNIX_MS + step.at_ms) * 1_000_000,
+                content,
+            };
+            pipeline.feed(&record, &mut output);
+            golden::drain(&mut output, &mut files);
+        }
+    }
+    files
+}

@@ -1,0 +1,354 @@
+//! [`Layout`]: the bytes of a span that was read, to read further spans like it by comparison instead of field by field.
+//!
+//! Spans of one place in a program differ only in ids, times and a few values. A layout compares everything between these with
+//! the bytes of the first span, so an attribute that does not vary costs a part of one comparison.
+
+use super::common::AnyValue;
+use super::span::{Span, SpanKind, Status, StatusCode};
+use super::usual::{Length, UsualSpan, Value, length, text, varint};
+use super::wire::{Cursor, View, WireError};
+
+/// Maximum length of a span with a layout, bytes. Most spans have a few hundred. It is also less than the maximum length of a
+/// field, so no text of such a span is cut.
+pub const LAYOUT_BYTES_MAX: usize = 4096;
+
+/// The bytes of a span, not parsed.
+#[derive(Debug, Clone, Copy)]
+pub struct SpanMessage<'a>(pub(super) Cursor<'a>);
+
+/// Ids and their keys: 16 bytes of the trace, 8 of the span, and 8 of the parent if there is one.
+const IDS: usize = 28;
+const PARENT: usize = 10;
+/// Kind, start and end with their keys.
+const TIMES: usize = 20;
+
+impl<'a> SpanMessage<'a> {
+    /// A span outside of a request.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(Cursor::new(bytes))
+    }
+
+    pub fn bytes(&self) -> &'a [u8] {
+        self.0.rest()
+    }
+
+    /// Parses the span.
+    #[inline]
+    pub fn parse(&self) -> Result<Span<'a>, WireError> {
+        Span::parse(self.0)
+    }
+
+    /// A number that is equal for all spans of a layout, and mostly differs for others: kind, presence of a parent, and the
+    /// beginning of the first attribute's key. `None` if no layout has such a span.
+    #[inline]
+    pub fn hint(&self) -> Option<u64> {
+        let bytes = self.bytes();
+        let has_parent = usize::from(*bytes.get(IDS)? == 0x22);
+        let name = IDS + has_parent * PARENT;
+        let times = name + 2 + usize::from(*bytes.get(name + 1)?);
+        let kind = u64::from(*bytes.get(times + 1)?) << 8 | has_parent as u64;
+        // A length of two bytes shifts the key.
+        let attribute = bytes.get(times + TIMES..)?;
+        let [ATTRIBUTE, length, _, key @ ..] = attribute else {
+            return Some(kind);
+        };
+        let key = key.get(usize::from(length >> 7)..)?;
+        let (key_length, key) = key.split_first()?;
+        let mut eight = [0; 8];
+        match key.first_chunk() {
+            Some(chunk) => eight = *chunk,
+            None => eight[..key.len()].copy_from_slice(key),
+        }
+        let unused = 8_u32.saturating_sub(u32::from(*key_length)) * 8;
+        let of_key = u64::MAX.checked_shr(unused).unwrap_or(0);
+        Some(u64::from_le_bytes(eight) & of_key ^ kind.rotate_right(16))
+    }
+}
+
+/// Key of an attribute.
+pub(super) const ATTRIBUTE: u8 = 0x4a;
+
+/// How the value of an attribute compares to that of the first span. Values with a tag are returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agreement<T> {
+    /// It is the same.
+    Same(Option<T>),
+    /// It varies and is not read.
+    Ignored,
+    /// It varies. It is an ASCII text that is not empty.
+    Text(Option<T>),
+    /// It varies. It is an integer.
+    Int(Option<T>),
+}
+
+/// What follows the bytes that must be the same.
+#[derive(Debug)]
+enum Then<T> {
+    End,
+    /// The last of these bytes are a text to return.
+    Return(T, usize),
+    /// An attribute that varies, behind its key byte: length, this many bytes of head (its key), and the value.
+    Ignore(usize),
+    Text(usize, Option<T>),
+    Int(usize, Option<T>),
+}
+
+#[derive(Debug)]
+struct Step<T> {
+    same: usize,
+    then: Then<T>,
+}
+
+/// The layout of a span: which of its bytes are the same in all spans like it, and where the others are.
+#[derive(Debug)]
+pub struct Layout<T> {
+    kind: SpanKind,
+    kind_byte: u8,
+    has_parent: bool,
+    /// The field of the name; `None` if the name varies.
+    name: Option<Box<[u8]>>,
+    steps: Box<[Step<T>]>,
+    /// The bytes of all steps: those that are the same, then the head of the attribute.
+    bytes: Box<[u8]>,
+    /// Integers to return that are the same.
+    numbers: Box<[(T, i64)]>,
+    tail: usize,
+    dropped_attributes_count: u32,
+    dropped_links_count: u32,
+    status: StatusCode,
+    flags: u32,
+}
+
+impl<T: Copy> Layout<T> {
+    /// The layout of a span. `agreement` is called with the index of each attribute. An attribute whose encoding is not usual
+    /// can only be the same.
+    pub fn new(of: &UsualSpan<'_>, name_varies: bool, agreement: impl Fn(usize) -> Agreement<T>) -> Self {
+        let (mut steps, mut bytes, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut same_from = 0;
+        let step = |then, same_from: &mut usize, bytes: &Vec<u8>| {
+            let same = bytes.len() - *same_from;
+            *same_from = bytes.len();
+            Step { same, then }
+        };
+        for (index, attribute) in of.attributes.iter().enumerate() {
+            let head = attribute.head;
+            let then = match (agreement(index), attribute.value) {
+                (Agreement::Same(Some(tag)), Value::Text(text)) => {
+                    bytes.extend_from_slice(attribute.bytes);
+                    steps.push(step(Then::Return(tag, text.len()), &mut same_from, &bytes));
+                    continue;
+                }
+                (Agreement::Ignored, _) if !head.is_empty() => Then::Ignore(head.len()),
+                (Agreement::Text(tag), Value::Text(_)) => Then::Text(head.len(), tag),
+                (Agreement::Int(tag), Value::Int(_)) => Then::Int(head.len(), tag),
+                (Agreement::Same(Some(tag)), Value::Int(number)) => {
+                    numbers.push((tag, number));
+                    bytes.extend_from_slice(attribute.bytes);
+                    continue;
+                }
+                _ => {
+                    bytes.extend_from_slice(attribute.bytes);
+                    continue;
+                }
+            };
+            bytes.push(ATTRIBUTE);
+            steps.push(step(then, &mut same_from, &bytes));
+            bytes.extend_from_slice(head);
+            same_from = bytes.len();
+        }
+        bytes.extend_from_slice(of.tail);
+        steps.push(step(Then::End, &mut same_from, &bytes));
+        let span = &of.span;
+        Self {
+            kind: span.kind,
+            kind_byte: of.kind_byte,
+            has_parent: !span.parent_span_id.is_empty(),
+            name: (!name_varies).then(|| of.name.into()),
+            steps: steps.into(),
+            bytes: bytes.into(),
+            numbers: numbers.into(),
+            tail: of.tail.len(),
+            dropped_attributes_count: span.dropped_attributes_count,
+            dropped_links_count: span.dropped_links_count,
+            status: span.status.code,
+            flags: span.flags,
+        }
+    }
+
+    /// Size in memory, bytes.
+    pub fn size(&self) -> usize {
+        let name = self.name.as_ref().map_or(0, |name| name.len());
+        size_of::<Self>() + size_of_val(&*self.steps) + self.bytes.len() + size_of_val(&*self.numbers) + name
+    }
+
+    /// Reads a span, if it has this layout, and passes the values with tags to `take`. The result is what parsing the span would
+    /// give. If the span does not have this layout, `take` may have been called.
+    #[inline]
+    pub fn read<'a>(
+        &self,
+        message: SpanMessage<'a>,
+        mut take: impl FnMut(T, AnyValue<'a>),
+    ) -> Option<Span<'a>> {
+        let bytes = message.bytes();
+        let ids = bytes.first_chunk::<IDS>()?;
+        if ids[..2] != [0x0a, 0x10] || ids[18..20] != [0x12, 0x08] {
+            return None;
+        }
+        let mut at = IDS;
+        let mut parent_span_id: &[u8] = &[];
+        if self.has_parent {
+            let parent = bytes[at..].first_chunk::<PARENT>()?;
+            // A parent of zeros is none, which makes the span a root.
+            if parent[..2] != [0x22, 0x08] || parent[2..] == [0; 8] {
+                return None;
+            }
+            parent_span_id = &parent[2..];
+            at += PARENT;
+        }
+        let name = self.name_at(bytes.get(at..)?)?;
+        at += 2 + name.len();
+        let times = bytes.get(at..)?.first_chunk::<TIMES>()?;
+        let &[
+            0x30,
+            kind,
+            0x39,
+            s0,
+            s1,
+            s2,
+            s3,
+            s4,
+            s5,
+            s6,
+            s7,
+            0x41,
+            e0,
+            e1,
+            e2,
+            e3,
+            e4,
+            e5,
+            e6,
+            e7,
+        ] = times
+        else {
+            return None;
+        };
+        if kind != self.kind_byte {
+            return None;
+        }
+        at += TIMES;
+        let attributes = at;
+        let end = self.read_attributes(bytes, at, &mut take)?;
+        for &(tag, number) in &self.numbers {
+            take(tag, AnyValue::Int(number));
+        }
+        let position = message.0.position();
+        Some(Span {
+            trace_id: &ids[2..18],
+            span_id: &ids[20..],
+            parent_span_id,
+            name,
+            kind: self.kind,
+            start_time_unix_nano: u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
+            end_time_unix_nano: u64::from_le_bytes([e0, e1, e2, e3, e4, e5, e6, e7]),
+            dropped_attributes_count: self.dropped_attributes_count,
+            dropped_links_count: self.dropped_links_count,
+            status: Status {
+                code: self.status,
+                message: "",
+            },
+            flags: self.flags,
+            attributes: message.0.range(position + attributes..position + end),
+            ..Span::NONE
+        })
+    }
+
+    /// The name, if it is the same or may vary.
+    #[inline]
+    fn name_at<'a>(&self, bytes: &'a [u8]) -> Option<&'a str> {
+        match &self.name {
+            Some(name) => text(
+                bytes
+                    .get(..name.len())
+                    .filter(|field| **field == **name)?
+                    .get(2..)?,
+            ),
+            None => {
+                let [0x2a, length @ 0..=0x7f, rest @ ..] = bytes else {
+                    return None;
+                };
+                text(rest.get(..usize::from(*length))?)
+            }
+        }
+    }
+
+    /// Compares the attributes and everything after them. Returns the end of the attributes.
+    #[inline]
+    fn read_attributes<'a>(
+        &self,
+        bytes: &'a [u8],
+        mut at: usize,
+        take: &mut impl FnMut(T, AnyValue<'a>),
+    ) -> Option<usize> {
+        let mut expected = &*self.bytes;
+        for step in &self.steps {
+            let (same, rest) = expected.split_at_checked(step.same)?;
+            expected = rest;
+            let end = at + step.same;
+            if bytes.get(at..end)? != same {
+                return None;
+            }
+            at = end;
+            let (head, tag, is_text) = match step.then {
+                Then::End => return (at == bytes.len()).then_some(at - self.tail),
+                Then::Return(tag, length) => {
+                    take(tag, AnyValue::String(text(&bytes[at - length..at])?));
+                    continue;
+                }
+                Then::Ignore(head) => {
+                    let (head, rest) = expected.split_at_checked(head)?;
+                    expected = rest;
+                    at = ignore(bytes, at, head)?;
+                    continue;
+                }
+                Then::Text(head, tag) => (head, tag, true),
+                Then::Int(head, tag) => (head, tag, false),
+            };
+            let (head, rest) = expected.split_at_checked(head)?;
+            expected = rest;
+            let (value, end) = value_at(bytes, at, head)?;
+            at = end;
+            let value = match is_text {
+                true => AnyValue::String(Value::text_of(value).filter(|text| !text.is_empty())?),
+                false => AnyValue::Int(varint(value.strip_prefix(&[0x18])?)?),
+            };
+            if let Some(tag) = tag {
+                take(tag, value);
+            }
+        }
+        None
+    }
+}
+
+/// The value of an attribute whose length is at `at`, and the attribute's end. `head` is what must be before the value's length.
+#[inline]
+fn value_at<'a>(bytes: &'a [u8], at: usize, head: &[u8]) -> Option<(&'a [u8], usize)> {
+    let Length { value, end: begin } = length(bytes, at)?;
+    let end = begin + value;
+    let attribute = bytes.get(begin..end)?;
+    if attribute.get(..head.len())? != head {
+        return None;
+    }
+    let Length { value, end: begin } = length(attribute, head.len())?;
+    let value_bytes = &attribute[begin..];
+    (value_bytes.len() == value).then_some((value_bytes, end))
+}
+
+/// The end of an attribute whose value is not read. If both lengths have one byte, only a reader of the value would look into
+/// it. Others are checked here, because a parser would do so.
+#[inline]
+fn ignore(bytes: &[u8], at: usize, head: &[u8]) -> Option<usize> {
+    let (value, end) = value_at(bytes, at, head)?;
+    let is_short = bytes[at] < 0x80 && end - at == head.len() + value.len() + 2;
+    (is_short || Value::text_of(value).is_some()).then_some(end)
+}
