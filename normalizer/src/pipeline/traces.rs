@@ -6,8 +6,8 @@ use cctf_proto::keys;
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::admission::{is_run_id_ok, reject_span_of_run};
 use cctf_proto::otlp::common::AnyValue;
-use cctf_proto::otlp::layout::SpanMessage;
 use cctf_proto::otlp::trace::{ResourceSpans, Span, TraceRequest};
+use cctf_proto::otlp::usual::SpanMessage;
 
 use super::Pipeline;
 use super::output::Output;

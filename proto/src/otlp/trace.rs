@@ -1,9 +1,9 @@
 //! Views of an ExportTraceServiceRequest: resource spans and scope spans. [`Span`] is the view of a single span.
 
 use super::common::{InstrumentationScope, Messages, Pieces, Resource};
-use super::layout::SpanMessage;
 pub use super::span::{Span, SpanKind, Status, StatusCode};
 pub use super::span_parts::{Event, Link};
+use super::usual::SpanMessage;
 use super::wire::{Cursor, LENGTH_DELIMITED, View, WireError, key};
 
 /// The bytes of an ExportTraceServiceRequest.

@@ -1,11 +1,70 @@
 //! [`UsualSpan`]: a span whose fields are in the order of their numbers, as all known encoders write them.
 
-use super::layout::{ATTRIBUTE, LAYOUT_BYTES_MAX, SpanMessage};
 use super::span::Span;
-use super::wire::{Cursor, LENGTH_DELIMITED, VARINT, View, ascii_as_str, key};
+use super::wire::{Cursor, LENGTH_DELIMITED, VARINT, View, WireError, ascii_as_str, key};
 
 /// Maximum number of attributes of a span with a layout.
 pub const LAYOUT_ATTRIBUTES_MAX: usize = 64;
+
+/// Maximum length of a span with a layout, bytes. Most spans have a few hundred. It is also less than the maximum length of a
+/// field, so no text of such a span is cut.
+pub const LAYOUT_BYTES_MAX: usize = 4096;
+
+/// The bytes of a span, not parsed.
+#[derive(Debug, Clone, Copy)]
+pub struct SpanMessage<'a>(pub(super) Cursor<'a>);
+
+/// Ids and their keys: 16 bytes of the trace, 8 of the span, and 8 of the parent if there is one.
+pub(super) const IDS: usize = 28;
+pub(super) const PARENT: usize = 10;
+/// Kind, start and end with their keys.
+pub(super) const TIMES: usize = 20;
+
+impl<'a> SpanMessage<'a> {
+    /// A span outside of a request.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(Cursor::new(bytes))
+    }
+
+    pub fn bytes(&self) -> &'a [u8] {
+        self.0.rest()
+    }
+
+    /// Parses the span.
+    #[inline]
+    pub fn parse(&self) -> Result<Span<'a>, WireError> {
+        Span::parse(self.0)
+    }
+
+    /// A number that is equal for all spans of a layout, and mostly differs for others: kind, presence of a parent, and the
+    /// beginning of the first attribute's key. `None` if no layout has such a span.
+    #[inline]
+    pub fn hint(&self) -> Option<u64> {
+        let bytes = self.bytes();
+        let has_parent = usize::from(*bytes.get(IDS)? == 0x22);
+        let name = IDS + has_parent * PARENT;
+        let times = name + 2 + usize::from(*bytes.get(name + 1)?);
+        let kind = u64::from(*bytes.get(times + 1)?) << 8 | has_parent as u64;
+        // A length of two bytes shifts the key.
+        let attribute = bytes.get(times + TIMES..)?;
+        let [ATTRIBUTE, length, _, key @ ..] = attribute else {
+            return Some(kind);
+        };
+        let key = key.get(usize::from(length >> 7)..)?;
+        let (key_length, key) = key.split_first()?;
+        let mut eight = [0; 8];
+        match key.first_chunk() {
+            Some(chunk) => eight = *chunk,
+            None => eight[..key.len()].copy_from_slice(key),
+        }
+        let unused = 8_u32.saturating_sub(u32::from(*key_length)) * 8;
+        let of_key = u64::MAX.checked_shr(unused).unwrap_or(0);
+        Some(u64::from_le_bytes(eight) & of_key ^ kind.rotate_right(16))
+    }
+}
+
+/// Key of an attribute.
+pub(super) const ATTRIBUTE: u8 = 0x4a;
 
 /// A span in the usual encoding: the ids have their lengths, name and kind are there, and there are no events, links, state or
 /// status message. A parent id is not zero.

@@ -8,6 +8,7 @@ mod graph_stats;
 mod inner_work;
 mod pending_rows;
 mod request_rows;
+mod roles;
 mod row_facts;
 mod row_runs;
 mod rows;
@@ -34,7 +35,7 @@ use super::shared::memory::{JOIN_SPAN_BYTES, TRACE_BYTES};
 use super::shared::source::Source;
 use crate::join::JoinTable;
 
-pub use self::spans::is_inner_work;
+pub use self::roles::is_inner_work;
 pub use self::templates::{Found, Place, TemplateId, Templates};
 
 /// Minimum number of join windows for which the run of a trace is remembered. The maximum is twice this number.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use aggregate::ids::RunId;
 use cctf_proto::cctf::{SpanId, TraceId};
-use cctf_proto::otlp::trace::{Span, SpanKind};
+use cctf_proto::otlp::trace::Span;
 
 use super::crossings::RowRun;
 use super::encode::{RowSpan, encode_call, encode_invocation, row_kind};
+use super::roles::{has_row, is_caused_from_outside, role_of};
 use super::row_facts::{DerivedFieldOffsets, RowFacts};
 use super::rows::NewRow;
 use super::templates::Template;
@@ -194,24 +195,6 @@ fn encode<'a>(
     }
 }
 
-/// Whether a span of this role has a row, unless the join decides that it has none.
-pub fn has_row(role: Role, span: &Span<'_>) -> bool {
-    match role {
-        Role::Internal => {
-            SpanId::from_bytes(span.parent_span_id).is_none() || span.parent_is_remote() == Some(true)
-        }
-        Role::Poll | Role::Missing => false,
-        Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
-    }
-}
-
-/// Whether the span is inner work: it has a parent that may be in the same process, and it neither sends nor receives.
-pub fn is_inner_work(span: &Span<'_>) -> bool {
-    matches!(span.kind, SpanKind::Internal | SpanKind::Unspecified)
-        && span.parent_span_id.iter().any(|&byte| byte != 0)
-        && span.parent_is_remote() != Some(true)
-}
-
 /// The span as the join sees it, from its own fields only.
 #[inline]
 fn arrival_of(row: &RowSpan<'_, '_>) -> Arrival {
@@ -232,30 +215,6 @@ fn arrival_of(row: &RowSpan<'_, '_>) -> Arrival {
         end_unix_ns: span.end_time_unix_nano,
         peer: None,
         run: None,
-    }
-}
-
-pub fn role_of(span: &Span<'_>, mapped: &MappedSpan<'_>) -> Role {
-    match span.kind {
-        _ if mapped.is_aside => Role::Poll,
-        SpanKind::Consumer if mapped.is_receiving && span.parent_is_remote() == Some(false) => Role::Poll,
-        SpanKind::Consumer if mapped.is_receiving => Role::Receipt,
-        SpanKind::Server => Role::Server,
-        SpanKind::Consumer => Role::Consumer,
-        SpanKind::Client => Role::Client,
-        SpanKind::Producer => Role::Producer,
-        // The specification allows a receiver to treat an unspecified kind as INTERNAL.
-        SpanKind::Internal | SpanKind::Unspecified => Role::Internal,
-    }
-}
-
-/// Whether the cause of a span is outside of its process, so that it is an invocation whatever its parent is. For a CONSUMER
-/// that handles messages, this is so if the span has links, or if its parent is not known to be in the same process.
-fn is_caused_from_outside(span: &Span<'_>, role: Role) -> bool {
-    let is_remote = span.parent_is_remote();
-    match role {
-        Role::Consumer => is_remote != Some(false) || span.links().next().is_some(),
-        _ => is_remote == Some(true),
     }
 }
 

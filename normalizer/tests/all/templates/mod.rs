@@ -1,6 +1,7 @@
 //! Templates are a cache: the files are the same without them, with one, with all, and if they are lost at any time.
 
 mod spans;
+mod usual;
 
 use bytes::Bytes;
 use cctf_normalizer::journal::{Content, Record, Signal};

@@ -1,8 +1,8 @@
 //! Layouts: a span read by the layout of another one is the span that parsing gives, with the same attributes.
 
 use cctf_proto::otlp::common::AnyValue;
-use cctf_proto::otlp::layout::{Agreement, Layout, SpanMessage};
-use cctf_proto::otlp::usual::Value;
+use cctf_proto::otlp::layout::{Agreement, Layout};
+use cctf_proto::otlp::usual::{SpanMessage, Value};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Sent;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as SentValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};

@@ -9,6 +9,7 @@
 //! from then on. So a service with a thousand endpoints has as many templates as one with a single endpoint.
 
 mod found;
+mod patches;
 mod reading;
 mod row;
 mod slot_set;
@@ -17,8 +18,8 @@ mod template;
 use std::sync::Arc;
 
 use aggregate::maps::Map;
-use cctf_proto::otlp::layout::SpanMessage;
 use cctf_proto::otlp::trace::Span;
+use cctf_proto::otlp::usual::SpanMessage;
 
 use self::template::Lesson;
 use crate::pipeline::shared::Shared;

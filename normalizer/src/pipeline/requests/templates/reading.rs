@@ -60,7 +60,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// `None` if the parts cannot be told apart.
+    /// `None` if the attributes cannot be parsed.
     pub fn new(usual: &UsualSpan<'_>, of: &Meaning<'_, '_>) -> Option<Self> {
         let is_http = of.mapped.protocol == Some("http");
         let said = of.mapped.method.is_some() && of.mapped.path.is_some();

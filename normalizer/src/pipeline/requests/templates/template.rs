@@ -5,12 +5,12 @@ use std::sync::Arc;
 use aggregate::ids::NameId;
 use cctf_proto::cctf::{SpanId, TraceId};
 use cctf_proto::otlp::admission::reject_span_of_run;
-use cctf_proto::otlp::layout::{Layout, SpanMessage};
+use cctf_proto::otlp::layout::Layout;
 use cctf_proto::otlp::trace::Span;
-use cctf_proto::otlp::usual::UsualSpan;
+use cctf_proto::otlp::usual::{SpanMessage, UsualSpan};
 
 use super::super::encode::RowSpan;
-use super::super::spans::{has_row, is_inner_work, role_of};
+use super::super::roles::{has_row, is_inner_work, role_of};
 use super::found::{Found, Value};
 use super::reading::{Meaning, Reading};
 use super::row::RowTemplate;
