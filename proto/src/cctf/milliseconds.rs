@@ -11,6 +11,8 @@ use super::value::{Kind, Value};
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 const DECIMALS: usize = 6;
+/// Length of a buffer for the longest text, -9223372036854.775808, in whole words.
+const TEXT_LEN_MAX: usize = 24;
 
 /// A timestamp or a duration: integer nanoseconds, written in milliseconds with exactly six decimal places.
 ///
@@ -130,16 +132,42 @@ static DIGITS: [[u8; 2]; 100] = {
 impl Value for Milliseconds {
     const KIND: Kind = Kind::Milliseconds;
 
+    /// Writes the digits from the end of a buffer's first half, and then copies a piece of constant length, which takes no call.
+    /// A row has up to nine of these numbers, so this was a tenth of the work for a row.
     fn encode(&self, out: &mut Vec<u8>) {
-        if self.0 < 0 {
-            out.push(b'-');
-        }
+        const POINT: usize = TEXT_LEN_MAX - 1 - DECIMALS;
+        const EIGHT_DIGITS: u64 = 100_000_000;
+        let mut text = [0; 2 * TEXT_LEN_MAX];
         let ns = self.0.unsigned_abs();
-        out.extend_from_slice(itoa::Buffer::new().format(ns / NANOS_PER_MILLI).as_bytes());
-        let rest = (ns % NANOS_PER_MILLI) as usize;
+        let (mut whole, rest) = (ns / NANOS_PER_MILLI, (ns % NANOS_PER_MILLI) as usize);
         let [[a, b], [c, d], [e, f]] = [rest / 10_000, rest / 100 % 100, rest % 100].map(|two| DIGITS[two]);
-        let decimals = [b'.', a, b, c, d, e, f];
-        out.extend_from_slice(&decimals);
+        text[POINT..TEXT_LEN_MAX].copy_from_slice(&[b'.', a, b, c, d, e, f]);
+        let mut at = POINT;
+        if whole >= EIGHT_DIGITS {
+            let low = (whole % EIGHT_DIGITS) as usize;
+            whole /= EIGHT_DIGITS;
+            at -= 8;
+            let pairs = [low / 1_000_000, low / 10_000 % 100, low / 100 % 100, low % 100];
+            let [[a, b], [c, d], [e, f], [g, h]] = pairs.map(|two| DIGITS[two]);
+            text[POINT - 8..POINT].copy_from_slice(&[a, b, c, d, e, f, g, h]);
+        }
+        while whole >= 10 {
+            at -= 2;
+            text[at..at + 2].copy_from_slice(&DIGITS[(whole % 100) as usize]);
+            whole /= 100;
+        }
+        // The last digit, unless a pair has it.
+        if whole > 0 || at == POINT {
+            at -= 1;
+            text[at] = b'0' + whole as u8;
+        }
+        if self.0 < 0 {
+            at -= 1;
+            text[at] = b'-';
+        }
+        let begin = out.len();
+        out.extend_from_slice(&text[at..at + TEXT_LEN_MAX]);
+        out.truncate(begin + TEXT_LEN_MAX - at);
     }
 }
 
@@ -192,6 +220,22 @@ mod tests {
         ] {
             assert_eq!(Milliseconds::from_ns(ns).to_string(), text);
             assert_eq!(Milliseconds::parse(text), Some(Milliseconds::from_ns(ns)));
+        }
+    }
+
+    #[test]
+    fn every_number_of_digits_is_written_as_the_standard_library_does() {
+        let mut ns = 1_i64;
+        for digit in (0..9).cycle().take(400) {
+            for ns in [ns, -ns, ns - 1, ns / 1_000_000 * 1_000_000] {
+                let (sign, size) = (if ns < 0 { "-" } else { "" }, ns.unsigned_abs());
+                let text = format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000);
+                assert_eq!(Milliseconds::from_ns(ns).to_string(), text);
+            }
+            ns = ns
+                .checked_mul(10)
+                .and_then(|ns| ns.checked_add(digit))
+                .unwrap_or(digit + 1);
         }
     }
 

@@ -37,9 +37,10 @@ const SOURCES_MAX: usize = 10_000;
 /// Maximum number of templates of a source. A service has a few kinds of spans for each library that instruments it. Beyond the
 /// maximum, a new template replaces the one with the fewest spans.
 const TEMPLATES_OF_SOURCE_MAX: usize = 16;
-/// Learning takes as long as reading twenty spans. So only the first spans of a source without a template are learnt, and then one
-/// in some.
-const LEARNT_FIRST: u64 = 256;
+/// Learning takes as long as reading a few spans. So nothing is learnt from a source with a few spans, such as a process that serves
+/// one request. Of other sources, this many spans without a template are learnt from, and then one in some.
+const NOT_LEARNT_FIRST: u64 = 16;
+const LEARNT_THEN: u64 = 256;
 const LEARNT_LATER_EVERY: u64 = 512;
 
 /// The templates of all sources.
@@ -177,7 +178,8 @@ impl Templates {
             return;
         }
         of.missed += 1;
-        if of.missed > LEARNT_FIRST && !of.missed.is_multiple_of(LEARNT_LATER_EVERY) {
+        let is_early = (1..=LEARNT_THEN).contains(&of.missed.saturating_sub(NOT_LEARNT_FIRST));
+        if !is_early && !of.missed.is_multiple_of(LEARNT_LATER_EVERY) {
             return;
         }
         let lesson = Lesson::new(message, source, shared);
