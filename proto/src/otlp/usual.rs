@@ -3,12 +3,12 @@
 use super::span::Span;
 use super::wire::{Cursor, LENGTH_DELIMITED, VARINT, View, WireError, ascii_as_str, key};
 
-/// Maximum number of attributes of a span with a layout.
-pub const LAYOUT_ATTRIBUTES_MAX: usize = 64;
+/// Maximum number of attributes of a span with a pattern.
+pub const PATTERN_ATTRIBUTES_MAX: usize = 64;
 
-/// Maximum length of a span with a layout, bytes. Most spans have a few hundred. It is also less than the maximum length of a
+/// Maximum length of a span with a pattern, bytes. Most spans have a few hundred. It is also less than the maximum length of a
 /// field, so no text of such a span is cut.
-pub const LAYOUT_BYTES_MAX: usize = 4096;
+pub const PATTERN_BYTES_MAX: usize = 4096;
 
 /// The bytes of a span, not parsed.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +36,8 @@ impl<'a> SpanMessage<'a> {
         Span::parse(self.0)
     }
 
-    /// A number that is equal for all spans of a layout, and mostly differs for others: kind, presence of a parent, and the
-    /// beginning of the first attribute's key. `None` if no layout has such a span.
+    /// A number that is equal for all spans of a pattern, and mostly differs for others: kind, presence of a parent, and the
+    /// beginning of the first attribute's key. `None` if no pattern has such a span.
     #[inline]
     pub fn hint(&self) -> Option<u64> {
         let bytes = self.bytes();
@@ -91,7 +91,7 @@ pub struct UsualAttribute<'a> {
     pub value: Value<'a>,
 }
 
-/// A value that a layout can return.
+/// A value that a pattern can return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
     /// An ASCII text.
@@ -157,10 +157,10 @@ pub(super) fn varint(bytes: &[u8]) -> Option<i64> {
 }
 
 impl<'a> SpanMessage<'a> {
-    /// The span, if its encoding is usual and it is short enough for a layout.
+    /// The span, if its encoding is usual and it is short enough for a pattern.
     pub fn usual(&self) -> Option<UsualSpan<'a>> {
         let bytes = self.bytes();
-        if bytes.len() > LAYOUT_BYTES_MAX {
+        if bytes.len() > PATTERN_BYTES_MAX {
             return None;
         }
         let span = Span::parse(self.0).ok()?;
@@ -193,7 +193,7 @@ impl<'a> SpanMessage<'a> {
             attributes.push(UsualAttribute::new(field, &field[end..]));
             rest = after;
         }
-        let is_usual = attributes.len() <= LAYOUT_ATTRIBUTES_MAX && is_tail(rest);
+        let is_usual = attributes.len() <= PATTERN_ATTRIBUTES_MAX && is_tail(rest);
         is_usual.then_some(UsualSpan {
             span,
             attributes,

@@ -4,6 +4,6 @@ mod admission;
 mod check;
 mod differential;
 mod fields;
-mod layout;
+mod pattern;
 mod repair;
 mod support;

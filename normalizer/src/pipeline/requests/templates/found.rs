@@ -25,7 +25,7 @@ impl<'a> Found<'a> {
         let value = match value {
             AnyValue::String(text) => Value::Text(text),
             AnyValue::Int(number) => Value::Int(number),
-            // Layouts return no other values. An empty text counts as missing.
+            // Patterns return no other values. An empty text counts as missing.
             _ => Value::Text(""),
         };
         Self { slot, value }

@@ -3,7 +3,7 @@
 //! A part may vary if it never decides anything: its value is only copied into the row, or it is not read at all. Everything that
 //! decides the role, the protocol or the presence of a field is the same in all spans of a template.
 
-use cctf_proto::otlp::layout::Agreement;
+use cctf_proto::otlp::pattern::Agreement;
 use cctf_proto::otlp::trace::Span;
 use cctf_proto::otlp::usual::{UsualSpan, Value};
 

@@ -1,11 +1,11 @@
-//! [`Template`]: the layout of a span, its role, and its row.
+//! [`Template`]: the pattern of a span, its role, and its row.
 
 use std::sync::Arc;
 
 use aggregate::ids::NameId;
 use cctf_proto::cctf::{SpanId, TraceId};
 use cctf_proto::otlp::admission::reject_span_of_run;
-use cctf_proto::otlp::layout::Layout;
+use cctf_proto::otlp::pattern::Pattern;
 use cctf_proto::otlp::trace::Span;
 use cctf_proto::otlp::usual::{SpanMessage, UsualSpan};
 
@@ -24,7 +24,7 @@ use crate::pipeline::shared::source::Source;
 /// What is computed once for all spans of a source that differ only in values that are copied.
 #[derive(Debug)]
 pub struct Template {
-    layout: Layout<Slot>,
+    pattern: Pattern<Slot>,
     pub role: Role,
     /// `None` if the spans have no row.
     pub row: Option<RowTemplate>,
@@ -141,7 +141,7 @@ impl<'s, 'a> Lesson<'s, 'a> {
             Check::None
         };
         Some(Template {
-            layout: Layout::new(&self.usual, name_varies, |index| agreements[index]),
+            pattern: Pattern::new(&self.usual, name_varies, |index| agreements[index]),
             role: of.role,
             row,
             hint: message.hint()?,
@@ -185,7 +185,7 @@ impl Template {
     pub fn read<'a>(&self, message: SpanMessage<'a>, values: &mut Vec<Found<'a>>) -> Option<Span<'a>> {
         let begin = values.len();
         let span = self
-            .layout
+            .pattern
             .read(message, |slot, value| values.push(Found::new(slot, value)));
         let span = span.filter(|span| self.check == Check::None || self.passes(span, &values[begin..]));
         if span.is_none() {
@@ -219,6 +219,6 @@ impl Template {
     /// Size in memory, bytes.
     pub fn size(&self) -> usize {
         let row = self.row.as_ref().map_or(0, RowTemplate::size);
-        size_of::<Self>() + self.layout.size() + row + self.signature.len() + self.learnt_from.len()
+        size_of::<Self>() + self.pattern.size() + row + self.signature.len() + self.learnt_from.len()
     }
 }

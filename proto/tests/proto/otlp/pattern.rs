@@ -1,7 +1,7 @@
-//! Layouts: a span read by the layout of another one is the span that parsing gives, with the same attributes.
+//! Patterns: a span read by the pattern of another one is the span that parsing gives, with the same attributes.
 
 use cctf_proto::otlp::common::AnyValue;
-use cctf_proto::otlp::layout::{Agreement, Layout};
+use cctf_proto::otlp::pattern::{Agreement, Pattern};
 use cctf_proto::otlp::usual::{SpanMessage, Value};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Sent;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as SentValue, KeyValue};
@@ -75,13 +75,13 @@ fn fields(span: &cctf_proto::otlp::trace::Span<'_>) -> String {
     format!("{span:?} {attributes:?}")
 }
 
-/// Reads the second span by the layout of the first, in which the attributes of `holes` vary. Returns whether it had this layout.
+/// Reads the second span by the pattern of the first, in which the attributes of `holes` vary. Returns whether it had this pattern.
 fn check(first: &[u8], second: &[u8], holes: u64, name_varies: bool) -> Result<bool, TestCaseError> {
     let message = SpanMessage::new(first);
     let Some(usual) = message.usual() else {
         return Ok(false);
     };
-    let layout = Layout::new(&usual, name_varies, |index| match usual.attributes[index].value {
+    let pattern = Pattern::new(&usual, name_varies, |index| match usual.attributes[index].value {
         _ if holes >> index & 1 == 0 => Agreement::Same(Some(index)),
         Value::Text(_) if index % 2 == 0 => Agreement::Text(Some(index)),
         Value::Int(_) if index % 2 == 0 => Agreement::Int(Some(index)),
@@ -89,7 +89,7 @@ fn check(first: &[u8], second: &[u8], holes: u64, name_varies: bool) -> Result<b
     });
     let other = SpanMessage::new(second);
     let mut found: Values = Vec::new();
-    let Some(read) = layout.read(other, |index, value| found.push((index, shown(&value)))) else {
+    let Some(read) = pattern.read(other, |index, value| found.push((index, shown(&value)))) else {
         return Ok(false);
     };
     let parsed = other.parse().unwrap();
@@ -106,7 +106,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn a_span_read_by_a_layout_is_the_span_that_was_sent(
+    fn a_span_read_by_a_pattern_is_the_span_that_was_sent(
         first in span(), changes in prop::collection::vec((0..4_usize, value()), 0..3), other in span(), holes in 0..16_u64,
         name_varies in any::<bool>(), noise in prop::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>())),
     ) {
@@ -140,7 +140,7 @@ proptest! {
 }
 
 #[test]
-fn a_span_of_the_usual_kind_has_its_layout_with_any_values() {
+fn a_span_of_the_usual_kind_has_its_pattern_with_any_values() {
     let span = |path: &str, size: i64, name: &str| {
         let pair = |key: &str, value| KeyValue {
             key: key.to_owned(),
@@ -165,7 +165,7 @@ fn a_span_of_the_usual_kind_has_its_layout_with_any_values() {
     };
     let first = span("/a", 1, "GET");
     let long = "/b".repeat(200);
-    for (path, size, name, has_layout) in [
+    for (path, size, name, has_pattern) in [
         ("/c", 70_000, "POST", true),
         (long.as_str(), 1, "", true),
         ("/c", i64::MAX >> 8, "GET", true),
@@ -175,7 +175,7 @@ fn a_span_of_the_usual_kind_has_its_layout_with_any_values() {
     ] {
         assert_eq!(
             check_text(&first, &span(path, size, name)),
-            has_layout,
+            has_pattern,
             "{path} {size} {name}"
         );
     }
@@ -183,9 +183,9 @@ fn a_span_of_the_usual_kind_has_its_layout_with_any_values() {
 
 fn check_text(first: &[u8], second: &[u8]) -> bool {
     let usual = SpanMessage::new(first).usual().unwrap();
-    let layout = Layout::new(&usual, true, |index| match index {
+    let pattern = Pattern::new(&usual, true, |index| match index {
         0 => Agreement::Text(Some(0)),
         _ => Agreement::Int(Some(1)),
     });
-    layout.read(SpanMessage::new(second), |_, _| {}).is_some()
+    pattern.read(SpanMessage::new(second), |_, _| {}).is_some()
 }

@@ -1,6 +1,6 @@
-//! [`Layout`]: the bytes of a span that was read, to read further spans like it by comparison instead of field by field.
+//! [`Pattern`]: the bytes of a span that was read, to read further spans like it by comparison instead of field by field.
 //!
-//! Spans of one place in a program differ only in ids, times and a few values. A layout compares everything between these with
+//! Spans of one place in a program differ only in ids, times and a few values. A pattern compares everything between these with
 //! the bytes of the first span, so an attribute that does not vary costs a part of one comparison.
 
 use super::common::AnyValue;
@@ -40,9 +40,9 @@ struct Step<T> {
     then: Then<T>,
 }
 
-/// The layout of a span: which of its bytes are the same in all spans like it, and where the others are.
+/// The pattern of a span: which of its bytes are the same in all spans like it, and where the others are.
 #[derive(Debug)]
-pub struct Layout<T> {
+pub struct Pattern<T> {
     kind: SpanKind,
     kind_byte: u8,
     has_parent: bool,
@@ -60,8 +60,8 @@ pub struct Layout<T> {
     flags: u32,
 }
 
-impl<T: Copy> Layout<T> {
-    /// The layout of a span. `agreement` is called with the index of each attribute. An attribute whose encoding is not usual
+impl<T: Copy> Pattern<T> {
+    /// The pattern of a span. `agreement` is called with the index of each attribute. An attribute whose encoding is not usual
     /// can only be the same.
     pub fn new(of: &UsualSpan<'_>, name_varies: bool, agreement: impl Fn(usize) -> Agreement<T>) -> Self {
         let (mut steps, mut bytes, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
@@ -122,8 +122,8 @@ impl<T: Copy> Layout<T> {
         size_of::<Self>() + size_of_val(&*self.steps) + self.bytes.len() + size_of_val(&*self.numbers) + name
     }
 
-    /// Reads a span, if it has this layout, and passes the values with tags to `take`. The result is what parsing the span would
-    /// give. If the span does not have this layout, `take` may have been called.
+    /// Reads a span, if it has this pattern, and passes the values with tags to `take`. The result is what parsing the span would
+    /// give. If the span does not have this pattern, `take` may have been called.
     #[inline]
     pub fn read<'a>(
         &self,
