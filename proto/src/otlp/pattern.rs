@@ -6,7 +6,8 @@
 use super::common::AnyValue;
 use super::span::{Span, SpanKind, Status, StatusCode};
 use super::usual::{
-    ATTRIBUTE, IDS, Length, PARENT, SpanMessage, TIMES, UsualSpan, Value, length, text, varint,
+    ATTRIBUTE, IDS, Length, PARENT, PATTERN_BYTES_MAX, SpanMessage, TIMES, UsualSpan, Value, length, text,
+    varint,
 };
 
 /// How the value of an attribute compares to that of the first span. Values with a tag are returned.
@@ -132,7 +133,7 @@ impl<T: Copy> Pattern<T> {
     ) -> Option<Span<'a>> {
         let bytes = message.bytes();
         let ids = bytes.first_chunk::<IDS>()?;
-        if ids[..2] != [0x0a, 0x10] || ids[18..20] != [0x12, 0x08] {
+        if bytes.len() > PATTERN_BYTES_MAX || ids[..2] != [0x0a, 0x10] || ids[18..20] != [0x12, 0x08] {
             return None;
         }
         let mut at = IDS;

@@ -78,7 +78,8 @@ fn pick<T: Copy>(choices: &mut Choices<'_>, from: &[T]) -> T {
 
 fn hostile_text(choices: &mut Choices<'_>) -> String {
     match choices.below(6) {
-        0 => "long/".repeat(10 + choices.below(60)),
+        // Some exceed the length of a field, with one or two bytes for the length of the attribute.
+        0 => "long/".repeat(pick(choices, &[10, 20, 22, 23, 24, 25, 26, 70, 900])),
         1 => format!("/f/{}", choices.below(1000)),
         _ => pick(choices, TEXTS).to_owned(),
     }
