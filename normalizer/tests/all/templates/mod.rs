@@ -14,7 +14,7 @@ use crate::support::hostile::{self, BASE_UNIX_NANO, Choices};
 use crate::support::random::Random;
 
 /// Number of scenarios, unless CCTF_SCENARIOS is set.
-const SCENARIOS: u64 = 300;
+const SCENARIOS: u64 = 100;
 const REQUESTS: usize = 24;
 
 /// A pipeline and its files.
