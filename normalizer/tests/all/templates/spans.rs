@@ -203,7 +203,12 @@ impl Kinds {
     }
 
     fn of_service(&mut self, choices: &mut Choices<'_>) -> ResourceSpans {
-        let number = choices.below(3);
+        // A single kind of one service can have the only template.
+        let number = if self.kinds.len() == 1 {
+            0
+        } else {
+            choices.below(3)
+        };
         let mut attributes = vec![pair("service.name", text(&format!("service-{number}")))];
         if number == 2 {
             attributes.push(pair("cctf.keep_query", text("true")));
