@@ -132,8 +132,24 @@ impl<T: Copy> Pattern<T> {
         mut take: impl FnMut(T, AnyValue<'a>),
     ) -> Option<Span<'a>> {
         let bytes = message.bytes();
+        if bytes.len() > PATTERN_BYTES_MAX {
+            return None;
+        }
+        let (mut span, attributes) = self.read_head(bytes)?;
+        let end = self.read_attributes(bytes, attributes, &mut take)?;
+        for &(tag, number) in &self.numbers {
+            take(tag, AnyValue::Int(number));
+        }
+        let position = message.0.position();
+        span.attributes = message.0.range(position + attributes..position + end);
+        Some(span)
+    }
+
+    /// The span without its attributes, and where these begin.
+    #[inline]
+    fn read_head<'a>(&self, bytes: &'a [u8]) -> Option<(Span<'a>, usize)> {
         let ids = bytes.first_chunk::<IDS>()?;
-        if bytes.len() > PATTERN_BYTES_MAX || ids[..2] != [0x0a, 0x10] || ids[18..20] != [0x12, 0x08] {
+        if ids[..2] != [0x0a, 0x10] || ids[18..20] != [0x12, 0x08] {
             return None;
         }
         let mut at = IDS;
@@ -178,14 +194,7 @@ impl<T: Copy> Pattern<T> {
         if kind != self.kind_byte {
             return None;
         }
-        at += TIMES;
-        let attributes = at;
-        let end = self.read_attributes(bytes, at, &mut take)?;
-        for &(tag, number) in &self.numbers {
-            take(tag, AnyValue::Int(number));
-        }
-        let position = message.0.position();
-        Some(Span {
+        let span = Span {
             trace_id: &ids[2..18],
             span_id: &ids[20..],
             parent_span_id,
@@ -200,9 +209,9 @@ impl<T: Copy> Pattern<T> {
                 message: "",
             },
             flags: self.flags,
-            attributes: message.0.range(position + attributes..position + end),
             ..Span::NONE
-        })
+        };
+        Some((span, at + TIMES))
     }
 
     /// The name, if it is the same or may vary.
