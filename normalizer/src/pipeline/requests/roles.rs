@@ -32,7 +32,8 @@ pub fn has_row(role: Role, span: &Span<'_>) -> bool {
     }
 }
 
-/// Whether the span is inner work: it has a parent that may be in the same process, and it neither sends nor receives.
+/// Whether the span is inner work: the span has a parent that may be in the same process, and neither sends nor receives a
+/// request or message.
 pub fn is_inner_work(span: &Span<'_>) -> bool {
     matches!(span.kind, SpanKind::Internal | SpanKind::Unspecified)
         && span.parent_span_id.iter().any(|&byte| byte != 0)
