@@ -119,6 +119,7 @@ impl<'a> ScopeSpans<'a> {
 impl<'a> View<'a> for ScopeSpans<'a> {
     fn parse(message: Cursor<'a>) -> Result<Self, WireError> {
         const SCOPE: u32 = key(1, LENGTH_DELIMITED);
+        const SPANS: u32 = key(2, LENGTH_DELIMITED);
         const SCHEMA_URL: u32 = key(3, LENGTH_DELIMITED);
 
         let mut scope = InstrumentationScope::NONE;
@@ -133,6 +134,7 @@ impl<'a> View<'a> for ScopeSpans<'a> {
                 SCHEMA_URL => schema_url = cursor.string()?,
                 other => cursor.skip(other)?,
             }
+            cursor.skip_messages(SPANS);
         }
         Ok(ScopeSpans {
             scope,

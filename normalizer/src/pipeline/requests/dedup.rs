@@ -1,10 +1,6 @@
 //! [`RecentSet`]: remembers which spans were received within the dedup window. A lookup reads one cache line.
 
-use std::cmp::Reverse;
-
-use serde::de::Error;
-use serde::ser::SerializeSeq;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+mod saved;
 
 use crate::join::{large_vec, prefetch};
 
@@ -54,6 +50,8 @@ pub struct RecentSet {
     generation_ends: u64,
     generation_ns: u64,
     entries_max: usize,
+    /// Number of further fingerprints until the table is full enough to grow.
+    room: usize,
 }
 
 impl RecentSet {
@@ -69,8 +67,10 @@ impl RecentSet {
             generation_ends: 0,
             generation_ns: (window_ns / GENERATIONS).max(1),
             entries_max,
+            room: 0,
         };
         set.allocate(BUCKETS_MIN_LOG2);
+        set.count_room();
         set
     }
 
@@ -92,6 +92,7 @@ impl RecentSet {
     /// Changes the maximum number of spans.
     pub fn set_entries_max(&mut self, entries_max: usize) {
         self.entries_max = entries_max;
+        self.count_room();
     }
 
     /// Size of the table, bytes.
@@ -115,11 +116,18 @@ impl RecentSet {
         if now >= self.generation_ends || generation_full {
             self.begin_generation(now);
         }
+        // Beyond this fill level, lookups would read more and more buckets.
+        if self.room == 0 {
+            self.grow();
+        }
         loop {
-            match self.place(fingerprint) {
-                Some(is_new) => return is_new,
+            match self.place(fingerprint, self.tag) {
+                Some(is_new) => {
+                    self.room -= usize::from(is_new);
+                    return is_new;
+                }
                 None if self.is_sparse() || self.is_largest() => {
-                    self.displace(fingerprint);
+                    self.displace(fingerprint, self.tag);
                     return true;
                 }
                 None => self.grow(),
@@ -154,9 +162,10 @@ impl RecentSet {
         self.live_tags >> tag & 1 != 0
     }
 
-    /// Stores a fingerprint in a free slot. Returns whether it is new; `None` if there is no slot for it.
+    /// Stores a fingerprint of the generation `tag` in a free slot. Returns whether it is new; `None` if there is no slot for
+    /// it.
     #[inline]
-    fn place(&mut self, fingerprint: u64) -> Option<bool> {
+    fn place(&mut self, fingerprint: u64, tag: u8) -> Option<bool> {
         let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
         let mask = self.buckets.len() - 1;
         let mut free = None;
@@ -178,12 +187,23 @@ impl RecentSet {
         }
         let (displacement, slot) = free?;
         for passed in 0..displacement {
-            self.passed[(home + passed) & mask] = self.tag;
+            let place = (home + passed) & mask;
+            self.passed[place] = self.younger(self.passed[place], tag);
         }
-        let word = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS | u64::from(self.tag);
+        let word = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS | u64::from(tag);
         self.buckets[(home + displacement) & mask].0[slot] = word;
-        self.lens[usize::from(self.tag)] += 1;
+        self.lens[usize::from(tag)] += 1;
         Some(true)
+    }
+
+    /// The younger one of two generations. The first can be none (0), or one that has left the window.
+    fn younger(&self, first: u8, second: u8) -> u8 {
+        let age = |tag: u8| (self.tag + TAGS - tag) % TAGS;
+        if self.is_live(first) && age(first) < age(second) {
+            first
+        } else {
+            second
+        }
     }
 
     #[cold]
@@ -196,15 +216,23 @@ impl RecentSet {
         let live = (0..=GENERATIONS as u8).map(|age| (self.tag + TAGS - 1 - age) % TAGS + 1);
         self.live_tags = live.fold(0, |tags, tag| tags | 1 << tag);
         self.lens[usize::from(self.tag)] = 0;
-        let live = self.len();
-        if live * 100 >= self.buckets.len() * SLOTS * FULL_PERCENT && !self.is_largest() {
-            self.grow();
-        } else if live * 800 < self.buckets.len() * SLOTS * FULL_PERCENT
+        self.count_room();
+        if self.len() * 800 < self.buckets.len() * SLOTS * FULL_PERCENT
             && self.buckets_log2 > BUCKETS_MIN_LOG2
         {
             // Releases memory that was needed for a burst.
             self.rebuild(self.buckets_log2 - 1);
         }
+    }
+
+    /// Counts how many fingerprints fit until the table must grow. The largest table never grows.
+    fn count_room(&mut self) {
+        let full = self.buckets.len() * SLOTS * FULL_PERCENT / 100;
+        self.room = if self.is_largest() {
+            usize::MAX
+        } else {
+            full.saturating_sub(self.len())
+        };
     }
 
     fn forget(&mut self, tag: u8) {
@@ -226,13 +254,13 @@ impl RecentSet {
 
     /// Stores a fingerprint in place of another one with the same home bucket.
     #[cold]
-    fn displace(&mut self, fingerprint: u64) {
+    fn displace(&mut self, fingerprint: u64, tag: u8) {
         let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
         let word = &mut self.buckets[home].0[0];
         let forgotten = usize::from((*word & TAG_MASK) as u8);
-        *word = fingerprint << FINGERPRINT_SHIFT | u64::from(self.tag);
+        *word = fingerprint << FINGERPRINT_SHIFT | u64::from(tag);
         self.lens[forgotten] = self.lens[forgotten].saturating_sub(1);
-        self.lens[usize::from(self.tag)] += 1;
+        self.lens[usize::from(tag)] += 1;
     }
 
     #[cold]
@@ -246,29 +274,25 @@ impl RecentSet {
         self.buckets_log2 = buckets_log2;
     }
 
-    /// Moves all fingerprints to a table of another size, one generation after the other. A list of all of them would take as
-    /// much memory as the table.
+    /// Moves all fingerprints to a table of another size, in one pass in the order of the buckets. This is the order of the
+    /// new table as well, so both are read and written like a stream.
     fn rebuild(&mut self, buckets_log2: u32) {
         let buckets = std::mem::take(&mut self.buckets);
-        let (from_log2, tag, live_tags) = (self.buckets_log2, self.tag, self.live_tags);
+        let (from_log2, live_tags) = (self.buckets_log2, self.live_tags);
         self.refill(buckets_log2, || {
-            let live = tags_by_age(tag).filter(move |tag| live_tags >> tag & 1 != 0);
-            live.flat_map(|live| fingerprints(&buckets, from_log2).filter(move |(_, tag)| *tag == live))
+            fingerprints(&buckets, from_log2).filter(move |(_, tag)| live_tags >> tag & 1 != 0)
         });
     }
 
-    /// Starts a table with these fingerprints and their tags. The oldest come first, so that `passed` gets the tag of the
-    /// youngest.
-    fn refill<I: Iterator<Item = (u64, u8)>>(&mut self, mut buckets_log2: u32, by_age: impl Fn() -> I) {
-        let tag = self.tag;
+    /// Starts a table with these fingerprints and their tags.
+    fn refill<I: Iterator<Item = (u64, u8)>>(&mut self, mut buckets_log2: u32, all: impl Fn() -> I) {
         loop {
             self.allocate(buckets_log2);
             self.lens = [0; TAGS as usize + 1];
-            let all_placed = by_age().all(|(fingerprint, tag)| {
-                self.tag = tag;
-                let is_placed = self.place(fingerprint).is_some();
+            let all_placed = all().all(|(fingerprint, tag)| {
+                let is_placed = self.place(fingerprint, tag).is_some();
                 if !is_placed && self.is_sparse() {
-                    self.displace(fingerprint);
+                    self.displace(fingerprint, tag);
                     return true;
                 }
                 is_placed
@@ -278,7 +302,7 @@ impl RecentSet {
             }
             buckets_log2 += 1;
         }
-        self.tag = tag;
+        self.count_room();
     }
 }
 
@@ -294,107 +318,6 @@ fn fingerprints(buckets: &[Bucket], buckets_log2: u32) -> impl Iterator<Item = (
             (top & !low | word >> FINGERPRINT_SHIFT, (word & TAG_MASK) as u8)
         })
     })
-}
-
-/// All tags, the oldest first. `youngest` is the generation that is being filled.
-fn tags_by_age(youngest: u8) -> impl Iterator<Item = u8> {
-    (0..TAGS)
-        .rev()
-        .map(move |age| (youngest + TAGS - 1 - age) % TAGS + 1)
-}
-
-/// A set without its table, as stored in a checkpoint.
-#[derive(Serialize, Deserialize)]
-struct Saved<T> {
-    remembered: T,
-    live_tags: u16,
-    tag: u8,
-    generation_ends: u64,
-    generation_ns: u64,
-    entries_max: usize,
-}
-
-/// Serializes the fingerprints in pieces of bytes, so that a checkpoint never needs a second copy of all of them.
-struct Pieces<'a>(&'a RecentSet);
-
-/// Size of a fingerprint and its tag, bytes.
-const SAVED_BYTES: usize = 9;
-/// Number of fingerprints in a piece.
-const PIECE_LEN: usize = 4096;
-
-impl Serialize for Pieces<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pieces = serializer.serialize_seq(Some(self.0.len().div_ceil(PIECE_LEN)))?;
-        let all = fingerprints(&self.0.buckets, self.0.buckets_log2);
-        let mut remembered = all.filter(|(_, tag)| self.0.is_live(*tag)).peekable();
-        while remembered.peek().is_some() {
-            let mut piece = Vec::with_capacity(PIECE_LEN * SAVED_BYTES);
-            for (fingerprint, tag) in remembered.by_ref().take(PIECE_LEN) {
-                piece.extend_from_slice(&fingerprint.to_le_bytes());
-                piece.push(tag);
-            }
-            pieces.serialize_element(&Piece(piece))?;
-        }
-        pieces.end()
-    }
-}
-
-struct Piece(Vec<u8>);
-
-impl Serialize for Piece {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl Serialize for RecentSet {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let saved = Saved {
-            remembered: Pieces(self),
-            live_tags: self.live_tags,
-            tag: self.tag,
-            generation_ends: self.generation_ends,
-            generation_ns: self.generation_ns,
-            entries_max: self.entries_max,
-        };
-        saved.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for RecentSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let saved = Saved::<Vec<&[u8]>>::deserialize(deserializer)?;
-        let (fingerprints, rests): (Vec<_>, Vec<_>) = saved
-            .remembered
-            .iter()
-            .map(|piece| piece.as_chunks::<SAVED_BYTES>())
-            .unzip();
-        if rests.iter().any(|rest| !rest.is_empty()) {
-            return Err(D::Error::custom(
-                "invalid checkpoint: incomplete fingerprint of a span",
-            ));
-        }
-        let of_bytes = |[f @ .., tag]: &[u8; SAVED_BYTES]| (u64::from_le_bytes(*f), *tag);
-        let mut remembered: Vec<(u64, u8)> = fingerprints.into_iter().flatten().map(of_bytes).collect();
-        let tags = remembered.iter().map(|(_, tag)| *tag).chain([saved.tag]);
-        // Tag 0 marks an empty slot. It must not be within the window.
-        let is_empty_live = saved.live_tags & 1 != 0;
-        if is_empty_live || tags.into_iter().any(|tag| !(1..=TAGS).contains(&tag)) {
-            return Err(D::Error::custom(
-                "invalid checkpoint: unknown generation of spans",
-            ));
-        }
-        let mut set = Self::new(saved.generation_ns.saturating_mul(GENERATIONS), saved.entries_max);
-        (set.live_tags, set.tag, set.generation_ends) = (saved.live_tags, saved.tag, saved.generation_ends);
-        remembered.sort_unstable_by_key(|(_, tag)| Reverse((saved.tag + TAGS - tag) % TAGS));
-        let slots_needed = remembered.len() * 100 / FULL_PERCENT;
-        let buckets_log2 = (slots_needed / SLOTS + 1)
-            .next_power_of_two()
-            .ilog2()
-            .max(BUCKETS_MIN_LOG2);
-        set.refill(buckets_log2, || remembered.iter().copied());
-        Ok(set)
-    }
 }
 
 #[cfg(test)]
@@ -418,6 +341,34 @@ mod tests {
             seen.insert(mix(fingerprint), 0);
         }
         assert!(seen.len() <= 1300, "{}", seen.len());
+    }
+
+    /// The table grows while it holds generations of every age. None may be forgotten early or remembered for too long.
+    #[test]
+    fn a_table_that_grows_keeps_the_age_of_each_fingerprint() {
+        const LEN: u64 = 12_000;
+        let generation_ns = WINDOW / GENERATIONS;
+        let mut seen = RecentSet::new(WINDOW, usize::MAX);
+        let begun = seen.buckets.len();
+        let of = |generation: u64| (generation * LEN..(generation + 1) * LEN).map(mix);
+        for generation in 0..GENERATIONS {
+            for fingerprint in of(generation) {
+                assert!(seen.insert(fingerprint, generation * generation_ns));
+            }
+            let slots = seen.buckets.len() * SLOTS;
+            assert!(seen.len() * 100 <= slots * FULL_PERCENT, "the table is too full");
+        }
+        assert!(seen.buckets.len() >= begun << 5);
+        for now in GENERATIONS..2 * GENERATIONS {
+            assert!(seen.insert(mix(u64::MAX - now), now * generation_ns));
+            let gone = now - GENERATIONS;
+            if let Some(last_gone) = gone.checked_sub(1) {
+                assert!(of(last_gone).all(|fingerprint| !seen.contains(fingerprint)));
+            }
+            for fingerprint in (gone..GENERATIONS).flat_map(of) {
+                assert!(!seen.insert(fingerprint, now * generation_ns), "{gone}");
+            }
+        }
     }
 
     #[test]
