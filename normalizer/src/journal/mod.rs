@@ -18,6 +18,7 @@ mod committer;
 mod direct;
 mod frame;
 mod limits;
+mod pace;
 mod queue;
 mod record;
 mod recovery;

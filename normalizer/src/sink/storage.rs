@@ -1,10 +1,14 @@
 //! [`Storage`]: all file system operations of the sink. Tests can make each of them fail.
 
+mod appended;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+
+use appended::Appended;
 
 /// Permissions of files. They are readable by everybody, because users other than the normalizer's often read the results.
 const FILE_MODE: u32 = 0o644;
@@ -108,7 +112,7 @@ impl Storage for Disk {
             .create(true)
             .mode(FILE_MODE)
             .open(path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(Appended::new(file)?))
     }
 
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn Write + Send>> {
