@@ -27,7 +27,8 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// The control span, if the message contains exactly one span and it is a control span. The message must be valid.
+    /// The control span, if the message contains exactly one span and it is a control span. The message must be valid. Call this
+    /// only for messages with one span, because it searches all bytes.
     pub(super) fn of(message: &[u8]) -> Option<Self> {
         // For other messages, the only cost is this search.
         if message.len() > MESSAGE_BYTES_MAX || memchr::memmem::find(message, b"cctf.run.").is_none() {

@@ -14,6 +14,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::budget::{Budget, Reservation};
 use super::counters::Counters;
 use super::drivers::{Control, Drivers};
+use super::known_layouts::KnownLayouts;
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
 
@@ -28,6 +29,7 @@ pub(super) struct Intake {
     pub(super) budget: Budget,
     pub(super) message_bytes_max: usize,
     pub(super) drivers: Arc<Drivers>,
+    pub(super) layouts: Arc<KnownLayouts>,
 }
 
 impl Intake {
@@ -39,7 +41,7 @@ impl Intake {
             off_the_loop(message.len(), || self.admit(signal, message, &mut reservation))?;
         let len = message.len();
         let control = match signal {
-            Signal::Traces if admission.rejected_total() == 0 => Control::of(&message),
+            Signal::Traces if admission.rows == 1 && admission.rejected_total() == 0 => Control::of(&message),
             _ => None,
         };
         match control {
@@ -80,7 +82,7 @@ impl Intake {
         message: Bytes,
         reservation: &mut Reservation,
     ) -> Result<(Admission, Bytes), Refusal> {
-        match examine(signal, &message) {
+        match self.examine(signal, &message) {
             Ok(admission) => return Ok((admission, message)),
             Err(error) if error.kind == WireErrorKind::InvalidUtf8 => {}
             Err(error) => return Err(malformed(error)),
@@ -94,6 +96,13 @@ impl Intake {
         reservation.grow(repaired.len())?;
         let admission = examine(signal, &repaired).map_err(malformed)?;
         Ok((admission, Bytes::from(repaired)))
+    }
+
+    fn examine(&self, signal: Signal, message: &[u8]) -> Result<Admission, WireError> {
+        match signal {
+            Signal::Traces => self.layouts.admit(message),
+            Signal::Metrics | Signal::Logs => examine(signal, message),
+        }
     }
 
     pub(super) fn reservation(&self) -> Reservation {

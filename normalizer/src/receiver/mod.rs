@@ -18,6 +18,7 @@ mod grpc;
 mod http;
 mod intake;
 mod json;
+mod known_layouts;
 mod refusal;
 mod status;
 mod tokens;
@@ -81,6 +82,7 @@ impl Receiver {
             budget: Budget::new(limits.in_flight_bytes_max),
             message_bytes_max: limits.message_bytes_max,
             drivers: Arc::default(),
+            layouts: Arc::default(),
         };
         Self {
             intake,

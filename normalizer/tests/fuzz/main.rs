@@ -31,7 +31,9 @@ use cctf_normalizer::receiver;
 use cctf_normalizer::recovery::checkpoint;
 use cctf_proto::otlp::WireErrorKind;
 use cctf_proto::otlp::admission::{admit_metrics_request, admit_trace_request};
+use cctf_proto::otlp::admission_by_layout::admit_trace_request_by_layout;
 use cctf_proto::otlp::check::check_logs_request;
+use cctf_proto::otlp::layouts::Layouts;
 use folders::Folders;
 use hostile::Choices;
 use mutation::mutate;
@@ -147,8 +149,11 @@ fn protobuf_is_refused_or_fed() {
     let mut plain = Plain::new();
     let mut fed = 0_u64;
     let mut by_template = 0;
+    let mut layouts = Layouts::default();
     fuzz("protobuf", &seeds::of("protobuf"), |input, _| {
-        let _ = admit_trace_request(input).map(|admission| admission.message());
+        let admission = admit_trace_request(input);
+        assert_eq!(admit_trace_request_by_layout(input, &mut layouts), admission);
+        let _ = admission.map(|admission| admission.message());
         let _ = admit_metrics_request(input).map(|admission| admission.message());
         let _ = check_logs_request(input);
         fed += 1;
@@ -188,6 +193,7 @@ fn protobuf_is_refused_or_fed() {
         }
         folders.take(&mut output);
     });
+    assert!(layouts.matched() > 0, "no span had a known layout");
     println!("protobuf: {by_template} spans by templates");
     assert!(by_template > 0);
 }

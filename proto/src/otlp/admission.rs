@@ -137,7 +137,7 @@ impl Admission {
 
     /// Counts a row that ended at `ended_unix_ns`.
     #[inline]
-    fn count(&mut self, rejection: Option<Rejection>, ended_unix_ns: u64) {
+    pub(super) fn count(&mut self, rejection: Option<Rejection>, ended_unix_ns: u64) {
         match rejection {
             Some(reason) => {
                 self.rejected[reason as usize] += 1;
@@ -159,16 +159,27 @@ pub fn admit_trace_request(bytes: &[u8]) -> Result<Admission, WireError> {
         let resource_run_id_ok = is_run_id_ok(&resource_spans.resource.attributes());
         for scope_spans in resource_spans.scope_spans() {
             for span in scope_spans?.span_messages() {
-                let mut pass = Checking {
-                    run_id_ok: resource_run_id_ok,
-                };
-                let span = Span::parse_with(span?, &mut pass)?;
-                let rejection = reject_span_of_run(&span, pass.run_id_ok);
-                admission.count(rejection, span.end_time_unix_nano);
+                admit_span(span?, resource_run_id_ok, &mut admission)?;
             }
         }
     }
     Ok(admission)
+}
+
+/// Checks a whole span and counts it. Returns whether it can be used.
+#[inline]
+pub(super) fn admit_span(
+    span: Cursor<'_>,
+    resource_run_id_ok: bool,
+    admission: &mut Admission,
+) -> Result<bool, WireError> {
+    let mut pass = Checking {
+        run_id_ok: resource_run_id_ok,
+    };
+    let span = Span::parse_with(span, &mut pass)?;
+    let rejection = reject_span_of_run(&span, pass.run_id_ok);
+    admission.count(rejection, span.end_time_unix_nano);
+    Ok(rejection.is_none())
 }
 
 /// Checks each whole span, and the run ids in it.

@@ -30,6 +30,24 @@ pub(super) fn check_trace_envelope(bytes: &[u8]) -> Result<(), WireError> {
     check(Cursor::new(bytes), &schema::TRACE_ENVELOPE, NESTING_MAX)
 }
 
+/// Levels of nesting that are allowed for a resource. The request and its resource spans are around it.
+const RESOURCE_LEVELS: u32 = NESTING_MAX - 1;
+/// Levels for a scope, which is inside of scope spans as well.
+const SCOPE_LEVELS: u32 = NESTING_MAX - 2;
+
+/// The check of the messages around spans, for a walk that finds them itself.
+pub(super) mod envelope {
+    use super::*;
+
+    pub(in super::super) fn resource(resource: Cursor<'_>) -> Result<(), WireError> {
+        check_inner(resource, &schema::RESOURCE, RESOURCE_LEVELS)
+    }
+
+    pub(in super::super) fn scope(scope: Cursor<'_>) -> Result<(), WireError> {
+        check_inner(scope, &schema::INSTRUMENTATION_SCOPE, SCOPE_LEVELS)
+    }
+}
+
 /// Levels of nesting that are allowed inside of a span. The request, its resource spans and scope spans are around it.
 const SPAN_LEVELS: u32 = NESTING_MAX - 3;
 

@@ -10,10 +10,12 @@
 //! that a request is refused before any of its rows is used.
 
 pub mod admission;
+pub mod admission_by_layout;
 mod attributes;
 pub mod check;
 pub mod common;
 mod data_points;
+pub mod layouts;
 pub mod logs;
 pub mod metrics;
 pub mod pattern;

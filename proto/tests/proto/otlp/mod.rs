@@ -4,6 +4,7 @@ mod admission;
 mod check;
 mod differential;
 mod fields;
+mod layouts;
 mod pattern;
 mod repair;
 mod support;
