@@ -65,7 +65,7 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         rounds: u32,
     },
-    /// Run two builds of the normalizer in turns and print the ratio of their user CPU times, with a confidence interval.
+    /// Run two builds of the normalizer in turns and print the ratios of their CPU times, with confidence intervals.
     Turns {
         #[command(flatten)]
         common: Common,

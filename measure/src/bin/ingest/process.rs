@@ -51,17 +51,28 @@ pub fn threads_cpu_time(pid: u32, name: &str) -> anyhow::Result<Duration> {
     Ok(total)
 }
 
-/// User CPU time of all threads so far, in the kernel's clock ticks of 10 ms.
-pub fn user_time(pid: u32) -> anyhow::Result<Duration> {
+/// CPU time of all threads so far, in the kernel's clock ticks of 10 ms.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CpuTimes {
+    pub user: Duration,
+    pub kernel: Duration,
+}
+
+pub fn cpu_times(pid: u32) -> anyhow::Result<CpuTimes> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    // The name in parentheses may contain spaces. utime is field 14 of proc_pid_stat(5), the twelfth after the name.
+    // The name in parentheses may contain spaces. utime and stime are fields 14 and 15 of proc_pid_stat(5), the twelfth and the
+    // thirteenth after the name.
     let behind_name = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    let ticks = behind_name.split(' ').nth(11);
-    let ticks: u64 = ticks
-        .with_context(|| format!("no user time in {path}"))?
-        .parse()?;
-    Ok(Duration::from_millis(ticks * 10))
+    let mut ticks = behind_name.split(' ').skip(11);
+    let mut next = || {
+        let ticks = ticks.next().with_context(|| format!("no CPU times in {path}"))?;
+        anyhow::Ok(Duration::from_millis(ticks.parse::<u64>()? * 10))
+    };
+    Ok(CpuTimes {
+        user: next()?,
+        kernel: next()?,
+    })
 }
 
 /// Peak memory, bytes.
