@@ -9,8 +9,7 @@ use std::os::unix::fs::MetadataExt;
 const RESERVED_FROM_BYTES: u64 = 1 << 20;
 /// Maximum space reserved at once. If the process is killed, the file keeps it until the next process opens it.
 const RESERVED_BYTES_MAX: u64 = 8 << 20;
-/// Space is reserved only while the disk has this many times as much free space. So reservations never fill a disk: without
-/// them, it would become full at the same byte.
+/// Space is reserved only while the disk has this many times as much free space, so that reservations never fill a disk.
 const FREE_RATIO: u64 = 128;
 /// Minimum space beyond the end that counts as left by a killed process. A file system's own blocks are less.
 const LEFT_BYTES_MIN: u64 = 256 << 10;

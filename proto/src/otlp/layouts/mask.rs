@@ -66,6 +66,11 @@ fn places_of(mut span: Cursor<'_>) -> Option<Places> {
     })
 }
 
+/// Whether a run id may be in this attribute. Its value then belongs to the layout: the same run id is valid again.
+fn has_run_id(attribute: Cursor<'_>) -> bool {
+    memchr::memmem::find(attribute.rest(), keys::RUN_ID.as_bytes()).is_some()
+}
+
 /// Removes the bits from the mask that do not decide about the check of this message. Keys of fields, and all lengths, remain.
 fn open_message(
     mut cursor: Cursor<'_>,
@@ -86,8 +91,6 @@ fn open_message(
                 // The key of an attribute remains, because it may be that of a run id.
                 if !std::ptr::eq(message, &schema::KEY_VALUE) {
                     mask.get_mut(text.position()..cursor.position())?.fill(HIGH_BIT);
-                } else if text.rest() == keys::RUN_ID.as_bytes() {
-                    return None;
                 }
             }
             (Field::Bytes, LENGTH_DELIMITED) => {
@@ -95,7 +98,10 @@ fn open_message(
                 mask.get_mut(bytes.position()..cursor.position())?.fill(0);
             }
             (Field::Attribute, LENGTH_DELIMITED) => {
-                open_message(cursor.message().ok()?, &schema::KEY_VALUE, levels, mask)?;
+                let attribute = cursor.message().ok()?;
+                if !has_run_id(attribute) {
+                    open_message(attribute, &schema::KEY_VALUE, levels, mask)?;
+                }
             }
             (Field::Message(inner) | Field::MessageOnce(inner), LENGTH_DELIMITED) => {
                 open_message(cursor.message().ok()?, inner, levels, mask)?;
