@@ -32,7 +32,10 @@ impl Pace {
     /// client sends large requests, each after the answer to the previous one.
     pub fn waits_on(&self, waited: Duration, before: QueueUsage, now: QueueUsage) -> bool {
         let is_busy = self.last.requests > 1 && self.last.bytes >= LARGE_BYTES;
-        is_busy && now.requests > before.requests && now.bytes < FULL_BYTES && waited + INTERVAL <= INTERVAL_MAX
+        is_busy
+            && now.requests > before.requests
+            && now.bytes < FULL_BYTES
+            && waited + INTERVAL <= INTERVAL_MAX
     }
 }
 

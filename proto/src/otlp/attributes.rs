@@ -1,7 +1,8 @@
 //! Views of attributes: key-value pairs and their values.
 
+use super::ascii::{ascii_as_str, is_ascii};
 use super::common::{Messages, PIECE_KEY, Pieces};
-use super::wire::{Cursor, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, ascii_as_str, is_ascii, key};
+use super::wire::{Cursor, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, key};
 
 /// A list of key-value pairs. Iteration parses it.
 #[derive(Debug, Clone, Copy)]

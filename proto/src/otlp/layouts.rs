@@ -152,7 +152,11 @@ impl Layout {
         let mut all = pieces.iter().zip(fixed).zip(mask);
         // The last piece overlaps the one before it, so that no byte is compared alone.
         let last = || {
-            let (span, fixed, mask) = (span.last_chunk()?, self.fixed.last_chunk()?, self.mask.last_chunk()?);
+            let (span, fixed, mask) = (
+                span.last_chunk()?,
+                self.fixed.last_chunk()?,
+                self.mask.last_chunk()?,
+            );
             Some(is_same(span, fixed, mask))
         };
         all.all(|((piece, fixed), mask)| is_same(piece, fixed, mask)) && last() == Some(true)
@@ -188,6 +192,7 @@ fn is_same(piece: &[u8; PIECE_BYTES], fixed: &[u8; PIECE_BYTES], mask: &[u8; PIE
         std::array::from_fn::<u64, { PIECE_BYTES / 8 }, _>(|index| u64::from_le_bytes(words[index]))
     };
     let (piece, fixed, mask) = (words(piece), words(fixed), words(mask));
-    let differing = (0..PIECE_BYTES / 8).fold(0, |bits, index| bits | piece[index] & mask[index] ^ fixed[index]);
+    let differing =
+        (0..PIECE_BYTES / 8).fold(0, |bits, index| bits | piece[index] & mask[index] ^ fixed[index]);
     differing == 0
 }

@@ -11,6 +11,7 @@
 
 pub mod admission;
 pub mod admission_by_layout;
+mod ascii;
 mod attributes;
 pub mod check;
 pub mod common;

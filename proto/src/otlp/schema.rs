@@ -76,7 +76,8 @@ static ANY_VALUE: Message = Message::new([
 static ARRAY_VALUE: Message = Message::new([(1, Sub(&ANY_VALUE))]);
 static KEY_VALUE_LIST: Message = Message::new([(1, Attribute)]);
 pub(super) static KEY_VALUE: Message = Message::new([(1, String), (2, Once(&ANY_VALUE)), (3, Varint)]);
-pub(super) static INSTRUMENTATION_SCOPE: Message = Message::new([(1, String), (2, String), (3, Attribute), (4, Varint)]);
+pub(super) static INSTRUMENTATION_SCOPE: Message =
+    Message::new([(1, String), (2, String), (3, Attribute), (4, Varint)]);
 static ENTITY_REF: Message = Message::new([(1, String), (2, String), (3, String), (4, String)]);
 pub(super) static RESOURCE: Message = Message::new([(1, Attribute), (2, Varint), (3, Sub(&ENTITY_REF))]);
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::ascii::ascii_as_str;
+
 /// Maximum nesting of messages and groups, as in prost and the C++ implementation.
 pub const NESTING_MAX: u32 = 100;
 
@@ -250,10 +252,8 @@ impl<'a> Cursor<'a> {
     /// of the check of a span.
     #[inline]
     pub(crate) fn skip_messages(&mut self, key: u32) {
-        while let Some([found, low, high]) = self
-            .bytes
-            .get(self.position..)
-            .and_then(<[u8]>::first_chunk::<3>)
+        while let Some([found, low, high]) =
+            self.bytes.get(self.position..).and_then(<[u8]>::first_chunk::<3>)
         {
             let (len, start) = match (*low, *high) {
                 (0..0x80, _) => (usize::from(*low), self.position + 2),
@@ -371,39 +371,6 @@ fn skip_other(mut cursor: Cursor<'_>, key: u32, levels: u32) -> Result<usize, Wi
     Ok(cursor.position)
 }
 
-/// The bytes as a text, if they are ASCII.
-#[inline]
-pub(crate) fn ascii_as_str(bytes: &[u8]) -> Option<&str> {
-    // SAFETY: ASCII is UTF-8.
-    is_ascii(bytes).then(|| unsafe { std::str::from_utf8_unchecked(bytes) })
-}
-
-/// Whether all bytes are below 0x80. Keys and values are short and vary in length, so branches on the length would be
-/// mispredicted. Overlapping words cover up to 64 bytes without them.
-#[inline]
-pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
-    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-    let word = |start: usize| match bytes.get(start..).and_then(<[u8]>::first_chunk::<8>) {
-        Some(word) => u64::from_le_bytes(*word),
-        None => HIGH_BITS,
-    };
-    match bytes.len() {
-        0..8 => bytes.iter().fold(0, |bits, byte| bits | byte) < 0x80,
-        length @ 8..=32 => {
-            let last = length - 8;
-            let bits = word(0) | word(last.min(8)) | word(last.saturating_sub(8)) | word(last);
-            bits & HIGH_BITS == 0
-        }
-        length @ 33..=64 => {
-            let last = length - 8;
-            let bits = word(0) | word(8) | word(16) | word(24) | word(last.min(32));
-            let bits = bits | word(last.min(40)) | word(last.min(48)) | word(last);
-            bits & HIGH_BITS == 0
-        }
-        _ => bytes.is_ascii(),
-    }
-}
-
 /// A message with a borrowed view.
 pub(crate) trait View<'a>: Sized {
     fn parse(message: Cursor<'a>) -> Result<Self, WireError>;
@@ -414,23 +381,5 @@ impl<'a> View<'a> for Cursor<'a> {
     #[inline]
     fn parse(message: Cursor<'a>) -> Result<Self, WireError> {
         Ok(message)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_byte_above_ascii_is_found_at_every_place_of_every_length() {
-        for length in 0..70 {
-            let mut bytes = vec![b'a'; length];
-            assert!(is_ascii(&bytes), "{length}");
-            for place in 0..length {
-                bytes[place] = 0x80;
-                assert!(!is_ascii(&bytes), "{place} of {length}");
-                bytes[place] = 0x7f;
-            }
-        }
     }
 }

@@ -145,7 +145,10 @@ mod tests {
         drop(open(&path));
         assert_eq!(std::fs::read(&path).unwrap(), PIECE.repeat(10));
         assert!(space_beyond_end(&metadata(&path)) < LEFT_BYTES_MIN);
-        assert!(is_reserved, "the folder for temporary files needs 1 GiB of free space");
+        assert!(
+            is_reserved,
+            "the folder for temporary files needs 1 GiB of free space"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The mask of a layout: which bits of a checked span decide about the check, and which may have any value.
 
 use crate::keys;
+use crate::otlp::ascii::is_ascii;
 use crate::otlp::schema::{self, Field, Message};
-use crate::otlp::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, is_ascii, key};
+use crate::otlp::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, key};
 
 /// Maximum nesting of messages in a span with a layout: attributes, values, lists, and their values.
 const LEVELS_MAX: u32 = 6;

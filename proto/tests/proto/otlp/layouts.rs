@@ -146,9 +146,15 @@ fn a_span_that_cannot_be_used_is_rejected_though_its_layout_is_known() {
         (|span| span.trace_id.fill(0), Rejection::TraceIdZero),
         (|span| span.span_id.fill(0), Rejection::SpanIdZero),
         (|span| span.start_time_unix_nano = 0, Rejection::MissingTime),
-        (|span| span.end_time_unix_nano = 1 << 63, Rejection::TimeOutOfRange),
+        (
+            |span| span.end_time_unix_nano = 1 << 63,
+            Rejection::TimeOutOfRange,
+        ),
         (|span| span.trace_id.truncate(15), Rejection::TraceIdLength),
-        (|span| span.parent_span_id.truncate(4), Rejection::ParentSpanIdLength),
+        (
+            |span| span.parent_span_id.truncate(4),
+            Rejection::ParentSpanIdLength,
+        ),
         (
             |span| span.attributes[0] = text("cctf.run_id", "not a name"),
             Rejection::InvalidRunId,
@@ -216,13 +222,13 @@ fn the_run_id_of_each_resource_counts() {
     // Of more resources than are remembered, each still gets its own answer.
     for number in (0..100).chain(0..100) {
         let bytes = request_of(
-            vec![text("cctf.run_id", &format!("{number}{}", if number % 2 == 0 { "" } else { "/" }))],
+            vec![text(
+                "cctf.run_id",
+                &format!("{number}{}", if number % 2 == 0 { "" } else { "/" }),
+            )],
             vec![span(1)],
         );
-        assert_eq!(
-            admit(&bytes, &mut layouts).unwrap().rejected_total(),
-            number % 2
-        );
+        assert_eq!(admit(&bytes, &mut layouts).unwrap().rejected_total(), number % 2);
     }
 }
 
