@@ -142,7 +142,8 @@ fn no_change_of_a_byte_changes_the_answer() {
 
 #[test]
 fn a_span_that_cannot_be_used_is_rejected_though_its_layout_is_known() {
-    let changes: [(fn(&mut Span), Rejection); 7] = [
+    type Change = fn(&mut Span);
+    let changes: [(Change, Rejection); 7] = [
         (|span| span.trace_id.fill(0), Rejection::TraceIdZero),
         (|span| span.span_id.fill(0), Rejection::SpanIdZero),
         (|span| span.start_time_unix_nano = 0, Rejection::MissingTime),
