@@ -18,7 +18,6 @@ mod committer;
 mod direct;
 mod frame;
 mod limits;
-mod pace;
 mod queue;
 mod record;
 mod recovery;

@@ -67,7 +67,6 @@ struct Shared {
 
 struct State {
     uncommitted: Vec<Uncommitted>,
-    uncommitted_held: QueueUsage,
     waiting: Vec<Record>,
     waiting_held: QueueUsage,
     held: QueueUsage,
@@ -221,17 +220,11 @@ impl CommitEnd {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The requests that the next batch would contain now.
-    pub fn uncommitted(&self) -> QueueUsage {
-        self.shared.lock().uncommitted_held
-    }
-
-    /// Waits for records and swaps them into the empty `batch`. Returns the number and size of the requests among them.
-    pub fn next_batch(&mut self, batch: &mut Vec<Uncommitted>) -> QueueUsage {
+    /// Waits for records and swaps them into the empty `batch`.
+    pub fn next_batch(&mut self, batch: &mut Vec<Uncommitted>) {
         debug_assert!(batch.is_empty(), "the previous batch has been committed");
         let mut state = self.lock_with_records();
         std::mem::swap(&mut state.uncommitted, batch);
-        std::mem::take(&mut state.uncommitted_held)
     }
 
     /// Passes committed records to the reader, in order.
@@ -310,7 +303,6 @@ impl Shared {
         let shared = Self {
             state: Mutex::new(State {
                 uncommitted: Vec::new(),
-                uncommitted_held: QueueUsage::default(),
                 waiting: Vec::new(),
                 waiting_held: QueueUsage::default(),
                 held: QueueUsage::default(),
@@ -345,9 +337,6 @@ impl Shared {
             content,
         };
         if self.is_durable {
-            if let Content::Request { body, .. } = &record.content {
-                state.uncommitted_held.add(body.len());
-            }
             state.uncommitted.push(Uncommitted { record, answer });
             self.appended.notify_one();
         } else {
