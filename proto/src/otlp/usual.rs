@@ -1,7 +1,8 @@
 //! [`UsualSpan`]: a span whose fields are in the order of their numbers, as all known encoders write them.
 
+use super::ascii::ascii_as_str;
 use super::span::Span;
-use super::wire::{Cursor, LENGTH_DELIMITED, VARINT, View, WireError, ascii_as_str, key};
+use super::wire::{Cursor, LENGTH_DELIMITED, VARINT, View, WireError, key};
 
 /// Maximum number of attributes of a span with a pattern.
 pub const PATTERN_ATTRIBUTES_MAX: usize = 64;
