@@ -21,7 +21,7 @@ const AFTER_HELP: &str = "\
 Names, paths, ids and addresses become keyed hashes. Each free text becomes one hash. All times are shifted by the same whole
 number of minutes. Numbers, stages, methods, protocols and names of metrics do not change, so cctf stats prints the same figures.
 Fields that CCTF does not define are left out. docs/anonymise.md lists every field. Some things stay visible: timing patterns,
-sizes, the call graph, and endpoints with few calls. The command lists these endpoints.
+sizes, the call graph, and which endpoints are rare. The command lists the endpoints with fewer than K invocations (--k).
 
 With the same key, equal values have equal hashes in all runs. So anonymised runs can be compared and merged, and replays still
 refer to the recorded run. Whoever has the key can hash a name and search for the hash. Keep the key secret, or delete it.

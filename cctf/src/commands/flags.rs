@@ -49,7 +49,8 @@ pub struct SendFlags {
     /// The lateness of a request is the time from the scheduled to the actual sending.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
     pub connections: usize,
-    /// Maximum time to wait for a free connection, and also from sending the request to the end of the response.
+    /// Maximum time for which a request waits for a free connection. The same maximum applies to the time from sending the request to
+    /// the end of the response.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub timeout: DurationArg,
     /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Repeatable.

@@ -28,7 +28,7 @@ Examples:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --rate 2000 --duration 1m --arrivals poisson \\
       --otlp-endpoint http://127.0.0.1:4317 --out events_client.jsonl
     vegeta report < events_client.jsonl
-  The first command sends load to any path, the second one to an endpoint that forwards its result to another service:
+  The first command sends load to a path of your choice, the second one to an endpoint that forwards its result to another service:
     cctf load --target http://127.0.0.1:8080 --endpoint '/work?cpu_ms=20' --rate 50
     cctf load --target http://127.0.0.1:8080 --endpoint gzip --header 'X-Next-Url: http://127.0.0.1:8081/kv/set/k1'
   A service behind a proxy that routes by host name, with a different content type:
@@ -36,7 +36,7 @@ Examples:
 
 The load is open-loop: each request leaves at its scheduled time, whether or not earlier ones were answered. Lateness is the
 time from the scheduled time of a request until this command passes the request's bytes to the socket. Compare the p99 of the
-lateness with the p99 of the latency: if it is not much smaller, this command or its machine was the bottleneck.
+lateness with the p99 of the latency: if the lateness is not much smaller, this command or its machine was the bottleneck.
 
 Exit codes:
   0  all requests were sent, all spans were exported, and all lines of --out were written (failed requests are a result, not an error)

@@ -14,7 +14,8 @@ use super::display::BytesBar;
 use super::{DONE, Format, print, print_json};
 
 const AFTER_HELP: &str = "\
-The result is what a single normalizer would have written if it had received all the data. The merge sorts the rows (the lines
+Apart from a few exceptions, which docs/merge.md lists, the result is what a single normalizer would have written if it had received
+all the data. The merge sorts the rows (the lines
 of the files) by time and drops duplicates. If the parent of a row is missing in the row's own folder, the merge searches the
 other folders for the parent. The merge also recomputes links, modules and clock offsets. docs/merge.md has every rule.
 

@@ -17,10 +17,12 @@ use crate::ids::Ids;
 use crate::progress::DriveProgress;
 use crate::stream::Prepared;
 
-/// Time from the start of the threads to the first request, nanoseconds. It gives the threads time to start.
+/// Time from when the first requests are prepared to the start of the schedule, nanoseconds. It gives the other threads time to
+/// start.
 const LEAD_NS: u64 = 20_000_000;
 
 /// Messages from the pacer to the io loop. Each request causes `Sent` (perhaps followed by `Unfinished`), `HandOver` or `Refused`.
+/// While too many refusals are unread, further refusals are only counted.
 /// `Finished` is the last message.
 #[derive(Debug)]
 pub enum FromPacer {
@@ -148,7 +150,7 @@ impl Pacer {
                 Failure::QueueFull,
             ))
         } else {
-            // The io loop does not read now, so it need not be woken.
+            // Many refusals are unread, so the io loop is not reading messages at present, and need not be woken.
             return;
         };
         self.send_to_io(message);

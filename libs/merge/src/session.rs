@@ -1,4 +1,4 @@
-//! [`Session`]: one pass over the folders. It reads the files of the folders and writes the files of the result, each file after
+//! [`Session`]: one merge of the folders, or of one bucket. Aligning clocks takes two sessions. A session reads the files of the folders and writes the files of the result, each file after
 //! the files on which it depends.
 
 use std::collections::BTreeMap;
@@ -267,7 +267,7 @@ impl<'o> Session<'o> {
         Ok(())
     }
 
-    /// Adds rows derived from calls to the samples of interfaces. Writes `links.json` and `link_metrics.jsonl`.
+    /// Derives rows from calls, and adds them to the samples of interfaces. Writes `links.json` and `link_metrics.jsonl`.
     fn links(&mut self, mut samples: Samples, graph: &mut GraphStats) -> anyhow::Result<()> {
         let (registry, nodes) = (&self.registry, &self.inventories.nodes);
         let nodes_by_id = registry.nodes.iter();

@@ -7,8 +7,8 @@
 //!        ─▶ time ─▶ housekeeping ─┘
 //! ```
 //!
-//! Each stage changes only its own state and [`shared`], and returns the facts that other stages need. The pipeline
-//! passes these facts on. The stages do not import each other.
+//! The stages are [`requests`], [`metrics`] and [`placement`]. Each changes only its own state and [`shared`], and returns the
+//! facts that other stages need. The pipeline passes these facts on. The stages do not import each other.
 
 mod control;
 mod counters;
@@ -43,7 +43,7 @@ pub use self::shared::settings::Settings;
 pub const STATE_VERSION: u32 = 10;
 
 /// Interval of housekeeping, in journal time (the arrival times of the records). Housekeeping is all work that depends on time,
-/// except the work of the join.
+/// except the join (the search for the parents of rows), whose windows are checked after each record.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 
 /// The state machine.

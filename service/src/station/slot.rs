@@ -20,7 +20,7 @@ use crate::telemetry::server_span::Times;
 
 /// Serves requests until the queue is closed and empty.
 ///
-/// An answer is sent only after the next request's start timestamp is taken. Sending wakes an I/O thread, which may take
+/// If a request waits, its start timestamp is taken before the previous answer is sent. Sending wakes an I/O thread, which may take
 /// this CPU. If the answer were sent before the timestamp, the slot could look idle while requests wait for it.
 pub fn run(service: &Arc<Service>, calls: &Handle) {
     let mut finished: Option<Finished> = None;

@@ -15,7 +15,7 @@ requests first come, first served. To see how waits change, change slots, speeds
   swf/N.swf                      requests of instance N in the Standard Workload Format, in microseconds
   src/main/java/Stations.java    the simulation
 Each instance is simulated independently of the others: its requests arrive at the recorded times, and its calls last as long as
-recorded. If a slower instance must delay its callers, use cctf plan or another target.
+recorded. For a simulation in which a slower instance also delays its callers, use cctf plan or the target simgrid.
 
 Examples (require Java 17 and Maven; Maven downloads CloudSim Plus 8.5.7):
   cctf export cloudsim logs/latest --out stations

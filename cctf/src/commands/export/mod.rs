@@ -29,7 +29,7 @@ Examples:
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
   cctf export simgrid logs/latest --out simulation    # a simulation that writes its results as a run
-  cctf export lqn logs/latest --out network           # a model for LINE: mean queues and responses by equations
+  cctf export lqn logs/latest --out network           # a model for LINE, which solves equations for mean queues and response times
   cctf export parquet logs/latest --out data          # one or more runs, for SQL and data frames
 
 Each target has a page in docs/export. The page states the source and the unit of each field, what is lost, and how to use the export.

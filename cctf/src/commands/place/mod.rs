@@ -77,7 +77,8 @@ pub struct PlaceArgs {
     /// Path to a JSON file with nodes, links and rules.
     #[arg(long, value_name = "FILE")]
     tiers: PathBuf,
-    /// Fix a module to a node, such as front=ep0, or its instances on one node, such as front@ep0=ep0. Repeatable.
+    /// Fix a module to a node, such as front=ep0. MODULE@NODE=NODE fixes only the instances that were recorded on one node, such as
+    /// front@edge0=ep0. Repeatable.
     #[arg(long = "pin", value_name = "MODULE=NODE", value_parser = parse_place)]
     pins: Vec<Pair<String>>,
     /// Exclude a node for a module, such as cart=ep0. Repeatable.
@@ -86,7 +87,7 @@ pub struct PlaceArgs {
     /// Statistic of the roots' response times by which placements are ranked.
     #[arg(long, value_enum, default_value = "p95")]
     by: By,
-    /// Number of placements that are simulated with further loads and listed.
+    /// Number of best placements to list. Only these are simulated again, with the loads of --replications.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     top: u16,
     /// Path to a program that proposes placements. Repeatable.

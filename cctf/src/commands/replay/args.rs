@@ -72,8 +72,7 @@ pub struct ReplayArgs {
     /// Path to a file that lists stand-ins. These services get the requests instead of the application.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "allowed", "bodies"])]
     pub stand_in: Option<PathBuf>,
-    /// With --stand-in: keep the recorded CPU time or the recorded work, if a stand-in's node is faster or slower than the
-    /// recorded one.
+    /// With --stand-in: what stays as recorded if a stand-in's node is faster or slower than the recorded node.
     #[arg(long, value_enum, default_value = "time", requires = "stand_in")]
     pub keep: Keep,
     /// Host, other than this machine, to which load may be sent. Repeatable.
@@ -101,10 +100,10 @@ pub struct ReplayArgs {
     /// Replay a run that has not ended: only the requests recorded so far.
     #[arg(long)]
     pub unfinished: bool,
-    /// Replay the run N + 1 times, compare each replay with the next one, and keep the verdicts in false-alarms.json.
+    /// Replay the run N + 1 times, compare each replay with the next one, and keep the verdicts in false-alarms.json in --logs-dir.
     ///
-    /// The verdicts show how often noise alone makes two replays differ; cctf compare prints this share beside its own verdict. --aa
-    /// requires --otlp-endpoint, and a normalizer that writes to --logs-dir. Each replay waits for the complete files of the previous one.
+    /// The verdicts show in what share of comparisons noise alone makes two replays differ. Later, cctf compare prints this share
+    /// beside its own verdict. --aa requires --otlp-endpoint, and a normalizer that writes to --logs-dir. Each replay waits for the complete files of the previous one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=PAIRS_MAX), conflicts_with = "dry_run")]
     pub aa: Option<u64>,
     /// Print the preview and send nothing: requests by endpoint, modules that need a target, and what is not sent.

@@ -38,9 +38,10 @@ Examples:
   Services and a normalizer that already run, for example after `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
 
-The program of --application gets the environment variables of OpenTelemetry SDKs, such as OTEL_EXPORTER_OTLP_ENDPOINT. It also
-gets SERVICE_URL, the URL of a tunable-svc that it may call. As soon as it accepts requests, it must print one line:
-{\"listening\": \"http://HOST:PORT\"}. It must exit on SIGTERM.
+The program of --application gets the environment variables of OpenTelemetry SDKs, such as OTEL_EXPORTER_OTLP_ENDPOINT. The
+command also starts a tunable-svc, which the program may call; SERVICE_URL is its URL. As soon as the program accepts requests, it
+must print one line:
+{\"listening\": \"http://HOST:PORT\"}. The program must exit on SIGTERM.
 
 --stand-in starts one tunable-svc for each recorded instance. These services execute the plan of the run, which is the recorded
 work with the order of the calls (docs/plan.md). So the application is not needed. docs/stand-ins.md describes stand-ins, their
@@ -74,7 +75,7 @@ pub struct RunArgs {
     pub(super) links: LinkFlags,
     /// Move the service from node edge0 to node cloud0 during the load.
     ///
-    /// Each endpoint gets load twice: first on edge0, then on cloud0. For a short time, both services run: the one on cloud0
+    /// First, all endpoints get load on edge0, one after the other. Then all of them get load on cloud0. For a short time, both services run: the one on cloud0
     /// starts halfway through the last load on edge0, and the one on edge0 stops halfway through the first load on cloud0.
     #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
     pub(super) migrate: bool,

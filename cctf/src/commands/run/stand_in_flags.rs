@@ -21,11 +21,10 @@ pub struct StandInFlags {
     /// With --stand-in: path to a JSON file that overrides nodes, slots, slot policies, instances or links, or changes them during the run (docs/stand-ins.md).
     #[arg(long, value_name = "FILE")]
     pub placement: Option<PathBuf>,
-    /// With --stand-in: keep the recorded CPU time or the recorded work, if a stand-in's node is faster or slower than the
-    /// recorded one.
+    /// With --stand-in: what stays as recorded if a stand-in's node is faster or slower than the recorded node.
     #[arg(long, value_enum, default_value = "time")]
     pub keep: Keep,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options with --stand-in")]
     pub selection: SelectionFlags,
 }
 

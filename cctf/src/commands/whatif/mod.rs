@@ -34,9 +34,9 @@ Examples:
   A node that the run does not have:
     cctf whatif shop --move cart=fog0 --tiers tiers.json
 
-All flags together are one change. The recorded run is simulated twice, without and with the change. Both simulations have the same
-arrivals, and the same further loads made of random stretches of the recorded load. This narrows the interval of the difference. The
-first 40,000 invocations are used. The output has the calibration error: the difference between the simulated and the recorded response
+All flags together are one change. The recorded run is simulated twice, without and with the change. Both simulations get the same
+arrivals. They are then repeated with further loads, which are made of random stretches of the recorded load. Because both get the same
+loads, the interval of the difference is narrower. The first 40,000 invocations are used. The output has the calibration error: the difference between the simulated and the recorded response
 times of the recorded run. This error widens the intervals.
 
 As in cctf place, the answer is marked as not predicted if something would be busy for more than 85% of the time, or if a CPU time, a
@@ -53,7 +53,8 @@ Exit codes:
 pub struct WhatifArgs {
     #[command(flatten)]
     site: SiteFlags,
-    /// Move a module, such as stock=cloud0, or its instances on one node, such as stock@edge0=cloud0. Repeatable.
+    /// Move a module, such as stock=cloud0. MODULE@NODE=NODE moves only the instances that were recorded on one node, such as
+    /// stock@edge0=cloud0. Repeatable.
     #[arg(long = "move", value_name = "MODULE=NODE", value_parser = parse_place)]
     moves: Vec<Pair<String>>,
     /// Multiply the speed of a node, such as edge0=1.5. Repeatable.

@@ -117,7 +117,7 @@ impl Resolver {
     }
 
     /// Cuts cycles, because an invocation cannot be its own ancestor. A cycle is cut at a row that lasted at least as long as
-    /// its ancestor; every cycle has such a row. If there are several, rows whose parent span is in the trace have priority.
+    /// its ancestor; every cycle has such a row. If there are several, rows whose parent span has a row have priority.
     /// Among these, the smallest span id decides. So the cut does not depend on earlier merges, and is the same as in the
     /// normalizer.
     fn cut_cycles(&mut self, rows: &[SpanRow]) {
@@ -264,7 +264,7 @@ fn role_order(kind: SpanKind) -> u8 {
     }
 }
 
-/// The call that caused a row: its parent, or the CLIENT span with the same id.
+/// The call that caused a row: its parent if that is a call, else its twin ([`twin_of`]).
 fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], index: usize) -> Option<usize> {
     if !is_callee(&rows[index]) {
         return None;
