@@ -51,11 +51,11 @@ class Programs:
         return merged
 
     def place(self, run, tiers, scale, out, strategies):
-        """The ranking of all placements at `scale` times the load of a run."""
+        """The ranking of all placements at `scale` times the load of a run. Placements that are too busy have figures, but no rank."""
         args = ["place", run, "--tiers", tiers, "--scale", f"{scale:.6g}", "--top", 100, "--out", out]
         for strategy in strategies:
             args += ["--strategy", strategy]
-        return self.cctf(*args)
+        return self.cctf(*args, codes=(DONE, UNDECIDED))
 
     def whatif(self, run, tiers, modules, workers=()):
         """The answer for these modules on these nodes, and the seconds that it took."""

@@ -102,12 +102,12 @@ class Study:
             load["ranking"] = self.programs.place(known["folder"], self.tiers, scale, out, self.strategies)
 
     def chosen(self, loads):
-        """The first three placements at the highest load, and the last one."""
-        last = loads[-1]
-        ranked = [placed for placed in last["ranking"]["placements"] if placed["rank"] is not None]
+        """The first three placements at the highest load with a ranking, and the last one."""
+        rankings = [(load, [placed for placed in load["ranking"]["placements"] if placed["rank"] is not None]) for load in loads]
+        last, ranked = next(((load, ranked) for load, ranked in reversed(rankings) if ranked), (None, []))
         picked = ranked[:FIRST] + ranked[FIRST:][-1:]
         if not picked:
-            raise Failed(f"no placement of {self.application.name} is predicted at the highest load; the runs are too short or too busy")
+            raise Failed(f"no placement of {self.application.name} is predicted at any load; the runs are too short or too busy")
         folder = self.programs.work / f"{last['run_id']}-placements"
         return [(placed["modules"], folder / placed["file"]) for placed in picked]
 
