@@ -172,7 +172,7 @@ impl Pipeline {
         })
     }
 
-    /// Processes the spans of inner work again that may be invocations.
+    /// Processes again those spans of inner work that may be invocations.
     fn take_inner(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) {
         let sources = &ahead.sources;
         let inner = ahead.inner.iter();
