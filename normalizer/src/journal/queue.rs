@@ -243,7 +243,7 @@ impl CommitEnd {
         self.shared.committed.notify_one();
     }
 
-    /// Drops requests that could not be committed.
+    /// Frees the room of requests that could not be committed. `bodies` are the lengths of their bodies.
     pub fn give_up(&self, bodies: impl Iterator<Item = usize>) {
         let mut state = self.shared.lock();
         for bytes in bodies {
@@ -271,7 +271,7 @@ impl Reader {
         }
     }
 
-    /// Waits for records and swaps them into the empty `batch`. The previous batch then counts as processed. Returns false if
+    /// Counts the previous batch as processed, waits for records, and swaps them into the empty `batch`. Returns false if
     /// the shutdown record was read before, or will never come.
     pub fn next_batch(&mut self, batch: &mut Vec<Record>) -> bool {
         debug_assert!(batch.is_empty(), "the previous batch has been fed");

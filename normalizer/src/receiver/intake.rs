@@ -1,5 +1,5 @@
-//! [`Intake`]: the part of the receiver that gRPC and HTTP share. It checks the structure of a message, finds its valid rows, and
-//! appends the message to the journal.
+//! [`Intake`]: the part of the receiver that gRPC and HTTP share. It checks the structure of a message, finds its usable spans and
+//! data points (its rows), and appends the message to the journal.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use super::known_layouts::KnownLayouts;
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
 
-/// Size from which work on a message would delay other requests of the same thread. The runtime first moves these requests to
-/// another thread.
+/// Work on a message of at least this size would delay the other requests of its thread. So, before such work, the runtime moves the
+/// other requests to another thread.
 const LONG_WORK_BYTES: usize = 1024 * 1024;
 
 #[derive(Clone)]
@@ -35,7 +35,8 @@ pub(super) struct Intake {
 impl Intake {
     /// Appends a message to the journal. The result counts the rejected rows. All other rows are accepted.
     pub(super) async fn take(&self, signal: Signal, message: Bytes) -> Result<Admission, Refusal> {
-        // Reserves the bytes of a repaired message until the journal has it.
+        // If the message must be repaired (text that is not UTF-8), this reserves the bytes of the repaired copy until the journal
+        // has it.
         let mut reservation = self.reservation();
         let (mut admission, message) =
             off_the_loop(message.len(), || self.admit(signal, message, &mut reservation))?;
