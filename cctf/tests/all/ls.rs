@@ -348,4 +348,10 @@ fn rests_of_a_merge_are_named_as_such_and_not_as_a_broken_run() {
     for run in &runs {
         assert_eq!(run["problems"], json!([]), "{run}");
     }
+    // A link to itself cannot be read, and is no missing file.
+    std::os::unix::fs::symlink("calls.jsonl", Path::new(&rests).join("cctf/calls.jsonl")).unwrap();
+    let runs = listed(logs.path());
+    let found = runs.iter().find(|run| run["rests"] == true).unwrap();
+    let problem = found["problems"][0].as_str().unwrap_or_default();
+    assert!(problem.contains("calls.jsonl cannot be read: "), "{found}");
 }

@@ -242,8 +242,12 @@ impl Folder {
                 }
                 // A missing run_meta.json has been reported.
                 Err(_) if file == CctfFile::RunMeta => {}
-                Err(_) if folder.is_rests && matches!(file, CctfFile::Invocations | CctfFile::Calls) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => folder.add_problem(file, "is missing"),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let is_row_file = matches!(file, CctfFile::Invocations | CctfFile::Calls);
+                    if !folder.is_rests || !is_row_file {
+                        folder.add_problem(file, "is missing");
+                    }
+                }
                 Err(error) => folder.add_problem(file, &format!("cannot be read: {error}")),
             }
         }
