@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt, Full};
@@ -55,6 +56,7 @@ pub struct Servers {
     pub collector: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     spans: Arc<Mutex<Vec<(String, Span)>>>,
+    alive: Arc<AtomicU64>,
 }
 
 impl Servers {
@@ -64,7 +66,7 @@ impl Servers {
             .enable_all()
             .build()
             .unwrap();
-        let (seen, spans) = (Arc::default(), Arc::default());
+        let (seen, spans, alive) = (Arc::default(), Arc::default(), Arc::<AtomicU64>::default());
         let (service, collector) = runtime.block_on(async {
             let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let service_at = service.local_addr().unwrap();
@@ -73,6 +75,7 @@ impl Servers {
             let collector_at = collector.local_addr().unwrap();
             let keep = Collector {
                 spans: Arc::clone(&spans),
+                alive: Arc::clone(&alive),
                 answers: Mutex::new(answers),
             };
             let incoming = tonic::transport::server::TcpIncoming::from(collector);
@@ -86,12 +89,18 @@ impl Servers {
             collector,
             seen,
             spans,
+            alive,
         }
     }
 
     /// The requests so far, in order of arrival.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Number of reports so far that the driver is alive.
+    pub fn alive(&self) -> u64 {
+        self.alive.load(Ordering::Relaxed)
     }
 
     /// The spans so far, with the names of their scopes.
@@ -167,6 +176,7 @@ async fn answer(
 
 struct Collector {
     spans: Arc<Mutex<Vec<(String, Span)>>>,
+    alive: Arc<AtomicU64>,
     answers: Mutex<Answers>,
 }
 
@@ -183,6 +193,11 @@ impl TraceService for Collector {
                 scope.spans.into_iter().map(move |span| (name.clone(), span))
             })
             .collect();
+        if spans.is_empty() {
+            // The driver reports that it is alive.
+            self.alive.fetch_add(1, Ordering::Relaxed);
+            return Ok(tonic::Response::new(ExportTraceServiceResponse::default()));
+        }
         let is_control = spans
             .iter()
             .all(|(scope, _)| scope == cctf_proto::keys::CONTROL_SCOPE);

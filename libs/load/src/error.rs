@@ -28,7 +28,8 @@ pub enum DriveError {
     Source(SourceError),
     /// The rows of both drivers would be in one folder.
     #[error(
-        "cannot start run {0}: another load driver has started it, and has not reported its end; choose another --run-id"
+        "cannot start run {0}: another load driver has started it, and has not reported its end; choose another --run-id, or wait a minute if \
+         that driver was killed"
     )]
     RunHasDriver(String),
     #[error(transparent)]

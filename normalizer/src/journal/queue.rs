@@ -193,6 +193,11 @@ impl Journal {
         self.shared.lock().closed
     }
 
+    /// The time that a record would get now, nanoseconds since the Unix epoch.
+    pub fn now(&self) -> u64 {
+        self.shared.lock().last_unix_ns.max((self.shared.clock)())
+    }
+
     pub fn queue_usage(&self) -> QueueUsage {
         self.shared.lock().held
     }

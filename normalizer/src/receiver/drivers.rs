@@ -3,17 +3,28 @@
 //!
 //! Only messages with a single control span are examined, because a driver reports its start and end in this form. If a
 //! Collector is between driver and normalizer, the Collector answers the driver itself. So its batches are accepted unchecked.
+//!
+//! While a driver runs, it also reports that it is alive, by a message of the control scope without spans. A driver that stops to do so
+//! was killed, and its run is free again. A driver whose reports never arrive, such as one behind a Collector that drops them, keeps
+//! its run until its end.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cctf_proto::keys;
-use cctf_proto::otlp::trace::{Span, TraceRequest};
+use cctf_proto::otlp::trace::{ResourceSpans, Span, TraceRequest};
 
 /// Maximum number of runs whose driver is remembered. Beyond it, the run that started first is forgotten.
 const RUNS_MAX: usize = 1_024;
 /// Maximum size of a message that is examined. A start has about 1 KiB, or somewhat more if the run has many targets.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// A driver that has reported that it is alive counts as dead after this time without another report, nanoseconds. It reports every
+/// ten seconds. The time is that of the journal.
+const SILENCE_MAX_NS: u64 = 60_000_000_000;
+/// Maximum length of an instance id that is remembered.
+const INSTANCE_BYTES_MAX: usize = 256;
+const INSTANCE_ID: &str = "service.instance.id";
 
 /// Trace id and span id.
 type SpanIds = ([u8; 16], [u8; 8]);
@@ -24,6 +35,8 @@ pub(super) struct Control {
     run_id: String,
     /// `None` if this is the end.
     start: Option<SpanIds>,
+    /// Instance id of the driver, if it has one.
+    driver: Option<String>,
 }
 
 impl Control {
@@ -36,20 +49,22 @@ impl Control {
         }
         let mut found = None;
         for resource_spans in TraceRequest::new(message).resource_spans() {
-            for scope_spans in resource_spans.ok()?.scope_spans() {
+            let resource_spans = resource_spans.ok()?;
+            for scope_spans in resource_spans.scope_spans() {
                 let scope_spans = scope_spans.ok()?;
                 for span in scope_spans.spans() {
                     if found.is_some() || scope_spans.scope.name != keys::CONTROL_SCOPE {
                         return None;
                     }
-                    found = Some(Self::of_span(&span.ok()?)?);
+                    let driver = driver(&resource_spans).map(str::to_owned);
+                    found = Some(Self::of_span(&span.ok()?, driver)?);
                 }
             }
         }
         found
     }
 
-    fn of_span(span: &Span<'_>) -> Option<Self> {
+    fn of_span(span: &Span<'_>, driver: Option<String>) -> Option<Self> {
         let ids = (span.trace_id.try_into().ok()?, span.span_id.try_into().ok()?);
         let start = match span.name {
             keys::RUN_START_SPAN => Some(ids),
@@ -61,8 +76,30 @@ impl Control {
         Some(Self {
             run_id: run_id.value.as_str()?.to_owned(),
             start,
+            driver,
         })
     }
+}
+
+/// The instance id of the driver that reports that it is alive, if the message is such a report. The message must be valid and have no
+/// rows.
+pub(super) fn alive(message: &[u8]) -> Option<&str> {
+    if message.len() > MESSAGE_BYTES_MAX {
+        return None;
+    }
+    let mut all = TraceRequest::new(message).resource_spans();
+    let resource_spans = all.next()?.ok()?;
+    let mut scopes = resource_spans.scope_spans();
+    let is_control = scopes.next()?.ok()?.scope.name == keys::CONTROL_SCOPE;
+    let is_only = all.next().is_none() && scopes.next().is_none();
+    driver(&resource_spans).filter(|_| is_control && is_only)
+}
+
+fn driver<'a>(resource_spans: &ResourceSpans<'a>) -> Option<&'a str> {
+    let attributes = resource_spans.resource.attributes();
+    let mut attributes = attributes.iter().map_while(Result::ok);
+    let id = attributes.find(|attribute| attribute.key == INSTANCE_ID)?;
+    id.value.as_str().filter(|id| id.len() <= INSTANCE_BYTES_MAX)
 }
 
 /// The runs that have started and not ended, since this process started.
@@ -71,9 +108,28 @@ pub(super) struct Drivers(Mutex<Known>);
 
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The span that started each run, and its number.
-    started: HashMap<String, (SpanIds, u64)>,
+    /// By run id.
+    started: HashMap<String, Claim>,
     next_number: u64,
+}
+
+/// The driver that has started a run.
+#[derive(Debug)]
+struct Claim {
+    /// The span that started it.
+    start: SpanIds,
+    driver: Option<String>,
+    /// Number of this start among all.
+    number: u64,
+    /// When it last reported that it is alive. `None`: never.
+    heard_ns: Option<u64>,
+}
+
+impl Claim {
+    fn is_dead(&self, now_ns: u64) -> bool {
+        let silent_ns = self.heard_ns.map(|heard_ns| now_ns.saturating_sub(heard_ns));
+        silent_ns.is_some_and(|silent_ns| silent_ns > SILENCE_MAX_NS)
+    }
 }
 
 impl Drivers {
@@ -83,24 +139,46 @@ impl Drivers {
 }
 
 impl Known {
-    /// Whether another driver has started the run. A driver may repeat its own start.
-    pub(super) fn is_taken(&self, control: &Control) -> bool {
+    /// Whether another driver, which is not dead, has started the run. A driver may repeat its own start.
+    pub(super) fn is_taken(&self, control: &Control, now_ns: u64) -> bool {
         let known = self.started.get(&control.run_id);
-        control
+        let other = control
             .start
-            .is_some_and(|start| known.is_some_and(|(known, _)| *known != start))
+            .and_then(|start| known.filter(|known| known.start != start));
+        other.is_some_and(|other| !other.is_dead(now_ns))
     }
 
-    /// Remembers a start. For an end, forgets the run.
+    /// Records that a driver is alive.
+    pub(super) fn hear(&mut self, driver: &str, now_ns: u64) {
+        let is_its = |claim: &&mut Claim| claim.driver.as_deref() == Some(driver);
+        for claim in self.started.values_mut().filter(is_its) {
+            claim.heard_ns = Some(now_ns);
+        }
+    }
+
+    /// Remembers a start. For an end, forgets the run, unless another driver has taken it over.
     pub(super) fn note(&mut self, control: Control) {
+        let known = self.started.get(&control.run_id);
+        let is_own = known.is_none_or(|known| known.driver == control.driver);
         let Some(start) = control.start else {
-            self.started.remove(&control.run_id);
+            if is_own {
+                self.started.remove(&control.run_id);
+            }
             return;
         };
+        let heard_ns = known
+            .filter(|known| known.start == start)
+            .and_then(|known| known.heard_ns);
         self.next_number += 1;
-        self.started.insert(control.run_id, (start, self.next_number));
+        let claim = Claim {
+            start,
+            driver: control.driver,
+            number: self.next_number,
+            heard_ns,
+        };
+        self.started.insert(control.run_id, claim);
         if self.started.len() > RUNS_MAX {
-            let oldest = self.started.iter().min_by_key(|(_, (_, number))| *number);
+            let oldest = self.started.iter().min_by_key(|(_, claim)| claim.number);
             if let Some(oldest) = oldest.map(|(run_id, _)| run_id.clone()) {
                 self.started.remove(&oldest);
             }
@@ -116,6 +194,14 @@ mod tests {
         Control {
             run_id: format!("r{run}"),
             start: Some(([driver; 16], [driver; 8])),
+            driver: Some(format!("d{driver}")),
+        }
+    }
+
+    fn end(run: usize, driver: u8) -> Control {
+        Control {
+            start: None,
+            ..start(run, driver)
         }
     }
 
@@ -123,17 +209,35 @@ mod tests {
     fn a_run_is_taken_until_its_driver_reports_the_end() {
         let drivers = Drivers::default();
         let mut known = drivers.lock();
-        assert!(!known.is_taken(&start(1, 1)));
+        assert!(!known.is_taken(&start(1, 1), 0));
         known.note(start(1, 1));
-        assert!(!known.is_taken(&start(1, 1)), "a repeated start");
-        assert!(known.is_taken(&start(1, 2)) && !known.is_taken(&start(2, 2)));
-        let end = Control {
-            start: None,
-            ..start(1, 2)
-        };
-        assert!(!known.is_taken(&end));
-        known.note(end);
-        assert!(!known.is_taken(&start(1, 2)));
+        assert!(!known.is_taken(&start(1, 1), 0), "a repeated start");
+        assert!(known.is_taken(&start(1, 2), 0) && !known.is_taken(&start(2, 2), 0));
+        assert!(
+            known.is_taken(&start(1, 2), u64::MAX),
+            "it never said that it is alive"
+        );
+        assert!(!known.is_taken(&end(1, 1), 0));
+        known.note(end(1, 1));
+        assert!(!known.is_taken(&start(1, 2), 0));
+    }
+
+    #[test]
+    fn a_run_is_free_after_its_driver_has_been_silent_for_a_minute() {
+        let drivers = Drivers::default();
+        let mut known = drivers.lock();
+        known.note(start(1, 1));
+        known.hear("d1", 5);
+        known.hear("d2", 1_000);
+        assert!(known.is_taken(&start(1, 2), 5 + SILENCE_MAX_NS));
+        // A start that is repeated because its answer was lost says nothing new.
+        known.note(start(1, 1));
+        assert!(!known.is_taken(&start(1, 2), 6 + SILENCE_MAX_NS));
+        known.note(start(1, 2));
+        // The first driver was stopped, and goes on.
+        known.hear("d1", 6 + SILENCE_MAX_NS);
+        known.note(end(1, 1));
+        assert!(known.is_taken(&start(1, 3), u64::MAX));
     }
 
     #[test]
@@ -144,6 +248,6 @@ mod tests {
             known.note(start(run, 1));
         }
         assert_eq!(known.started.len(), RUNS_MAX);
-        assert!(!known.is_taken(&start(0, 2)) && known.is_taken(&start(1, 2)));
+        assert!(!known.is_taken(&start(0, 2), 0) && known.is_taken(&start(1, 2), 0));
     }
 }

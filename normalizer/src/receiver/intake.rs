@@ -13,7 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::budget::{Budget, Reservation};
 use super::counters::Counters;
-use super::drivers::{Control, Drivers};
+use super::drivers::{Control, Drivers, alive};
 use super::known_layouts::KnownLayouts;
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
@@ -41,6 +41,14 @@ impl Intake {
         let (mut admission, message) =
             off_the_loop(message.len(), || self.admit(signal, message, &mut reservation))?;
         let len = message.len();
+        if signal == Signal::Traces
+            && admission.rows == 0
+            && let Some(driver) = alive(&message)
+        {
+            // The pipeline does not need it: it has no rows.
+            self.drivers.lock().hear(driver, self.journal.now());
+            return Ok(admission);
+        }
         let control = match signal {
             Signal::Traces if admission.rows == 1 && admission.rejected_total() == 0 => Control::of(&message),
             _ => None,
@@ -65,7 +73,7 @@ impl Intake {
         let accepted = {
             // The lock is held, so that starts are appended in the order in which they are checked.
             let mut known = self.drivers.lock();
-            if known.is_taken(&control) {
+            if known.is_taken(&control, self.journal.now()) {
                 admission.reject_first(Rejection::RunHasDriver);
                 return Ok(());
             }

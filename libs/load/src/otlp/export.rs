@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::exchange::Exchange;
 use crate::ids::Ids;
+use crate::otlp::alive;
 use crate::otlp::spans::SpanEncoder;
 
 /// Spans per export request.
@@ -188,6 +189,7 @@ impl Exporter {
                         waiting: VecDeque::new(),
                         waiting_spans: 0,
                         under_way: JoinSet::new(),
+                        is_reported: false,
                     }
                     .run(receiver)
                     .await;
@@ -268,6 +270,8 @@ struct Worker {
     waiting: VecDeque<Vec<Exchange>>,
     waiting_spans: usize,
     under_way: JoinSet<()>,
+    /// Whether a task reports that the driver is alive.
+    is_reported: bool,
 }
 
 impl Worker {
@@ -292,6 +296,9 @@ impl Worker {
                     Some(Input::Control { request, deadline, reply }) => {
                         let note = |error: &str| self.counters.record_error(error);
                         let sent = self.sender.send_until(request, Some(deadline), note).await;
+                        if sent.as_ref().is_ok_and(|accepted| accepted.rejected == 0) {
+                            self.report_alive();
+                        }
                         // The caller waits for it, unless it was interrupted.
                         let _ = reply.send(sent.and_then(|accepted| match accepted.rejected {
                             0 => Ok(()),
@@ -313,6 +320,14 @@ impl Worker {
                 () = sleep_until(due), if can_start => {}
             }
         }
+    }
+
+    /// From the start of the run on, reports that the driver is alive. The task ends with the exporter's runtime.
+    fn report_alive(&mut self) {
+        if std::mem::replace(&mut self.is_reported, true) {
+            return;
+        }
+        tokio::spawn(alive::report(self.sender.clone(), self.encoder.alive.clone()));
     }
 
     async fn drain(&mut self) {

@@ -2,8 +2,9 @@
 //!
 //! - [`identity`], [`run_facts`]: the resource, and the attributes of a run's start.
 //! - [`spans`]: the encoding of spans.
-//! - [`export`]: their queue, batches and outcomes.
+//! - [`export`]: their queue, batches and outcomes; [`alive`]: reports that the driver is alive.
 
+mod alive;
 pub mod attributes;
 pub mod export;
 pub mod identity;

@@ -54,6 +54,23 @@ pub fn control_request(resource: &Resource, name: &str, at_unix_ns: u64, attribu
     .into()
 }
 
+/// A request without spans, by which the driver reports that it is alive.
+fn alive_request(resource: &Resource) -> Bytes {
+    let scope_spans = ScopeSpans {
+        scope: Some(scope(keys::CONTROL_SCOPE)),
+        ..ScopeSpans::default()
+    };
+    let resource_spans = ResourceSpans {
+        resource: Some(resource.clone()),
+        scope_spans: vec![scope_spans],
+        ..ResourceSpans::default()
+    };
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![resource_spans],
+    };
+    request.encode_to_vec().into()
+}
+
 fn scope(name: &str) -> InstrumentationScope {
     InstrumentationScope {
         name: name.to_owned(),
@@ -64,6 +81,8 @@ fn scope(name: &str) -> InstrumentationScope {
 
 #[derive(Debug)]
 pub struct SpanEncoder {
+    /// The report that the driver is alive.
+    pub alive: Bytes,
     resource: Vec<u8>,
     scope: Vec<u8>,
     ids: Ids,
@@ -74,6 +93,7 @@ impl SpanEncoder {
     /// `ids` are those of the session.
     pub fn new(resource: &Resource, ids: Ids) -> Self {
         Self {
+            alive: alive_request(resource),
             resource: resource.encode_to_vec(),
             scope: scope(SCOPE_NAME).encode_to_vec(),
             ids,

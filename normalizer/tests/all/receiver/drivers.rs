@@ -1,5 +1,8 @@
 //! The second load driver of a run: the answer to its start says that the run already has a driver.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -7,7 +10,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use super::support::{QUEUE, good_span, receiver, trace_request};
+use super::support::{QUEUE, good_span, receiver, receiver_with_clock, trace_request};
 
 /// A control span of run `r`.
 fn control(name: &str, number: u64) -> Span {
@@ -58,4 +61,52 @@ async fn the_start_of_a_second_driver_is_rejected_until_the_first_ends() {
     assert_eq!(rejected, [None, None, Some(message.to_owned()), None, None, None]);
     // The rejected start is not in the journal, so the facts of the run stay those of its first driver.
     assert_eq!(running.requests().len(), 5);
+}
+
+/// A message of the driver with this instance id. Without spans, it reports that the driver is alive.
+fn of_driver(id: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let mut request = request(spans);
+    let attribute = KeyValue {
+        key: "service.instance.id".to_owned(),
+        value: Some(AnyValue {
+            value: Some(Value::StringValue(id.to_owned())),
+        }),
+        ..KeyValue::default()
+    };
+    let resource = request.resource_spans[0].resource.get_or_insert_default();
+    resource.attributes.push(attribute);
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_of_a_driver_that_was_killed_is_free_after_a_minute() {
+    const SECOND: u64 = 1_000_000_000;
+    let now = Arc::new(AtomicU64::new(0));
+    let clock = Arc::clone(&now);
+    let running = receiver_with_clock(QUEUE, Box::new(move || clock.load(Ordering::Relaxed))).await;
+    let channel = format!("http://{}", running.address);
+    let mut client = TraceServiceClient::connect(channel).await.unwrap();
+    let start = |number| vec![control(keys::RUN_START_SPAN, number)];
+    let mut accepted = Vec::new();
+    for (at_s, driver, spans) in [
+        (0, "a", start(1)),
+        (0, "a", Vec::new()),
+        (50, "a", Vec::new()),
+        (110, "b", start(2)),
+        // The first driver was killed after 50 seconds.
+        (111, "b", start(2)),
+        (1_000, "c", start(3)),
+    ] {
+        now.store(at_s * SECOND, Ordering::Relaxed);
+        let response = client
+            .export(of_driver(driver, spans))
+            .await
+            .unwrap()
+            .into_inner();
+        accepted.push(response.partial_success.is_none());
+    }
+    // The second driver never reports that it is alive, as behind a Collector that drops such reports.
+    assert_eq!(accepted, [true, true, true, false, true, false]);
+    // Reports have no rows, so the journal does not have them.
+    assert_eq!(running.requests().len(), 2);
 }
