@@ -1,6 +1,7 @@
 //! Where should the modules of a recorded run be? Placements, each simulated, with intervals, and ranked.
 //!
-//! - [`tiers`]: nodes and links, from a file; [`site`]: the recorded run; [`groups`]: what is placed.
+//! - [`tiers`]: nodes and links, from a file; [`machines`]: CPUs that nodes share; [`site`]: the recorded run; [`groups`]: what is
+//!   placed.
 //! - [`assignments`]: a node for each group; [`deployment`]: an assignment as the placement file of stand-ins; [`surroundings`]: that as
 //!   the platform of the simulator.
 //! - [`arrivals`]: the recorded load, and further ones by chance; [`evaluation`]: one simulation; [`traffic`]: bytes on links, cost.
@@ -17,6 +18,7 @@ pub mod deployment;
 pub mod evaluation;
 pub mod events;
 pub mod groups;
+mod machines;
 pub mod model;
 mod parallel;
 pub mod predictor;

@@ -4,10 +4,16 @@ use std::collections::BTreeSet;
 
 use cctf_stack::stand_ins::Recording;
 use plan::plan::Plan;
-use plan::stations::{Load, load};
+use plan::stations::{Load, Platform, kept_cpu_waits, load};
 
+use crate::arrivals::Sample;
 use crate::groups::{Group, groups};
+use crate::machines::share_cpus;
+use crate::tiers::Tiers;
 use crate::tiers::error::listed;
+
+/// Maximum number of visits of the simulation from which kept waits for CPUs follow: one takes some 0.2 s.
+const KEPT_VISITS_MAX: usize = 300_000;
 
 /// Why no placement of a run can be predicted.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,8 @@ pub struct Site {
     pub pairs: Vec<(u32, u32)>,
     /// The instances that get requests from outside, in order.
     pub entries: Vec<u32>,
+    /// By the number of the instance: the share of its recorded waits for CPUs that other processes caused, in millionths.
+    pub cpu_wait_kept_ppm: Vec<u32>,
     /// Sentences about what the rows lack.
     pub notes: Vec<String>,
 }
@@ -65,6 +73,7 @@ impl Site {
         Ok(Self {
             pairs: pairs(&load),
             entries: entries(&load),
+            cpu_wait_kept_ppm: kept(&load, &recording, (&groups, &group_of)),
             groups,
             group_of,
             notes,
@@ -85,6 +94,26 @@ impl Site {
         let names = &self.load.names;
         &names.nodes[names.instances[instance as usize].node as usize]
     }
+}
+
+/// The shares of recorded waits for CPUs that stay as recorded, by the load on its recorded nodes.
+fn kept(load: &Load, recording: &Recording, (groups, group_of): (&[Group], &[u32])) -> Vec<u32> {
+    let sample = Sample::new(load, KEPT_VISITS_MAX);
+    let mut platform = Platform::recorded(&sample.load);
+    let names = &load.names;
+    let nodes = names.instances.iter().zip(group_of).map(|(instance, group)| {
+        let group = groups.get(*group as usize);
+        group.map_or_else(
+            || names.nodes[instance.node as usize].clone(),
+            |group| group.node.clone(),
+        )
+    });
+    share_cpus(
+        &Tiers::recorded(recording, groups),
+        &nodes.collect::<Vec<_>>(),
+        &mut platform,
+    );
+    kept_cpu_waits(&sample.load, &platform)
 }
 
 fn check(groups: &[Group], recording: &Recording) -> Result<(), SiteError> {

@@ -8,6 +8,7 @@ use plan::stations::{Host, Link, Platform, Server, Way};
 use plan::work::{NONE, Station};
 
 use crate::groups::Group;
+use crate::machines::{Cpus, share_cpus};
 use crate::site::{Site, shown};
 use crate::tiers::Tiers;
 
@@ -106,25 +107,11 @@ impl Builder<'_> {
         self.found.nodes = nodes.collect();
     }
 
-    /// One server for each node with instances, or for the nodes of one host.
     fn cpus(&mut self) {
-        let mut hosts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let used: BTreeSet<&String> = self.found.nodes.iter().collect();
-        for node in used {
-            hosts.entry(self.tiers.host(node)).or_default().push(node.clone());
-        }
-        for nodes in hosts.into_values() {
-            let cores = nodes.iter().find_map(|node| self.tiers.nodes.get(node)?.cores);
-            let Some(cores) = cores else { continue };
-            let server = self.found.platform.servers.len() as u32;
-            self.found.platform.servers.push(Server { capacity: cores });
-            for (host, node) in self.found.platform.hosts.iter_mut().zip(&self.found.nodes) {
-                if nodes.contains(node) {
-                    host.cpus = server;
-                }
-            }
-            self.found.servers.push(Shared::Cpus { nodes, cores });
-        }
+        let found = &mut self.found;
+        let cpus = share_cpus(self.tiers, &found.nodes, &mut found.platform).into_iter();
+        let shared = cpus.map(|Cpus { nodes, cores }| Shared::Cpus { nodes, cores });
+        found.servers.extend(shared);
     }
 
     fn host(&mut self, instance: u32) {
@@ -137,6 +124,7 @@ impl Builder<'_> {
             station,
             slowness: slowness.unwrap_or(1.0),
             cpus: host.cpus,
+            cpu_wait_kept_ppm: self.site.cpu_wait_kept_ppm[instance as usize],
         };
         if slowness.is_none() {
             let (from, to) = (

@@ -95,6 +95,24 @@ fn the_recorded_placement_has_its_recorded_responses() {
 }
 
 #[test]
+fn waits_for_cpus_that_other_processes_caused_stay_as_recorded() {
+    // No request of the run waits for another one, so the CPU that a service waits for is used by something else.
+    let site = site(&Shop {
+        back_cpu_wait_ns: 2 * MS,
+        ..Shop::idle(50)
+    })
+    .unwrap();
+    let tiers = tiers(&site, TIERS);
+    let (_, ranking) = ranked(&site, &tiers, 1.0);
+    for figure in ranking.calibration.figures() {
+        let difference = (figure.recorded_ms - figure.simulated_ms).abs();
+        assert!(difference < 1e-3, "{figure:?}");
+    }
+    // The services themselves move with their waits.
+    difference(&ask(&site, &tiers, &tiers, &moved("back", "ep0")), -2.0 * 5.0);
+}
+
+#[test]
 fn a_move_changes_an_idle_response_by_its_links() {
     let site = site(&Shop::idle(50)).unwrap();
     let all = tiers(&site, TIERS);

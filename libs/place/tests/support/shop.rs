@@ -15,10 +15,14 @@ pub struct Shop {
     /// Arrivals at `front`, and services of `back`, nanoseconds.
     pub requests: Vec<(i64, i64)>,
     pub back_slots: usize,
+    /// Slots of `back` in the inventory, if these are others.
+    pub back_reports_slots: Option<u32>,
     /// Own time of `front` before and after its call. All of it is CPU time.
     pub front_ns: [i64; 2],
     /// Of a service of `back`, so many hundredths are CPU time. `None`: unknown.
     pub back_cpu_percent: Option<i64>,
+    /// Of a service of `back`, so many nanoseconds are a wait for a CPU that another process used.
+    pub back_cpu_wait_ns: i64,
     /// One way between both.
     pub net_ns: i64,
     /// Bodies of the calls to `back` and of their answers.
@@ -35,8 +39,10 @@ impl Shop {
         Self {
             requests,
             back_slots: 1,
+            back_reports_slots: None,
             front_ns: [MS, MS / 2],
             back_cpu_percent: Some(10),
+            back_cpu_wait_ns: 0,
             net_ns: 5 * MS,
             bytes: [1_000, 200],
             nodes: node("ep0", 8, Some(1_000.0)) + "," + &node("edge0", 8, Some(1_000.0)),
@@ -80,7 +86,7 @@ impl Shop {
     }
 
     fn inventory(&self) -> String {
-        let instance = |name: &str, node: &str, slots: usize| {
+        let instance = |name: &str, node: &str, slots: u32| {
             format!(
                 r#"{{"instance_id":"{name}-1","node_id":"{node}","workers":{slots},"queue_limit":1000000,"slot_policy":"held","slots_src":"told"}}"#
             )
@@ -94,7 +100,8 @@ impl Shop {
             )
         };
         let front = instance("front", "ep0", 1_000);
-        let back = instance("back", "edge0", self.back_slots);
+        let slots = self.back_reports_slots.unwrap_or(self.back_slots as u32);
+        let back = instance("back", "edge0", slots);
         match self.module {
             Some(name) => format!("[{}]", module(name, &[&front, &back], Some(name))),
             None => format!(
@@ -130,12 +137,14 @@ impl Shop {
                 start: at,
                 end: ends,
                 cpu: self.back_cpu_percent.map(|_| self.front_ns[0] + self.front_ns[1]),
+                cpu_wait: 0,
             };
             let at_back = Times {
                 at: arrives,
                 start,
                 end,
                 cpu,
+                cpu_wait: self.back_cpu_wait_ns,
             };
             let (caller, callee) = (self.instance("front", "ep0"), self.instance("back", "edge0"));
             invocation(&mut invocations, &trace, caller, (2, None, 1), &front, [0, 0]);
@@ -187,6 +196,7 @@ struct Times {
     start: i64,
     end: i64,
     cpu: Option<i64>,
+    cpu_wait: i64,
 }
 
 fn ms(ns: i64) -> String {
@@ -208,13 +218,14 @@ fn invocation(
     let cpu = times.cpu.map_or_else(|| "null".to_owned(), ms);
     let _ = writeln!(
         out,
-        r#"{{"trace_id":"{trace}","span_id":"{id:016x}","parent_id":{},"parent_span_id":"{caller:016x}","module_id":"{module}","instance_id":"{name}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"{node}","stage":"edge","method":"GET","path":"/{name}","bytes_in":{},"bytes_out":{},"cpu_time_ms":{cpu},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":200,"protocol":"http","downstream_ms":null,"wakeup_ms":0.0,"kind":"server","caller_span_id":"{caller:016x}"}}"#,
+        r#"{{"trace_id":"{trace}","span_id":"{id:016x}","parent_id":{},"parent_span_id":"{caller:016x}","module_id":"{module}","instance_id":"{name}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"{node}","stage":"edge","method":"GET","path":"/{name}","bytes_in":{},"bytes_out":{},"cpu_time_ms":{cpu},"cpu_wait_ms":{},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":200,"protocol":"http","downstream_ms":null,"wakeup_ms":0.0,"kind":"server","caller_span_id":"{caller:016x}"}}"#,
         span(parent),
         ms(T0 + times.at),
         ms(T0 + times.start),
         ms(T0 + times.end),
         bytes[0],
         bytes[1],
+        ms(times.cpu_wait),
         ms(times.start - times.at),
         ms(times.end - times.start),
         ms(times.end - times.at),

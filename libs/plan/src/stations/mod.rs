@@ -7,7 +7,7 @@
 //!
 //! - [`model`]: a plan as flat lists; [`mod@load`]: builds these lists; [`handover`]: infers when slots were released.
 //! - [`platform`]: slots, CPUs and links, if they are not the recorded ones; [`server`]: resources that requests share, such as the
-//!   CPUs of a node.
+//!   CPUs of a node; [`kept`]: waits for CPUs that other processes caused.
 //! - [`simulate`], [`calls`], [`own_work`], [`network`], [`serve`]: the simulator; [`progress`]: the state of visits and calls;
 //!   [`dependents`]: the calls that wait for a call.
 //! - [`moved`]: the same work with other arrivals.
@@ -17,6 +17,7 @@ mod calls;
 mod dependents;
 mod fit;
 mod handover;
+mod kept;
 mod load;
 mod model;
 mod moved;
@@ -30,9 +31,10 @@ mod server;
 mod simulate;
 
 pub use fit::{FIT_ERROR_MAX, FIT_FLOOR_MS, ModuleFit, Pair, Waits, fits, mean_ms, quantile_ms, waits};
+pub use kept::kept_cpu_waits;
 pub use load::load;
 pub use model::{Arrival, Call, Fails, Load, Visit, Wait};
 pub use moved::at_arrivals;
 pub use outcome::{Outcome, Simulation, State};
-pub use platform::{Host, Link, Platform, Server, Way};
+pub use platform::{Host, Link, Platform, Server, WHOLE_PPM, Way};
 pub use simulate::{Failures, simulate, simulate_on, simulate_with};

@@ -91,7 +91,7 @@ pub struct Wait {
     pub gap_ns: i64,
     /// CPU time in the gap.
     pub cpu_ns: i64,
-    /// Recorded waits for CPUs in the gap. On a platform with CPUs, the simulator computes them instead.
+    /// Recorded waits for CPUs in the gap. On a platform with CPUs, the simulator computes the part that the instances cause.
     pub cpu_wait_ns: i64,
     /// Recorded wait for the slot that the visit must get before this gap, without the wake-up.
     pub slot_wait_ns: i64,

@@ -4,6 +4,7 @@
 //! recorded length.
 
 use super::model::Wait;
+use super::platform::WHOLE_PPM;
 use super::server::Job;
 use super::simulate::{Kind, Simulator};
 use crate::work::NONE;
@@ -34,8 +35,8 @@ impl Simulator<'_> {
 
     /// The CPU time before a call is over.
     pub(super) fn worked_for_call(&mut self, index: u32, now: i64) {
-        let wait = &self.load.calls[index as usize].wait;
-        self.leave_and_start(index, now, rest_ns(wait));
+        let call = &self.load.calls[index as usize];
+        self.leave_and_start(index, now, self.rest_ns(call.visit, &call.wait));
     }
 
     /// The call starts after this time. An instance that releases its slot may do so before, at the earliest now.
@@ -73,7 +74,7 @@ impl Simulator<'_> {
 
     /// The CPU time before the answer is over.
     pub(super) fn worked_for_answer(&mut self, visit: u32, now: i64) {
-        let rest_ns = rest_ns(&self.load.visits[visit as usize].answer);
+        let rest_ns = self.rest_ns(visit, &self.load.visits[visit as usize].answer);
         self.answer_at(visit, now.saturating_add(rest_ns), now);
     }
 
@@ -116,14 +117,18 @@ impl Simulator<'_> {
         match host.cpus {
             NONE if host.slowness == 1.0 => wait.gap_ns,
             NONE => wait.gap_ns - wait.cpu_ns + scaled(wait.cpu_ns, host.slowness),
-            _ => rest_ns(wait),
+            _ => self.rest_ns(visit, wait),
         }
     }
-}
 
-/// The part of a gap that only passes.
-fn rest_ns(wait: &Wait) -> i64 {
-    (wait.gap_ns - wait.cpu_wait_ns - wait.cpu_ns).max(0)
+    /// The part of a gap that only passes, with the waits for CPUs that stay as recorded.
+    fn rest_ns(&self, visit: u32, wait: &Wait) -> i64 {
+        let instance = self.load.visits[visit as usize].instance;
+        let kept = i128::from(self.platform.hosts[instance as usize].cpu_wait_kept_ppm);
+        let kept_ns = i128::from(wait.cpu_wait_ns) * kept / i128::from(WHOLE_PPM);
+        // The cast is safe, because a kept part is at most the wait.
+        (wait.gap_ns - wait.cpu_wait_ns - wait.cpu_ns).max(0) + kept_ns as i64
+    }
 }
 
 fn scaled(ns: i64, slowness: f64) -> i64 {

@@ -5,6 +5,9 @@ use foldhash::HashMap;
 use super::model::{Arrival, Call, Load};
 use crate::work::{NONE, Station};
 
+/// A whole in millionths.
+pub const WHOLE_PPM: u32 = 1_000_000;
+
 /// What surrounds the work of a load.
 #[derive(Debug, Clone, Default)]
 pub struct Platform {
@@ -26,6 +29,9 @@ pub struct Host {
     pub cpus: u32,
     /// CPU times are multiplied by this: recorded speed divided by the speed of the host.
     pub slowness: f64,
+    /// The share of recorded waits for CPUs that stays as recorded on a host with CPUs, in millionths: the part that
+    /// [`kept_cpu_waits`](super::kept_cpu_waits) attributes to other processes.
+    pub cpu_wait_kept_ppm: u32,
 }
 
 /// A server whose jobs share its capacity equally (egalitarian processor sharing). Each job gets at most one unit of it.
@@ -90,6 +96,7 @@ impl Platform {
             station: instance.station,
             cpus: NONE,
             slowness: 1.0,
+            cpu_wait_kept_ppm: 0,
         });
         Self {
             hosts: hosts.collect(),

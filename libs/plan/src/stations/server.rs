@@ -9,6 +9,9 @@ use std::collections::BinaryHeap;
 /// Parts of a nanosecond in which virtual time is counted: rounding then changes a time by less than 1 ns.
 const PARTS: i128 = 1_024;
 
+/// The end of time. A job that would take longer ends then, so that no simulation is endless.
+const END_NS: i64 = i64::MAX - 1;
+
 /// What a job was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Job {
@@ -79,7 +82,7 @@ impl ServerState {
     pub fn ended(&mut self, now: i64) -> Option<Job> {
         self.advance(now);
         let Reverse((end, _)) = self.jobs.peek()?;
-        let has_ended = *end <= self.virtual_parts;
+        let has_ended = *end <= self.virtual_parts || now >= END_NS;
         let job = if has_ended { self.jobs.pop() } else { None };
         self.schedule();
         let job = job.map(|Reverse((_, job))| job)?;
@@ -109,7 +112,7 @@ impl ServerState {
             let rate = PARTS * self.capacity;
             let wait_ns = (left + rate - 1) / rate;
             let due_ns = i128::from(self.at_ns) + wait_ns;
-            self.due_ns = i64::try_from(due_ns).unwrap_or(i64::MAX - 1);
+            self.due_ns = i64::try_from(due_ns).map_or(END_NS, |due_ns| due_ns.min(END_NS));
         }
     }
 }

@@ -3,7 +3,8 @@
 use foldhash::{HashMap, HashMapExt as _};
 use plan::plan::Ends;
 use plan::stations::{
-    Failures, Host, Link, Load, Outcome, Platform, Server, Simulation, Way, simulate, simulate_on,
+    Failures, Host, Link, Load, Outcome, Platform, Server, Simulation, State, WHOLE_PPM, Way, kept_cpu_waits,
+    simulate, simulate_on,
 };
 use plan::work::{NONE, Station};
 use proptest::prelude::*;
@@ -315,6 +316,44 @@ fn requests_from_outside_pass_the_link_of_their_station() {
     );
     assert_eq!(platform.outside_ns(&load, &load.arrivals[0]), [210, 210]);
     assert_eq!(platform.outside_ns(&load, &load.arrivals[1]), [0, 0]);
+}
+
+#[test]
+fn waits_for_cpus_that_other_processes_caused_stay_as_recorded() {
+    let mut load = empty(&[Station::default()]);
+    for (number, wait_ns) in [100, 300].into_iter().enumerate() {
+        add_root(&mut load, 0, &leaf(100, 50));
+        let answer = &mut load.visits[number].answer;
+        answer.cpu_wait_ns = wait_ns;
+        answer.gap_ns += wait_ns;
+    }
+    // On one CPU, both end after 200 ns: 200 ns of the recorded 400 ns are their own.
+    let mut platform = with_cpus(&load, 1, 1.0);
+    let kept = kept_cpu_waits(&load, &platform);
+    assert_eq!(kept, [WHOLE_PPM / 2]);
+    platform.hosts[0].cpu_wait_kept_ppm = kept[0];
+    assert_eq!(responses(&run(&load, &platform)), [300, 400]);
+    // Without CPUs, no wait arises, and all waits are as recorded.
+    let recorded = Platform::recorded(&load);
+    assert_eq!(kept_cpu_waits(&load, &recorded), [WHOLE_PPM]);
+    assert_eq!(responses(&run(&load, &recorded)), [250, 450]);
+}
+
+#[test]
+fn work_that_never_ends_ends_with_the_time() {
+    let mut load = empty(&[station(1, false, None)]);
+    for _ in 0..3 {
+        add_root(&mut load, 1_760_000_000_000_000_000, &leaf(1_000_000, 50));
+    }
+    // The speed of a node is a millionth of a millionth of a millionth of the recorded one, or less.
+    for slowness in [1e18, 1e300] {
+        let found = run(&load, &with_cpus(&load, 1, slowness));
+        let ended = found
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.state == State::Served);
+        assert_eq!(ended.count(), 3, "{slowness}");
+    }
 }
 
 #[test]

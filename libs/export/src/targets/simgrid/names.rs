@@ -226,13 +226,13 @@ fn replay(source: &Source<'_>, arrivals: Option<&Arrivals>) -> String {
     fields
 }
 
-/// `stations.tsv`. Users also edit this file to change a deployment. `kept` are the kept shares of waits for CPUs, by node.
-pub fn stations(source: &Source<'_>, kept: &[u64]) -> String {
+/// `stations.tsv`. Users also edit this file to change a deployment. `kept` are the kept shares of waits for CPUs, by station.
+pub fn stations(source: &Source<'_>, kept: &[u32]) -> String {
     let names = &source.plan.recorded.names;
     let mut out = String::from(
         "#module\tinstance\tnode\tslots\tslot_policy\tqueue_limit\trecorded_node\tcpu_wait_kept_ppm\n",
     );
-    for instance in &names.instances {
+    for (instance, kept) in names.instances.iter().zip(kept) {
         let station = instance.station;
         let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
         let node = name(&names.nodes[instance.node as usize]);
@@ -244,7 +244,7 @@ pub fn stations(source: &Source<'_>, kept: &[u64]) -> String {
             (if station.is_released { "released" } else { "held" }).to_owned(),
             number(station.queue_limit.filter(|_| station.slots.is_some())),
             node,
-            kept[instance.node as usize].to_string(),
+            kept.to_string(),
         ];
         out.push_str(&fields.join("\t"));
         out.push('\n');
