@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cctf_stack::stand_ins::Placement;
-use cctf_stack::stand_ins::placement::{EventPlace, LinkPlace, ModulePlace, NodePlace, Slots};
+use cctf_stack::stand_ins::placement::{EventPlace, EventSlots, LinkPlace, ModulePlace, NodePlace, Slots};
 
 use crate::assignments::{Assignment, Choices};
 use crate::groups::Group;
@@ -32,11 +32,7 @@ pub fn placement(
         let node = choices.nodes[*choice as usize].as_str();
         let place = ModulePlace {
             node: (node != group.node).then(|| node.to_owned()),
-            slots: group
-                .value(slots)
-                .copied()
-                .or(limited_slots(site, tiers, group, node))
-                .map(Slots::Count),
+            slots: slots_on((site, tiers), slots, group, node),
             ..ModulePlace::default()
         };
         used.insert(node);
@@ -49,6 +45,25 @@ pub fn placement(
     }
     placement.links = links(site, tiers, &used);
     placement
+}
+
+/// The slots of a group's instances after a migration. `None`: they are those on the first node.
+pub fn event_slots(
+    (site, tiers): (&Site, &Tiers),
+    slots: &SlotChanges,
+    group: &Group,
+    [first, node]: [&str; 2],
+) -> Option<EventSlots> {
+    let [first, now] = [first, node].map(|node| slots_on((site, tiers), slots, group, node));
+    (first != now).then(|| now.map_or(EventSlots::Recorded, EventSlots::Set))
+}
+
+/// The slots of a group's instances on a node. `None`: as recorded.
+fn slots_on((site, tiers): (&Site, &Tiers), slots: &SlotChanges, group: &Group, node: &str) -> Option<Slots> {
+    let changed = group.value(slots).copied();
+    changed
+        .or_else(|| limited_slots(site, tiers, group, node))
+        .map(Slots::Count)
 }
 
 /// The slots of a group's instances if a node allows fewer than recorded.

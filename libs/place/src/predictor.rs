@@ -6,9 +6,9 @@ use plan::stations::Load;
 
 use crate::arrivals::Sample;
 use crate::assignments::{Assignment, Choices};
-use crate::deployment::{SlotChanges, placement};
+use crate::deployment::{SlotChanges, event_slots, placement};
 use crate::evaluation::{Evaluation, Times, evaluate};
-use crate::events::{Event, Played, WINDOW_NS, play};
+use crate::events::{Event, Played, play};
 use crate::site::Site;
 use crate::surroundings::Surroundings;
 use crate::tiers::Tiers;
@@ -116,8 +116,8 @@ impl Predictor<'_> {
             return Ok(self.predict(case, loaded));
         }
         let played = self.play(case, &loaded.load, loaded.span_ns)?;
+        let events = self.happened(&case.candidate, &played);
         case.surroundings = played.surroundings;
-        let events = self.happened(&case.candidate.events, &played.at_ns);
         case.placement = self.placement(&case.candidate.assignment, &events);
         let traffic = Traffic::new(&played.load, loaded.span_ns);
         let found = self.judged(case, played.evaluation, &traffic);
@@ -145,19 +145,28 @@ impl Predictor<'_> {
     }
 
     /// The events that happened, for a real run.
-    fn happened(&self, events: &[Event], at_ns: &[Option<i64>]) -> Vec<EventPlace> {
-        let happened = events.iter().zip(at_ns).filter_map(|(event, at_ns)| {
+    fn happened(&self, candidate: &Candidate, played: &Played) -> Vec<EventPlace> {
+        let events = candidate.events.iter().zip(&played.at_ns);
+        let happened = events.filter_map(|(event, at_ns)| {
             let (node, replicas) = event.action.change(self.choices);
+            let group = &self.site.groups[event.group as usize];
+            let first = candidate.assignment[event.group as usize] as usize;
+            let slots = node.as_deref().and_then(|node| {
+                let nodes = [self.choices.nodes[first].as_str(), node];
+                event_slots((self.site, self.tiers), &self.slots, group, nodes)
+            });
             Some(EventPlace {
                 at_s: (*at_ns)? as f64 / 1e9,
-                module: self.site.groups[event.group as usize].name.clone(),
+                module: group.name.clone(),
                 node,
                 replicas,
+                slots,
                 reason: event.when.above().map(|share| {
                     format!(
-                        "slots busy for more than {:.0}% of {} s",
-                        100.0 * share,
-                        WINDOW_NS / 1_000_000_000
+                        "slots busy for more than {}% of {} s",
+                        // Two digits behind the point, without zeros at the end.
+                        (1e4 * share).round() / 1e2,
+                        played.window_s
                     )
                 }),
             })

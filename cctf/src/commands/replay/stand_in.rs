@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use cctf_load::stream::Requests;
 use cctf_proto::log_line;
 use cctf_stack::stand_ins::StandIn;
+use cctf_stack::stand_ins::pairs::Called;
 use plan::plan::write::StationFit;
 use plan::roots::{Plan, Preview};
 use plan::work::Names;
@@ -97,6 +98,13 @@ impl Planned {
 
     pub fn names(&self) -> &Names {
         self.by_root.plan.recorded.names()
+    }
+
+    /// Calling and called instances of the recorded calls, each with its module.
+    pub fn called(&self) -> Called<'_> {
+        let name = |instance: u32| self.by_root.instance(instance);
+        let pairs = self.by_root.plan.recorded.called_instances().into_iter();
+        pairs.map(|(from, to)| [name(from), name(to)]).collect()
     }
 
     fn checks<'a>(&'a self, args: &'a ReplayArgs) -> Checks<'a> {

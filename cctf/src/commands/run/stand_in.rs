@@ -15,6 +15,7 @@ use cctf_proto::cctf::Part;
 use cctf_proto::log_line;
 use cctf_stack::config::Services;
 use cctf_stack::deployment::Deployment;
+use cctf_stack::stand_ins::pairs::Called;
 use cctf_stack::stand_ins::stages::Stage;
 use cctf_stack::stand_ins::{Placed, Placement, PlacementError, Recording, StandIn};
 use cctf_stack::tiers::network::{ConfiguredLink, Network};
@@ -56,9 +57,10 @@ struct Prepared {
 
 pub(super) fn run(args: &RunArgs, recorded: &str) -> anyhow::Result<ExitCode> {
     let (run, part) = find(Some(recorded), &args.logs_dir)?;
-    let prepared = prepare(args, &run, &part)?;
+    let mut prepared = prepare(args, &run, &part)?;
     let replay = replay_args(args, recorded);
     let mut planned = Planned::read(&replay)?;
+    prepared.connect(args, &planned.called())?;
     planned.check_placed(&replay, &prepared.placed.stand_ins)?;
     planned.ways = ways(&prepared.placed, planned.names(), None);
     planned.later = prepared
@@ -105,25 +107,10 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
     if !args.links.netns && !placement.links.is_empty() {
         notes.push("the links of the placement have no effect: add --netns".to_owned());
     }
-    let links = placed.network(&args.driver_node_id, args.links.toxiproxy.clone());
-    let (network, lacks_links) = match (args.links.netns, links) {
-        (true, links) => {
-            let (network, unknown) = links.map_err(usage)?;
-            notes.extend(unknown);
-            (Some(network), false)
-        }
-        (false, links) => {
-            let is_slow = |link: &ConfiguredLink| link.delay_ms > 0 || link.rate_bps.is_some();
-            // If there are too many nodes to compute the network, at least one link is missing.
-            let lacks_links = links.map_or(true, |(network, _)| network.links.iter().any(is_slow));
-            notes.push(if lacks_links { WITHOUT_LINKS } else { LOOPBACK }.to_owned());
-            (None, lacks_links)
-        }
-    };
     Ok(Prepared {
         placed: Arc::new(placed),
-        network,
-        lacks_links,
+        network: None,
+        lacks_links: false,
         notes,
         recorded: run.folder(part).to_string_lossy().into_owned(),
     })
@@ -182,6 +169,24 @@ fn events(placed: &Placed) -> Vec<(u64, PlacementEvent)> {
 }
 
 impl Prepared {
+    /// Adds the network of the stand-ins, which needs the calls of the run.
+    fn connect(&mut self, args: &RunArgs, called: &Called<'_>) -> Result<(), UsageError> {
+        let toxiproxy = args.links.toxiproxy.clone();
+        let links = self.placed.network(&args.driver_node_id, toxiproxy, called);
+        if args.links.netns {
+            let (network, notes) = links.map_err(|error| UsageError(error.to_string()))?;
+            self.notes.extend(notes);
+            self.network = Some(network);
+            return Ok(());
+        }
+        let is_slow = |link: &ConfiguredLink| link.delay_ms > 0 || link.rate_bps.is_some();
+        // If there are too many nodes to compute the network, at least one link is missing.
+        self.lacks_links = links.map_or(true, |(network, _)| network.links.iter().any(is_slow));
+        let note = if self.lacks_links { WITHOUT_LINKS } else { LOOPBACK };
+        self.notes.push(note.to_owned());
+        Ok(())
+    }
+
     fn reports(&self) -> Vec<StandInReport> {
         self.placed.stand_ins.iter().map(report).collect()
     }

@@ -4,8 +4,10 @@
 //! later requests, and requests under way end where they began.
 //!
 //! - [`event`]: one event; [`parse`]: an event in a strategy's answer.
-//! - [`joined`]: all placements of a run as one platform; [`play`]: a simulation that finds out when events happen.
+//! - [`joined`]: all placements of a run as one platform; [`play`]: a simulation that finds out when events happen; [`busy`]: the
+//!   utilisations that it watches.
 
+mod busy;
 mod event;
 mod joined;
 mod parse;
@@ -13,4 +15,4 @@ mod play;
 
 pub use event::{Action, Event, When};
 pub use parse::parse;
-pub use play::{Played, WINDOW_NS, play};
+pub use play::{Played, play};

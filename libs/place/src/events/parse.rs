@@ -30,15 +30,14 @@ pub fn parse(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Event, S
     };
     let when = match (fields.get("at_s"), fields.get("above")) {
         (Some(at), None) => {
-            let at_s = number(&at, "a number of seconds from 0", 0.0..=EVENT_AT_S_MAX)?;
+            let what = format!("a number of seconds from 0 to {EVENT_AT_S_MAX}");
+            let at_s = number(&at, &what, |at_s| (0.0..=EVENT_AT_S_MAX).contains(&at_s))?;
             When::At((at_s * 1e9) as i64)
         }
         (None, Some(above)) => {
-            let share = number(
-                &above,
-                "a utilisation above 0 and below 1",
-                f64::MIN_POSITIVE..=0.999,
-            )?;
+            let share = number(&above, "a utilisation above 0 and below 1", |share| {
+                share > 0.0 && share < 1.0
+            })?;
             When::Above(share)
         }
         _ => return Err(item.must_be("an event with either at_s or above")),
@@ -68,9 +67,9 @@ fn node(item: &Item<'_>, choices: &Choices) -> Result<u32, String> {
         .ok_or_else(|| item.must_be(&format!("one of {}", listed(&choices.nodes))))
 }
 
-fn number(item: &Item<'_>, what: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
+fn number(item: &Item<'_>, what: &str, is_valid: impl Fn(f64) -> bool) -> Result<f64, String> {
     let value = item.number().map_err(|_| item.must_be(what))?;
-    match range.contains(&value) {
+    match is_valid(value) {
         true => Ok(value),
         false => Err(item.must_be(what)),
     }

@@ -3,20 +3,16 @@
 //! An event at a utilisation needs a simulation to find its time. What comes after it cannot change what came before, so each
 //! simulation adds the first event that the earlier events leave.
 
-use plan::stations::{Failures, Load, State, simulate_on};
+use plan::stations::{Failures, Load, simulate_on};
 
+use super::busy::{Busy, Looks};
 use super::event::{Action, Event, When};
-use super::joined::{Joined, Stage, join};
+use super::joined::{Stage, join};
 use crate::assignments::Assignment;
 use crate::evaluation::{Evaluation, summarised};
 use crate::site::Site;
 use crate::surroundings::Surroundings;
 use crate::tiers::Tiers;
-
-/// The window over which a utilisation is measured.
-pub const WINDOW_NS: i64 = 10_000_000_000;
-/// Number of looks at the utilisations in each window.
-const LOOKS: i64 = 10;
 
 /// A simulated load.
 #[derive(Debug)]
@@ -26,6 +22,8 @@ pub struct Played {
     pub evaluation: Evaluation,
     /// By event: the time after the first request at which it happened, nanoseconds. `None`: it did not.
     pub at_ns: Vec<Option<i64>>,
+    /// The window over which utilisations were measured, seconds.
+    pub window_s: i64,
 }
 
 /// The surroundings of an assignment.
@@ -56,8 +54,9 @@ pub fn play<E>(
         let waiting = waiting.filter(|(_, (_, at))| at.is_none());
         let waiting = waiting.filter_map(|(number, (event, _))| Some((number, event, event.when.above()?)));
         let waiting: Vec<(usize, &Event, f64)> = waiting.collect();
+        let looks = Looks::new(joined.surroundings.nodes.len(), span_ns);
         let next = (!waiting.is_empty()).then(|| {
-            let busy = Busy::new(&joined, &simulation.outcomes, span_ns);
+            let busy = Busy::new(&joined, &simulation.outcomes, looks);
             let times = waiting.iter().filter_map(|(number, event, share)| {
                 let time_ns = busy.first_above(*share, event.group, (&joined, &stages))?;
                 Some((time_ns, *number))
@@ -71,15 +70,30 @@ pub fn play<E>(
                 for (slots, active_ns) in evaluation.slots.iter_mut().zip(&joined.active_ns) {
                     *slots = slots.map(|share| share * span_ns as f64 / (*active_ns).max(1) as f64);
                 }
+                let mut surroundings = joined.surroundings;
+                if events.iter().any(|event| event.when.above().is_some()) {
+                    surroundings.notes.extend(note(looks));
+                }
                 return Ok(Played {
                     load: joined.load,
-                    surroundings: joined.surroundings,
+                    surroundings,
                     evaluation,
                     at_ns,
+                    window_s: looks.window_s(),
                 });
             }
         }
     }
+}
+
+/// A sentence for a run that is too long for a look every second.
+fn note(looks: Looks) -> Option<String> {
+    let (every_s, window_s) = (looks.every_s, looks.window_s());
+    (every_s > 1).then(|| {
+        format!(
+            "the run is long: the utilisations for events are checked every {every_s} s, over {window_s} s"
+        )
+    })
 }
 
 /// The placements that events make of the first one.
@@ -114,65 +128,4 @@ fn stages<E>(
         });
     }
     Ok(stages)
-}
-
-/// How long the slots of each instance were busy, for each look.
-struct Busy {
-    /// By instance and look, nanoseconds.
-    by_look: Vec<Vec<f64>>,
-}
-
-impl Busy {
-    fn new(joined: &Joined, outcomes: &[plan::stations::Outcome], span_ns: i64) -> Self {
-        let look_ns = WINDOW_NS / LOOKS;
-        let looks = (span_ns / look_ns + 1) as usize;
-        let mut by_look = vec![vec![0.0; looks]; joined.surroundings.nodes.len()];
-        let first_ns = joined.load.arrivals.first().map_or(0, |arrival| arrival.at_ns);
-        let served = joined.load.visits.iter().zip(outcomes);
-        for (visit, outcome) in served.filter(|(_, outcome)| outcome.state == State::Served) {
-            let (mut from_ns, to_ns) = (outcome.start_ns - first_ns, outcome.end_ns - first_ns);
-            while from_ns < to_ns {
-                let look = from_ns.div_euclid(look_ns);
-                let until_ns = to_ns.min((look + 1) * look_ns);
-                // Events happen only while requests arrive.
-                if let Some(busy) = usize::try_from(look)
-                    .ok()
-                    .and_then(|look| by_look[visit.instance as usize].get_mut(look))
-                {
-                    *busy += (until_ns - from_ns) as f64;
-                }
-                from_ns = until_ns;
-            }
-        }
-        Self { by_look }
-    }
-
-    /// The end of the first window in which the slots of a group were busy for more than a share. The group has no event within it.
-    fn first_above(&self, share: f64, group: u32, (joined, stages): (&Joined, &[Stage])) -> Option<i64> {
-        let look_ns = WINDOW_NS / LOOKS;
-        let hosts = &joined.surroundings.platform.hosts;
-        let members = |at_ns: i64| {
-            let stage = stages
-                .partition_point(|stage| stage.from_ns <= at_ns)
-                .saturating_sub(1);
-            &joined.members[stage][group as usize]
-        };
-        let is_above = |end: &i64| {
-            let begin = end - LOOKS;
-            let of_group = members(begin * look_ns);
-            let slots: Option<u32> = of_group
-                .iter()
-                .map(|number| hosts[*number as usize].station.slots)
-                .sum();
-            let looks = begin as usize..*end as usize;
-            let busy_ns: f64 = of_group
-                .iter()
-                .flat_map(|number| &self.by_look[*number as usize][looks.clone()])
-                .sum();
-            let is_busy = slots.is_some_and(|slots| busy_ns > share * f64::from(slots) * WINDOW_NS as f64);
-            is_busy && of_group == members(end * look_ns - 1)
-        };
-        let looks = self.by_look.first().map_or(0, Vec::len) as i64;
-        (LOOKS..looks).find(is_above).map(|end| end * look_ns)
-    }
 }

@@ -1,5 +1,7 @@
 //! [`Recorded`]: the invocations and calls of a run, who caused whom, and their recorded times and results.
 
+use std::collections::BTreeSet;
+
 use cctf_proto::cctf::{SpanId, SpanKind, TraceId};
 
 use super::names::Names;
@@ -32,6 +34,22 @@ pub struct Recorded {
 impl Recorded {
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// Calling and called instances of all calls that reached an invocation.
+    pub fn called_instances(&self) -> BTreeSet<(u32, u32)> {
+        let mut pairs = BTreeSet::new();
+        for call in &self.calls {
+            let Some(caller) = self.work(call.work) else {
+                continue;
+            };
+            let mut callee = self.work(call.callee);
+            while let Some(called) = callee {
+                pairs.insert((caller.instance, called.instance));
+                callee = self.work(called.sibling);
+            }
+        }
+        pairs
     }
 
     /// An invocation by its index; `None` for [`NONE`].

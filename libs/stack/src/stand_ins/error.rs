@@ -22,6 +22,20 @@ pub enum PlacementError {
         "invalid placement: an event names {module:?}, but must name a single group of the run; use one of {known}, but no module with several groups"
     )]
     EventModule { module: String, known: String },
+    #[error(
+        "invalid placement: module {0:?} has \"instances\" and an event; remove one of them, because an event moves the recorded instances"
+    )]
+    EventOfListed(String),
+    #[error(
+        "invalid placement: an event gives stand-in {instance:?} of module {module:?} {wanted} slots, but it starts with {started}; slots \
+         only differ between nodes: omit \"slots\", or name another node"
+    )]
+    EventSlots {
+        module: String,
+        instance: String,
+        started: String,
+        wanted: String,
+    },
     #[error("invalid placement: it has {count} events, and the maximum is {max}; remove some")]
     TooManyEvents { count: usize, max: usize },
     #[error(

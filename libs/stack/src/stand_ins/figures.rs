@@ -12,6 +12,11 @@ use crate::tiers::settings::{DELAY_MAX, RATE_BPS};
 /// tbf (the kernel's rate limit) counts frames.
 const FRAME_PER_BODY: f64 = 1514.0 / 1448.0;
 
+/// Delays below this are the same, milliseconds: floats of seconds are less exact.
+const FLOAT_ERROR_MS: f64 = 1e-6;
+/// Minimum part of a delay that counts as cut, milliseconds.
+const CUT_MS_MIN: f64 = 0.05;
+
 /// Delay and rate by calling and called node.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
@@ -62,14 +67,13 @@ impl Figures {
 
     /// The link over which `u` calls `v`. A link of the placement comes first, for this direction or else for the other one.
     /// Otherwise the recorded link is used. `None` if neither has one.
-    pub fn link(&self, u: &str, v: &str) -> Option<ConfiguredLink> {
-        let (forth, back) = ((u.to_owned(), v.to_owned()), (v.to_owned(), u.to_owned()));
-        let placed = self.placed.get(&forth).or_else(|| self.placed.get(&back));
-        let recorded = self.recorded.get(&forth).or_else(|| self.recorded.get(&back));
+    pub fn link(&self, u: &str, v: &str, rest: Rest) -> Option<ConfiguredLink> {
+        let (placed, recorded) = self.both(u, v);
         if placed.is_none() && recorded.is_none() {
             return None;
         }
-        let (delay_ms, rate_bps) = recorded.copied().map(emulated).unwrap_or_default();
+        let emulated = recorded.map(|link| emulated(*link, rest));
+        let (delay_ms, rate_bps) = emulated.unwrap_or_default();
         let placed = placed.cloned().unwrap_or_default();
         Some(ConfiguredLink {
             u: u.to_owned(),
@@ -78,6 +82,31 @@ impl Figures {
             rate_bps: placed.rate_bps.or(rate_bps),
         })
     }
+
+    /// Whether a part of the recorded delay is not emulated, because it is no whole millisecond.
+    pub fn is_cut(&self, u: &str, v: &str) -> bool {
+        let (placed, recorded) = self.both(u, v);
+        let is_placed = placed.is_some_and(|link| link.delay_ms.is_some());
+        let delay_ms = recorded.and_then(|link| link.delay_s).unwrap_or(0.0) * 1e3;
+        !is_placed && delay_ms - whole_ms(delay_ms, Rest::Waited) >= CUT_MS_MIN
+    }
+
+    /// The placed and the recorded link of this direction, or else of the other one.
+    fn both(&self, u: &str, v: &str) -> (Option<&LinkPlace>, Option<&Link>) {
+        let (forth, back) = ((u.to_owned(), v.to_owned()), (v.to_owned(), u.to_owned()));
+        let placed = self.placed.get(&forth).or_else(|| self.placed.get(&back));
+        let recorded = self.recorded.get(&forth).or_else(|| self.recorded.get(&back));
+        (placed, recorded)
+    }
+}
+
+/// What happens to the part of a recorded delay that is no whole millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// The caller waits for it: a call between stand-ins lasts its recorded network time. So the delay is rounded down.
+    Waited,
+    /// Nobody waits for it. So the delay is rounded to the nearest millisecond.
+    Lost,
 }
 
 /// One-way delay of a link, seconds, and its rate, bits per second. `None` as rate: no limit.
@@ -88,7 +117,7 @@ impl Figures {
     pub(super) fn recorded_way(&self, u: &str, v: &str) -> Option<Way> {
         let link = |u: &str, v: &str| self.recorded.get(&(u.to_owned(), v.to_owned()));
         let link = link(u, v).or_else(|| link(v, u))?;
-        let rate_bps = emulated(*link).1.and(link.rate_bps);
+        let rate_bps = emulated(*link, Rest::Waited).1.and(link.rate_bps);
         Some((link.delay_s.unwrap_or(0.0).max(0.0), rate_bps))
     }
 
@@ -108,13 +137,22 @@ impl Figures {
 
 /// Delay and rate that emulate a recorded link. If a path has no delay, such as a path within one machine, the estimate of its
 /// rate has no meaning: it gets no limit.
-fn emulated(recorded: Link) -> (u64, Option<u64>) {
+fn emulated(recorded: Link, rest: Rest) -> (u64, Option<u64>) {
     let delay_max = DELAY_MAX.as_millis() as f64;
-    // A float becomes an integer by saturation, and NaN becomes 0.
-    let delay_ms = (recorded.delay_s.unwrap_or(0.0) * 1e3)
-        .clamp(0.0, delay_max)
-        .round() as u64;
-    let rate = recorded.rate_bps.filter(|rate| *rate > 0.0 && delay_ms > 0);
+    let delay_ms = (recorded.delay_s.unwrap_or(0.0) * 1e3).clamp(0.0, delay_max);
+    let is_delayed = whole_ms(delay_ms, Rest::Lost) > 0.0;
+    let rate = recorded.rate_bps.filter(|rate| *rate > 0.0 && is_delayed);
     let rate = rate.map(|rate| ((rate * FRAME_PER_BODY).round() as u64).max(*RATE_BPS.start()));
+    // A float becomes an integer by saturation, and NaN becomes 0.
+    let delay_ms = whole_ms(delay_ms, rest) as u64;
     (delay_ms, rate.filter(|rate| RATE_BPS.contains(rate)))
+}
+
+/// Whole milliseconds, the resolution of toxiproxy.
+fn whole_ms(delay_ms: f64, rest: Rest) -> f64 {
+    match rest {
+        // 29 ms in seconds are a little less than 29 ms.
+        Rest::Waited => (delay_ms + FLOAT_ERROR_MS).floor(),
+        Rest::Lost => delay_ms.round(),
+    }
 }

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use plan::work::Station;
+
 use super::placement::{ModulePlace, Placement};
-use super::recording::{Module, Recording};
+use super::recording::{Instance, Module, Recording};
 
 /// The meaning of a name in `modules` of a placement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +70,18 @@ impl Recording {
 
     /// The recorded node of an instance; that of the first one if the instance was not recorded.
     pub(super) fn node_of(&self, module: &str, instance: &str) -> Option<&str> {
+        Some(self.instance_of(module, instance)?.node.as_str())
+    }
+
+    /// The recorded station of an instance; that of the first one if the instance was not recorded.
+    pub(super) fn station_of(&self, module: &str, instance: &str) -> Option<Station> {
+        Some(self.instance_of(module, instance)?.station)
+    }
+
+    fn instance_of(&self, module: &str, instance: &str) -> Option<&Instance> {
         let instances = &self.modules.get(module)?.instances;
         let own = instances.iter().find(|known| known.id == instance);
-        Some(own.or(instances.first())?.node.as_str())
+        own.or(instances.first())
     }
 
     /// Stage and speed of a node in a placement.

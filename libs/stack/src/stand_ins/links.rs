@@ -3,12 +3,18 @@
 use std::path::PathBuf;
 
 use super::error::PlacementError;
+use super::figures::Rest;
+use super::pairs::{Called, pairs_of_calls};
 use super::placed::Placed;
 use super::stand_in::StandIn;
 use crate::tiers::network::{ConfiguredLink, NODES_MAX, Network, Node};
 
+/// Note about recorded delays that are no whole milliseconds.
+const CUT: &str = "recorded delays are cut to whole milliseconds, the resolution of toxiproxy; calls between stand-ins wait for the rest";
+
 impl Placed {
-    /// The network of the stand-ins, and notes about links whose delay or rate is unknown. The load driver is on node `driver`.
+    /// The network of the stand-ins, and notes about links whose delay or rate is unknown. Each pair of nodes between which calls were
+    /// recorded has a link. The load driver is on node `driver`.
     ///
     /// # Errors
     /// If there are too many nodes.
@@ -16,6 +22,7 @@ impl Placed {
         &self,
         driver: &str,
         toxiproxy: PathBuf,
+        called: &Called<'_>,
     ) -> Result<(Network, Vec<String>), PlacementError> {
         let names = self.nodes();
         if names.len() > NODES_MAX {
@@ -27,8 +34,12 @@ impl Placed {
         });
         let mut links = Vec::new();
         let mut unknown = Vec::new();
-        for (u, v) in &self.pairs {
-            match self.figures.link(u, v) {
+        let mut pairs = self.pairs.clone();
+        pairs.extend(pairs_of_calls(&self.stand_ins, called));
+        let stages = self.stages.iter();
+        pairs.extend(stages.flat_map(|stage| pairs_of_calls(&stage.of_recorded, called)));
+        for (u, v) in &pairs {
+            match self.figures.link(u, v, Rest::Waited) {
                 Some(link) => links.push(link),
                 None => {
                     unknown.push(format!("{u}->{v}"));
@@ -42,7 +53,8 @@ impl Placed {
             }
         }
         if !names.contains(driver) {
-            let to_driver = names.iter().filter_map(|name| self.figures.link(driver, name));
+            let link = |name: &&str| self.figures.link(driver, name, Rest::Lost);
+            let to_driver = names.iter().filter_map(link);
             links.extend(to_driver.filter(|link| link.delay_ms > 0 || link.rate_bps.is_some()));
         }
         let is_used = |u: &str, v: &str| links.iter().any(|link| (&*link.u, &*link.v) == (u, v));
@@ -51,9 +63,11 @@ impl Placed {
             .placed()
             .filter(|(u, v)| !is_used(u, v) && !is_used(v, u));
         let unused = unused.map(|(u, v)| format!("{u}->{v}")).collect::<Vec<_>>();
+        let is_cut = pairs.iter().any(|(u, v)| self.figures.is_cut(u, v));
         let notes = unknown_note(&unknown)
             .into_iter()
             .chain(unused_note(&unused))
+            .chain(is_cut.then(|| CUT.to_owned()))
             .collect();
         let network = Network {
             nodes: nodes.collect(),

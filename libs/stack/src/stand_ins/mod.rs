@@ -10,11 +10,15 @@
 //! - [`launch`]: the processes of the stand-ins, and the files with their addresses.
 
 pub mod error;
+#[cfg(test)]
+mod event_tests;
 pub mod figures;
 pub mod groups;
 pub mod launch;
+#[cfg(test)]
+mod link_tests;
 mod links;
-mod pairs;
+pub mod pairs;
 pub mod placed;
 pub mod placement;
 pub mod recording;

@@ -23,12 +23,31 @@ pub(super) fn pairs(recording: &Recording, stand_ins: &[StandIn]) -> BTreeSet<(S
             };
             for from in &module.instances {
                 for to in called.instances.iter().filter(|to| may_call(recording, from, to)) {
-                    for u in nodes.of(caller, from) {
-                        let others = nodes.of(callee, to).into_iter().filter(|v| *v != u);
+                    for u in nodes.of((caller, &from.id)) {
+                        let others = nodes.of((callee, &to.id));
+                        let others = others.into_iter().filter(|v| *v != u);
                         pairs.extend(others.map(|v| (u.to_owned(), v.to_owned())));
                     }
                 }
             }
+        }
+    }
+    pairs
+}
+
+/// Module and id of a recorded instance.
+pub type InstanceName<'a> = (&'a str, &'a str);
+/// Calling and called instances of a run's rows.
+pub type Called<'a> = BTreeSet<[InstanceName<'a>; 2]>;
+
+/// The pairs of nodes between which stand-ins repeat recorded calls. The inventories of a run can lack some of them.
+pub(super) fn pairs_of_calls(stand_ins: &[StandIn], called: &Called<'_>) -> BTreeSet<(String, String)> {
+    let nodes = Nodes::new(stand_ins);
+    let mut pairs = BTreeSet::new();
+    for [from, to] in called {
+        for u in nodes.of(*from) {
+            let others = nodes.of(*to).into_iter().filter(|v| *v != u);
+            pairs.extend(others.map(|v| (u.to_owned(), v.to_owned())));
         }
     }
     pairs
@@ -56,10 +75,10 @@ impl<'a> Nodes<'a> {
 
     /// The node of an instance's stand-in. If the instance has none, all nodes of its module, because the stand-ins there get
     /// its requests in turn.
-    fn of(&self, module: &str, instance: &Instance) -> BTreeSet<&'a str> {
-        match self.by_instance.get(&(module, instance.id.as_str())) {
+    fn of(&self, instance: InstanceName<'_>) -> BTreeSet<&'a str> {
+        match self.by_instance.get(&instance) {
             Some(node) => BTreeSet::from([*node]),
-            None => self.all.get(module).cloned().unwrap_or_default(),
+            None => self.all.get(instance.0).cloned().unwrap_or_default(),
         }
     }
 }

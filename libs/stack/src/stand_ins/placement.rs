@@ -37,6 +37,8 @@ pub struct EventPlace {
     pub node: Option<String>,
     /// Number of stand-ins that take turns.
     pub replicas: Option<u32>,
+    /// Slots of each stand-in on the new node. `None`: those of the stand-ins that started.
+    pub slots: Option<EventSlots>,
     /// Why, for the record of the event.
     pub reason: Option<String>,
 }
@@ -77,6 +79,13 @@ pub struct LinkPlace {
 pub enum Slots {
     Count(u32),
     Unlimited,
+}
+
+/// Slots of stand-ins after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventSlots {
+    Recorded,
+    Set(Slots),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +174,7 @@ impl EventPlace {
     fn parse(item: &Item<'_>) -> Result<Self, String> {
         let fields = item
             .fields()?
-            .only(&["at_s", "module", "node", "replicas", "reason"])?;
+            .only(&["at_s", "module", "node", "replicas", "slots", "reason"])?;
         let text = |name: &str| {
             fields
                 .get(name)
@@ -175,7 +184,7 @@ impl EventPlace {
         let at = fields.required("at_s")?;
         let at_s = at.number()?;
         if !(0.0..=EVENT_AT_S_MAX).contains(&at_s) {
-            return Err(at.must_be("a number of seconds from 0"));
+            return Err(at.must_be(&format!("a number of seconds from 0 to {EVENT_AT_S_MAX}")));
         }
         let replicas = fields
             .get("replicas")
@@ -186,11 +195,13 @@ impl EventPlace {
             node: text("node")?,
             // The parser accepts only numbers that fit the type.
             replicas: replicas.transpose()?.map(|count| count as u32),
+            slots: fields.get("slots").map(|item| event_slots(&item)).transpose()?,
             reason: text("reason")?,
         };
-        match event.node.is_none() && event.replicas.is_none() {
-            true => Err(item.must_be("an event with a node or replicas")),
-            false => Ok(event),
+        match (&event.node, event.replicas, event.slots) {
+            (None, None, _) => Err(item.must_be("an event with a node or replicas")),
+            (None, _, Some(_)) => Err(item.must_be("an event with a node, because it has slots")),
+            _ => Ok(event),
         }
     }
 }
@@ -287,6 +298,20 @@ fn slots(item: &Item<'_>) -> Result<Slots, String> {
         // The parser accepts only numbers that fit the type.
         Ok(count) => Ok(Slots::Count(count as u32)),
         Err(_) => Err(item.must_be(&format!("a whole number from 1 to {SLOTS_MAX}, or \"unlimited\""))),
+    }
+}
+
+/// The same, or `"recorded"`.
+fn event_slots(item: &Item<'_>) -> Result<EventSlots, String> {
+    match item.as_text() {
+        Some("recorded") => Ok(EventSlots::Recorded),
+        Some("unlimited") => Ok(EventSlots::Set(Slots::Unlimited)),
+        _ => match slots(item) {
+            Ok(slots) => Ok(EventSlots::Set(slots)),
+            Err(_) => Err(item.must_be(&format!(
+                "a whole number from 1 to {SLOTS_MAX}, \"unlimited\" or \"recorded\""
+            ))),
+        },
     }
 }
 

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use plan::work::Station;
+
 use super::error::PlacementError;
 use super::groups::{copied, group_name};
-use super::placement::{EventPlace, Placement};
+use super::placement::{EventPlace, EventSlots, ModulePlace, Placement};
 use super::recording::Recording;
 use super::stand_in::StandIn;
 
@@ -34,6 +36,8 @@ pub struct Stage {
 struct Group {
     node: String,
     replicas: Option<u32>,
+    /// Slots of its stand-ins on the node. `None`: those of the stand-ins that started.
+    slots: Option<EventSlots>,
 }
 
 /// The stages of a placement in the order of time. Adds the stand-ins that they need.
@@ -57,6 +61,13 @@ pub(super) fn stages(
                     module: event.module.clone(),
                     known: recording.known_names().into_iter().collect::<Vec<_>>().join(", "),
                 })?;
+        if placement
+            .modules
+            .get(module)
+            .is_some_and(|place| place.instances.is_some())
+        {
+            return Err(PlacementError::EventOfListed(module.to_owned()));
+        }
         let is_member = |one: &&StandIn| {
             one.module == module && recording.node_of(module, &one.instance) == Some(recorded_node)
         };
@@ -67,11 +78,15 @@ pub(super) fn stages(
             .or_insert_with(|| Group {
                 node: begin.node.clone(),
                 replicas: None,
+                slots: None,
             });
         let from = group.node.clone();
-        group.node = event.node.clone().unwrap_or(from.clone());
+        if let Some(node) = &event.node {
+            group.node.clone_from(node);
+            group.slots = event.slots;
+        }
         group.replicas = event.replicas.or(group.replicas);
-        let ids = needed(recording, placement, &members, group, stand_ins);
+        let ids = needed(recording, placement, &members, group, stand_ins)?;
         for (number, member) in members.iter().enumerate() {
             let ids = match group.replicas {
                 Some(_) => ids.clone(),
@@ -103,7 +118,7 @@ fn needed(
     members: &[&StandIn],
     group: &Group,
     stand_ins: &mut Vec<StandIn>,
-) -> Vec<String> {
+) -> Result<Vec<String>, PlacementError> {
     let count = group.replicas.map_or(members.len(), |replicas| replicas as usize);
     let mut ids = Vec::with_capacity(count);
     for place in 0..count {
@@ -112,20 +127,55 @@ fn needed(
         if like.node != group.node {
             id = format!("{id}@{}", group.node);
         }
-        let is_there = stand_ins
-            .iter()
-            .any(|one| one.module == like.module && one.instance == id);
-        if !is_there {
+        let station = station(recording, like, group.slots);
+        let mut started = stand_ins.iter();
+        let started = started.find(|one| one.module == like.module && one.instance == id);
+        if let Some(started) = started {
+            if started.station.slots != station.slots {
+                return Err(PlacementError::EventSlots {
+                    module: like.module.clone(),
+                    instance: id,
+                    started: shown(started.station),
+                    wanted: shown(station),
+                });
+            }
+        } else {
             let (stage, mips_per_core) = recording.figures_of(placement, &group.node);
             stand_ins.push(StandIn {
                 instance: id.clone(),
                 node: group.node.clone(),
                 stage,
                 mips_per_core,
+                station,
                 ..(*like).clone()
             });
         }
         ids.push(id);
     }
-    ids
+    Ok(ids)
+}
+
+/// The station of a stand-in like another one, with other slots.
+fn station(recording: &Recording, like: &StandIn, slots: Option<EventSlots>) -> Station {
+    let slots = match slots {
+        None => return like.station,
+        Some(EventSlots::Recorded) => {
+            let recorded = recording.station_of(&like.module, &like.instance);
+            return Station {
+                slots: recorded.map_or(like.station.slots, |recorded| recorded.slots),
+                ..like.station
+            };
+        }
+        Some(EventSlots::Set(slots)) => Some(slots),
+    };
+    let place = ModulePlace {
+        slots,
+        ..ModulePlace::default()
+    };
+    place.change(like.station)
+}
+
+fn shown(station: Station) -> String {
+    let slots = station.slots;
+    slots.map_or_else(|| "unlimited".to_owned(), |slots| slots.to_string())
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::placement::{EventPlace, LinkPlace, ModulePlace, NodePlace, Placement, SLOT_POLICIES, Slots};
+use super::placement::{
+    EventPlace, EventSlots, LinkPlace, ModulePlace, NodePlace, Placement, SLOT_POLICIES, Slots,
+};
 
 impl Placement {
     /// The file's content, for people and for [`Placement::parse`].
@@ -47,21 +49,24 @@ fn object(fields: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Va
 }
 
 fn module(place: &ModulePlace) -> Value {
-    let slots = place.slots.map(|slots| match slots {
-        Slots::Count(count) => json!(count),
-        Slots::Unlimited => json!("unlimited"),
-    });
     let policy = place.slot_policy.and_then(|policy| {
         let named = SLOT_POLICIES.iter().find(|(_, known)| *known == policy);
         named.map(|(name, _)| json!(name))
     });
     object([
         ("node", place.node.as_ref().map(|node| json!(node))),
-        ("slots", slots),
+        ("slots", place.slots.map(slots)),
         ("slot_policy", policy),
         ("queue_limit", place.queue_limit.map(|limit| json!(limit))),
         ("instances", place.instances.as_ref().map(|ids| json!(ids))),
     ])
+}
+
+fn slots(slots: Slots) -> Value {
+    match slots {
+        Slots::Count(count) => json!(count),
+        Slots::Unlimited => json!("unlimited"),
+    }
 }
 
 fn node(place: &NodePlace) -> Value {
@@ -77,6 +82,13 @@ fn event(event: &EventPlace) -> Value {
         ("module", Some(json!(event.module))),
         ("node", event.node.as_ref().map(|node| json!(node))),
         ("replicas", event.replicas.map(|count| json!(count))),
+        (
+            "slots",
+            event.slots.map(|changed| match changed {
+                EventSlots::Recorded => json!("recorded"),
+                EventSlots::Set(set) => slots(set),
+            }),
+        ),
         ("reason", event.reason.as_ref().map(|reason| json!(reason))),
     ])
 }
@@ -122,13 +134,21 @@ mod tests {
                 delay_ms: Some(20),
                 rate_bps: None,
             }],
-            events: vec![EventPlace {
+            events: [
+                None,
+                Some(EventSlots::Recorded),
+                Some(EventSlots::Set(Slots::Unlimited)),
+                Some(EventSlots::Set(Slots::Count(2))),
+            ]
+            .map(|slots| EventPlace {
                 at_s: 1.5,
                 module: name("cart"),
                 node: Some(name("new")),
                 replicas: Some(3),
+                slots,
                 reason: None,
-            }],
+            })
+            .to_vec(),
         };
         assert_eq!(Placement::parse(&placement.to_json()), Ok(placement));
         assert_eq!(Placement::default().to_json(), b"{}\n");
