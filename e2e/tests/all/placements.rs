@@ -257,6 +257,13 @@ fn bad_input_is_refused_in_one_sentence() {
         "cannot create taken: it already exists",
     );
     Given::refused(&given.run("whatif", &[]), 2, "nothing changes: add --move");
+    let twice = ["--pin", "back=ep0", "--pin", "back=edge0"];
+    Given::refused(&given.place(&twice), 2, "--pin names \"back\" twice");
+    for flag in ["--move back=ep0", "--workers back=2", "--speed ep0=2"] {
+        let (flag, value) = flag.split_once(' ').unwrap();
+        let done = given.run("whatif", &[flag, value, flag, value]);
+        Given::refused(&done, 2, " twice: remove one");
+    }
     Given::refused(
         &given.run("whatif", &["--move", "back=cloud0"]),
         2,

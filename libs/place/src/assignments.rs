@@ -1,5 +1,7 @@
 //! [`Choices`]: the nodes on which each group may run; [`Assignment`]: one of them for each group.
 
+use std::collections::BTreeSet;
+
 use crate::site::Site;
 use crate::tiers::Tiers;
 
@@ -58,6 +60,19 @@ impl Choices {
         assignment.len() == self.options.len()
             && options.all(|(choice, options)| options.contains(choice))
             && self.fits(assignment)
+    }
+
+    /// Whether the rules allow all assignments of each group to any of its nodes in `nodes`.
+    pub fn are_all_allowed(&self, nodes: &[BTreeSet<u32>]) -> bool {
+        let mut options = nodes.iter().zip(&self.options);
+        let mut counts = vec![0; self.nodes.len()];
+        for node in nodes.iter().flatten() {
+            counts[*node as usize] += 1;
+        }
+        let mut counts = counts.iter().zip(&self.modules_max);
+        nodes.len() == self.options.len()
+            && options.all(|(nodes, options)| nodes.iter().all(|node| options.contains(node)))
+            && counts.all(|(count, max)| count <= max)
     }
 
     fn fits(&self, assignment: &Assignment) -> bool {

@@ -24,6 +24,10 @@ const SCREENED_VISITS_MAX: usize = 100_000_000;
 /// Minimum number of visits with which assignments are screened.
 const SCREENED_VISITS_MIN: usize = 10_000;
 
+/// Why a run of very few requests has no intervals.
+const TOO_FEW: &str =
+    "there are so few requests that a further load has none that is served; use a longer part of the run";
+
 /// What is predicted.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -233,10 +237,23 @@ pub fn replicate(
                 &predicted.evaluation,
                 sample.span_ns,
             ),
-            replicated: Replicated::new(predicted.evaluation.times, further, predictor.scale == 1.0),
             is_recorded: case.candidate == recorded,
             case,
-            predicted,
+            replicated: Replicated::new(
+                predicted.evaluation.times,
+                further.clone(),
+                predictor.scale == 1.0,
+            ),
+            predicted: with_empty_loads(predicted, &further),
         })
         .collect())
+}
+
+/// Adds a reason if no request was served with one of the further loads.
+fn with_empty_loads(mut predicted: Predicted, further: &[Times]) -> Predicted {
+    let is_empty = further.iter().flatten().any(|time| time.is_nan());
+    if is_empty && predicted.evaluation.served > 0 {
+        predicted.reasons.push(TOO_FEW.to_owned());
+    }
+    predicted
 }

@@ -27,7 +27,7 @@ use place::strategy::{Limits, propose, summary};
 use super::display::BytesBar;
 use super::run_target::find;
 use super::{DONE, FAILED, UsageError, damages, print, print_json, refuse_existing_out};
-use site::{By, OutputFormat, Pair, SiteFlags, parse_place, read_site, read_tiers};
+use site::{By, OutputFormat, Pair, SiteFlags, parse_place, read_site, read_tiers, refuse_twice};
 
 /// Nothing can be predicted.
 pub const UNDECIDED: u8 = 4;
@@ -108,6 +108,7 @@ pub struct PlaceArgs {
 
 pub fn run(args: &PlaceArgs) -> anyhow::Result<ExitCode> {
     let window = args.site.window.window()?;
+    refuse_twice("--pin", &args.pins)?;
     args.out.as_deref().map_or(Ok(()), refuse_existing_out)?;
     let (run, part) = find(args.site.run.as_deref(), &args.site.logs_dir)?;
     let (site, notes, damaged) = read_site(&run, &part, window)?;

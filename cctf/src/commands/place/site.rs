@@ -1,5 +1,6 @@
 //! [`SiteFlags`]: which run is predicted, and how; [`read_site`]: that run.
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -144,6 +145,18 @@ pub fn parse_pair<T>(
             value: parse(value)?,
         }),
         _ => Err(format!("invalid value {text:?}: write it as in {example}")),
+    }
+}
+
+/// Refuses a name that a flag has twice. Only one of the values would count.
+pub fn refuse_twice<T>(flag: &str, pairs: &[Pair<T>]) -> Result<(), UsageError> {
+    let mut seen = BTreeSet::new();
+    match pairs.iter().find(|pair| !seen.insert(pair.name.as_str())) {
+        Some(pair) => Err(UsageError(format!(
+            "{flag} names {:?} twice: remove one",
+            pair.name
+        ))),
+        None => Ok(()),
     }
 }
 

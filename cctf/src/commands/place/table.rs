@@ -148,6 +148,13 @@ fn happening(event: &EventShown) -> String {
 pub fn interval(interval: Interval, is_short: bool) -> String {
     let digits = if interval.value < 10.0 { 2 } else { 1 };
     let Interval { value, low, high } = interval;
+    if value.is_nan() || high.is_nan() {
+        return if value.is_nan() {
+            UNKNOWN.to_owned()
+        } else {
+            format!("{value:.digits$}")
+        };
+    }
     let tilde = if is_short { "~" } else { "" };
     format!("{value:.digits$} {tilde}({low:.digits$}..{high:.digits$})")
 }

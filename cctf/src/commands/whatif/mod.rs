@@ -18,6 +18,7 @@ use super::display::BytesBar;
 use super::place::UNDECIDED;
 use super::place::site::{
     OutputFormat, Pair, SiteFlags, parse_factor, parse_pair, parse_place, parse_whole, read_site, read_tiers,
+    refuse_twice,
 };
 use super::run_target::find;
 use super::{DONE, FAILED, UsageError, damages, print, print_json};
@@ -84,6 +85,9 @@ fn parse_workers(text: &str) -> Result<Pair<u32>, String> {
 pub fn run(args: &WhatifArgs) -> anyhow::Result<ExitCode> {
     let window = args.site.window.window()?;
     args.check_any()?;
+    refuse_twice("--move", &args.moves)?;
+    refuse_twice("--workers", &args.workers)?;
+    refuse_twice("--speed", &args.speeds)?;
     let (run, part) = find(args.site.run.as_deref(), &args.site.logs_dir)?;
     let (site, notes, damaged) = read_site(&run, &part, window)?;
     let recorded = match &args.tiers {

@@ -79,6 +79,13 @@ fn responses(answer: &Answer) -> String {
 
 fn difference(difference: Interval, is_short: bool) -> String {
     let Interval { value, low, high } = difference;
+    if value.is_nan() || high.is_nan() {
+        return if value.is_nan() {
+            UNKNOWN.to_owned()
+        } else {
+            format!("{value:+.2}")
+        };
+    }
     let tilde = if is_short { "~" } else { "" };
     format!("{value:+.2} {tilde}({low:+.2}..{high:+.2})")
 }

@@ -1,13 +1,13 @@
 //! [`parse`]: the placements that a strategy writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cctf_stack::stand_ins::placement::EVENTS_MAX;
 use cli::document::{Document, Item};
 
 use super::error::StrategyError;
 use crate::assignments::{Assignment, Choices};
-use crate::events::{self, Action, Event};
+use crate::events::{self, Action, Event, When};
 use crate::predictor::Candidate;
 use crate::ranking::Proposal;
 use crate::site::Site;
@@ -97,16 +97,40 @@ fn events(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Vec<Event>,
         .collect()
 }
 
-/// Whether the rules allow an assignment, and what its events make of it in their order.
+/// Whether the rules allow an assignment, and everything that its events can make of it. An event at a utilisation can happen at any
+/// time, or never.
 fn is_allowed(choices: &Choices, assignment: &Assignment, events: &[Event]) -> bool {
-    let mut now = assignment.clone();
-    let mut after = events.iter().map(|event| {
-        if let Action::Migrate(node) = event.action {
-            now[event.group as usize] = node;
+    let mut at_any_time = vec![BTreeSet::new(); assignment.len()];
+    let mut at_times = Vec::new();
+    for event in events {
+        match (event.action, event.when) {
+            (Action::Migrate(node), When::At(at_ns)) => at_times.push((at_ns, event.group, node)),
+            (Action::Migrate(node), When::Above(_)) => {
+                at_any_time[event.group as usize].insert(node);
+            }
+            (Action::Scale(_), _) => {}
         }
-        choices.is_allowed(&now)
-    });
-    choices.is_allowed(assignment) && after.all(|is_allowed| is_allowed)
+    }
+    // Stable: events at the same time happen in the order of the list.
+    at_times.sort_by_key(|(at_ns, _, _)| *at_ns);
+    let is_allowed = |now: &Assignment| {
+        let nodes = now.iter().zip(&at_any_time).map(|(node, others)| {
+            let mut nodes = others.clone();
+            nodes.insert(*node);
+            nodes
+        });
+        choices.are_all_allowed(&nodes.collect::<Vec<_>>())
+    };
+    let mut now = assignment.clone();
+    let mut later = at_times
+        .chunk_by(|(one, _, _), (next, _, _)| one == next)
+        .map(|at_once| {
+            for (_, group, node) in at_once {
+                now[*group as usize] = *node;
+            }
+            now.clone()
+        });
+    is_allowed(assignment) && later.all(|now| is_allowed(&now))
 }
 
 fn assignment(

@@ -39,7 +39,7 @@ struct ModuleSummary<'a> {
     may_run_on: Vec<&'a str>,
     instances: usize,
     /// Slots of all instances; null: unlimited.
-    slots: Option<u32>,
+    slots: Option<u64>,
     requests_per_s: f64,
     /// Of these, requests from outside.
     from_outside_per_s: f64,
@@ -161,7 +161,10 @@ fn calls(site: &Site, load: &Load) -> CallsAndRoots {
 fn module_summary<'a>(site: &'a Site, tiers: &'a Tiers, group: &'a Group) -> ModuleSummary<'a> {
     let instances = site.recording.modules[&group.module].instances.iter();
     let instances: Vec<_> = instances.filter(|instance| instance.node == group.node).collect();
-    let slots = instances.iter().map(|instance| instance.station.slots);
+    // The sum of two recorded numbers of slots can exceed 32 bits.
+    let slots = instances
+        .iter()
+        .map(|instance| instance.station.slots.map(u64::from));
     let known = group.invocations - group.cpu_unknown;
     ModuleSummary {
         module: &group.name,

@@ -36,6 +36,7 @@ impl Tiers {
                 });
             }
         }
+        self.check_outside(recording)?;
         self.check_links()?;
         self.check_rules(recording, groups)?;
         self.fill(recording);
@@ -52,6 +53,20 @@ impl Tiers {
             });
         }
         Ok(self)
+    }
+
+    fn check_outside(&self, recording: &Recording) -> Result<(), TiersError> {
+        let Some(outside) = &self.outside else {
+            return Ok(());
+        };
+        let has_link = |link: &super::Link| link.u == *outside || link.v == *outside;
+        let is_known = self.nodes.contains_key(outside)
+            || recording.nodes.contains_key(outside)
+            || self.links.iter().any(has_link);
+        match is_known {
+            true => Ok(()),
+            false => Err(TiersError::Outside(outside.clone())),
+        }
     }
 
     fn check_links(&self) -> Result<(), TiersError> {

@@ -22,6 +22,11 @@ pub enum TiersError {
         known: String,
     },
     #[error(
+        "invalid tiers: requests from \"outside\" come from node {0:?}, which neither the run nor a node or link of the file has; correct \
+         its name, or add its links"
+    )]
+    Outside(String),
+    #[error(
         "invalid tiers: a link leads from node {0:?} to itself; calls inside a node need no link: remove it"
     )]
     LinkToItself(String),

@@ -43,6 +43,10 @@ impl Tiers {
         let nodes = fields.named("nodes", node)?;
         let links = fields.each("links", link)?;
         at_most("nodes", nodes.len(), NODES_MAX)?;
+        // Stand-ins cannot be started on such a node.
+        if let Some(name) = nodes.keys().find(|name| name.is_empty() || name.contains('\0')) {
+            return Err(format!("the name {name:?} of a node is empty or has a NUL byte"));
+        }
         at_most("links", links.len(), LINKS_MAX)?;
         Ok(Self {
             nodes,
@@ -175,6 +179,10 @@ mod tests {
                 "the field node is unknown; use nodes, links, modules, outside",
             ),
             (r#"{"nodes": {"a": {}, "a": {}}}"#, "nodes.a is there twice"),
+            (
+                r#"{"nodes": {"": {}}}"#,
+                r#"the name "" of a node is empty or has a NUL byte"#,
+            ),
             (
                 r#"{"nodes": {"a": {"cores": 0}}}"#,
                 "nodes.a.cores must be a whole number from 1 to 65536, not 0",

@@ -19,7 +19,11 @@ const BACK: u32 = 0;
 
 /// Simulates a run with these events of `back`.
 fn predicted(site: &Site, events: &[(When, Action)]) -> (Case, Predicted) {
-    let tiers = tiers(site, TIERS);
+    predicted_with(site, TIERS, events)
+}
+
+fn predicted_with(site: &Site, text: &str, events: &[(When, Action)]) -> (Case, Predicted) {
+    let tiers = tiers(site, text);
     let choices = Choices::new(site, &tiers);
     let predictor = Predictor {
         site,
@@ -145,6 +149,80 @@ fn an_event_happens_when_the_slots_have_been_busy() {
 }
 
 #[test]
+fn stand_ins_have_the_slots_that_the_prediction_has_on_each_node() {
+    let site = site(&Shop::idle(50)).unwrap();
+    let limits = r#"{"nodes": {"ep0": {"cores": 8, "slots_max": 60}, "edge0": {"cores": 8}, "fog0": {"cores": 8, "mips_per_core": 1000}},
+      "links": [{"u": "ep0", "v": "fog0", "delay_ms": 7}], "modules": {"front": {"on": ["ep0"]}}}"#;
+    let to = |at_s: i64, name: &str| (When::At(at_s * SECOND), Action::Migrate(node(name)));
+    let events = [to(2, "ep0"), to(4, "fog0"), to(6, "edge0")];
+    let (case, _) = predicted_with(&site, limits, &events);
+    let placement = Placement::parse(&case.placement.to_json()).unwrap();
+    let placed = Placed::new(&site.recording, &placement).unwrap();
+    let of_back = placed.stand_ins.iter().filter(|one| one.module == "back");
+    let mut started: Vec<(&str, Option<u32>)> = of_back
+        .map(|one| (one.node.as_str(), one.station.slots))
+        .collect();
+    started.sort_unstable();
+    assert_eq!(
+        started,
+        [("edge0", Some(100)), ("ep0", Some(60)), ("fog0", Some(100))]
+    );
+    let hosts = &case.surroundings.platform.hosts;
+    let mut simulated: Vec<(&str, Option<u32>)> = (0..hosts.len())
+        .filter(|number| case.surroundings.instance(&site, *number as u32).0 == "back")
+        .map(|number| {
+            (
+                case.surroundings.nodes[number].as_str(),
+                hosts[number].station.slots,
+            )
+        })
+        .collect();
+    simulated.sort_unstable();
+    assert_eq!(simulated, started);
+}
+
+#[test]
+fn slots_of_several_instances_can_exceed_32_bits() {
+    let site = site(&Shop {
+        back_reports_slots: Some(u32::MAX),
+        ..Shop::idle(100)
+    })
+    .unwrap();
+    let events = [
+        (When::At(0), Action::Scale(2)),
+        (When::Above(0.5), Action::Scale(3)),
+    ];
+    let (_, predicted) = predicted(&site, &events);
+    assert_eq!(predicted.events_ns, [Some(0), None]);
+}
+
+#[test]
+fn rules_hold_for_each_placement_that_events_can_make() {
+    let site = site(&Shop::idle(3)).unwrap();
+    // One module at a time on ep0.
+    let tiers = tiers(
+        &site,
+        r#"{"nodes": {"ep0": {"cores": 8, "modules_max": 1}, "edge0": {"cores": 8}, "fog0": {"cores": 8}}}"#,
+    );
+    let choices = Choices::new(&site, &tiers);
+    let is_allowed = |front: &str, back: &str| {
+        let output = format!(
+            r#"{{"placements": [{{"modules": {{}}, "events": [
+              {{"event": "migrate", "module": "back", "to": "ep0", {back}}},
+              {{"event": "migrate", "module": "front", "to": "fog0", {front}}}]}}]}}"#
+        );
+        parse("p", output.as_bytes(), &site, &choices).is_ok()
+    };
+    // In the order of time, whatever the order of the list is.
+    assert!(is_allowed(r#""at_s": 20"#, r#""at_s": 30"#));
+    assert!(is_allowed(r#""at_s": 20"#, r#""at_s": 20"#), "at once");
+    assert!(!is_allowed(r#""at_s": 30"#, r#""at_s": 20"#));
+    // The utilisation decides whether front leaves ep0, and when.
+    assert!(!is_allowed(r#""above": 0.5"#, r#""at_s": 20"#));
+    assert!(!is_allowed(r#""at_s": 20"#, r#""above": 0.5"#));
+}
+
+#[test]
 fn events_of_a_strategy_are_read_or_refused_in_one_sentence() {
     let site = site(&Shop::idle(3)).unwrap();
     let tiers = tiers(&site, TIERS);
@@ -155,7 +233,7 @@ fn events_of_a_strategy_are_read_or_refused_in_one_sentence() {
     };
     let found = answer(
         r#"[{"event": "migrate", "module": "back", "to": "ep0", "at_s": 1.5},
-            {"event": "scale", "module": "back@edge0", "replicas": 3, "above": 0.7}]"#,
+            {"event": "scale", "module": "back@edge0", "replicas": 3, "above": 0.9999}]"#,
     );
     let expected = [
         Event {
@@ -165,7 +243,7 @@ fn events_of_a_strategy_are_read_or_refused_in_one_sentence() {
         },
         Event {
             group: BACK,
-            when: When::Above(0.7),
+            when: When::Above(0.9999),
             action: Action::Scale(3),
         },
     ];
@@ -196,8 +274,16 @@ fn events_of_a_strategy_are_read_or_refused_in_one_sentence() {
             "which the tiers do not allow",
         ),
         (
-            r#"[{"event": "scale", "module": "back", "replicas": 2, "above": 1.5}]"#,
-            "must be a utilisation above 0 and below 1",
+            r#"[{"event": "scale", "module": "back", "replicas": 2, "above": 1}]"#,
+            "must be a utilisation above 0 and below 1, not 1",
+        ),
+        (
+            r#"[{"event": "scale", "module": "back", "replicas": 2, "above": 0}]"#,
+            "must be a utilisation above 0 and below 1, not 0",
+        ),
+        (
+            r#"[{"event": "scale", "module": "back", "replicas": 2, "at_s": 1e9}]"#,
+            "must be a number of seconds from 0 to 31622400, not",
         ),
     ] {
         let refused = answer(events).unwrap_err();

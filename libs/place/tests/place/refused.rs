@@ -24,6 +24,10 @@ fn tiers_that_do_not_fit_the_run_get_one_sentence() {
             r#"the link "ep0" to "moon" names the unknown node "moon"; use one of "edge0", "ep0""#,
         ),
         (
+            format!(r#"{{"nodes": {{{both}}}, "outside": "moon"}}"#),
+            r#"requests from "outside" come from node "moon", which neither the run nor a node or link of the file has"#,
+        ),
+        (
             format!(r#"{{"nodes": {{{both}}}, "links": [{{"u": "ep0", "v": "ep0"}}]}}"#),
             "a link leads from node \"ep0\" to itself",
         ),
@@ -67,6 +71,21 @@ fn tiers_that_do_not_fit_the_run_get_one_sentence() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_run_of_one_request_is_not_predicted() {
+    let site = site(&Shop::idle(1)).unwrap();
+    let tiers = tiers(&site, r#"{"nodes": {"ep0": {}, "edge0": {}}}"#);
+    let (_, ranking) = ranked(&site, &tiers, 1.0);
+    assert_eq!(ranking.predicted, 0);
+    let reasons = &ranking.ranked[0].predicted.reasons;
+    assert!(
+        reasons
+            .iter()
+            .any(|reason| reason.starts_with("there are so few requests")),
+        "{reasons:?}"
+    );
 }
 
 #[test]
