@@ -7,7 +7,10 @@ use super::tests::{chain, edge, links, recording};
 use super::{Placed, Placement};
 use crate::tiers::network::ConfiguredLink;
 
-fn network(placed: &Placed, called: &Called<'_>) -> (Vec<(String, String, u64, Option<u64>)>, Vec<String>) {
+/// Calling node, called node, delay and rate.
+type Edge = (String, String, u64, Option<u64>);
+
+fn network(placed: &Placed, called: &Called<'_>) -> (Vec<Edge>, Vec<String>) {
     let (network, notes) = placed.network("driver0", PathBuf::new(), called).unwrap();
     let parts = |link: ConfiguredLink| (link.u, link.v, link.delay_ms, link.rate_bps);
     (network.links.into_iter().map(parts).collect(), notes)
