@@ -23,4 +23,4 @@ pub use links::links;
 pub use points::{MetricRole, is_counted_disk, is_counted_interface, role_of_metric};
 pub use query::query;
 pub use slots::AttributeSlots;
-pub use span::{MappedSpan, map_span, peer};
+pub use span::{MappedSpan, map_span, peer, service_and_method};
