@@ -160,10 +160,8 @@ impl<'o> Session<'o> {
         unlisted: Option<&mut UnlistedOut>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> anyhow::Result<()> {
-        let made = match &mut self.made {
-            Some((traces, rows)) => Some((&mut **traces as &mut dyn TraceSource, rows)),
-            None => None,
-        };
+        let made = self.made.as_mut();
+        let made = made.map(|(traces, rows)| (&mut **traces as &mut dyn TraceSource, rows));
         let requests = RequestMerge {
             source,
             scratch: self.out.scratch(),

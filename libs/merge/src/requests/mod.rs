@@ -164,10 +164,8 @@ impl RequestMerge<'_> {
                 Some(copies) => Fetcher::of_copies(inputs, file.file(), copies, held_bytes),
                 None => Fetcher::new(inputs, file.file(), held_bytes),
             };
-            let source = match &mut self.made {
-                Some((source, _)) => Some(&mut **source as &mut dyn TraceSource),
-                None => None,
-            };
+            let source = self.made.as_mut();
+            let source = source.map(|(source, _)| &mut **source as &mut dyn TraceSource);
             let lines = Renderer::new(self.source, self.registry, (file, fetcher), source);
             let mut rewriter = Rewriter::new(lines, out, self.scratch, self.source.limits.samples_bytes);
             let mut written = 0;
