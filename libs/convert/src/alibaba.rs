@@ -29,6 +29,8 @@ use std::path::Path;
 
 use aggregate::maps::Map;
 use anyhow::Context as _;
+use cctf_merge::made::trace_hash;
+use cctf_proto::cctf::TraceId;
 use cctf_sort::record::Record;
 use cctf_sort::sorter::Sorter;
 
@@ -114,10 +116,10 @@ impl CallGraph {
         };
         row.encode(rpc_id, &mut self.encoded);
         let trace_id = hash::trace_id(trace);
+        let identity = trace_id.to_be_bytes();
         self.sorter.push(&Record {
-            // The last digits differ most.
-            key: trace_id as u64,
-            identity: &((trace_id >> 64) as u64).to_be_bytes(),
+            key: trace_hash(&TraceId(identity)),
+            identity: &identity,
             line: &self.encoded,
         })?;
         Ok(Ok(()))

@@ -7,6 +7,7 @@ use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind, Stage, Text, TraceId, Valu
 use crate::inputs::LineLocation;
 use crate::rows::row::{ByteRange, SpanRow};
 
+pub use crate::requests::partitions::trace_hash;
 pub use crate::rows::derived_fields::DerivedFields;
 pub use crate::rows::span_file::SpanFile;
 
@@ -18,7 +19,8 @@ pub trait TraceSource {
     /// Silence after which an instance counts as stopped.
     fn stale_after(&self) -> Duration;
 
-    /// Passes each trace to `take`, in any order, with the number of its records. Each trace must be passed once, and as a whole.
+    /// Passes each trace to `take`, with the number of its records. Each trace must be passed once, as a whole, and in the order of
+    /// [`trace_hash`], as the merge resolves those of folders: the first endpoints of a module are listed.
     ///
     /// # Errors
     /// If a trace cannot be made, or an error of `take`.

@@ -106,8 +106,8 @@ impl TraceSource for Traces {
         let mut current = None;
         sorter.drain(|record| {
             let (row, rpc_id) = CallRow::decode(record.line).context(DAMAGED)?;
-            let high: &[u8; 8] = record.identity.first_chunk().context(DAMAGED)?;
-            let trace_id = u128::from(u64::from_be_bytes(*high)) << 64 | u128::from(record.key);
+            let trace_id = record.identity.first_chunk().context(DAMAGED)?;
+            let trace_id = u128::from_be_bytes(*trace_id);
             if current != Some(trace_id) {
                 rebuilding.finish_trace(take)?;
                 rebuilding.group.trace_id = trace_id;
