@@ -182,6 +182,7 @@ bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vege
 	@$(CARGO) build --release --locked -p measure --bin ingest
 	@$(CARGO) build --release --locked -p cctf --example sink --example shards --example recorded
 	@$(CARGO) build --release --locked -p cctf-plan --example arrivals
+	@$(CARGO) build --release --locked -p cctf-convert --example telemetry
 	@$(if $(and $(PARTS),$(if $(findstring wire,$(PARTS)),,not)),,$(CARGO) bench --locked -p measure --bench wire)
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) $(if $(PARTS),--parts $(PARTS))
 

@@ -14,14 +14,17 @@ INVOCATIONS = 1_000_000
 # Numbers of rounds. The largest run shows that memory does not grow.
 PARQUET_INVOCATIONS = {1_000_000: 5, 10_000_000: 1}
 PARQUET_MIB_MAX = 256
-# Traces of six spans.
-CONVERT_REQUESTS = 200_000
+# Traces of six spans, and rounds of their conversion.
+CONVERT_REQUESTS = 80_000
+CONVERT_ROUNDS = 3
 # Microseconds of CPU a span.
 CONVERT_US_MAX = {"messages.bin": 2.5, "lines.json": 4, "jaeger.json": 4, "zipkin.json": 4}
 # Call graphs of Alibaba with the published faults; about 13 rows a trace.
 CONVERT_TABLES = ["alibaba2021.csv", "alibaba2022.csv"]
 CONVERT_MB_MIN = 100
-CONVERT_MIB_MAX = 1024
+# The last table this many times, each with its own trace ids: memory must not grow.
+CONVERT_COPIES = [1, 4]
+CONVERT_MIB_MAX = 256
 REPORT_INVOCATIONS = [10_000, 1_000_000, 10_000_000]
 # A run of 10 million invocations has 10 GB. At least this space must remain free.
 SPARE_BYTES = 3 << 30
@@ -87,20 +90,20 @@ def validate(bench):
 
 
 def convert(bench):
-    """The same 1.2 million spans in each format. The CPU time is that of the whole command: reading, mapping, rows, merge."""
+    """The same 480,000 spans in each format. The CPU time is that of the whole command: reading, mapping, rows, merge."""
     folder, out = bench.scratch / "telemetry", bench.scratch / "converted"
     folder.mkdir()
     subprocess.run([bench.bin_dir / "examples/telemetry", folder, str(CONVERT_REQUESTS)], check=True)
     for name, limit in CONVERT_US_MAX.items():
         costs = []
-        for _ in range(ROUNDS):
+        for _ in range(CONVERT_ROUNDS):
             printed, cpu, *_ = measured([bench.bin_dir / "cctf", "convert", folder / name, "--out", out, "--summary", "json"])
             costs.append(cpu * 1e6 / json.loads(printed)["spans"])
             shutil.rmtree(out)
         bench.say(f"convert of {name}: CPU us a span, {CONVERT_REQUESTS:,} traces", spread(costs, ".2f"), "", None, f"at most {limit}")
     for name in CONVERT_TABLES:
         megabytes, speeds, costs, peaks = (folder / name).stat().st_size / 1e6, [], [], []
-        for _ in range(ROUNDS):
+        for _ in range(CONVERT_ROUNDS):
             printed, cpu, _, peak = measured([bench.bin_dir / "cctf", "convert", folder / name, "--out", out, "--summary", "json"])
             speeds.append(megabytes / cpu)
             costs.append(cpu * 1e6 / sum(json.loads(printed)["records"].values()))
@@ -109,6 +112,14 @@ def convert(bench):
         bench.say(f"convert of {name}, {megabytes:,.0f} MB: MB/s a core", spread(speeds, ",.0f"), "", None, f"{CONVERT_MB_MIN}")
         bench.say(f"convert of {name}: CPU us a row", spread(costs, ".2f"), "", None)
         bench.say(f"convert of {name}: peak memory, MiB", f"{max(peaks):.0f}", "", None, f"under {CONVERT_MIB_MAX}")
+    table = (folder / CONVERT_TABLES[-1]).read_bytes()
+    for copies in CONVERT_COPIES:
+        feed = (table.replace(b",T_", b",T_%d" % (copy + 1)) for copy in range(copies))
+        printed, cpu, _, peak = measured([bench.bin_dir / "cctf", "convert", "-", "--out", out, "--summary", "json"], feed)
+        rows = sum(json.loads(printed)["records"].values())
+        bench.say(f"convert of {rows:,} rows of {CONVERT_TABLES[-1]} from standard input: CPU us a row", f"{cpu * 1e6 / rows:.2f}", "", None)
+        bench.say(f"convert of {rows:,} rows of {CONVERT_TABLES[-1]} from standard input: peak memory, MiB", f"{peak:.0f}", "", None, f"under {CONVERT_MIB_MAX}")
+        shutil.rmtree(out)
     shutil.rmtree(folder)
 
 

@@ -1,76 +1,59 @@
 //! Alibaba's microservice data sets of 2021 and 2022: call graph, nodes, instances and rates.
 //!
 //! ```text
-//! call graph ─▶ rows ─▶ sort by trace ─▶ ids ─▶ calls ─▶ callers ─▶ spans
+//! call graph ─▶ rows ─▶ sort by trace ─▶ ids ─▶ calls ─▶ callers ─▶ spans ─▶ merge ─▶ lines
 //! nodes, instances, rates ─▶ samples
 //! ```
 //!
 //! The rows of a trace are anywhere in the files, so they are sorted on disk by trace. Then one trace at a time is rebuilt: `calls`
-//! finds the calls behind its rows, and `callers` finds the caller of each call.
+//! finds the calls behind its rows, and `callers` finds the caller of each call. The merge sorts the rows of the spans by time, and
+//! `lines` writes them.
 //! Sources: the descriptions of both data sets in the repository alibaba/clusterdata; Huye, Liu and Sambasivan, "Systemizing and
 //! Mitigating Topological Inconsistencies in Alibaba's Microservice Call-graph Datasets" (ICPE 2024), for their faults.
 
 mod callers;
 mod calls;
 mod ids;
+mod lines;
 mod names;
 mod notes;
+mod operation;
 pub mod rows;
 mod samples;
+mod senders;
 mod spans;
+mod traces;
 mod tree;
 
 use std::path::Path;
 
 use aggregate::maps::Map;
-use anyhow::{Context as _, bail};
-use bytes::Bytes;
+use anyhow::Context as _;
+use cctf_merge::made::trace_hash;
+use cctf_proto::cctf::TraceId;
 use cctf_sort::record::Record;
 use cctf_sort::sorter::Sorter;
 
-use self::callers::tree_of;
-use self::ids::Group;
 use self::names::{NONE, NameId, Names};
-use self::rows::{At, CallRow, Kind, Labels, MS, origin_ns};
-use self::spans::{Source, Writer};
+use self::rows::{At, CallRow, Kind, Labels, MS};
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
 use crate::hash;
 use crate::tables::{Table, Year, call, is_rpc_id};
-use crate::wire::Batch;
 
 #[cfg(test)]
 pub use notes::NOTES;
 pub use notes::{Note, Notes};
 pub use samples::{Samples, metrics};
+pub use traces::Traces;
 
 /// Maximum size of the rows that are sorted in memory, bytes. The rest is on disk, in sorted chunks.
-const SORT_BYTES: usize = 192 << 20;
-/// Maximum number of rows of a trace, as in a merge. Further ones are left out.
-const TRACE_ROWS_MAX: usize = 60_000;
+const SORT_BYTES: usize = 96 << 20;
 /// Maximum time since the start of the recording, and maximum duration of a call: ten years.
 const TIME_NS_MAX: i64 = 10 * 366 * 24 * 3600 * 1000 * MS;
 
 /// The reason why a row cannot be used.
 pub type Unusable = &'static str;
-
-/// Number of rows of call graphs that are rebuilt, and of all.
-#[derive(Debug, Clone, Copy)]
-pub struct Done {
-    pub rows: u64,
-    pub total: u64,
-}
-
-/// Receiver of the rebuilt traces.
-pub trait Sink {
-    /// Takes a request of spans. `at` is the place of its first row.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    fn take(&mut self, request: Bytes, at: At, done: Done) -> anyhow::Result<()>;
-    /// Counts a row that is left out.
-    fn leave_out(&mut self, at: At, reason: Unusable);
-}
 
 /// The rows of all call graphs until they are sorted, and the names in all tables.
 pub struct CallGraph {
@@ -133,10 +116,10 @@ impl CallGraph {
         };
         row.encode(rpc_id, &mut self.encoded);
         let trace_id = hash::trace_id(trace);
+        let identity = trace_id.to_be_bytes();
         self.sorter.push(&Record {
-            // The last digits differ most.
-            key: trace_id as u64,
-            identity: &((trace_id >> 64) as u64).to_be_bytes(),
+            key: trace_hash(&TraceId(identity)),
+            identity: &identity,
             line: &self.encoded,
         })?;
         Ok(Ok(()))
@@ -159,95 +142,10 @@ impl CallGraph {
         Ok(())
     }
 
-    /// Rebuilds all traces, and passes their spans to `sink`. Returns the assumptions.
-    ///
-    /// # Errors
-    /// If the sink fails, or the temporary file cannot be read.
-    pub fn finish(mut self, sink: &mut dyn Sink) -> anyhow::Result<Notes> {
-        let mut rebuilding = Rebuilding {
-            names: &self.names,
-            nodes: &self.nodes,
-            batch: Batch::default(),
-            batch_of: None,
-            done: Done {
-                rows: 0,
-                total: self.sorter.len(),
-            },
-            notes: Notes::default(),
-            name: Vec::new(),
-            group: Group::default(),
-        };
-        let mut current = None;
-        self.sorter.drain(|record| {
-            let Some((row, rpc_id)) = CallRow::decode(record.line) else {
-                bail!(cctf_sort::scratch::DAMAGED);
-            };
-            let mut high = [0; 8];
-            high.copy_from_slice(record.identity);
-            let trace_id = u128::from(u64::from_be_bytes(high)) << 64 | u128::from(record.key);
-            if current != Some(trace_id) {
-                rebuilding.finish_trace(sink)?;
-                rebuilding.group.trace_id = trace_id;
-                current = Some(trace_id);
-            }
-            match rebuilding.group.rows.len() < TRACE_ROWS_MAX {
-                true => rebuilding.group.push(row, rpc_id),
-                false => sink.leave_out(row.at, "the trace has more than 60,000 rows"),
-            }
-            Ok(())
-        })?;
-        rebuilding.finish_trace(sink)?;
-        rebuilding.send(sink)?;
-        Ok(rebuilding.notes)
-    }
-}
-
-/// The trace that is read from the sorted rows, and the request that is being filled.
-struct Rebuilding<'r> {
-    names: &'r Names,
-    nodes: &'r Map<NameId, NameId>,
-    batch: Batch<Source>,
-    /// First row of the request.
-    batch_of: Option<At>,
-    done: Done,
-    notes: Notes,
-    name: Vec<u8>,
-    group: Group,
-}
-
-impl Rebuilding<'_> {
-    fn finish_trace(&mut self, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        let Some(first) = self.group.rows.first().copied() else {
-            return Ok(());
-        };
-        self.batch_of.get_or_insert(first.at);
-        self.done.rows += self.group.rows.len() as u64;
-        let (ids, rows, repeated) = self.group.ordered(self.names);
-        for row in repeated {
-            self.notes.add(Note::RowRepeated, 1, row.at);
-        }
-        let tree = tree_of(&ids, &rows);
-        let mut writer = Writer {
-            names: self.names,
-            nodes: self.nodes,
-            batch: &mut self.batch,
-            notes: &mut self.notes,
-            name: &mut self.name,
-        };
-        writer.write(self.group.trace_id, origin_ns(first.year), first.at, &ids, &tree);
-        drop((ids, rows));
-        self.group.clear();
-        match self.batch.is_full() {
-            true => self.send(sink),
-            false => Ok(()),
-        }
-    }
-
-    fn send(&mut self, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        match self.batch_of.take() {
-            Some(at) if !self.batch.is_empty() => sink.take(self.batch.take(), at, self.done),
-            _ => Ok(()),
-        }
+    /// The traces, after all rows were taken. `None` if no row was. `notes` are the assumptions so far, and `files` the names of the
+    /// files by their numbers.
+    pub fn into_traces(self, notes: Notes, files: Vec<String>) -> Option<Traces> {
+        (!self.sorter.is_empty()).then(|| Traces::new(self, notes, files))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::decimal::nanoseconds;
 use crate::fields::Fields;
 use crate::hash::{hash64, trace_id};
 use crate::tables::Table;
-use crate::wire::{Batch, Kind, Span};
+use crate::wire::{Batch, Span};
 
 /// Nanoseconds of a second, the unit of the table.
 const S: i64 = 1_000_000_000;
@@ -62,9 +62,6 @@ impl Invocations {
         let span = Span {
             trace_id: trace_id(&self.key),
             id: hash64(&self.key),
-            parent: None,
-            is_remote: false,
-            kind: Kind::Server,
             name: func,
             begin_ns: (end_ns - duration_ns).max(1).cast_unsigned(),
             end_ns: end_ns.cast_unsigned(),

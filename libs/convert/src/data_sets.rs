@@ -6,12 +6,12 @@ use bytes::Bytes;
 use cctf_normalizer::journal::Signal;
 
 use crate::alibaba::rows::At;
-use crate::alibaba::{CallGraph, Note, Notes, Samples};
+use crate::alibaba::{CallGraph, Note, Notes, Samples, Traces};
 use crate::azure::Invocations;
 use crate::fields::Fields;
 use crate::place::{Place, Position};
 use crate::tables::{Kind, Table, Year};
-use crate::tally::Format;
+use crate::tally::{Format, Tally};
 
 /// Rows that are not in a request yet.
 pub struct DataSets {
@@ -105,9 +105,16 @@ impl DataSets {
         })
     }
 
-    /// The call graphs, the assumptions so far, and the names of the files.
-    pub fn into_parts(self) -> (CallGraph, Notes, Vec<String>) {
-        (self.call_graph, self.notes, self.files)
+    /// Adds the assumptions to the tally. If there are call graphs, they and later ones come with the traces instead.
+    pub fn finish(self, tally: &mut Tally) -> Option<Traces> {
+        let (notes, files) = (self.notes.clone(), self.files.clone());
+        let traces = self.call_graph.into_traces(self.notes, self.files);
+        if traces.is_none() {
+            for (name, meaning, count, first) in notes.counts() {
+                tally.assume(name, meaning, count, || place_of(&files, first));
+            }
+        }
+        traces
     }
 }
 

@@ -1,10 +1,13 @@
 //! [`Fields`]: the fields of one line of a table.
 
 use csv_core::{ReadRecordResult, Reader};
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 /// Maximum number of fields of a line.
 const FIELDS_MAX: usize = 64;
+
+const TOO_MANY: &str = "the line has more than 64 fields";
+const EMPTY: &str = "the line has no fields";
 
 /// The fields of a line.
 pub struct Fields {
@@ -12,6 +15,8 @@ pub struct Fields {
     texts: Vec<u8>,
     ends: [usize; FIELDS_MAX],
     count: usize,
+    /// Number of bytes between the end of a field and the begin of the next one in `texts`.
+    gap: usize,
 }
 
 impl Fields {
@@ -21,6 +26,7 @@ impl Fields {
             texts: Vec::new(),
             ends: [0; FIELDS_MAX],
             count: 0,
+            gap: 0,
         }
     }
 
@@ -29,9 +35,16 @@ impl Fields {
     /// # Errors
     /// The reason, if it has too many fields, or an open quote.
     pub fn split(&mut self, line: &[u8]) -> Result<(), &'static str> {
-        if !memchr_iter(b'"', line).count().is_multiple_of(2) {
+        let quotes = memchr_iter(b'"', line).count();
+        let content = line.strip_suffix(b"\n").unwrap_or(line);
+        let content = content.strip_suffix(b"\r").unwrap_or(content);
+        if quotes == 0 && memchr(b'\r', content).is_none() {
+            return self.split_plain(content);
+        }
+        if !quotes.is_multiple_of(2) {
             return Err("a quote is open at the end of the line");
         }
+        self.gap = 0;
         self.reader.reset();
         self.count = 0;
         if self.texts.len() < line.len() + 1 {
@@ -48,12 +61,27 @@ impl Fields {
             self.count += fields;
             match result {
                 ReadRecordResult::Record => return Ok(()),
-                ReadRecordResult::OutputEndsFull => return Err("the line has more than 64 fields"),
+                ReadRecordResult::OutputEndsFull => return Err(TOO_MANY),
                 ReadRecordResult::OutputFull | ReadRecordResult::End => break,
                 ReadRecordResult::InputEmpty => {}
             }
         }
-        Err("the line has no fields")
+        Err(EMPTY)
+    }
+
+    /// Splits a line without quotes and line breaks.
+    fn split_plain(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        if line.is_empty() {
+            return Err(EMPTY);
+        }
+        self.texts.clear();
+        self.texts.extend_from_slice(line);
+        (self.gap, self.count) = (1, 0);
+        for end in memchr_iter(b',', line).chain([line.len()]) {
+            *self.ends.get_mut(self.count).ok_or(TOO_MANY)? = end;
+            self.count += 1;
+        }
+        Ok(())
     }
 
     pub fn count(&self) -> usize {
@@ -65,7 +93,9 @@ impl Fields {
         if index >= self.count {
             return &[];
         }
-        let begin = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let begin = index
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before] + self.gap);
         &self.texts[begin..self.ends[index]]
     }
 }
@@ -87,6 +117,7 @@ mod tests {
     fn lines_are_split_with_and_without_a_line_break() {
         for end in ["", "\n", "\r\n"] {
             assert_eq!(split(&format!("a,,\"b,c\"{end}")).unwrap(), ["a", "", "b,c"]);
+            assert_eq!(split(&format!("a,,bc{end}")).unwrap(), ["a", "", "bc"]);
             assert_eq!(split(&format!(",{end}")).unwrap(), ["", ""]);
         }
         for end in ["", "\n"] {

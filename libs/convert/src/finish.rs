@@ -1,21 +1,25 @@
-//! From the pipeline's folders to the result: each run is merged with itself, which connects rows however far apart they came, and
-//! gets the facts about its origin.
+//! From the pipeline's folders to the result: each run is merged with itself, which connects rows however far apart they came, and with
+//! the traces of call graphs; and it gets the facts about its origin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use cctf_merge::merge;
+use cctf_merge::{merge, merge_traces};
 use cctf_proto::cctf::{Counters, File, Milliseconds, Row, RunMeta, Text};
 use cctf_proto::keys::LATEST_LINK;
 use rundir::CCTF;
 use rundir::output::{OutFolder, write_whole};
 use serde::Serialize;
 
+use crate::alibaba::Traces;
 use crate::job::Progress;
 use crate::tally::{Format, Tally};
+
+/// Maximum size of the names of modules, instances and nodes in call graphs. The data set of 2022 has about 600,000 of them.
+const NAMES_BYTES_MAX: usize = 512 << 20;
 
 /// A run of the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,55 +39,114 @@ pub struct RunSummary {
     pub rejected: BTreeMap<String, u64>,
 }
 
-/// Writes the runs in `received` to the folder that becomes `out`: a single run as `out` itself, several as folders in it.
-pub fn write_runs(
-    output: &OutFolder,
-    received: &Path,
-    out: &Path,
-    origin: &Origin,
-    stop: &'static AtomicBool,
-    on_progress: &mut (dyn FnMut(Progress) + Send),
-) -> anyhow::Result<Vec<RunSummary>> {
-    let names = names_in(received)?;
-    let is_single = names.len() == 1;
-    let mut runs = Vec::new();
-    for name in names {
-        let (target, folder) = match is_single {
-            true => (output.run(), out.to_owned()),
-            false => (output.run().join(&name), out.join(&name)),
-        };
-        let from = received.join(&name);
-        let options = cctf_merge::Options {
-            stop: Some(stop),
+/// The folders from which the runs are written, and that of the result.
+pub struct Writing<'w> {
+    pub output: &'w OutFolder,
+    /// Folder of the pipeline's runs.
+    pub received: &'w Path,
+    /// Path at which the result appears.
+    pub out: &'w Path,
+    /// The run of telemetry that names none.
+    pub run_id: &'w str,
+    pub stop: &'static AtomicBool,
+}
+
+impl Writing<'_> {
+    /// Writes the runs to the folder that becomes `out`: a single run as `out` itself, several as folders in it. The traces belong to
+    /// the run of telemetry that names none. Their counts are added to `tally`.
+    pub fn runs(
+        &self,
+        mut traces: Option<Traces>,
+        tally: &mut Tally,
+        on_progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> anyhow::Result<Vec<RunSummary>> {
+        let received = names_in(self.received)?;
+        let mut names = received.clone();
+        if traces.is_some() {
+            names.insert(self.run_id.to_owned());
+        }
+        let is_single = names.len() == 1;
+        let mut runs = Vec::new();
+        for name in names {
+            let inputs: Vec<PathBuf> = received
+                .get(&name)
+                .map(|name| self.received.join(name))
+                .into_iter()
+                .collect();
+            let own = traces.take_if(|_| name == self.run_id);
+            let folder = if is_single {
+                self.out.to_owned()
+            } else {
+                self.out.join(&name)
+            };
+            let target = self.target(&folder);
+            let merged = self.merge(&target, &inputs, own, tally, on_progress)?;
+            // The rows are in the result now, so the temporary space is free for the next run.
+            for input in &inputs {
+                fs::remove_dir_all(input).with_context(|| format!("cannot remove {}", input.display()))?;
+            }
+            runs.push(RunSummary {
+                run_id: merged.run_id,
+                folder,
+                rows: merged.rows,
+                orphans: merged.orphans,
+                resolved: merged.resolved,
+                duplicates: merged.duplicates,
+                rejected: BTreeMap::new(),
+            });
+        }
+        Ok(runs)
+    }
+
+    /// The folder that becomes `folder`, which is in `out` or the same.
+    fn target(&self, folder: &Path) -> PathBuf {
+        match folder.strip_prefix(self.out) {
+            Ok(name) if name.as_os_str().is_empty() => self.output.run(),
+            Ok(name) => self.output.run().join(name),
+            Err(_) => self.output.run(),
+        }
+    }
+
+    fn merge(
+        &self,
+        target: &Path,
+        inputs: &[PathBuf],
+        traces: Option<Traces>,
+        tally: &mut Tally,
+        on_progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> anyhow::Result<cctf_merge::Summary> {
+        let mut options = cctf_merge::Options {
+            stop: Some(self.stop),
             ..cctf_merge::Options::default()
         };
-        let merged = merge(&target, std::slice::from_ref(&from), &options, &mut |progress| {
+        let mut on_progress = |progress: cctf_merge::Progress| {
             on_progress(Progress {
                 phase: progress.phase,
                 done: progress.done,
                 total: progress.total,
             });
-        })?;
-        // The rows are in the result now, so the temporary space is free for the next run.
-        fs::remove_dir_all(&from).with_context(|| format!("cannot remove {}", from.display()))?;
-        let rejected = origin.write(&target)?;
-        runs.push(RunSummary {
-            run_id: merged.run_id,
-            folder,
-            rows: merged.rows,
-            orphans: merged.orphans,
-            resolved: merged.resolved,
-            duplicates: merged.duplicates,
-            rejected,
-        });
+        };
+        let Some(mut traces) = traces else {
+            return merge(target, inputs, &options, &mut on_progress);
+        };
+        options.run_id = Some(self.run_id.to_owned());
+        options.limits.names_bytes = NAMES_BYTES_MAX;
+        let merged = merge_traces(target, inputs, &mut traces, &options, &mut on_progress)?;
+        traces.add_to(tally);
+        Ok(merged)
     }
-    Ok(runs)
+
+    /// Adds the origin to `run_meta.json` of a run, and to `run` what the run rejected.
+    pub fn add_origin(&self, origin: &Origin, run: &mut RunSummary) -> anyhow::Result<()> {
+        run.rejected = origin.write(&self.target(&run.folder))?;
+        Ok(())
+    }
 }
 
 /// The names of the runs, which are the names of their folders.
-fn names_in(received: &Path) -> anyhow::Result<Vec<String>> {
+fn names_in(received: &Path) -> anyhow::Result<BTreeSet<String>> {
     let cannot = || format!("cannot read {}", received.display());
-    let mut names = Vec::new();
+    let mut names = BTreeSet::new();
     for entry in fs::read_dir(received).with_context(cannot)? {
         let name = entry.with_context(cannot)?.file_name();
         names.extend(
@@ -92,7 +155,6 @@ fn names_in(received: &Path) -> anyhow::Result<Vec<String>> {
                 .map(str::to_owned),
         );
     }
-    names.sort();
     Ok(names)
 }
 

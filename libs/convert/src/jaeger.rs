@@ -3,21 +3,18 @@
 //! Sources: Jaeger's model `model/json/model.go`, and the OpenTelemetry specification, "OpenTelemetry to Jaeger Transformation" and
 //! "OpenTracing Compatibility", read backwards.
 
+mod model;
+
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use aggregate::maps::Map;
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use prost::Message;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use crate::spans::{Gaps, US, attribute, id, is_short, kind, status, text};
+use self::model::{DamagedTrace, Log, Process, Processes, RecordedSpan, RecordedTrace, Tag};
+use crate::grouped::{Grouped, OF_EVENT, OF_RESOURCE, OF_SPAN};
+use crate::protobuf::{Value, attribute, bytes_field, fixed64, text_attribute, varint_field};
+use crate::spans::{Gaps, US, id, is_short, kind, push_status};
 
 /// A trace that was read.
 pub struct Trace {
@@ -26,86 +23,6 @@ pub struct Trace {
     pub gaps: Gaps,
     /// Why spans of it are left out.
     pub damages: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct RecordedTrace<'a> {
-    #[serde(borrow)]
-    spans: Vec<RecordedSpan<'a>>,
-    #[serde(borrow)]
-    processes: HashMap<String, Process<'a>>,
-}
-
-/// A trace of which some span cannot be read.
-#[derive(Deserialize)]
-struct DamagedTrace<'a> {
-    #[serde(borrow)]
-    spans: Vec<&'a RawValue>,
-    #[serde(borrow)]
-    processes: HashMap<String, Process<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RecordedSpan<'a> {
-    #[serde(borrow, rename = "traceID")]
-    trace_id: Cow<'a, str>,
-    #[serde(borrow, rename = "spanID")]
-    span_id: Cow<'a, str>,
-    /// The parent in traces of old versions, which have no references.
-    #[serde(borrow, rename = "parentSpanID", default)]
-    parent_span_id: Cow<'a, str>,
-    #[serde(borrow, default)]
-    operation_name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    references: Option<Vec<Reference<'a>>>,
-    start_time: u64,
-    duration: u64,
-    #[serde(borrow, default)]
-    tags: Option<Vec<Tag<'a>>>,
-    #[serde(borrow, default)]
-    logs: Option<Vec<Log<'a>>>,
-    #[serde(borrow, rename = "processID", default)]
-    process_id: Cow<'a, str>,
-    #[serde(default)]
-    warnings: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Reference<'a> {
-    #[serde(borrow)]
-    ref_type: Cow<'a, str>,
-    #[serde(borrow, rename = "traceID")]
-    trace_id: Cow<'a, str>,
-    #[serde(borrow, rename = "spanID")]
-    span_id: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct Tag<'a> {
-    #[serde(borrow)]
-    key: Cow<'a, str>,
-    #[serde(borrow, rename = "type", default)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    value: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Log<'a> {
-    timestamp: u64,
-    #[serde(borrow, default)]
-    fields: Option<Vec<Tag<'a>>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Process<'a> {
-    #[serde(borrow, default)]
-    service_name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    tags: Option<Vec<Tag<'a>>>,
 }
 
 /// Reads a trace. A span that cannot be read is left out alone.
@@ -132,33 +49,34 @@ pub fn read(json: &[u8]) -> Result<Trace, serde_json::Error> {
             }
         }
     }
-    let Request {
-        resources,
-        gaps,
-        damages,
-        ..
-    } = request;
-    let message = ExportTraceServiceRequest {
-        resource_spans: resources,
-    };
     Ok(Trace {
-        request: message.encode_to_vec().into(),
-        gaps,
-        damages,
+        request: request.spans.take_request(),
+        gaps: request.gaps,
+        damages: request.damages,
     })
 }
 
+/// The request in progress.
 #[derive(Default)]
 struct Request {
-    resources: Vec<ResourceSpans>,
-    /// Index of a process in them.
-    by_process: HashMap<String, usize>,
+    spans: Grouped,
+    by_process: Map<String, Known>,
     gaps: Gaps,
     damages: Vec<String>,
+    /// Buffers for a span, and for an event or a link in it.
+    span: Vec<u8>,
+    part: Vec<u8>,
+}
+
+/// A process whose tags are a resource.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    resource: usize,
+    is_named: bool,
 }
 
 impl Request {
-    fn add(&mut self, recorded: &RecordedSpan<'_>, processes: &HashMap<String, Process<'_>>) {
+    fn add(&mut self, recorded: &RecordedSpan<'_>, processes: &Processes<'_>) {
         let (Some(trace_id), Some(span_id)) = (id::<16>(&recorded.trace_id), id::<8>(&recorded.span_id))
         else {
             let RecordedSpan {
@@ -174,58 +92,47 @@ impl Request {
         let warnings = recorded.warnings.iter().flatten();
         self.gaps.clock_adjusted += u64::from(warnings.into_iter().any(is_adjusted));
         let start = recorded.start_time.saturating_mul(US);
-        let mut span = Span {
-            trace_id: trace_id.to_vec(),
-            span_id: span_id.to_vec(),
-            name: recorded.operation_name.clone().into_owned(),
-            start_time_unix_nano: start,
-            end_time_unix_nano: start.saturating_add(recorded.duration.saturating_mul(US)),
-            events: recorded.logs.iter().flatten().map(event).collect(),
-            ..Span::default()
-        };
-        set_references(&mut span, recorded, trace_id);
-        let scope = set_tags(&mut span, recorded.tags.iter().flatten());
-        self.gaps.kind_not_recorded += u64::from(span.kind == SpanKind::Unspecified as i32);
-        let spans = self.spans_of(&recorded.process_id, processes);
-        match spans.iter_mut().find(|spans| spans.scope == scope) {
-            Some(spans) => spans.spans.push(span),
-            None => spans.push(ScopeSpans {
-                scope,
-                spans: vec![span],
-                ..ScopeSpans::default()
-            }),
+        let end = start.saturating_add(recorded.duration.saturating_mul(US));
+        let (span, part) = (&mut self.span, &mut self.part);
+        span.clear();
+        bytes_field(1, &trace_id, span);
+        bytes_field(2, &span_id, span);
+        push_references(recorded, trace_id, part, span);
+        bytes_field(5, recorded.operation_name.as_bytes(), span);
+        fixed64(7, start, span);
+        fixed64(8, end, span);
+        let tags = push_tags(recorded.tags.iter().flatten(), span);
+        self.gaps.kind_not_recorded += u64::from(tags.kind == SpanKind::Unspecified);
+        for log in recorded.logs.iter().flatten() {
+            part.clear();
+            push_event(log, part);
+            bytes_field(11, part, span);
         }
+        let known = self.process(&recorded.process_id, processes);
+        self.gaps.service_not_recorded += u64::from(!known.is_named);
+        let scope = (&*tags.scope_name, &*tags.scope_version);
+        self.spans.push(known.resource, scope, &self.span);
     }
 
-    /// The spans of a process, whose tags are the resource.
-    fn spans_of(&mut self, id: &str, processes: &HashMap<String, Process<'_>>) -> &mut Vec<ScopeSpans> {
-        let index = match self.by_process.get(id) {
-            Some(&index) => index,
-            None => {
-                let process = processes.get(id);
-                self.resources.push(ResourceSpans {
-                    resource: Some(Resource {
-                        attributes: process.map(resource).unwrap_or_default(),
-                        ..Resource::default()
-                    }),
-                    ..ResourceSpans::default()
-                });
-                self.by_process.insert(id.to_owned(), self.resources.len() - 1);
-                self.resources.len() - 1
-            }
-        };
-        let is_named = processes
-            .get(id)
-            .is_some_and(|process| !process.service_name.is_empty());
-        self.gaps.service_not_recorded += u64::from(!is_named);
-        &mut self.resources[index].scope_spans
+    fn process(&mut self, id: &str, processes: &Processes<'_>) -> Known {
+        if let Some(&known) = self.by_process.get(id) {
+            return known;
+        }
+        let (mut attributes, mut is_named) = (Vec::new(), false);
+        if let Some(process) = processes.get(id) {
+            is_named = !process.service_name.is_empty();
+            push_resource(process, &mut attributes);
+        }
+        let resource = self.spans.add(attributes);
+        let known = Known { resource, is_named };
+        self.by_process.insert(id.to_owned(), known);
+        known
     }
 }
 
-fn resource(process: &Process<'_>) -> Vec<KeyValue> {
-    let mut attributes = Vec::new();
+fn push_resource(process: &Process<'_>, out: &mut Vec<u8>) {
     if !process.service_name.is_empty() {
-        attributes.push(attribute("service.name", text(&process.service_name)));
+        text_attribute(OF_RESOURCE, "service.name", process.service_name.as_bytes(), out);
     }
     let tags = || process.tags.iter().flatten();
     let has_host = tags().any(|tag| tag.key == "host.name");
@@ -235,119 +142,99 @@ fn resource(process: &Process<'_>) -> Vec<KeyValue> {
             "hostname" if !has_host => "host.name",
             key => key,
         };
-        attributes.extend(tag.value().map(|value| attribute(key, value)));
+        if let Some(value) = tag.value() {
+            attribute(OF_RESOURCE, key, &value, out);
+        }
     }
-    attributes
 }
 
 /// The first CHILD_OF in the same trace is the parent. All others are links, as is FOLLOWS_FROM.
-fn set_references(span: &mut Span, recorded: &RecordedSpan<'_>, trace_id: [u8; 16]) {
+fn push_references(recorded: &RecordedSpan<'_>, trace_id: [u8; 16], link: &mut Vec<u8>, out: &mut Vec<u8>) {
+    let (mut parent, mut dropped, mut has_links) = (None, 0, false);
     for reference in recorded.references.iter().flatten() {
         let (Some(of_trace), Some(of_span)) = (id::<16>(&reference.trace_id), id::<8>(&reference.span_id))
         else {
-            span.dropped_links_count += 1;
+            dropped += 1;
             continue;
         };
         let is_parent = reference.ref_type == "CHILD_OF" && of_trace == trace_id;
-        if is_parent && span.parent_span_id.is_empty() {
-            span.parent_span_id = of_span.to_vec();
-        } else {
-            span.links.push(Link {
-                trace_id: of_trace.to_vec(),
-                span_id: of_span.to_vec(),
-                ..Link::default()
-            });
+        if is_parent && parent.is_none() {
+            parent = Some(of_span);
+            continue;
         }
+        has_links = true;
+        link.clear();
+        bytes_field(1, &of_trace, link);
+        bytes_field(2, &of_span, link);
+        bytes_field(13, link, out);
     }
     let old = id::<8>(&recorded.parent_span_id).filter(|id| id.iter().any(|&byte| byte != 0));
-    if let (true, true, Some(parent)) = (span.parent_span_id.is_empty(), span.links.is_empty(), old) {
-        span.parent_span_id = parent.to_vec();
+    if let Some(parent) = parent.or(old.filter(|_| !has_links)) {
+        bytes_field(4, &parent, out);
+    }
+    if dropped > 0 {
+        varint_field(14, dropped, out);
     }
 }
 
-/// Sets kind, status and attributes from the tags. Returns the scope in them.
-fn set_tags<'t>(span: &mut Span, tags: impl Iterator<Item = &'t Tag<'t>>) -> Option<InstrumentationScope> {
-    let mut scope = InstrumentationScope::default();
+/// What the tags of a span say besides its attributes.
+struct Tags<'t> {
+    kind: SpanKind,
+    scope_name: Cow<'t, str>,
+    scope_version: Cow<'t, str>,
+}
+
+/// Appends attributes, kind, trace state and status of a span.
+fn push_tags<'t>(tags: impl Iterator<Item = &'t Tag<'t>>, out: &mut Vec<u8>) -> Tags<'t> {
+    let mut found = Tags {
+        kind: SpanKind::Unspecified,
+        scope_name: Cow::Borrowed(""),
+        scope_version: Cow::Borrowed(""),
+    };
     let (mut code, mut message, mut has_error) = (None, None, false);
     for tag in tags {
         let Some(value) = tag.value() else { continue };
-        match (&*tag.key, &value) {
-            ("span.kind", Value::StringValue(name)) => {
-                span.kind = kind(name).unwrap_or(SpanKind::Unspecified).into();
-                continue;
+        match (&*tag.key, value) {
+            ("span.kind", Value::Text(name)) => found.kind = kind(&name).unwrap_or(SpanKind::Unspecified),
+            ("otel.status_code", Value::Text(value)) => code = Some(value),
+            ("otel.status_description", Value::Text(value)) => message = Some(value),
+            ("otel.scope.name" | "otel.library.name", Value::Text(name)) => found.scope_name = name,
+            ("otel.scope.version" | "otel.library.version", Value::Text(version)) => {
+                found.scope_version = version;
             }
-            ("otel.status_code", Value::StringValue(found)) => {
-                code = Some(found.clone());
-                continue;
+            ("w3c.tracestate", Value::Text(state)) => bytes_field(3, state.as_bytes(), out),
+            (key, value) => {
+                has_error |= key == "error" && is_true(&value);
+                attribute(OF_SPAN, key, &value, out);
             }
-            ("otel.status_description", Value::StringValue(found)) => {
-                message = Some(found.clone());
-                continue;
-            }
-            ("otel.scope.name" | "otel.library.name", Value::StringValue(name)) => {
-                scope.name.clone_from(name);
-                continue;
-            }
-            ("otel.scope.version" | "otel.library.version", Value::StringValue(version)) => {
-                scope.version.clone_from(version);
-                continue;
-            }
-            ("w3c.tracestate", Value::StringValue(state)) => {
-                span.trace_state.clone_from(state);
-                continue;
-            }
-            ("error", Value::BoolValue(true)) => has_error = true,
-            ("error", Value::StringValue(found)) => has_error |= found == "true",
-            _ => {}
         }
-        span.attributes.push(attribute(&tag.key, value));
     }
-    span.status = status(code.as_deref(), message.as_deref(), has_error);
-    (!scope.name.is_empty()).then_some(scope)
+    if found.kind != SpanKind::Unspecified {
+        varint_field(6, found.kind as u64, out);
+    }
+    push_status(code.as_deref(), message.as_deref(), has_error, out);
+    found
 }
 
-fn event(log: &Log<'_>) -> Event {
-    let mut event = Event {
-        time_unix_nano: log.timestamp.saturating_mul(US),
-        ..Event::default()
-    };
+fn is_true(value: &Value<'_>) -> bool {
+    match value {
+        Value::Bool(value) => *value,
+        Value::Text(text) => text == "true",
+        _ => false,
+    }
+}
+
+/// Appends the content of an event.
+fn push_event(log: &Log<'_>, out: &mut Vec<u8>) {
+    fixed64(1, log.timestamp.saturating_mul(US), out);
     for field in log.fields.iter().flatten() {
         let Some(value) = field.value() else { continue };
-        match (&*field.key, value) {
+        match (&*field.key, &value) {
             // OpenTracing's name for an exception.
-            ("event", Value::StringValue(name)) if name == "error" => event.name = "exception".to_owned(),
-            ("event", Value::StringValue(name)) => event.name = name,
-            ("error.kind", value) => event.attributes.push(attribute("exception.type", value)),
-            (key, value) => event.attributes.push(attribute(key, value)),
-        }
-    }
-    event
-}
-
-impl Tag<'_> {
-    /// The value in the type that the tag states. `None` if it has another type.
-    fn value(&self) -> Option<Value> {
-        let json = self.value.get();
-        let as_text = || serde_json::from_str::<String>(json).ok();
-        match &*self.kind {
-            "bool" => match json {
-                "true" | "\"true\"" => Some(Value::BoolValue(true)),
-                "false" | "\"false\"" => Some(Value::BoolValue(false)),
-                _ => None,
-            },
-            // No digit may be lost, so the number is never a float.
-            "int64" => json.trim_matches('"').parse().ok().map(Value::IntValue),
-            "float64" => json.trim_matches('"').parse().ok().map(Value::DoubleValue),
-            "string" | "binary" => as_text().map(Value::StringValue),
-            _ => match json.as_bytes().first()? {
-                b'"' => as_text().map(Value::StringValue),
-                b't' | b'f' => Some(Value::BoolValue(json == "true")),
-                b'n' | b'{' | b'[' => None,
-                _ => match json.parse() {
-                    Ok(number) => Some(Value::IntValue(number)),
-                    Err(_) => json.parse().ok().map(Value::DoubleValue),
-                },
-            },
+            ("event", Value::Text(name)) if name == "error" => bytes_field(2, b"exception", out),
+            ("event", Value::Text(name)) => bytes_field(2, name.as_bytes(), out),
+            ("error.kind", value) => attribute(OF_EVENT, "exception.type", value, out),
+            (key, value) => attribute(OF_EVENT, key, value, out),
         }
     }
 }

@@ -4,14 +4,15 @@
 //! ```text
 //! inputs ─▶ layers (gzip, zstd, tar) ─▶ content ─▶ json_file ─▶ json ─▶ records ─▶ the normalizer's pipeline ─▶ folders
 //!                                               ─▶ frames ─────────▶      │  otlp, jaeger, zipkin                  │
-//!                                               ─▶ csv_file ─▶ tables     │  data_sets: alibaba, azure             │
-//!                                                                         ▼                                        ▼
-//!                                                                       tally                       finish: merge, origin ─▶ rename
+//!                                               ─▶ csv_file ─▶ tables     │  data_sets: azure, alibaba's metrics   │
+//!                                                               │         ▼                                        ▼
+//!                                                               │       tally                       finish: merge, origin ─▶ rename
+//!                                                               └─▶ alibaba's call graphs ─▶ traces ───────────────┘
 //! ```
 //!
-//! Only one record is in memory at a time; call graphs of Alibaba are sorted on disk, and rebuilt trace by trace. The records go
-//! through the mapping and the join of the normalizer, with the times in the records as its clock. A row whose caller comes later
-//! than a join window is an orphan at first. The merge finds that caller.
+//! Only one record is in memory at a time. The records go through the mapping and the join of the normalizer, with the times in the
+//! records as its clock. A row whose caller comes later than a join window is an orphan at first. The merge finds that caller. Call
+//! graphs of Alibaba are sorted on disk, rebuilt trace by trace, and passed to the merge, because their rows are not spans yet.
 //! `docs/convert.md` has the formats and the limits.
 
 mod alibaba;
@@ -23,6 +24,7 @@ mod decimal;
 mod fields;
 mod finish;
 mod frames;
+mod grouped;
 mod hash;
 pub mod inputs;
 mod jaeger;
@@ -33,8 +35,8 @@ mod keys;
 mod layers;
 mod otlp;
 pub mod place;
+mod protobuf;
 mod rates;
-mod rebuilt;
 mod records;
 mod source;
 mod spans;
@@ -60,7 +62,7 @@ use rundir::UsageError;
 use rundir::output::OutFolder;
 use serde::Serialize;
 
-use finish::{Origin, write_runs};
+use finish::{Origin, Writing};
 use inputs::Input;
 use job::Job;
 use records::Records;
@@ -107,7 +109,7 @@ pub fn convert(
     options: &Options,
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> anyhow::Result<Summary> {
-    let settings = settings(own_run_id(out, options)?);
+    let run_id = own_run_id(out, options)?;
     let output = OutFolder::create(out)?;
     let received = output.scratch().join(RECEIVED);
     fs::create_dir(&received).with_context(|| format!("cannot create {}", received.display()))?;
@@ -119,7 +121,7 @@ pub fn convert(
         read: Rc::default(),
     };
     let mut records = Records::new(
-        Offline::new(&received, settings),
+        Offline::new(&received, settings(run_id.clone())),
         job,
         options.format,
         output.scratch(),
@@ -127,11 +129,23 @@ pub fn convert(
     for input in inputs {
         read_input(input, &mut records)?;
     }
-    let tally = records.finish()?;
-    check_used(&tally)?;
+    let (mut tally, traces) = records.finish()?;
+    if traces.is_none() {
+        check_used(&tally)?;
+    }
+    let writing = Writing {
+        output: &output,
+        received: &received,
+        out,
+        run_id: &run_id,
+        stop: options.stop,
+    };
+    let mut runs = writing.runs(traces, &mut tally, on_progress)?;
     let first = inputs.first().map(Input::name).unwrap_or_default();
     let origin = Origin::new(&tally, &first);
-    let runs = write_runs(&output, &received, out, &origin, options.stop, on_progress)?;
+    for run in &mut runs {
+        writing.add_origin(&origin, run)?;
+    }
     output.finish_folder()?;
     Ok(Summary {
         out: out.to_owned(),

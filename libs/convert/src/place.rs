@@ -81,4 +81,11 @@ impl Damages {
             self.shown.push(Damage { place, reason });
         }
     }
+
+    /// Adds what was left out later.
+    pub fn unite(&mut self, later: Self) {
+        self.count += later.count;
+        let room = SHOWN_MAX.saturating_sub(self.shown.len());
+        self.shown.extend(later.shown.into_iter().take(room));
+    }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use cctf_normalizer::journal::Signal;
 use cctf_normalizer::offline::{CheckedRequest, Offline};
 
+use crate::alibaba::Traces;
 use crate::data_sets::DataSets;
 use crate::fields::Fields;
 use crate::job::{Job, Progress, feed};
@@ -15,7 +16,6 @@ use crate::json::Record;
 use crate::keys::Keys;
 use crate::otlp::{self, Shape};
 use crate::place::{Place, Position};
-use crate::rebuilt::Rebuilt;
 use crate::spans::Gaps;
 use crate::tables::Table;
 use crate::tally::{Format, Tally};
@@ -293,21 +293,14 @@ impl<'j> Records<'j> {
         self.show_progress()
     }
 
-    /// Ends the work: writes what waits, and returns the counts.
+    /// Ends the work: writes what waits, and returns the counts, and the traces that are yet to be rebuilt from call graphs.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn finish(mut self) -> anyhow::Result<Tally> {
-        let (call_graph, notes, files) = self.data_sets.into_parts();
-        let mut rebuilt = Rebuilt {
-            offline: &mut self.offline,
-            tally: &mut self.tally,
-            job: &mut self.job,
-            files: &files,
-        };
-        rebuilt.feed_all(call_graph, notes)?;
+    pub fn finish(mut self) -> anyhow::Result<(Tally, Option<Traces>)> {
+        let traces = self.data_sets.finish(&mut self.tally);
         self.offline.finish()?;
-        Ok(self.tally)
+        Ok((self.tally, traces))
     }
 }
 

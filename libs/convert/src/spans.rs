@@ -1,10 +1,9 @@
 //! What the formats of Jaeger and Zipkin share on their way to OTLP: ids, attributes, and the gaps that are counted.
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::Status;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+
+use crate::protobuf::{bytes_field, varint_field};
 
 /// Nanoseconds of a microsecond, the unit of both formats.
 pub const US: u64 = 1_000;
@@ -64,18 +63,6 @@ pub fn is_short(trace_id: &[u8; 16]) -> bool {
     trace_id[..8].iter().all(|&byte| byte == 0)
 }
 
-pub fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue {
-        key: key.to_owned(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..KeyValue::default()
-    }
-}
-
-pub fn text(value: &str) -> Value {
-    Value::StringValue(value.to_owned())
-}
-
 /// The kind with this name in any case; `None` for an unknown one.
 pub fn kind(name: &str) -> Option<SpanKind> {
     let kinds = [
@@ -91,18 +78,18 @@ pub fn kind(name: &str) -> Option<SpanKind> {
     found.map(|(_, kind)| kind)
 }
 
-/// The status by the attribute `otel.status_code`, else by that of an error.
-pub fn status(code: Option<&str>, message: Option<&str>, has_error: bool) -> Option<Status> {
+/// Appends the status of a span, by the attribute `otel.status_code`, else by that of an error.
+pub fn push_status(code: Option<&str>, message: Option<&str>, has_error: bool, span: &mut Vec<u8>) {
     let code = match code {
         Some(code) if code.eq_ignore_ascii_case("ok") => StatusCode::Ok,
         Some(code) if code.eq_ignore_ascii_case("error") => StatusCode::Error,
         _ if has_error => StatusCode::Error,
-        _ => return None,
+        _ => return,
     };
-    Some(Status {
-        code: code.into(),
-        message: message.unwrap_or_default().to_owned(),
-    })
+    let mut status = Vec::new();
+    bytes_field(2, message.unwrap_or_default().as_bytes(), &mut status);
+    varint_field(3, code as u64, &mut status);
+    bytes_field(15, &status, span);
 }
 
 #[cfg(test)]

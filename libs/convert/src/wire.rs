@@ -4,7 +4,9 @@ use std::hash::Hash;
 
 use aggregate::maps::Map;
 use bytes::Bytes;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use crate::protobuf::{bytes_field, field_len, fixed64, text_attribute, varint_field};
 
 /// Number of spans or points, and their bytes, at which a request is complete. Only one request is in memory.
 const ITEMS_MAX: usize = 4096;
@@ -17,26 +19,13 @@ const RESOURCE_ATTRIBUTE: u32 = 1;
 const SCOPE_DATA: u32 = 2;
 const ITEM: u32 = 2;
 
-/// Kind of a span, by its number in OTLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Internal = 1,
-    Server = 2,
-    Client = 3,
-    Consumer = 5,
-}
+/// The kind SERVER of a span.
+const SERVER: u64 = 2;
 
-/// Flags of a span: it is stated whether the parent is in another process, and the parent is in another process.
-const STATES_REMOTE: u32 = 0x100;
-const IS_REMOTE: u32 = 0x200;
-
+/// A SERVER span without a parent.
 pub struct Span<'a> {
     pub trace_id: u128,
     pub id: u64,
-    pub parent: Option<u64>,
-    /// Whether the parent is in another process.
-    pub is_remote: bool,
-    pub kind: Kind,
     pub name: &'a [u8],
     /// Nanoseconds since the Unix epoch.
     pub begin_ns: u64,
@@ -113,12 +102,8 @@ impl<K: Hash + Eq> Batch<K> {
         out.clear();
         bytes_field(1, &span.trace_id.to_be_bytes(), out);
         bytes_field(2, &span.id.to_be_bytes(), out);
-        if let Some(parent) = span.parent {
-            bytes_field(4, &parent.to_be_bytes(), out);
-        }
         bytes_field(5, span.name, out);
-        encode_key(6, WireType::Varint, out);
-        encode_varint(span.kind as u64, out);
+        varint_field(6, SERVER, out);
         fixed64(7, span.begin_ns, out);
         fixed64(8, span.end_ns, out);
         for (key, value) in span.attributes {
@@ -126,9 +111,6 @@ impl<K: Hash + Eq> Batch<K> {
                 text_attribute(9, key, value, out);
             }
         }
-        let remote = if span.is_remote { IS_REMOTE } else { 0 };
-        encode_key(16, WireType::ThirtyTwoBit, out);
-        out.extend_from_slice(&(STATES_REMOTE | remote).to_le_bytes());
         self.push_item(resource);
     }
 
@@ -184,33 +166,6 @@ impl<K: Hash + Eq> Batch<K> {
     }
 }
 
-fn bytes_field(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-fn fixed64(number: u32, value: u64, out: &mut Vec<u8>) {
-    encode_key(number, WireType::SixtyFourBit, out);
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-/// An attribute with a text as its value.
-fn text_attribute(number: u32, key: &str, value: &[u8], out: &mut Vec<u8>) {
-    let any = field_len(value.len());
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint((field_len(key.len()) + field_len(any)) as u64, out);
-    bytes_field(1, key.as_bytes(), out);
-    encode_key(2, WireType::LengthDelimited, out);
-    encode_varint(any as u64, out);
-    bytes_field(1, value, out);
-}
-
-/// Length of a field with `bytes` bytes. Its number is below 16, so its key has one byte.
-fn field_len(bytes: usize) -> usize {
-    1 + encoded_len_varint(bytes as u64) + bytes
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -232,9 +187,6 @@ mod tests {
             &Span {
                 trace_id: 5,
                 id: 6,
-                parent: Some(7),
-                is_remote: true,
-                kind: Kind::Server,
                 name: b"rpc 0.1",
                 begin_ns: 1_000,
                 end_ns: 2_000,
@@ -247,8 +199,7 @@ mod tests {
         assert_eq!(of_resource.resource.as_ref().unwrap().attributes.len(), 1);
         let span = &of_resource.scope_spans[0].spans[0];
         assert_eq!(span.trace_id, 5_u128.to_be_bytes());
-        assert_eq!((span.name.as_str(), span.kind, span.flags), ("rpc 0.1", 2, 0x300));
-        assert_eq!(span.parent_span_id, 7_u64.to_be_bytes());
+        assert_eq!((span.name.as_str(), span.kind), ("rpc 0.1", 2));
         assert_eq!(
             (span.start_time_unix_nano, span.end_time_unix_nano),
             (1_000, 2_000)

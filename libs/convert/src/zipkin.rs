@@ -4,20 +4,18 @@
 //! Sources: Zipkin's `zipkin2-api.yaml`, and the OpenTelemetry specification, "OpenTelemetry to Zipkin Transformation", read backwards.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::mem::take;
+use std::collections::BTreeMap;
+use std::fmt;
 
+use aggregate::maps::Map;
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use prost::Message;
-use serde::Deserialize;
-use serde::de::Error as _;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use crate::spans::{Gaps, US, attribute, id, is_short, kind, status, text};
+use crate::grouped::{Grouped, OF_EVENT, OF_RESOURCE, OF_SPAN};
+use crate::protobuf::{bytes_field, fixed64, text_attribute, varint_field};
+use crate::spans::{Gaps, US, id, is_short, kind, push_status};
 
 /// Number of spans in a request, and bytes of their JSON, at which it is complete. The Collector's batches are about as large.
 const SPANS_MAX: usize = 512;
@@ -63,10 +61,40 @@ struct RecordedSpan<'a> {
     local_endpoint: Option<Endpoint<'a>>,
     #[serde(borrow, default)]
     remote_endpoint: Option<Endpoint<'a>>,
-    #[serde(default)]
-    tags: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    annotations: Option<Vec<Annotation>>,
+    #[serde(borrow, default)]
+    tags: Option<Tags<'a>>,
+    #[serde(borrow, default)]
+    annotations: Option<Vec<Annotation<'a>>>,
+}
+
+/// A text, borrowed if it has no escape sequence.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Tags, sorted by name. Of several with one name, the last one remains.
+struct Tags<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Tags<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TagsVisitor;
+        impl<'de> Visitor<'de> for TagsVisitor {
+            type Value = Tags<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of texts")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Tags<'de>, M::Error> {
+                let mut tags = Vec::new();
+                while let Some((Text(key), Text(value))) = map.next_entry()? {
+                    tags.push((key, value));
+                }
+                tags.reverse();
+                tags.sort_by(|(left, _), (right, _)| left.cmp(right));
+                tags.dedup_by(|(later, _), (kept, _)| later == kept);
+                Ok(Tags(tags))
+            }
+        }
+        deserializer.deserialize_map(TagsVisitor)
+    }
 }
 
 #[derive(Deserialize)]
@@ -83,20 +111,46 @@ struct Endpoint<'a> {
 }
 
 #[derive(Deserialize)]
-struct Annotation {
+struct Annotation<'a> {
     timestamp: u64,
-    value: String,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+}
+
+/// The ids of a span.
+struct Ids {
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    parent: Option<[u8; 8]>,
+}
+
+impl Ids {
+    fn of(recorded: &RecordedSpan<'_>) -> Result<Self, serde_json::Error> {
+        let invalid = |what: &str, id: &str| serde_json::Error::custom(format_args!("invalid {what} {id:?}"));
+        let parent = recorded.parent_id.as_deref().filter(|parent| !parent.is_empty());
+        Ok(Self {
+            trace_id: id(&recorded.trace_id).ok_or_else(|| invalid("traceId", &recorded.trace_id))?,
+            span_id: id(&recorded.id).ok_or_else(|| invalid("id", &recorded.id))?,
+            parent: parent
+                .map(|parent| id::<8>(parent).ok_or_else(|| invalid("parentId", parent)))
+                .transpose()?,
+        })
+    }
 }
 
 /// Spans that become one request.
 #[derive(Debug, Default)]
 pub struct Batch {
-    resources: Vec<ResourceSpans>,
-    /// Index of a resource in them.
-    by_resource: HashMap<BTreeMap<String, String>, usize>,
+    grouped: Grouped,
+    /// Number of a resource, by its encoded attributes.
+    by_resource: Map<Vec<u8>, usize>,
     spans: usize,
     /// Bytes of their JSON.
     bytes: usize,
+    /// Buffers for a span, for an event in it, and for its resource.
+    span: Vec<u8>,
+    event: Vec<u8>,
+    resource: Vec<u8>,
 }
 
 impl Batch {
@@ -109,28 +163,11 @@ impl Batch {
             Some(b'[') => serde_json::from_slice::<Vec<RecordedSpan<'_>>>(json)?,
             _ => vec![serde_json::from_slice(json)?],
         };
+        let ids: Vec<Ids> = recorded.iter().map(Ids::of).collect::<Result<_, _>>()?;
         self.bytes += json.len();
         let mut gaps = Gaps::default();
-        let spans = recorded
-            .into_iter()
-            .map(|recorded| converted(recorded, &mut gaps));
-        let spans: Vec<Converted> = spans.collect::<Result<_, _>>()?;
-        for Converted {
-            span,
-            resource,
-            scope,
-        } in spans
-        {
-            self.spans += 1;
-            let scope_spans = self.spans_of(resource);
-            match scope_spans.iter_mut().find(|spans| spans.scope == scope) {
-                Some(spans) => spans.spans.push(span),
-                None => scope_spans.push(ScopeSpans {
-                    scope,
-                    spans: vec![span],
-                    ..ScopeSpans::default()
-                }),
-            }
+        for (recorded, ids) in recorded.iter().zip(&ids) {
+            self.push(recorded, ids, &mut gaps);
         }
         Ok(gaps)
     }
@@ -143,165 +180,158 @@ impl Batch {
     pub fn take_request(&mut self) -> Bytes {
         (self.spans, self.bytes) = (0, 0);
         self.by_resource.clear();
-        let message = ExportTraceServiceRequest {
-            resource_spans: take(&mut self.resources),
-        };
-        message.encode_to_vec().into()
+        self.grouped.take_request()
     }
 
-    fn spans_of(&mut self, resource: BTreeMap<String, String>) -> &mut Vec<ScopeSpans> {
-        let index = match self.by_resource.get(&resource) {
-            Some(&index) => index,
+    fn push(&mut self, recorded: &RecordedSpan<'_>, ids: &Ids, gaps: &mut Gaps) {
+        gaps.trace_id_padded += u64::from(is_short(&ids.trace_id));
+        // A span without a kind is work inside of a service, by Zipkin's definition.
+        let span_kind = match recorded.kind.as_deref() {
+            Some(name) => kind(name).unwrap_or(SpanKind::Unspecified),
+            None => SpanKind::Internal,
+        };
+        gaps.kind_not_recorded += u64::from(span_kind == SpanKind::Unspecified);
+        let span = &mut self.span;
+        push_head(recorded, ids, span_kind, span);
+        for annotation in recorded.annotations.iter().flatten() {
+            self.event.clear();
+            push_event(annotation, &mut self.event);
+            bytes_field(11, &self.event, span);
+        }
+        let tags = push_tags(recorded.tags.as_ref(), span);
+        if let Some(endpoint) = &recorded.remote_endpoint
+            && matches!(span_kind, SpanKind::Client | SpanKind::Producer)
+        {
+            push_peer(endpoint, tags.has_port, span);
+        }
+        let local = recorded.local_endpoint.as_ref();
+        let service = local.and_then(|endpoint| endpoint.service_name.as_deref());
+        self.resource.clear();
+        let is_named = push_resource(&tags.of_resource, service, &mut self.resource);
+        gaps.service_not_recorded += u64::from(!is_named);
+        let resource = match self.by_resource.get(&self.resource) {
+            Some(&resource) => resource,
             None => {
-                let attributes = resource.iter().map(|(key, value)| attribute(key, text(value)));
-                self.resources.push(ResourceSpans {
-                    resource: Some(Resource {
-                        attributes: attributes.collect(),
-                        ..Resource::default()
-                    }),
-                    ..ResourceSpans::default()
-                });
-                self.by_resource.insert(resource, self.resources.len() - 1);
-                self.resources.len() - 1
+                let resource = self.grouped.add(self.resource.clone());
+                self.by_resource.insert(self.resource.clone(), resource);
+                resource
             }
         };
-        &mut self.resources[index].scope_spans
+        self.grouped.push(resource, tags.scope, &self.span);
+        self.spans += 1;
     }
 }
 
-struct Converted {
-    span: Span,
-    resource: BTreeMap<String, String>,
-    scope: Option<InstrumentationScope>,
-}
-
-fn converted(recorded: RecordedSpan<'_>, gaps: &mut Gaps) -> Result<Converted, serde_json::Error> {
-    let invalid = |what: &str, id: &str| serde_json::Error::custom(format_args!("invalid {what} {id:?}"));
-    let trace_id: [u8; 16] = id(&recorded.trace_id).ok_or_else(|| invalid("traceId", &recorded.trace_id))?;
-    let span_id: [u8; 8] = id(&recorded.id).ok_or_else(|| invalid("id", &recorded.id))?;
-    let parent = match recorded.parent_id.as_deref().filter(|parent| !parent.is_empty()) {
-        Some(parent) => id::<8>(parent)
-            .ok_or_else(|| invalid("parentId", parent))?
-            .to_vec(),
-        None => Vec::new(),
-    };
-    gaps.trace_id_padded += u64::from(is_short(&trace_id));
-    // A span without a kind is work inside of a service, by Zipkin's definition.
-    let span_kind = match recorded.kind.as_deref() {
-        Some(name) => kind(name).unwrap_or(SpanKind::Unspecified),
-        None => SpanKind::Internal,
-    };
-    gaps.kind_not_recorded += u64::from(span_kind == SpanKind::Unspecified);
+/// Overwrites `span` with ids, name, kind and times.
+fn push_head(recorded: &RecordedSpan<'_>, ids: &Ids, kind: SpanKind, span: &mut Vec<u8>) {
+    span.clear();
+    bytes_field(1, &ids.trace_id, span);
+    bytes_field(2, &ids.span_id, span);
+    if let Some(parent) = &ids.parent {
+        bytes_field(4, parent, span);
+    }
+    bytes_field(5, recorded.name.as_deref().unwrap_or_default().as_bytes(), span);
+    varint_field(6, kind as u64, span);
     // Without a duration, the end is unknown. The pipeline rejects a span without an end, and counts it.
     let (start, end) = match (recorded.timestamp, recorded.duration) {
         (Some(start), Some(duration)) => (start, start.saturating_add(duration)),
         (start, _) => (start.unwrap_or(0), 0),
     };
-    let annotations = recorded.annotations.into_iter().flatten();
-    let mut span = Span {
-        trace_id: trace_id.to_vec(),
-        span_id: span_id.to_vec(),
-        parent_span_id: parent,
-        name: recorded.name.unwrap_or_default().into_owned(),
-        kind: span_kind.into(),
-        start_time_unix_nano: start.saturating_mul(US),
-        end_time_unix_nano: end.saturating_mul(US),
-        events: annotations.map(event).collect(),
-        ..Span::default()
-    };
-    let (mut resource, scope) = set_tags(&mut span, recorded.tags.unwrap_or_default());
-    let service = recorded.local_endpoint.and_then(|endpoint| endpoint.service_name);
-    if let Some(service) = service.filter(|service| !service.is_empty()) {
-        resource
-            .entry("service.name".to_owned())
-            .or_insert_with(|| service.into_owned());
-    }
-    gaps.service_not_recorded += u64::from(!resource.contains_key("service.name"));
-    if let Some(endpoint) = recorded.remote_endpoint
-        && matches!(span_kind, SpanKind::Client | SpanKind::Producer)
-    {
-        set_peer(&mut span.attributes, &endpoint);
-    }
-    Ok(Converted {
-        span,
-        resource,
-        scope,
-    })
+    fixed64(7, start.saturating_mul(US), span);
+    fixed64(8, end.saturating_mul(US), span);
 }
 
-/// Sets status and attributes from the tags. Returns those of the resource, and the scope.
-fn set_tags(
-    span: &mut Span,
-    tags: BTreeMap<String, String>,
-) -> (BTreeMap<String, String>, Option<InstrumentationScope>) {
-    let mut resource = BTreeMap::new();
-    let mut scope = InstrumentationScope::default();
+/// What the tags of a span say besides its attributes.
+#[derive(Default)]
+struct OfTags<'t> {
+    of_resource: Vec<(&'t str, &'t str)>,
+    /// Name and version.
+    scope: (&'t str, &'t str),
+    /// Whether they state the port of a peer.
+    has_port: bool,
+}
+
+/// Appends attributes, trace state and status of a span.
+fn push_tags<'t>(tags: Option<&'t Tags<'_>>, span: &mut Vec<u8>) -> OfTags<'t> {
+    let mut found = OfTags::default();
     let (mut code, mut error) = (None, None);
-    for (key, value) in tags {
-        match key.as_str() {
+    for (key, value) in tags.into_iter().flat_map(|tags| &tags.0) {
+        let (key, value) = (&**key, &**value);
+        match key {
             "otel.status_code" => code = Some(value),
-            "otel.scope.name" | "otel.library.name" => scope.name = value,
-            "otel.scope.version" | "otel.library.version" => scope.version = value,
-            "w3c.tracestate" => span.trace_state = value,
+            "otel.scope.name" | "otel.library.name" => found.scope.0 = value,
+            "otel.scope.version" | "otel.library.version" => found.scope.1 = value,
+            "w3c.tracestate" => bytes_field(3, value.as_bytes(), span),
             // Its presence is the error, and its value the message.
             "error" => error = Some(value),
             _ if RESOURCE_TAGS.iter().any(|start| key.starts_with(start)) => {
-                resource.insert(key, value);
+                found.of_resource.push((key, value));
             }
-            _ => span.attributes.push(attribute(&key, text(&value))),
+            _ => {
+                found.has_port |= matches!(key, "server.port" | "net.peer.port");
+                text_attribute(OF_SPAN, key, value.as_bytes(), span);
+            }
         }
     }
     // Instrumentations that are not Zipkin's own write false for success.
-    let has_error = error.as_deref().is_some_and(|error| error != "false");
-    span.status = status(code.as_deref(), error.as_deref(), has_error);
-    (resource, (!scope.name.is_empty()).then_some(scope))
+    let has_error = error.is_some_and(|error| error != "false");
+    push_status(code, error, has_error, span);
+    found
 }
 
-/// The receiver of a call, under names that no recorded tag yields to.
-fn set_peer(attributes: &mut Vec<KeyValue>, endpoint: &Endpoint<'_>) {
+/// Appends the attributes of a resource in the order of their names. Returns whether they name the service, which is that of the
+/// endpoint if no tag names one.
+fn push_resource(tags: &[(&str, &str)], service: Option<&str>, out: &mut Vec<u8>) -> bool {
+    const SERVICE: &str = "service.name";
+    let is_tagged = tags.iter().any(|(key, _)| *key == SERVICE);
+    let service = service.filter(|service| !service.is_empty() && !is_tagged);
+    let before = tags.partition_point(|(key, _)| *key < SERVICE);
+    let own = service.map(|service| (SERVICE, service));
+    let (first, last) = tags.split_at(before);
+    for (key, value) in first.iter().copied().chain(own).chain(last.iter().copied()) {
+        text_attribute(OF_RESOURCE, key, value.as_bytes(), out);
+    }
+    is_tagged || service.is_some()
+}
+
+/// Appends the receiver of a call, under names that no recorded tag yields to.
+fn push_peer(endpoint: &Endpoint<'_>, has_port: bool, span: &mut Vec<u8>) {
     let names = [&endpoint.service_name, &endpoint.ipv4, &endpoint.ipv6];
     let name = names.into_iter().flatten().find(|name| !name.is_empty());
-    attributes.extend(name.map(|name| attribute("net.peer.ip", text(name))));
-    let has_port = attributes
-        .iter()
-        .any(|attribute| matches!(attribute.key.as_str(), "server.port" | "net.peer.port"));
+    if let Some(name) = name {
+        text_attribute(OF_SPAN, "net.peer.ip", name.as_bytes(), span);
+    }
     if let (Some(port), false) = (endpoint.port, has_port) {
-        attributes.push(attribute("net.peer.port", text(&port.to_string())));
+        text_attribute(OF_SPAN, "net.peer.port", port.to_string().as_bytes(), span);
     }
 }
 
-fn event(annotation: Annotation) -> Event {
-    let time_unix_nano = annotation.timestamp.saturating_mul(US);
-    match named_event(&annotation.value) {
-        Some((name, attributes)) => Event {
-            time_unix_nano,
-            name,
-            attributes,
-            ..Event::default()
-        },
-        None => Event {
-            time_unix_nano,
-            name: annotation.value,
-            ..Event::default()
-        },
+/// Appends the content of an event.
+fn push_event(annotation: &Annotation<'_>, out: &mut Vec<u8>) {
+    fixed64(1, annotation.timestamp.saturating_mul(US), out);
+    let Some((name, attributes)) = named_event(&annotation.value) else {
+        return bytes_field(2, annotation.value.as_bytes(), out);
+    };
+    bytes_field(2, name.as_bytes(), out);
+    for (key, value) in &attributes {
+        match value.as_str() {
+            Some(text) => text_attribute(OF_EVENT, key, text.as_bytes(), out),
+            None => text_attribute(OF_EVENT, key, value.to_string().as_bytes(), out),
+        }
     }
 }
+
+type Attributes = serde_json::Map<String, serde_json::Value>;
 
 /// An event with attributes, as exporters of OpenTelemetry write it into an annotation: `"name": {attributes}`, also as a JSON
 /// object.
-fn named_event(annotation: &str) -> Option<(String, Vec<KeyValue>)> {
-    type Attributes = serde_json::Map<String, serde_json::Value>;
+fn named_event(annotation: &str) -> Option<(String, Attributes)> {
     let mut named: BTreeMap<String, Attributes> = match annotation.as_bytes().first()? {
         b'{' => serde_json::from_str(annotation).ok()?,
         b'"' => serde_json::from_str(&format!("{{{annotation}}}")).ok()?,
         _ => return None,
     };
-    let (name, attributes) = named.pop_first().filter(|_| named.is_empty())?;
-    let attributes = attributes.iter().map(|(key, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        attribute(key, text(&value))
-    });
-    Some((name, attributes.collect()))
+    named.pop_first().filter(|_| named.is_empty())
 }
 
 #[cfg(test)]

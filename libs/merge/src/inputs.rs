@@ -51,6 +51,24 @@ pub struct LineLocation {
     pub length: u32,
 }
 
+/// Index that no folder has.
+const NO_FOLDER: u32 = u32::MAX;
+
+impl LineLocation {
+    /// The place of a row that has no line yet: the range of its record in the bytes of its trace.
+    pub fn in_no_folder(offset: u64, length: u32) -> Self {
+        Self {
+            folder: NO_FOLDER,
+            offset,
+            length,
+        }
+    }
+
+    pub fn is_in_folder(&self) -> bool {
+        self.folder != NO_FOLDER
+    }
+}
+
 impl Input {
     /// Opens the run in `path`: a run's folder, or the folder `cctf` in it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {

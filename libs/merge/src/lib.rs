@@ -29,6 +29,7 @@ pub mod events;
 pub mod ids;
 pub mod inputs;
 pub mod inventories;
+pub mod made;
 pub mod model;
 pub mod progress;
 pub mod reader;
@@ -47,6 +48,7 @@ use rundir::output::OutFolder;
 pub use bucket::Bucket;
 pub use distributed::{BucketSummary, merge_bucket, merge_rests};
 use inputs::open_all;
+use made::TraceSource;
 use model::Source;
 pub use model::{ClockOffset, Conflict, Limits, Options, Summary};
 pub use progress::Progress;
@@ -62,6 +64,30 @@ pub fn merge(
     options: &Options,
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> anyhow::Result<Summary> {
+    merge_with(out, inputs, None, options, on_progress)
+}
+
+/// Merges the folders, of which there may be none, and traces that are in no folder. Timestamps are not aligned.
+///
+/// # Errors
+/// As [`merge`], or if the traces cannot be made.
+pub fn merge_traces(
+    out: &Path,
+    inputs: &[PathBuf],
+    traces: &mut dyn TraceSource,
+    options: &Options,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> anyhow::Result<Summary> {
+    merge_with(out, inputs, Some(traces), options, on_progress)
+}
+
+fn merge_with(
+    out: &Path,
+    inputs: &[PathBuf],
+    traces: Option<&mut dyn TraceSource>,
+    options: &Options,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> anyhow::Result<Summary> {
     let opened = open_all(inputs)?;
     let folder = OutFolder::create(out)?;
     let source = Source {
@@ -72,7 +98,10 @@ pub fn merge(
         limits: options.limits,
         stop: options.stop,
     };
-    let summary = if options.align_clocks {
+    let summary = if let Some(traces) = traces {
+        let session = Session::new(&folder, folder.run())?.with_traces(traces, &source);
+        session.run(&source, on_progress)?.0
+    } else if options.align_clocks {
         align::merge_aligned(&folder, &source, on_progress)?
     } else {
         Session::new(&folder, folder.run())?.run(&source, on_progress)?.0

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::bucket::Bucket;
 use crate::inputs::Input;
+use crate::registry::NAMES_BYTES_MAX;
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -36,6 +37,8 @@ pub struct Limits {
     pub lines_bytes: usize,
     /// Maximum size of lines of any other file that are sorted in memory.
     pub samples_bytes: usize,
+    /// Maximum size of the names of nodes, modules and instances.
+    pub names_bytes: usize,
 }
 
 impl Default for Limits {
@@ -45,6 +48,7 @@ impl Default for Limits {
             spans_bytes: 14 << 20,
             lines_bytes: 16 << 20,
             samples_bytes: 8 << 20,
+            names_bytes: NAMES_BYTES_MAX,
         }
     }
 }

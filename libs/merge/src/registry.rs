@@ -9,9 +9,9 @@ use rundir::fields::text;
 use crate::ids::{InstanceId, ModuleId, NodeId};
 use crate::values::encoded;
 
-/// Maximum size of all different names and of the facts about them, bytes. It limits the memory, and is far above the size of
-/// any real run.
-const NAMES_BYTES_MAX: usize = 12 << 20;
+/// Default maximum size of all different names and of the facts about them, bytes. It limits the memory, and is far above the size
+/// of any real run.
+pub const NAMES_BYTES_MAX: usize = 12 << 20;
 /// Memory that a name needs in addition to its bytes.
 const NAME_BYTES: usize = 160;
 /// Name of the node for rows that name none.
@@ -19,9 +19,9 @@ pub const UNKNOWN_NODE: &str = "unknown";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the names of nodes, modules and instances have more than {NAMES_BYTES_MAX} bytes; merge fewer folders"
+    "the names of nodes, modules and instances have more than {0} bytes; use fewer folders or files at once"
 )]
-pub struct TooManyNames;
+pub struct TooManyNames(usize);
 
 /// Where a row is: the number of its file, its folder and its offset. Rows are read in this order.
 pub type RowPlace = (u8, u32, u64);
@@ -111,7 +111,7 @@ impl InstanceFacts {
 
 type Ids<K> = HashMap<K, u32, RandomState>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EntityRegistry {
     /// Facts by [`NodeId`].
     pub nodes: Vec<NodeFacts>,
@@ -127,14 +127,38 @@ pub struct EntityRegistry {
     module_ids: Ids<ModuleName>,
     instance_ids: Ids<Box<[u8]>>,
     bytes: usize,
+    bytes_max: usize,
     scratch: Vec<u8>,
 }
 
+impl Default for EntityRegistry {
+    fn default() -> Self {
+        Self::with_limit(NAMES_BYTES_MAX)
+    }
+}
+
 impl EntityRegistry {
+    /// `bytes_max` is the maximum size of all names and of the facts about them.
+    pub fn with_limit(bytes_max: usize) -> Self {
+        Self {
+            nodes: Vec::new(),
+            modules: Vec::new(),
+            instances: Vec::new(),
+            reading: 0,
+            row: None,
+            node_ids: Ids::default(),
+            module_ids: Ids::default(),
+            instance_ids: Ids::default(),
+            bytes: 0,
+            bytes_max,
+            scratch: Vec::new(),
+        }
+    }
+
     fn grow(&mut self, bytes: usize) -> Result<(), TooManyNames> {
         self.bytes += NAME_BYTES + 2 * bytes;
-        if self.bytes > NAMES_BYTES_MAX {
-            Err(TooManyNames)
+        if self.bytes > self.bytes_max {
+            Err(TooManyNames(self.bytes_max))
         } else {
             Ok(())
         }
@@ -242,7 +266,8 @@ impl EntityRegistry {
         Ok(InstanceId(id))
     }
 
-    fn touch(&mut self, instance: InstanceId, last_seen: Option<i64>) {
+    /// Notes the end of a row of an instance, nanoseconds.
+    pub fn touch(&mut self, instance: InstanceId, last_seen: Option<i64>) {
         if let Some(end) = last_seen
             && self.instances[instance.index()].touch(self.reading, end)
         {
@@ -332,6 +357,6 @@ mod tests {
             let raw = [b"\"", &[b'a' + number][..], &long, b"\""].concat();
             registry.node(&raw, Stage::Unknown).err()
         });
-        assert_eq!(full, Some(TooManyNames));
+        assert_eq!(full, Some(TooManyNames(NAMES_BYTES_MAX)));
     }
 }

@@ -20,12 +20,14 @@ use crate::driver_events::merge_driver_events;
 use crate::events::placement::PlacementEvents;
 use crate::inventories::Inventories;
 use crate::inventories::run_meta::MergedMeta;
+use crate::made::TraceSource;
 use crate::model::{Counts, Offset, Source, Summary, Timeouts};
 use crate::progress::{Progress, Steps};
 use crate::reader::for_each_line;
 use crate::registry::EntityRegistry;
 use crate::requests::RequestMerge;
 use crate::requests::graph_stats::GraphStats;
+use crate::requests::made_rows::MadeRows;
 use crate::requests::unlisted::UnlistedOut;
 use crate::rows::span_file::SpanFile;
 use crate::samples::Samples;
@@ -39,6 +41,8 @@ pub struct Session<'o> {
     counts: Counts,
     registry: EntityRegistry,
     inventories: Inventories,
+    /// Traces that are in no folder, and what is known of their rows.
+    made: Option<(&'o mut dyn TraceSource, MadeRows)>,
 }
 
 impl<'o> Session<'o> {
@@ -62,7 +66,15 @@ impl<'o> Session<'o> {
             counts: Counts::default(),
             registry: EntityRegistry::default(),
             inventories: Inventories::default(),
+            made: None,
         })
+    }
+
+    /// Adds traces that are in no folder.
+    pub fn with_traces(mut self, traces: &'o mut dyn TraceSource, source: &Source<'_>) -> Self {
+        let rows = MadeRows::new(source.inputs.len() as u32);
+        self.made = Some((traces, rows));
+        self
     }
 
     /// Merges the folders. `run_meta.json` is written last, because a folder without it is not a run.
@@ -71,7 +83,7 @@ impl<'o> Session<'o> {
         source: &Source<'_>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> anyhow::Result<(Summary, BTreeMap<String, Offset>)> {
-        let meta = self.open(source)?;
+        let mut meta = self.open(source)?;
         self.counts.bytes = source
             .inputs
             .iter()
@@ -79,6 +91,10 @@ impl<'o> Session<'o> {
             .sum();
         let mut graph = GraphStats::new(self.out.scratch());
         self.resolve(source, &mut graph, None, on_progress)?;
+        if let Some((traces, rows)) = &self.made {
+            let conflicts = &mut self.inventories.conflicts;
+            meta.add_made(rows, traces.stale_after(), conflicts)?;
+        }
         self.derive(meta, graph, source)
     }
 
@@ -129,6 +145,7 @@ impl<'o> Session<'o> {
 
     /// Reads the `.json` files of the folders.
     fn open(&mut self, source: &Source<'_>) -> anyhow::Result<MergedMeta> {
+        self.registry = EntityRegistry::with_limit(source.limits.names_bytes);
         let conflicts = &mut self.inventories.conflicts;
         let meta = MergedMeta::from_inputs(source.inputs, source.run_id, conflicts)?;
         for input in source.inputs {
@@ -146,6 +163,8 @@ impl<'o> Session<'o> {
         unlisted: Option<&mut UnlistedOut>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> anyhow::Result<()> {
+        let made = self.made.as_mut();
+        let made = made.map(|(traces, rows)| (&mut **traces as &mut dyn TraceSource, rows));
         let requests = RequestMerge {
             source,
             scratch: self.out.scratch(),
@@ -154,6 +173,7 @@ impl<'o> Session<'o> {
             graph,
             counts: &mut self.counts,
             unlisted,
+            made,
         };
         requests.run(on_progress)
     }
@@ -261,6 +281,9 @@ impl<'o> Session<'o> {
             &mut self.counts,
             |registry, line, _| events.add(line, registry),
         )?;
+        if let Some((_, rows)) = &self.made {
+            rows.each_start(&mut self.registry, |line, registry| events.add(line, registry))?;
+        }
         let mut out = create_lines(&self.cctf, FILE)?;
         events.drain(&self.registry, |line| out.write(line))?;
         self.counts.written[FILE as usize] = out.finish()?;

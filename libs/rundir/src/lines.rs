@@ -69,15 +69,27 @@ impl Lines {
     /// # Errors
     /// If the file cannot be read.
     pub fn each_row_to_cut(
-        mut self,
+        self,
         mut on_row: impl FnMut(&[u8]) -> bool,
-        mut on_damage: impl FnMut(u64),
+        on_damage: impl FnMut(u64),
     ) -> Result<Option<u64>, ReadError> {
+        self.try_each_row(|line| Ok(on_row(line)), on_damage)
+    }
+
+    /// Like [`Lines::each_row_to_cut`], but stops at the first error of `on_row`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or an error of `on_row`.
+    pub fn try_each_row<E: From<ReadError>>(
+        mut self,
+        mut on_row: impl FnMut(&[u8]) -> Result<bool, E>,
+        mut on_damage: impl FnMut(u64),
+    ) -> Result<Option<u64>, E> {
         while let Some(line) = self.next_line()? {
             let is_row = match line.ending {
                 Ending::EndOfFile => return Ok(Some(line.number)),
                 Ending::TooLong => false,
-                Ending::Newline => on_row(line.bytes),
+                Ending::Newline => on_row(line.bytes)?,
             };
             if !is_row {
                 on_damage(line.number);

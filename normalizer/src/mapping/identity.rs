@@ -108,6 +108,20 @@ impl Identity {
         Ok(identity)
     }
 
+    /// A sender of which only these names are known. An empty name is missing.
+    pub fn from_names(module: &str, instance: &str, node: &str) -> Self {
+        let known = |name: &str| !name.is_empty();
+        let candidates = Candidates {
+            service_name: Some(module).filter(|name| known(name)),
+            instance: Some(instance).filter(|name| known(name)),
+            node_id: Some(node).filter(|name| known(name)),
+            ..Candidates::default()
+        };
+        let mut identity = Self::default();
+        identity.decide(&candidates, &StageTable::default());
+        identity
+    }
+
     /// A node that is known only by its name.
     pub fn from_node_name(node: &str, stages: &StageTable) -> Self {
         Self {

@@ -23,5 +23,7 @@ pub use links::links;
 pub use points::{MetricRole, is_counted_disk, is_counted_interface, role_of_metric};
 pub use query::query;
 pub use slots::{AttributeSlots, convention_of, is_blank};
-pub use span::{MappedSpan, body_sizes, http_path, http_status, is_connect, map_span, peer};
+pub use span::{
+    MappedSpan, body_sizes, http_path, http_status, is_connect, map_span, peer, service_and_method,
+};
 pub use url::path as path_of_url;

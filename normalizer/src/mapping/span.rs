@@ -172,8 +172,7 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     let service = slots.text(Slot::RpcService);
     let path = || http_path(slots).filter(|_| is_grpc(slots));
     let method = slots.text(Slot::RpcMethod).or_else(path);
-    // Since version 1.38, rpc.method is the complete `package.Service/Method`, like the path of a gRPC request.
-    let whole = method.and_then(|method| method.trim_start_matches('/').rsplit_once('/'));
+    let whole = method.and_then(service_and_method);
     let whole = whole.filter(|(of_whole, _)| service.is_none_or(|service| service == *of_whole));
     match whole {
         Some((service, method)) => {
@@ -189,6 +188,11 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     if mapped.status.is_none() && mapped.status_text.is_none() {
         set_status(mapped, slots, Slot::GrpcStatus, status::grpc_code);
     }
+}
+
+/// Splits a complete `package.Service/Method`. Since version 1.38, rpc.method is one, like the path of a gRPC request.
+pub fn service_and_method(whole: &str) -> Option<(&str, &str)> {
+    whole.trim_start_matches('/').rsplit_once('/')
 }
 
 fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {

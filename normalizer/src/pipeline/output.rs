@@ -98,6 +98,12 @@ impl Output {
         run
     }
 
+    /// Size of all lines that are to be written.
+    pub fn line_bytes(&self) -> usize {
+        let runs = self.left.iter().chain(&self.runs);
+        runs.flat_map(|run| &run.appended).map(Vec::len).sum()
+    }
+
     /// The runs for which there is something to write.
     pub fn drain(&mut self) -> impl Iterator<Item = &mut RunOutput> {
         self.left.retain(|run| !run.is_empty());

@@ -4,8 +4,10 @@ use crate::journal::Record;
 use crate::pipeline::{Output, Pipeline};
 use crate::sink::{Sink, SinkError};
 
-/// Number of records after which output is written.
+/// Number of records after which output is written, and of bytes of lines. So many bytes are still in the processor's cache when they
+/// are written, and enough that system calls cost little. Records of conversions have thousands of rows each.
 const RECORDS_A_WRITE: u64 = 64;
+const BYTES_A_WRITE: usize = 512 << 10;
 
 /// A sink that writes the rows of stored records.
 pub(crate) struct Feeding {
@@ -32,7 +34,7 @@ impl Feeding {
         }
         pipeline.feed(record, &mut self.output);
         self.records += 1;
-        if self.records.is_multiple_of(RECORDS_A_WRITE) {
+        if self.records.is_multiple_of(RECORDS_A_WRITE) || self.output.line_bytes() >= BYTES_A_WRITE {
             self.write();
         }
     }

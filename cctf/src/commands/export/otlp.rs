@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::common::EXIT_CODES;
 use super::summary;
 use crate::commands::display::BytesBar;
+use crate::commands::plan::window::WindowFlags;
 use crate::commands::run_target::find;
 use crate::commands::{
     DONE, FAILED, Format, UsageError, damages, otlp, print, print_json, refuse_existing_out,
@@ -41,6 +42,7 @@ Examples:
   cctf convert telemetry/traces.jsonl --out again       # equal in invocations, calls and reported placement events
   cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4317     # to Jaeger, Tempo or a Collector
   cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
+  cctf export otlp logs/latest --from 1m --to 2m --out minute
 
 If a normalizer has already closed the run, it counts the rows as late: send the run under another name with --run-id. The exit code
 is also 1 if the receiver rejects spans.
@@ -68,6 +70,8 @@ pub struct OtlpArgs {
     /// Run id in the telemetry. Default: the run's own.
     #[arg(long = "run-id", value_name = "ID", value_parser = parse_run_id)]
     sent_run_id: Option<String>,
+    #[command(flatten)]
+    window: WindowFlags,
     /// Refuse the export if something that matters would be lost.
     #[arg(long)]
     strict: bool,
@@ -103,6 +107,7 @@ pub fn run(args: &OtlpArgs) -> anyhow::Result<ExitCode> {
         run: &run,
         first: &first,
         run_id,
+        window: args.window.window()?,
     };
     // From here on, there is a folder that an interrupt must remove.
     let stop = interrupt::stop_flag();

@@ -8,7 +8,7 @@
 //!   relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
 //! - [`lint`]: operational laws, with [`sampled`], [`hosts`] and [`flow`].
-//! - [`notes`]: sentences about missing data. [`window`]: a period of the run; [`ordered`]: threads with ordered results.
+//! - [`notes`]: sentences about missing data. [`origin`]: one about the telemetry of a converted run. [`window`]: a period of the run; [`ordered`]: threads with ordered results.
 
 pub mod arrivals;
 pub mod cells;
@@ -23,6 +23,7 @@ pub mod load;
 mod notes;
 pub mod opened;
 pub mod ordered;
+pub mod origin;
 pub mod row;
 pub mod sampled;
 pub mod samples;

@@ -8,6 +8,7 @@ use rundir::chunks::ChunkedFile;
 use rundir::parts::{Run, State};
 use rundir::{ReadError, RunFolder};
 
+use super::origin::origin;
 use super::scan::{Input, Kind};
 use super::window::Bounds;
 
@@ -24,7 +25,7 @@ pub struct Opened {
     /// The period from a minute before the start of the run to a minute after its end, as `run_meta.json` states them.
     /// Unlimited if either is unknown.
     pub clocks: Bounds,
-    /// One sentence for each missing part or file.
+    /// One sentence for each missing part or file, and one about the origin of a converted run.
     pub notes: Vec<String>,
 }
 
@@ -63,9 +64,11 @@ impl Opened {
             let folder = parts.first().map(|part| run.folder(part));
             return Err(StatsError::NoInvocations(folder.unwrap_or_default()));
         }
+        let (clocks, converted) = of_meta(run, &parts)?;
+        notes.extend(converted);
         Ok(Self {
             run: run.clone(),
-            clocks: clocks(run, &parts)?,
+            clocks,
             is_open,
             parts,
             inputs,
@@ -84,21 +87,24 @@ impl Opened {
     }
 }
 
-fn clocks(run: &Run, parts: &[Part]) -> Result<Bounds, ReadError> {
+/// The period of the run, and the origin of a converted one.
+fn of_meta(run: &Run, parts: &[Part]) -> Result<(Bounds, Option<String>), ReadError> {
     let [Some(first), Some(last)] = [parts.first(), parts.last()] else {
-        return Ok(Bounds::EVERYTHING);
+        return Ok((Bounds::EVERYTHING, None));
     };
     let meta = |part: &Part| RunFolder::open(&run.folder(part))?.whole(File::RunMeta, WHOLE_BYTES_MAX);
     let texts = [meta(first)?, meta(last)?].map(Option::unwrap_or_default);
     let [first, last] = texts
         .each_ref()
         .map(|text| serde_json::from_slice::<RunMeta<'_>>(text));
+    let converted = first.as_ref().ok().and_then(origin);
     let started = first.ok().map(|meta| meta.started_ts.as_ns());
     let ended = last.ok().and_then(|meta| meta.ended_ts).map(|end| end.as_ns());
-    Ok(started
+    let clocks = started
         .zip(ended)
         .map_or(Bounds::EVERYTHING, |(begin, end)| Bounds {
             begin: begin.saturating_sub(CLOCKS_NS),
             end: end.saturating_add(CLOCKS_NS),
-        }))
+        });
+    Ok((clocks, converted))
 }

@@ -1,10 +1,10 @@
 //! [`Names`]: numbers for the names in the tables, so that a row has a few bytes for each of them. [`OnlyName`]: the only one of
 //! several numbers.
 
-use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 
-use aggregate::maps::Map;
+use aggregate::maps::{Map, Set};
+use cctf_proto::cctf::bounded;
 
 /// Maximum size of all names, bytes. The data set of 2022 has about 600,000 names of modules, instances and nodes; interfaces
 /// are more.
@@ -24,6 +24,8 @@ pub struct Names {
     ends: Vec<u32>,
     /// Numbers by the hash of the text.
     by_hash: Map<u64, NameId>,
+    /// Names that were cut or are not UTF-8.
+    damaged: Set<NameId>,
 }
 
 impl Names {
@@ -33,10 +35,12 @@ impl Names {
             // The missing name has no bytes.
             ends: vec![0],
             by_hash: Map::default(),
+            damaged: Set::default(),
         }
     }
 
-    /// The number of a name; `None` if there are too many names.
+    /// The number of a name; `None` if there are too many names. A name is cut to the maximum length of a text, and repaired if it
+    /// is not UTF-8.
     pub fn number(&mut self, text: &[u8]) -> Option<NameId> {
         if text.is_empty() {
             return Some(NONE);
@@ -44,30 +48,53 @@ impl Names {
         // Two texts with one hash are so rare that a second hash decides.
         for salt in 0_u8..=u8::MAX {
             let hash = self.by_hash.hasher().hash_one((salt, text));
-            match self.by_hash.entry(hash) {
-                Entry::Occupied(known) => {
-                    let known = *known.get();
-                    if text_of(&self.texts, &self.ends, known) == text {
-                        return Some(known);
-                    }
-                }
-                Entry::Vacant(vacant) => {
-                    if self.ends.len() > NAMES_MAX || self.texts.len() + text.len() > TEXT_BYTES_MAX {
-                        return None;
-                    }
-                    self.texts.extend_from_slice(text);
-                    self.ends.push(self.texts.len() as u32);
-                    return Some(*vacant.insert(self.ends.len() as u32 - 1));
-                }
+            match self.by_hash.get(&hash) {
+                Some(&known) if text_of(&self.texts, &self.ends, known) == text => return Some(known),
+                Some(_) => {}
+                None => return self.insert(hash, text),
             }
         }
         None
     }
 
-    /// The text of a name; empty for the missing one.
-    pub fn text(&self, name: NameId) -> &[u8] {
-        text_of(&self.texts, &self.ends, name)
+    fn insert(&mut self, hash: u64, text: &[u8]) -> Option<NameId> {
+        if !is_whole(text) {
+            return self.number_of_damaged(text);
+        }
+        if self.ends.len() > NAMES_MAX || self.texts.len() + text.len() > TEXT_BYTES_MAX {
+            return None;
+        }
+        self.texts.extend_from_slice(text);
+        self.ends.push(self.texts.len() as u32);
+        let number = self.ends.len() as u32 - 1;
+        self.by_hash.insert(hash, number);
+        Some(number)
     }
+
+    #[cold]
+    fn number_of_damaged(&mut self, text: &[u8]) -> Option<NameId> {
+        let repaired = String::from_utf8_lossy(text);
+        let number = self.number(bounded(&repaired).as_bytes())?;
+        self.damaged.insert(number);
+        Some(number)
+    }
+
+    /// Whether a name was cut or is not UTF-8.
+    #[inline]
+    pub fn is_damaged(&self, name: NameId) -> bool {
+        !self.damaged.is_empty() && self.damaged.contains(&name)
+    }
+
+    /// The text of a name; empty for the missing one.
+    #[inline]
+    pub fn text(&self, name: NameId) -> &str {
+        // All of them are valid, by [`is_whole`].
+        std::str::from_utf8(text_of(&self.texts, &self.ends, name)).unwrap_or_default()
+    }
+}
+
+fn is_whole(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| bounded(text).len() == text.len())
 }
 
 fn text_of<'t>(texts: &'t [u8], ends: &[u32], name: NameId) -> &'t [u8] {
@@ -116,10 +143,22 @@ mod tests {
         let (front, stock) = (names.number(b"front").unwrap(), names.number(b"stock").unwrap());
         assert_ne!(front, stock);
         assert_eq!(names.number(b"front"), Some(front));
+        assert_eq!((names.text(front), names.text(stock)), ("front", "stock"));
+        assert_eq!(names.text(NONE), "");
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_a_text_is_repaired_and_known() {
+        let mut names = Names::new();
+        let broken = names.number(b"fr\xffont").unwrap();
+        assert_eq!(names.text(broken), "fr\u{fffd}ont");
+        let long = names.number(&[b'x'; 5_000]).unwrap();
+        assert_eq!(names.text(long).len(), 4_096);
+        assert_eq!(names.number(&[b'x'; 5_000]), Some(long));
+        let whole = names.number(b"front").unwrap();
         assert_eq!(
-            (names.text(front), names.text(stock)),
-            (&b"front"[..], &b"stock"[..])
+            [broken, long, whole].map(|name| names.is_damaged(name)),
+            [true, true, false]
         );
-        assert_eq!(names.text(NONE), b"");
     }
 }

@@ -77,16 +77,6 @@ impl Notes {
         }
     }
 
-    /// Adds the assumptions of another list.
-    pub fn unite(&mut self, other: &Self) {
-        for (note, _, _) in NOTES {
-            let (count, first) = other.0[note as usize];
-            if let Some(first) = first {
-                self.add(note, count, first);
-            }
-        }
-    }
-
     /// Name, meaning, count and first place of each assumption.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, At)> + '_ {
         NOTES.iter().filter_map(|&(note, name, meaning)| {

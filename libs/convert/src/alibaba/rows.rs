@@ -48,6 +48,11 @@ impl Kind {
         }
     }
 
+    /// The inverse of `self as u8`.
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// Whether both the caller and the callee record the call.
     pub fn has_two_rows(self) -> bool {
         matches!(self, Self::Rpc | Self::Http | Self::Other)
@@ -182,7 +187,7 @@ impl CallRow {
             } else {
                 Year::Y2022
             },
-            kind: *Kind::ALL.get(usize::from(row[1]))?,
+            kind: Kind::of_number(row[1])?,
             begin_ns: eight(2).cast_signed(),
             rt_ns: eight(10).cast_signed(),
             labels: Labels::from_all(std::array::from_fn(|index| four(18 + 4 * index))),

@@ -1,20 +1,19 @@
-//! Writes a [`Tree`] as spans: the row of a caller is a CLIENT span, that of a callee a SERVER or CONSUMER span below it, and an
-//! invocation without a row an INTERNAL span.
+//! Makes the rows of a [`Tree`]: the row of a caller is a call, that of a callee an invocation below it, and an invocation without a
+//! row has the kind `internal`.
 
 use aggregate::maps::Map;
-use cctf_proto::keys::NODE_ID;
+use cctf_merge::made::{MadeRow, MadeTrace, SpanFile};
+use cctf_proto::cctf::{SpanId, SpanKind, TraceId};
 
 use super::calls::{Call, Interval};
 use super::ids::Ids;
+use super::lines::LineRecord;
 use super::names::{NONE, NameId, Names};
 use super::notes::{Note, Notes};
 use super::rows::{At, Kind};
+use super::senders::{Senders, Source};
 use super::tree::{Caller, Tree};
 use crate::hash::{START, extended, mixed};
-use crate::wire::{self, Batch, Span};
-
-/// A resource by its names: module and instance.
-pub type Source = (NameId, NameId);
 
 /// The side of a call that a span id stands for.
 #[derive(Debug, Clone, Copy)]
@@ -26,15 +25,16 @@ enum Side {
     Unknown = 2,
 }
 
-/// Writes the spans of traces to a batch.
+/// Makes the rows of traces.
 pub struct Writer<'w> {
     pub names: &'w Names,
     /// Node of each instance.
     pub nodes: &'w Map<NameId, NameId>,
-    pub batch: &'w mut Batch<Source>,
+    pub senders: &'w mut Senders,
+    pub made: &'w mut MadeTrace,
     pub notes: &'w mut Notes,
-    /// Buffer for the name of a span.
-    pub name: &'w mut Vec<u8>,
+    /// Buffer for the record of a row.
+    pub record: &'w mut Vec<u8>,
 }
 
 /// A trace that is written.
@@ -78,8 +78,22 @@ impl Trace<'_> {
     }
 }
 
+/// The span behind a row.
+#[derive(Clone, Copy)]
+struct Span<'t> {
+    id: u64,
+    parent: Option<u64>,
+    kind: SpanKind,
+    interval: Interval,
+    source: Source,
+    /// The call to which it belongs, for what was called; `None` for an invocation without a row.
+    call: Option<&'t Call>,
+    rpc_id: &'t [u8],
+}
+
 impl Writer<'_> {
     pub fn write(&mut self, trace_id: u128, origin_ns: i64, at: At, ids: &Ids<'_>, tree: &Tree) {
+        self.made.begin(TraceId(trace_id.to_be_bytes()));
         let trace = Trace {
             id: trace_id,
             origin_ns,
@@ -91,19 +105,17 @@ impl Writer<'_> {
             self.write_call(&trace, index);
         }
         for (index, rebuilt) in tree.rebuilt.iter().enumerate() {
-            let invocation = tree.calls.len() + index;
             self.notes.add(Note::InvocationInferred, 1, at);
-            self.name.clear();
-            self.name.extend_from_slice(ids.text(rebuilt.id));
-            let source = (rebuilt.module, rebuilt.instance);
-            let span = SpanOf {
-                id: trace.invocation(invocation),
+            let span = Span {
+                id: trace.invocation(tree.calls.len() + index),
                 parent: trace.parent(rebuilt.caller, rebuilt.id, 0),
-                is_remote: true,
-                kind: wire::Kind::Internal,
+                kind: SpanKind::Internal,
                 interval: rebuilt.interval,
+                source: (rebuilt.module, rebuilt.instance),
+                call: None,
+                rpc_id: ids.text(rebuilt.id),
             };
-            self.write_span(&trace, source, &span, &[]);
+            self.write_span(&trace, &span);
         }
         self.notes.add(Note::CallerInferred, tree.inferred.callers, at);
         self.notes.add(Note::EntryInferred, tree.inferred.entries, at);
@@ -114,135 +126,90 @@ impl Writer<'_> {
 
     fn write_call(&mut self, trace: &Trace<'_>, index: usize) {
         let call = &trace.tree.calls[index];
-        let names = self.names;
-        self.set_name(trace, call);
         self.notes
             .add(Note::SideInferred, u64::from(call.is_side_inferred), call.at);
         let mut parent = trace.parent(trace.tree.callers[index], call.id, call.ordinal);
-        let interface = names.text(call.labels.interface);
+        let rpc_id = trace.ids.text(call.id);
         if let Some(interval) = call.caller {
-            let id = trace.span_id(call.id, call.ordinal, Side::Caller);
-            let span = SpanOf {
-                id,
+            let span = Span {
+                id: trace.span_id(call.id, call.ordinal, Side::Caller),
                 parent,
-                is_remote: false,
-                kind: wire::Kind::Client,
+                kind: SpanKind::Client,
                 interval,
+                source: (call.labels.um, call.labels.um_instance),
+                call: Some(call),
+                rpc_id,
             };
-            let attributes = attributes(call.kind, interface, names.text(call.labels.dm), true);
-            let source = (call.labels.um, call.labels.um_instance);
-            self.write_span(trace, source, &span, &attributes);
-            parent = Some(id);
+            self.write_span(trace, &span);
+            parent = Some(span.id);
         }
         let (kind, interval) = match call.callee {
-            Some(interval) if call.kind == Kind::Message => (wire::Kind::Consumer, interval),
-            Some(interval) => (wire::Kind::Server, interval),
+            Some(interval) if call.kind == Kind::Message => (SpanKind::Consumer, interval),
+            Some(interval) => (SpanKind::Server, interval),
             None if trace.tree.has_calls[index] => {
                 self.notes.add(Note::InvocationInferred, 1, call.at);
-                (wire::Kind::Internal, call.interval())
+                (SpanKind::Internal, call.interval())
             }
             None => return,
         };
-        let span = SpanOf {
+        let span = Span {
             id: trace.invocation(index),
             parent,
-            is_remote: true,
             kind,
             interval,
+            source: (call.labels.dm, call.labels.dm_instance),
+            call: Some(call),
+            rpc_id,
         };
-        let attributes = attributes(call.kind, interface, names.text(call.labels.dm), false);
-        let source = (call.labels.dm, call.labels.dm_instance);
-        self.write_span(trace, source, &span, &attributes);
+        self.write_span(trace, &span);
     }
 
-    /// The name of a span: type of the call, rpc id and service.
-    fn set_name(&mut self, trace: &Trace<'_>, call: &Call) {
-        let parts = [
-            self.names.text(call.labels.rpc_type),
-            trace.ids.text(call.id),
-            self.names.text(call.labels.service),
-        ];
-        self.name.clear();
-        for part in parts.into_iter().filter(|part| !part.is_empty()) {
-            if !self.name.is_empty() {
-                self.name.push(b' ');
-            }
-            self.name.extend_from_slice(part);
-        }
-    }
-
-    fn write_span(
-        &mut self,
-        trace: &Trace<'_>,
-        (module, instance): Source,
-        span: &SpanOf,
-        attributes: &[(&'static str, &[u8])],
-    ) {
+    fn write_span(&mut self, trace: &Trace<'_>, span: &Span<'_>) {
+        let names = self.names;
+        let (module, instance) = span.source;
         self.notes.add(Note::TimeOrigin, 1, trace.at);
         self.notes
             .add(Note::ModuleUnknown, u64::from(module == NONE), trace.at);
-        let names = self.names;
-        let node = self.nodes.get(&instance).copied().unwrap_or(NONE);
-        let resource = self.batch.resource((module, instance), || {
-            [
-                ("service.name", names.text(module)),
-                ("service.instance.id", names.text(instance)),
-                (NODE_ID, names.text(node)),
-            ]
-        });
-        let unix_ns = |time: i64| trace.origin_ns.saturating_add(time).cast_unsigned();
-        self.batch.push_span(
-            resource,
-            &Span {
-                trace_id: trace.id,
-                id: span.id,
-                parent: span.parent,
-                is_remote: span.is_remote && span.parent.is_some(),
-                kind: span.kind,
-                name: self.name,
-                begin_ns: unix_ns(span.interval.begin_ns),
-                end_ns: unix_ns(span.interval.end_ns),
-                attributes,
+        let is_call = span.kind == SpanKind::Client;
+        let labels = span.call.map(|call| call.labels);
+        let name = |name: Option<NameId>| name.unwrap_or(NONE);
+        let record = LineRecord {
+            trace_id: trace.id,
+            span_id: span.id,
+            parent: span.parent,
+            begin_ns: trace.origin_ns.saturating_add(span.interval.begin_ns),
+            end_ns: trace.origin_ns.saturating_add(span.interval.end_ns),
+            sender: self.senders.number(span.source, names, self.nodes, self.made),
+            interface: name(labels.map(|labels| labels.interface)),
+            peer: name(labels.filter(|_| is_call).map(|labels| labels.dm)),
+            rpc_type: name(labels.map(|labels| labels.rpc_type)),
+            service: name(labels.map(|labels| labels.service)),
+            of: span.call.map_or(Kind::Other, |call| call.kind),
+            kind: span.kind,
+            rpc_id: span.rpc_id,
+        };
+        record.encode(self.record);
+        let operation = record.operation(names);
+        let peer = record.peer(names, &operation).filter(|_| is_call);
+        let span_id = |id: u64| SpanId(id.to_be_bytes());
+        self.made.push(&MadeRow {
+            file: if is_call {
+                SpanFile::Calls
+            } else {
+                SpanFile::Invocations
             },
-        );
-    }
-}
-
-/// The fields in which the two spans of a call differ.
-struct SpanOf {
-    id: u64,
-    parent: Option<u64>,
-    is_remote: bool,
-    kind: wire::Kind,
-    interval: Interval,
-}
-
-/// The attributes of a call's span, in the names of the semantic conventions. The callee is the peer of a caller.
-fn attributes<'n>(
-    kind: Kind,
-    interface: &'n [u8],
-    callee: &'n [u8],
-    is_caller: bool,
-) -> [(&'static str, &'n [u8]); 3] {
-    let peer = ("server.address", if is_caller { callee } else { b"" });
-    match kind {
-        Kind::Rpc => [("rpc.system.name", b"rpc"), ("rpc.method", interface), peer],
-        Kind::Http => [("http.route", or_unknown(interface)), ("", b""), peer],
-        Kind::Database => [("db.system.name", b"db"), ("db.operation.name", interface), peer],
-        Kind::Cache => [("db.system.name", b"mc"), ("db.operation.name", interface), peer],
-        Kind::Message => [
-            ("messaging.system", b"mq"),
-            ("messaging.operation.type", b"process"),
+            kind: span.kind,
+            span_id: span_id(span.id),
+            parent_span_id: span.parent.map(span_id),
+            start: record.begin_ns,
+            end: record.end_ns,
+            sender: record.sender,
+            is_truncated: record.is_truncated(names)
+                || [module, instance].iter().any(|&name| names.is_damaged(name)),
+            method: operation.method,
+            path: operation.route.or(operation.path),
             peer,
-        ],
-        Kind::Other => [("", b""), ("", b""), peer],
-    }
-}
-
-/// The mapping recognises HTTP by this attribute.
-fn or_unknown(interface: &[u8]) -> &[u8] {
-    match interface {
-        b"" => b"unknown",
-        known => known,
+            record: self.record,
+        });
     }
 }

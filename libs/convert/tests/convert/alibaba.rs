@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use cctf_merge::merge;
 use rundir::validate::{Options, validate};
 use serde_json::Value;
 
 use crate::alibaba_world::{RELEASES, Release, Row, World, canonical, csv, generate};
-use crate::{Converted, Folder};
+use crate::{Converted, Folder, read};
 
 const TRACES: u64 = 6_000;
 /// Maximum distance of the reader true to the specification from the published share.
@@ -202,6 +203,22 @@ fn assert_shares(index: usize) {
     assert!(share(wrong) <= SILENTLY_WRONG_MAX, "{silent}");
     let report = validate(&folder.at("out"), Options::default()).unwrap();
     assert!(report.broken.is_empty(), "{:?}", report.broken);
+    assert_merged(&folder);
+}
+
+/// A merge leaves the run as it is, also the endpoints that are listed.
+fn assert_merged(folder: &Folder) {
+    let options = cctf_merge::Options::default();
+    merge(&folder.at("merged"), &[folder.at("out")], &options, &mut |_| {}).unwrap();
+    for file in [
+        "invocations.jsonl",
+        "calls.jsonl",
+        "module_inventory.json",
+        "placement_events.jsonl",
+    ] {
+        let of = |run: &str| read(&folder.at(run).join("cctf").join(file));
+        assert!(of("merged") == of("out"), "{file} differs");
+    }
 }
 
 #[test]

@@ -3,15 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use convert::inputs::files;
 use export::Options;
 use export::targets::otlp::{Otlp, TRACES_FILE};
+use plan::plan::Window;
 use proptest::prelude::*;
 use rundir::parts::Target;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::alibaba_world::{RELEASES, csv, generate};
 use crate::telemetry::{control, drawn, fetched_messages, request};
 
 /// Never set.
@@ -44,11 +47,22 @@ impl Folder {
 
     /// Exports a run. Returns the assumptions.
     fn export(&self, run: &str, out: &str, is_strict: bool) -> anyhow::Result<Vec<export::Assumption>> {
+        self.export_window(run, out, is_strict, Window::default())
+    }
+
+    fn export_window(
+        &self,
+        run: &str,
+        out: &str,
+        is_strict: bool,
+        window: Window,
+    ) -> anyhow::Result<Vec<export::Assumption>> {
         let (run, first) = Target::Folder(self.at(run)).find()?.unwrap();
         let otlp = Otlp {
             run: &run,
             first: &first,
             run_id: "r",
+            window,
         };
         let out = self.at(out);
         let options = Options { out: &out, is_strict };
@@ -189,6 +203,48 @@ fn an_instance_that_ran_before_comes_back_as_such() {
     assert_eq!(first.len(), 2, "{first:?}");
     assert!(first.iter().all(|event| event.contains("already_running")));
     assert_eq!(again, first);
+}
+
+/// Their rows are written without the mapping, so the mapping must make the same rows of their spans.
+#[test]
+fn call_graphs_of_alibaba_come_back_with_the_same_rows() {
+    for release in &RELEASES {
+        let folder = Folder::create();
+        let table = folder.at("graph.csv");
+        fs::write(&table, csv(release.year, &generate(release, 400, 11).rows)).unwrap();
+        folder.convert(&table, "first");
+        folder.export("first", "telemetry", false).unwrap();
+        folder.convert(&folder.at("telemetry").join(TRACES_FILE), "again");
+        for file in ["invocations.jsonl", "calls.jsonl"] {
+            let first = folder.lines("first", file);
+            assert!(first.len() > 1_000, "{}", first.len());
+            assert_eq!(folder.lines("again", file), first, "{} {file}", release.year);
+        }
+    }
+}
+
+#[test]
+fn a_window_has_the_traces_that_start_in_it() {
+    let folder = Folder::create();
+    let rows = (0..4).map(|number| format!("a{number},{},0,(?),http,front,route,-90\n", 1_000 * number));
+    let header = "traceid,timestamp,rpcid,um,rpctype,dm,interface,rt\n".to_owned();
+    let table = folder.at("graph.csv");
+    fs::write(&table, header + &rows.collect::<String>()).unwrap();
+    folder.convert(&table, "first");
+    let window = Window {
+        from: Duration::from_secs(1),
+        to: Some(Duration::from_secs(3)),
+    };
+    let assumptions = folder.export_window("first", "part", false, window).unwrap();
+    let outside = assumptions.iter().find(|one| one.id == "outside_window").unwrap();
+    assert_eq!(outside.count, 2);
+    folder.convert(&folder.at("part").join(TRACES_FILE), "again");
+    let (all, part) = (
+        folder.lines("first", "invocations.jsonl"),
+        folder.lines("again", "invocations.jsonl"),
+    );
+    assert_eq!(2 * part.len(), all.len());
+    assert!(part.iter().all(|line| all.contains(line)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! [`MergedMeta`]: `run_meta.json`. Facts from the folders are united. Counts are added, or counted again.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aggregate::under_load::slots_and_image;
 use anyhow::Context;
@@ -14,6 +15,7 @@ use rundir::UsageError;
 use crate::inputs::Input;
 use crate::inventories::union::{Conflicts, Object};
 use crate::model::{Counts, Timeouts};
+use crate::requests::made_rows::MadeRows;
 use crate::values::encoded;
 
 const RUN_ID: usize = field_index(RunMeta::FIELDS, "run_id");
@@ -82,6 +84,42 @@ impl MergedMeta {
         let mut object = Object::read(input.run_meta_raw().trim_ascii(), RunMeta::FIELDS)
             .with_context(|| format!("cannot read {}", input.folder().path(File::RunMeta).display()))?;
         remove_derived(&mut object, &row, input)?;
+        self.unite(object, &row, is_first, conflicts);
+        Ok(())
+    }
+
+    /// Adds what follows from rows that are in no folder.
+    pub fn add_made(
+        &mut self,
+        rows: &MadeRows,
+        stale_after: Duration,
+        conflicts: &mut Conflicts,
+    ) -> anyhow::Result<()> {
+        let times = [rows.begin, rows.end].map(|ns| Milliseconds::from_ns(ns.unwrap_or_default()));
+        let counts = RunCounts {
+            spans: rows.rows,
+            unknown_node: rows.on_unknown_node,
+            ..no_counts()
+        };
+        let run_id = self.run_id.clone();
+        let row = RunMeta {
+            stale_after_ms: i64::try_from(stale_after.as_nanos())
+                .ok()
+                .map(Milliseconds::from_ns),
+            normalizer_version: env!("CARGO_PKG_VERSION").into(),
+            ..RunMeta::new(&run_id, times, counts)
+        };
+        let mut object = Object::read(&encoded(&row), RunMeta::FIELDS)?;
+        for index in [WORKERS, IMG] {
+            object.remove(index);
+        }
+        let is_first = self.started.is_none();
+        self.unite(object, &row, is_first, conflicts);
+        self.set_own_fields();
+        Ok(())
+    }
+
+    fn unite(&mut self, mut object: Object, row: &RunMeta<'_>, is_first: bool, conflicts: &mut Conflicts) {
         for index in [RUN_ID, PART, JOIN_WINDOW, STALE_AFTER, STARTED, ENDED, COUNTS] {
             object.remove(index);
         }
@@ -90,7 +128,7 @@ impl MergedMeta {
             .unite(&object, RunMeta::FIELDS, |field, kept, dropped| {
                 conflicts.add(File::RunMeta.name(), run_id, field, kept, dropped);
             });
-        let timeouts = Timeouts::from_meta(&row);
+        let timeouts = Timeouts::from_meta(row);
         self.timeouts = match is_first {
             true => timeouts,
             false => self.timeouts.longer(timeouts),
@@ -100,7 +138,6 @@ impl MergedMeta {
         self.ended = self.ended.max(row.ended_ts);
         self.open += u64::from(row.ended_ts.is_none());
         add_counts(&mut self.counts, &row.counts);
-        Ok(())
     }
 
     /// Sets the fields that are not united.

@@ -2,7 +2,8 @@
 //!
 //! 1. [`spread`]: lines become records, in [`partitions`] by trace. A bucket keeps [`copies`] of its lines.
 //! 2. [`traces`]: each trace is deduplicated and [resolved](resolve). [`graph_stats`] collects what follows for
-//!    modules with their [`endpoints`], for links with [`link_calls`], and for [`clocks`].
+//!    modules with their [`endpoints`], for links with [`link_calls`], and for [`clocks`]. Traces that are in no folder begin here,
+//!    as [`made_rows`].
 //! 3. [`rewrite`]: lines are [fetched](fetch) again in the order of time, and written with new derived fields.
 
 pub mod clocks;
@@ -11,6 +12,7 @@ pub mod endpoints;
 pub mod fetch;
 pub mod graph_stats;
 pub mod link_calls;
+pub mod made_rows;
 pub mod partitions;
 pub mod resolve;
 pub mod rewrite;
@@ -23,6 +25,7 @@ use std::path::Path;
 
 use rundir::output::LinesOut;
 
+use crate::made::TraceSource;
 use crate::model::{Counts, Source};
 use crate::progress::{Progress, Steps};
 use crate::reader::for_each_line;
@@ -32,14 +35,18 @@ use cctf_sort::sorter::Sorter;
 use copies::Copies;
 use fetch::Fetcher;
 use graph_stats::GraphStats;
+use made_rows::MadeRows;
 use partitions::Partitions;
-use rewrite::Rewriter;
+use rewrite::{Renderer, Rewriter};
 use spread::Spread;
 use traces::Traces;
 use unlisted::UnlistedOut;
 
 /// Approximate number of bytes of lines for each byte of records. It only affects the number of partitions.
 const LINE_BYTES_PER_RECORD_BYTE: u64 = 4;
+/// Approximate sizes, for the progress: of the record of a source of traces, and of the line of a row that has none yet.
+const RECORD_BYTES: u64 = 100;
+const LINE_BYTES: u64 = 560;
 
 /// The merge of both files.
 pub struct RequestMerge<'m> {
@@ -53,6 +60,8 @@ pub struct RequestMerge<'m> {
     pub counts: &'m mut Counts,
     /// Invocations of endpoints that are not listed; `None` if they are counted as one.
     pub unlisted: Option<&'m mut UnlistedOut>,
+    /// Traces that are in no folder, and what is known of their rows.
+    pub made: Option<(&'m mut dyn TraceSource, &'m mut MadeRows)>,
 }
 
 impl RequestMerge<'_> {
@@ -127,6 +136,14 @@ impl RequestMerge<'_> {
         traces.resolve(&mut partitions, self.scratch, limits, &mut |bytes| {
             steps.add(bytes)
         })?;
+        if let Some((source, rows)) = &mut self.made {
+            let bytes = source.records() * RECORD_BYTES;
+            let mut steps = Steps::new("rebuild", bytes, self.source.stop, on_progress);
+            source.each_trace(&mut |trace, records| {
+                steps.add(records * RECORD_BYTES)?;
+                traces.resolve_made(trace, rows)
+            })?;
+        }
         Ok(traces.sorted)
     }
 
@@ -137,7 +154,8 @@ impl RequestMerge<'_> {
         bytes: u64,
         on_progress: &mut dyn FnMut(Progress),
     ) -> anyhow::Result<()> {
-        let mut steps = Steps::new("write", bytes, self.source.stop, on_progress);
+        let made = self.made.as_ref().map_or(0, |(_, rows)| rows.rows * LINE_BYTES);
+        let mut steps = Steps::new("write", bytes + made, self.source.stop, on_progress);
         let files = SpanFile::ALL.into_iter().zip(copies);
         for ((file, copies), mut sorter) in files.zip(sorted) {
             let out = LinesOut::create(&self.cctf.join(file.file().name()))?;
@@ -146,7 +164,10 @@ impl RequestMerge<'_> {
                 Some(copies) => Fetcher::of_copies(inputs, file.file(), copies, held_bytes),
                 None => Fetcher::new(inputs, file.file(), held_bytes),
             };
-            let mut rewriter = Rewriter::new(self.source, self.registry, (file, fetcher), out, self.scratch);
+            let source = self.made.as_mut();
+            let source = source.map(|(source, _)| &mut **source as &mut dyn TraceSource);
+            let lines = Renderer::new(self.source, self.registry, (file, fetcher), source);
+            let mut rewriter = Rewriter::new(lines, out, self.scratch, self.source.limits.samples_bytes);
             let mut written = 0;
             sorter.drain(|record| {
                 rewriter.add(record.key, record.line)?;

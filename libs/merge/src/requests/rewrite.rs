@@ -6,6 +6,7 @@ use anyhow::Context;
 use rundir::fields::put_in_order;
 use rundir::output::LinesOut;
 
+use crate::made::TraceSource;
 use crate::model::Source;
 use crate::registry::EntityRegistry;
 use crate::requests::fetch::Fetcher;
@@ -21,59 +22,52 @@ use cctf_sort::sorter::Sorter;
 pub struct Rewriter<'r> {
     lines: Renderer<'r>,
     pub out: LinesOut,
-    /// The last row and its key. It is not written yet, because that depends on whether the next row has the same key.
-    held: Option<(u64, ResolvedRow)>,
+    /// Key of the last row. It is not written yet, because that depends on whether the next row has the same key.
+    held: Option<u64>,
+    /// Its record.
+    record: Vec<u8>,
     line: Vec<u8>,
     /// Lines with the same timestamp, which are sorted by their bytes.
     same: Sorter,
 }
 
 impl<'r> Rewriter<'r> {
-    /// `fetcher` reads the lines. `scratch` is the folder for lines with the same timestamp that do not fit into memory
-    /// together.
-    pub fn new(
-        source: &Source<'r>,
-        registry: &'r EntityRegistry,
-        (file, fetcher): (SpanFile, Fetcher<'r>),
-        out: LinesOut,
-        scratch: &Path,
-    ) -> Self {
+    /// `scratch` is the folder for lines with the same timestamp that do not fit into `held_bytes` together.
+    pub fn new(lines: Renderer<'r>, out: LinesOut, scratch: &Path, held_bytes: usize) -> Self {
         Self {
-            lines: Renderer {
-                file,
-                registry,
-                fetcher,
-                shift: source.clocks.map(|clocks| Shift::new(file.file(), clocks)),
-            },
+            lines,
             out,
             held: None,
+            record: Vec::new(),
             line: Vec::new(),
-            same: Sorter::new(scratch, source.limits.samples_bytes),
+            same: Sorter::new(scratch, held_bytes),
         }
     }
 
     /// Adds the next row in order of time. Rows with the same timestamp have the same `key`.
     pub fn add(&mut self, key: u64, resolved: &[u8]) -> anyhow::Result<()> {
-        let resolved = ResolvedRow::read(resolved).context(DAMAGED)?;
-        match self.held.replace((key, resolved)) {
-            Some((last, before)) if last == key => self.keep_same(&before),
-            Some((_, before)) => self.write(&before),
-            None => Ok(()),
+        match self.held.replace(key) {
+            Some(last) if last == key => self.keep_same()?,
+            Some(_) => self.write()?,
+            None => {}
         }
+        self.record.clear();
+        self.record.extend_from_slice(resolved);
+        Ok(())
     }
 
     /// Writes the last row, makes the file durable, and returns its number of lines.
     pub fn finish(mut self) -> anyhow::Result<u64> {
-        if let Some((_, last)) = self.held.take() {
-            self.write(&last)?;
+        if self.held.take().is_some() {
+            self.write()?;
         }
         self.out.finish()
     }
 
-    /// Adds a row to the lines with the same timestamp.
-    fn keep_same(&mut self, row: &ResolvedRow) -> anyhow::Result<()> {
+    /// Adds the held row to the lines with the same timestamp.
+    fn keep_same(&mut self) -> anyhow::Result<()> {
         self.line.clear();
-        self.lines.render(row, &mut self.line)?;
+        self.lines.render(&self.record, &mut self.line)?;
         self.same.push(&Record {
             key: 0,
             identity: &[],
@@ -81,33 +75,55 @@ impl<'r> Rewriter<'r> {
         })
     }
 
-    /// Writes the last row of a timestamp, and all earlier rows of this timestamp.
-    fn write(&mut self, row: &ResolvedRow) -> anyhow::Result<()> {
+    /// Writes the held row, which is the last one of a timestamp, and all earlier rows of this timestamp.
+    fn write(&mut self) -> anyhow::Result<()> {
         if self.same.is_empty() {
-            return self.out.write_with(|out| self.lines.render(row, out));
+            return self.out.write_with(|out| self.lines.render(&self.record, out));
         }
-        self.keep_same(row)?;
+        self.keep_same()?;
         self.same.drain(|record| self.out.write(record.line))
     }
 }
 
-/// Creates the line of a resolved row from its line in a folder.
-struct Renderer<'r> {
+/// Creates the line of a resolved row, from its line in a folder or from the record of its source.
+pub struct Renderer<'r> {
     file: SpanFile,
     registry: &'r EntityRegistry,
     fetcher: Fetcher<'r>,
     shift: Option<Shift<'r>>,
+    made: Option<&'r mut dyn TraceSource>,
 }
 
-impl Renderer<'_> {
+impl<'r> Renderer<'r> {
+    /// `fetcher` reads the lines of folders. `made` makes those of its own rows.
+    pub fn new(
+        source: &Source<'r>,
+        registry: &'r EntityRegistry,
+        (file, fetcher): (SpanFile, Fetcher<'r>),
+        made: Option<&'r mut dyn TraceSource>,
+    ) -> Self {
+        Self {
+            file,
+            registry,
+            fetcher,
+            shift: source.clocks.map(|clocks| Shift::new(file.file(), clocks)),
+            made,
+        }
+    }
+
     /// Appends the row's line.
-    fn render(&mut self, row: &ResolvedRow, out: &mut Vec<u8>) -> anyhow::Result<()> {
+    fn render(&mut self, resolved: &[u8], out: &mut Vec<u8>) -> anyhow::Result<()> {
+        let (row, record) = ResolvedRow::read(resolved).context(DAMAGED)?;
+        let derived = row.fields(|module| self.registry.module_name(module));
+        if !row.location.is_in_folder() {
+            let source = self.made.as_deref_mut().context(DAMAGED)?;
+            return source.write(self.file, record, &derived, out);
+        }
         let line = self.fetcher.line(row.location)?;
         let line = match &mut self.shift {
             Some(shift) => shift.line(line)?,
             None => line,
         };
-        let derived = row.fields(|module| self.registry.module_name(module));
         if let Some(offsets) = row.derived_fields {
             let own = own_parts(line, offsets.ranges()).context(CHANGED)?;
             write_line(own, self.file, &derived, out);

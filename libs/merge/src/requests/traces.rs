@@ -6,9 +6,11 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use cctf_proto::cctf::{Flag, Flags};
 
+use crate::made::MadeTrace;
 use crate::model::{Counts, Limits};
 use crate::registry::EntityRegistry;
 use crate::requests::graph_stats::{Callee, GraphStats};
+use crate::requests::made_rows::MadeRows;
 use crate::requests::partitions::{HASH_BITS, Partitions, records, trace_hash};
 use crate::requests::resolve::{Resolution, Resolver};
 use crate::requests::unlisted::UnlistedOut;
@@ -121,13 +123,30 @@ impl<'m> Traces<'m> {
         Ok(())
     }
 
+    /// Resolves a trace that is in no folder.
+    pub fn resolve_made(&mut self, trace: &mut MadeTrace, made: &mut MadeRows) -> anyhow::Result<()> {
+        made.register(trace, self.registry)?;
+        for row in &trace.rows {
+            self.counts.read[row.file.file() as usize] += 1;
+        }
+        trace.rows.sort_unstable_by(order);
+        let before = trace.rows.len();
+        trace
+            .rows
+            .dedup_by(|duplicate, kept| order(duplicate, kept) == Ordering::Equal);
+        self.counts.duplicates += (before - trace.rows.len()) as u64;
+        self.resolve_trace(&trace.rows, &trace.bytes)
+    }
+
+    /// `partition` contains the texts of the rows.
     fn resolve_trace(&mut self, rows: &[SpanRow], partition: &[u8]) -> anyhow::Result<()> {
         self.resolver.resolve(rows);
         for (index, row) in rows.iter().enumerate() {
             let found = self.resolver.resolved[index];
             self.counts.orphans += u64::from(found.is_orphan);
             self.counts.late += u64::from(found.flags.has(Flag::Late));
-            self.counts.resolved += u64::from(row.flags.has(Flag::Orphan) && !found.is_orphan);
+            let was_orphan = row.flags.has(Flag::Orphan) && row.location.is_in_folder();
+            self.counts.resolved += u64::from(was_orphan && !found.is_orphan);
             let mut callee = None;
             if row.is_call() {
                 callee = self.callee_of(row, &found, rows, partition)?;
@@ -153,6 +172,11 @@ impl<'m> Traces<'m> {
             };
             self.record.clear();
             resolved.push(&mut self.record);
+            if !row.location.is_in_folder() {
+                let begin = row.location.offset as usize;
+                let record = partition.get(begin..begin + row.location.length as usize);
+                self.record.extend_from_slice(record.context(DAMAGED)?);
+            }
             self.sorted[row.file as usize].push(&Record {
                 key: key_of(row.start),
                 identity: &[],

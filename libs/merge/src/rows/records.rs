@@ -25,6 +25,8 @@ const PEER: u16 = 1 << 11;
 const PEER_MODULE: u16 = 1 << 12;
 /// Bits that are themselves values.
 const IS_CALL: u16 = 1 << 13;
+/// In a resolved row, which has no bit [`IS_CALL`]: the row has no line. The record from which its source makes one follows.
+const IS_MADE: u16 = 1 << 13;
 const STARTS_AFTER_BODY: u16 = 1 << 14;
 
 /// The part of a record that was not read yet.
@@ -201,6 +203,7 @@ pub fn row_at(partition: &[u8], begin: usize, end: usize) -> Option<SpanRow> {
 /// A resolved row: the location of its line, and the values of its derived fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResolvedRow {
+    /// In no folder if the row has no line yet. The record from which its source makes the line is then behind this one.
     pub location: LineLocation,
     /// Positions of the line's derived fields, if they are known.
     pub derived_fields: Option<DerivedFieldOffsets>,
@@ -219,10 +222,13 @@ impl ResolvedRow {
             | bit(CALLER, &self.caller)
             | bit(NET, &self.net_ns)
             | bit(DERIVED_FIELDS, &self.derived_fields)
-            | bit(PEER_MODULE, &self.peer_module);
-        push_location(&self.location, out);
+            | bit(PEER_MODULE, &self.peer_module)
+            | bit_if(IS_MADE, !self.location.is_in_folder());
         out.extend_from_slice(&bits.to_le_bytes());
         out.push(self.flags.bits());
+        if self.location.is_in_folder() {
+            push_location(&self.location, out);
+        }
         for id in [self.ancestor, self.caller].iter().flatten() {
             out.extend_from_slice(&id.0);
         }
@@ -235,14 +241,17 @@ impl ResolvedRow {
         }
     }
 
-    /// Reads a record. `None` if it is damaged.
-    pub fn read(record: &[u8]) -> Option<Self> {
+    /// Reads a record, and returns what is behind it. `None` if it is damaged.
+    pub fn read(record: &[u8]) -> Option<(Self, &[u8])> {
         let mut rest = Rest(record);
-        let location = rest.location()?;
         let bits = u16::from_le_bytes(rest.take()?);
         let has = |bit: u16| bits & bit != 0;
         let [flags] = rest.take()?;
-        Some(Self {
+        let location = match has(IS_MADE) {
+            true => LineLocation::in_no_folder(0, 0),
+            false => rest.location()?,
+        };
+        let row = Self {
             location,
             flags: Flags::from_bits(flags),
             ancestor: rest.take_if(has(ANCESTOR), SpanId)?,
@@ -252,7 +261,8 @@ impl ResolvedRow {
             peer_module: rest.take_if(has(PEER_MODULE), |bytes| {
                 ModuleId::new(u32::from_le_bytes(bytes) as usize)
             })?,
-        })
+        };
+        Some((row, rest.0))
     }
 
     pub fn fields<'m>(&self, module_name: impl Fn(ModuleId) -> &'m str) -> DerivedFields<'m> {

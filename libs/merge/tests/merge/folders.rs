@@ -49,6 +49,7 @@ pub const TINY: Limits = Limits {
     spans_bytes: 2500,
     lines_bytes: 1000,
     samples_bytes: 400,
+    names_bytes: 1 << 20,
 };
 
 /// A merged folder. It is removed when this is dropped.

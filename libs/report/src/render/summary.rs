@@ -18,6 +18,7 @@ const ERRORS_BAD: f64 = 0.01;
 /// Fields of `run_meta.json`.
 const SIMULATED_BY: &str = "simulated_by";
 const REPLAY_OF: &str = "replay_of";
+const CONVERTED_FROM: &str = "converted_from";
 /// Maximum length of a name in a sentence, in characters.
 const NAME_MAX: usize = 60;
 
@@ -47,6 +48,7 @@ fn verdicts(view: &View) -> Html {
         judgements.insert(1, clocks(view.run.stats.outside));
     }
     judgements.splice(1..1, simulation(view));
+    judgements.splice(1..1, conversion(view));
     let items = judgements.into_iter().map(|judgement| {
         let link = element("a")
             .attr("href", view.link(judgement.section))
@@ -59,17 +61,28 @@ fn verdicts(view: &View) -> Html {
     element("ul").class("verdicts").children(items).build()
 }
 
+/// A field of `run_meta.json`.
+fn fact<'v>(view: &View<'v>, name: &str) -> Option<&'v String> {
+    let mut facts = view.run.meta.as_ref()?.facts.iter();
+    facts.find(|(fact, _)| fact == name).map(|(_, value)| value)
+}
+
+/// Of a run that `cctf convert` made.
+fn conversion(view: &View) -> Option<Judgement> {
+    let from = cut(fact(view, CONVERTED_FROM)?, NAME_MAX);
+    Some(Judgement {
+        verdict: Verdict::Neutral,
+        word: "converted",
+        sentence: format!("Another tool recorded this run, as {from}. A note says what the format lacks."),
+        section: "notes",
+    })
+}
+
 /// Of a run that a simulator produced.
 fn simulation(view: &View) -> Option<Judgement> {
-    let facts = &view.run.meta.as_ref()?.facts;
-    let fact = |name: &str| {
-        facts
-            .iter()
-            .find(|(fact, _)| fact == name)
-            .map(|(_, value)| value)
-    };
-    let simulator = cut(fact(SIMULATED_BY)?, NAME_MAX);
-    let of = fact(REPLAY_OF).map_or_else(String::new, |run| format!(" from the run {}", cut(run, NAME_MAX)));
+    let simulator = cut(fact(view, SIMULATED_BY)?, NAME_MAX);
+    let of =
+        fact(view, REPLAY_OF).map_or_else(String::new, |run| format!(" from the run {}", cut(run, NAME_MAX)));
     Some(Judgement {
         verdict: Verdict::Neutral,
         word: "simulated",

@@ -284,6 +284,16 @@ fn a_simulated_run_says_so_first() {
 }
 
 #[test]
+fn a_converted_run_says_so_first() {
+    let mut run = SMALL.run("foreign");
+    let facts = &mut run.meta.as_mut().unwrap().facts;
+    facts.push(("converted_from".to_owned(), "alibaba2021".to_owned()));
+    let sentence = "Another tool recorded this run, as alibaba2021.";
+    assert!(render(&[run], false).html.contains(sentence));
+    assert!(!render(&[SMALL.run("small")], false).html.contains("Another tool"));
+}
+
+#[test]
 fn a_trace_without_valid_rows_is_a_sentence() {
     let mut run = SMALL.run("invalid");
     let trace_id = run.traces[0].trace.trace_id;

@@ -143,25 +143,24 @@ pub fn events(
         let Some(lines) = RunFolder::open(&run.folder(part))?.lines(File::PlacementEvents)? else {
             continue;
         };
-        let (mut taken, mut inferred, mut early) = (Ok(()), 0, 0);
-        let on_line = |line: &[u8]| {
+        let (mut inferred, mut early) = (0, 0);
+        let on_line = |line: &[u8]| -> anyhow::Result<bool> {
             let Ok(event) = serde_json::from_slice::<PlacementEvent<'_>>(line) else {
-                return false;
+                return Ok(false);
             };
             let is_again = !is_new(&event, &mut alive) && number > 0;
             if event.inferred {
                 inferred += 1;
             } else if event.ts.as_ns() <= 0 {
                 early += 1;
-            } else if !is_again && taken.is_ok() {
-                taken = take(&event);
+            } else if !is_again {
+                take(&event)?;
             }
-            true
+            Ok(true)
         };
-        lines.each_row(on_line, |_| losses.damaged_lines += 1)?;
+        lines.try_each_row(on_line, |_| losses.damaged_lines += 1)?;
         losses.inferred_events += inferred;
         losses.without_time += early;
-        taken?;
     }
     Ok(())
 }

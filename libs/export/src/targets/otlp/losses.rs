@@ -5,6 +5,8 @@ use crate::assumptions::Assumptions;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Losses {
     pub damaged_lines: u64,
+    /// Traces that start outside of the window.
+    pub outside: u64,
     pub duplicates: u64,
     /// Spans between two rows.
     pub inner_spans: u64,
@@ -49,13 +51,20 @@ struct Note {
     more: &'static str,
 }
 
-const NOTES: [Note; 14] = [
+const NOTES: [Note; 15] = [
     Note {
         id: "damaged_lines",
         matters: true,
         count: |losses| losses.damaged_lines,
         one: "line is damaged and is left out; cctf validate shows what is wrong with it",
         more: "lines are damaged and are left out; cctf validate shows what is wrong with them",
+    },
+    Note {
+        id: "outside_window",
+        matters: false,
+        count: |losses| losses.outside,
+        one: "trace starts outside of --from and --to and is left out",
+        more: "traces start outside of --from and --to and are left out",
     },
     Note {
         id: "time_before_1970",

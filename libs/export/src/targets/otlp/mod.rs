@@ -25,6 +25,7 @@ use cctf_proto::cctf::{File, Milliseconds, Part, RunMeta, Stage};
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use plan::inventory::last_valid;
+use plan::plan::Window;
 use rundir::parts::Run;
 
 use crate::assumptions::Assumptions;
@@ -53,6 +54,8 @@ pub struct Otlp<'a> {
     /// The first part to export. All later ones follow.
     pub first: &'a Part,
     pub run_id: &'a str,
+    /// Traces whose first row starts in this part of the run, by the time since its first row.
+    pub window: Window,
 }
 
 /// Counts of an export.
@@ -140,8 +143,13 @@ impl Otlp<'_> {
         })?;
         requests.flush()?;
         let mut traces = Traces::new(senders, losses, self.run_id);
+        let first_ns = rows.first_ns.unwrap_or_default();
         read::each_trace(rows, |rows, bytes| {
-            requests.add_trace(traces.spans(rows))?;
+            if read::is_within(&rows, first_ns, self.window) {
+                requests.add_trace(traces.spans(rows))?;
+            } else {
+                traces.losses.outside += 1;
+            }
             step(bytes)
         })?;
         if let Some(ended) = self.ended(&parts)? {

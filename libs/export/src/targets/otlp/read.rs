@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::bail;
 use cctf_proto::cctf::{File, Part, Shape, TraceId};
 use cctf_sort::record::Record;
 use cctf_sort::sorter::Sorter;
+use plan::plan::Window;
 use rundir::parts::Run;
 use rundir::{ReadError, RunFolder};
 
@@ -68,22 +70,11 @@ pub fn read(
             let Some(lines) = folder.lines(file)? else {
                 continue;
             };
-            let mut failure = None;
-            let on_line = |line: &[u8]| {
-                if failure.is_some() {
-                    return true;
-                }
-                let added = rows.add(line, is_call, senders);
-                let added = added.and_then(|is_row| advance(line.len() as u64 + 1).map(|()| is_row));
-                added.unwrap_or_else(|error| {
-                    failure = Some(error);
-                    true
-                })
+            let on_line = |line: &[u8]| -> anyhow::Result<bool> {
+                advance(line.len() as u64 + 1)?;
+                rows.add(line, is_call, senders)
             };
-            lines.each_row(on_line, |_| losses.damaged_lines += 1)?;
-            if let Some(failure) = failure {
-                return Err(failure);
-            }
+            lines.try_each_row(on_line, |_| losses.damaged_lines += 1)?;
         }
         losses.samples += samples(&folder)?;
     }
@@ -174,6 +165,14 @@ pub fn each_trace(
         held.add(*is_call != 0, record.line)
     })?;
     held.pass(&mut on_trace)
+}
+
+/// Whether the first row of a trace starts in the window, which begins with the first row of the run.
+pub fn is_within(rows: &[Row<'_>], first_ns: i64, window: Window) -> bool {
+    let starts = rows.iter().map(|row| row.start().as_ns());
+    let since = starts.min().unwrap_or(first_ns).saturating_sub(first_ns);
+    let since = Duration::from_nanos(u64::try_from(since).unwrap_or_default());
+    since >= window.from && window.to.is_none_or(|to| since < to)
 }
 
 /// Lines of the files that are not exported.
