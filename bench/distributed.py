@@ -74,8 +74,8 @@ class Sized:
         handed = sum(sum(path.stat().st_size for path in part.glob("*.jsonl") if path.name not in ("invocations.jsonl", "calls.jsonl")) for part in parts)
         self.bench.say(f"merge of {self.name}: handed on by {BUCKETS} buckets, share of the folders", f"{handed / 1e9 / self.gb:.4f}", "", None)
         self.assert_same("whole")
-        for name in ["rests", "whole", *parts]:
-            shutil.rmtree(self.folder / name)
+        for path in [self.folder / "rests", self.folder / "whole", *parts]:
+            shutil.rmtree(path)
         self.spark(one)
         shutil.rmtree(self.folder)
 
