@@ -24,7 +24,7 @@ const DURATION: usize = 3;
 /// The invocations until they are a request.
 #[derive(Default)]
 pub struct Invocations {
-    pub batch: Batch<u64>,
+    pub batch: Batch,
     /// Buffer for the values from which ids follow.
     key: Vec<u8>,
 }

@@ -2,23 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::protobuf::bytes_field;
-
-/// Field numbers of the messages around a span.
-const RESOURCE_SPANS: u32 = 1;
-const RESOURCE: u32 = 1;
-const SCOPE_SPANS: u32 = 2;
-const SCOPE: u32 = 1;
-const SPAN: u32 = 2;
-/// Field numbers of a scope.
-const NAME: u32 = 1;
-const VERSION: u32 = 2;
-
-/// Field number of the attributes of a resource.
-pub const OF_RESOURCE: u32 = 1;
-/// Field number of the attributes of a span, and of an event.
-pub const OF_SPAN: u32 = 9;
-pub const OF_EVENT: u32 = 3;
+use crate::protobuf::{bytes_field, field};
 
 #[derive(Debug, Default)]
 pub struct Grouped(Vec<Resource>);
@@ -62,28 +46,28 @@ impl Grouped {
             });
             scopes.len() - 1
         });
-        bytes_field(SPAN, span, &mut scopes[index].spans);
+        bytes_field(field::ITEM, span, &mut scopes[index].spans);
     }
 
-    /// The request of all spans. It has none afterwards.
+    /// The request of all spans. None are left afterwards.
     pub fn take_request(&mut self) -> Bytes {
         let (mut out, mut of_resource, mut of_scope, mut scope_bytes) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for resource in self.0.drain(..) {
             of_resource.clear();
-            bytes_field(RESOURCE, &resource.attributes, &mut of_resource);
+            bytes_field(field::RESOURCE, &resource.attributes, &mut of_resource);
             for scope in &resource.scopes {
                 of_scope.clear();
                 if !scope.name.is_empty() {
                     scope_bytes.clear();
-                    bytes_field(NAME, scope.name.as_bytes(), &mut scope_bytes);
-                    bytes_field(VERSION, scope.version.as_bytes(), &mut scope_bytes);
-                    bytes_field(SCOPE, &scope_bytes, &mut of_scope);
+                    bytes_field(field::SCOPE_NAME, scope.name.as_bytes(), &mut scope_bytes);
+                    bytes_field(field::SCOPE_VERSION, scope.version.as_bytes(), &mut scope_bytes);
+                    bytes_field(field::SCOPE, &scope_bytes, &mut of_scope);
                 }
                 of_scope.extend_from_slice(&scope.spans);
-                bytes_field(SCOPE_SPANS, &of_scope, &mut of_resource);
+                bytes_field(field::SCOPE_DATA, &of_scope, &mut of_resource);
             }
-            bytes_field(RESOURCE_SPANS, &of_resource, &mut out);
+            bytes_field(field::RESOURCE_DATA, &of_resource, &mut out);
         }
         out.into()
     }
@@ -102,10 +86,15 @@ mod tests {
     #[test]
     fn spans_are_grouped_by_resource_and_scope() {
         let (mut grouped, mut attributes) = (Grouped::default(), Vec::new());
-        text_attribute(OF_RESOURCE, "service.name", b"front", &mut attributes);
+        text_attribute(
+            field::RESOURCE_ATTRIBUTES,
+            "service.name",
+            b"front",
+            &mut attributes,
+        );
         let (front, other) = (grouped.add(attributes), grouped.add(Vec::new()));
         let mut span = Vec::new();
-        bytes_field(5, b"work", &mut span);
+        bytes_field(field::SPAN_NAME, b"work", &mut span);
         for (resource, scope) in [
             (front, ("lib", "1")),
             (front, ("", "9")),

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use self::model::{DamagedTrace, Log, Process, Processes, RecordedSpan, RecordedTrace, Tag};
-use crate::grouped::{Grouped, OF_EVENT, OF_RESOURCE, OF_SPAN};
-use crate::protobuf::{Value, attribute, bytes_field, fixed64, text_attribute, varint_field};
+use crate::grouped::Grouped;
+use crate::protobuf::{Value, attribute, bytes_field, field, fixed64, text_attribute, varint_field};
 use crate::spans::{Gaps, US, id, is_short, kind, push_status};
 
 /// A trace that was read.
@@ -95,18 +95,18 @@ impl Request {
         let end = start.saturating_add(recorded.duration.saturating_mul(US));
         let (span, part) = (&mut self.span, &mut self.part);
         span.clear();
-        bytes_field(1, &trace_id, span);
-        bytes_field(2, &span_id, span);
+        bytes_field(field::SPAN_TRACE_ID, &trace_id, span);
+        bytes_field(field::SPAN_ID, &span_id, span);
         push_references(recorded, trace_id, part, span);
-        bytes_field(5, recorded.operation_name.as_bytes(), span);
-        fixed64(7, start, span);
-        fixed64(8, end, span);
+        bytes_field(field::SPAN_NAME, recorded.operation_name.as_bytes(), span);
+        fixed64(field::SPAN_START, start, span);
+        fixed64(field::SPAN_END, end, span);
         let tags = push_tags(recorded.tags.iter().flatten(), span);
         self.gaps.kind_not_recorded += u64::from(tags.kind == SpanKind::Unspecified);
         for log in recorded.logs.iter().flatten() {
             part.clear();
             push_event(log, part);
-            bytes_field(11, part, span);
+            bytes_field(field::SPAN_EVENT, part, span);
         }
         let known = self.process(&recorded.process_id, processes);
         self.gaps.service_not_recorded += u64::from(!known.is_named);
@@ -132,7 +132,12 @@ impl Request {
 
 fn push_resource(process: &Process<'_>, out: &mut Vec<u8>) {
     if !process.service_name.is_empty() {
-        text_attribute(OF_RESOURCE, "service.name", process.service_name.as_bytes(), out);
+        text_attribute(
+            field::RESOURCE_ATTRIBUTES,
+            "service.name",
+            process.service_name.as_bytes(),
+            out,
+        );
     }
     let tags = || process.tags.iter().flatten();
     let has_host = tags().any(|tag| tag.key == "host.name");
@@ -143,7 +148,7 @@ fn push_resource(process: &Process<'_>, out: &mut Vec<u8>) {
             key => key,
         };
         if let Some(value) = tag.value() {
-            attribute(OF_RESOURCE, key, &value, out);
+            attribute(field::RESOURCE_ATTRIBUTES, key, &value, out);
         }
     }
 }
@@ -164,16 +169,16 @@ fn push_references(recorded: &RecordedSpan<'_>, trace_id: [u8; 16], link: &mut V
         }
         has_links = true;
         link.clear();
-        bytes_field(1, &of_trace, link);
-        bytes_field(2, &of_span, link);
-        bytes_field(13, link, out);
+        bytes_field(field::LINK_TRACE_ID, &of_trace, link);
+        bytes_field(field::LINK_SPAN_ID, &of_span, link);
+        bytes_field(field::SPAN_LINK, link, out);
     }
     let old = id::<8>(&recorded.parent_span_id).filter(|id| id.iter().any(|&byte| byte != 0));
     if let Some(parent) = parent.or(old.filter(|_| !has_links)) {
-        bytes_field(4, &parent, out);
+        bytes_field(field::SPAN_PARENT, &parent, out);
     }
     if dropped > 0 {
-        varint_field(14, dropped, out);
+        varint_field(field::SPAN_DROPPED_LINKS, dropped, out);
     }
 }
 
@@ -202,15 +207,17 @@ fn push_tags<'t>(tags: impl Iterator<Item = &'t Tag<'t>>, out: &mut Vec<u8>) -> 
             ("otel.scope.version" | "otel.library.version", Value::Text(version)) => {
                 found.scope_version = version;
             }
-            ("w3c.tracestate", Value::Text(state)) => bytes_field(3, state.as_bytes(), out),
+            ("w3c.tracestate", Value::Text(state)) => {
+                bytes_field(field::SPAN_TRACE_STATE, state.as_bytes(), out)
+            }
             (key, value) => {
                 has_error |= key == "error" && is_true(&value);
-                attribute(OF_SPAN, key, &value, out);
+                attribute(field::SPAN_ATTRIBUTES, key, &value, out);
             }
         }
     }
     if found.kind != SpanKind::Unspecified {
-        varint_field(6, found.kind as u64, out);
+        varint_field(field::SPAN_KIND, found.kind as u64, out);
     }
     push_status(code.as_deref(), message.as_deref(), has_error, out);
     found
@@ -226,15 +233,17 @@ fn is_true(value: &Value<'_>) -> bool {
 
 /// Appends the content of an event.
 fn push_event(log: &Log<'_>, out: &mut Vec<u8>) {
-    fixed64(1, log.timestamp.saturating_mul(US), out);
-    for field in log.fields.iter().flatten() {
-        let Some(value) = field.value() else { continue };
-        match (&*field.key, &value) {
+    fixed64(field::EVENT_TIME, log.timestamp.saturating_mul(US), out);
+    for tag in log.fields.iter().flatten() {
+        let Some(value) = tag.value() else { continue };
+        match (&*tag.key, &value) {
             // OpenTracing's name for an exception.
-            ("event", Value::Text(name)) if name == "error" => bytes_field(2, b"exception", out),
-            ("event", Value::Text(name)) => bytes_field(2, name.as_bytes(), out),
-            ("error.kind", value) => attribute(OF_EVENT, "exception.type", value, out),
-            (key, value) => attribute(OF_EVENT, key, value, out),
+            ("event", Value::Text(name)) if name == "error" => {
+                bytes_field(field::EVENT_NAME, b"exception", out)
+            }
+            ("event", Value::Text(name)) => bytes_field(field::EVENT_NAME, name.as_bytes(), out),
+            ("error.kind", value) => attribute(field::EVENT_ATTRIBUTES, "exception.type", value, out),
+            (key, value) => attribute(field::EVENT_ATTRIBUTES, key, value, out),
         }
     }
 }

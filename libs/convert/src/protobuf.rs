@@ -4,13 +4,53 @@ use std::borrow::Cow;
 
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-/// Field numbers of `KeyValue` and of `AnyValue`.
-const KEY: u32 = 1;
-const VALUE: u32 = 2;
-const STRING: u32 = 1;
-const BOOL: u32 = 2;
-const INT: u32 = 3;
-const DOUBLE: u32 = 4;
+/// Field numbers of OTLP's messages.
+pub mod field {
+    // Requests of traces and of metrics have the same messages around spans and around metrics.
+    pub const RESOURCE_DATA: u32 = 1;
+    pub const RESOURCE: u32 = 1;
+    pub const RESOURCE_ATTRIBUTES: u32 = 1;
+    pub const SCOPE_DATA: u32 = 2;
+    pub const SCOPE: u32 = 1;
+    pub const SCOPE_NAME: u32 = 1;
+    pub const SCOPE_VERSION: u32 = 2;
+    pub const ITEM: u32 = 2;
+
+    pub const SPAN_TRACE_ID: u32 = 1;
+    pub const SPAN_ID: u32 = 2;
+    pub const SPAN_TRACE_STATE: u32 = 3;
+    pub const SPAN_PARENT: u32 = 4;
+    pub const SPAN_NAME: u32 = 5;
+    pub const SPAN_KIND: u32 = 6;
+    pub const SPAN_START: u32 = 7;
+    pub const SPAN_END: u32 = 8;
+    pub const SPAN_ATTRIBUTES: u32 = 9;
+    pub const SPAN_EVENT: u32 = 11;
+    pub const SPAN_LINK: u32 = 13;
+    pub const SPAN_DROPPED_LINKS: u32 = 14;
+    pub const SPAN_STATUS: u32 = 15;
+    pub const EVENT_TIME: u32 = 1;
+    pub const EVENT_NAME: u32 = 2;
+    pub const EVENT_ATTRIBUTES: u32 = 3;
+    pub const LINK_TRACE_ID: u32 = 1;
+    pub const LINK_SPAN_ID: u32 = 2;
+    pub const STATUS_MESSAGE: u32 = 2;
+    pub const STATUS_CODE: u32 = 3;
+
+    pub const METRIC_NAME: u32 = 1;
+    pub const METRIC_UNIT: u32 = 3;
+    pub const METRIC_GAUGE: u32 = 5;
+    pub const GAUGE_POINT: u32 = 1;
+    pub const POINT_TIME: u32 = 3;
+    pub const POINT_DOUBLE: u32 = 4;
+
+    pub const PAIR_KEY: u32 = 1;
+    pub const PAIR_VALUE: u32 = 2;
+    pub const ANY_STRING: u32 = 1;
+    pub const ANY_BOOL: u32 = 2;
+    pub const ANY_INT: u32 = 3;
+    pub const ANY_DOUBLE: u32 = 4;
+}
 
 /// The value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +61,14 @@ pub enum Value<'v> {
     Double(f64),
 }
 
-pub fn bytes_field(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+/// Everything of a text or message before its content, which has so many bytes.
+pub fn begin_field(number: u32, bytes: usize, out: &mut Vec<u8>) {
     encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
+    encode_varint(bytes as u64, out);
+}
+
+pub fn bytes_field(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    begin_field(number, bytes.len(), out);
     out.extend_from_slice(bytes);
 }
 
@@ -40,7 +85,7 @@ pub fn fixed64(number: u32, value: u64, out: &mut Vec<u8>) {
 /// An attribute with a text as its value.
 pub fn text_attribute(number: u32, key: &str, value: &[u8], out: &mut Vec<u8>) {
     begin_attribute(number, key, field_len(value.len()), out);
-    bytes_field(STRING, value, out);
+    bytes_field(field::ANY_STRING, value, out);
 }
 
 pub fn attribute(number: u32, key: &str, value: &Value<'_>, out: &mut Vec<u8>) {
@@ -48,30 +93,28 @@ pub fn attribute(number: u32, key: &str, value: &Value<'_>, out: &mut Vec<u8>) {
         Value::Text(text) => text_attribute(number, key, text.as_bytes(), out),
         Value::Bool(value) => {
             begin_attribute(number, key, 2, out);
-            varint_field(BOOL, u64::from(*value), out);
+            varint_field(field::ANY_BOOL, u64::from(*value), out);
         }
         Value::Int(value) => {
             let value = value.cast_unsigned();
             begin_attribute(number, key, 1 + encoded_len_varint(value), out);
-            varint_field(INT, value, out);
+            varint_field(field::ANY_INT, value, out);
         }
         Value::Double(value) => {
             begin_attribute(number, key, 9, out);
-            fixed64(DOUBLE, value.to_bits(), out);
+            fixed64(field::ANY_DOUBLE, value.to_bits(), out);
         }
     }
 }
 
 /// Everything of an attribute before the content of its value, which has so many bytes.
 fn begin_attribute(number: u32, key: &str, value_bytes: usize, out: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint((field_len(key.len()) + field_len(value_bytes)) as u64, out);
-    bytes_field(KEY, key.as_bytes(), out);
-    encode_key(VALUE, WireType::LengthDelimited, out);
-    encode_varint(value_bytes as u64, out);
+    begin_field(number, field_len(key.len()) + field_len(value_bytes), out);
+    bytes_field(field::PAIR_KEY, key.as_bytes(), out);
+    begin_field(field::PAIR_VALUE, value_bytes, out);
 }
 
-/// Length of a field with `bytes` bytes. Its number is below 16, so its key has one byte.
+/// Length of a text or message with so many bytes. Its number is below 16, so its key has one byte.
 pub fn field_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
 }

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
-use crate::protobuf::{bytes_field, varint_field};
+use crate::protobuf::{bytes_field, field, varint_field};
 
 /// Nanoseconds of a microsecond, the unit of both formats.
 pub const US: u64 = 1_000;
@@ -87,9 +87,13 @@ pub fn push_status(code: Option<&str>, message: Option<&str>, has_error: bool, s
         _ => return,
     };
     let mut status = Vec::new();
-    bytes_field(2, message.unwrap_or_default().as_bytes(), &mut status);
-    varint_field(3, code as u64, &mut status);
-    bytes_field(15, &status, span);
+    bytes_field(
+        field::STATUS_MESSAGE,
+        message.unwrap_or_default().as_bytes(),
+        &mut status,
+    );
+    varint_field(field::STATUS_CODE, code as u64, &mut status);
+    bytes_field(field::SPAN_STATUS, &status, span);
 }
 
 #[cfg(test)]

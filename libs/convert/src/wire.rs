@@ -1,23 +1,13 @@
-//! [`Batch`]: a request of OTLP as protobuf bytes, without objects between a row of a table and its bytes.
-
-use std::hash::Hash;
+//! [`Batch`]: spans or points of the rows of tables by resource, until they are a request of OTLP.
 
 use aggregate::maps::Map;
 use bytes::Bytes;
-use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::protobuf::{bytes_field, field_len, fixed64, text_attribute, varint_field};
+use crate::protobuf::{begin_field, bytes_field, field, field_len, fixed64, text_attribute, varint_field};
 
 /// Number of spans or points, and their bytes, at which a request is complete. Only one request is in memory.
 const ITEMS_MAX: usize = 4096;
 const BYTES_MAX: usize = 1 << 20;
-
-/// Field numbers, which requests of traces and of metrics share.
-const RESOURCE_DATA: u32 = 1;
-const RESOURCE: u32 = 1;
-const RESOURCE_ATTRIBUTE: u32 = 1;
-const SCOPE_DATA: u32 = 2;
-const ITEM: u32 = 2;
 
 /// The kind SERVER of a span.
 const SERVER: u64 = 2;
@@ -43,37 +33,30 @@ pub struct Point<'a> {
     pub time_ns: u64,
 }
 
-/// Spans or points by resource. `K` identifies a resource.
 #[derive(Default)]
-pub struct Batch<K> {
+pub struct Batch {
     groups: Vec<Group>,
     /// Number of groups in use. The others keep their memory for later requests.
     used: usize,
-    by_key: Map<K, usize>,
+    by_key: Map<u64, usize>,
     items: usize,
     bytes: usize,
     scratch: Vec<u8>,
 }
 
+/// The encoded attributes of a resource, and its encoded spans or points.
 #[derive(Default)]
 struct Group {
     resource: Vec<u8>,
     items: Vec<u8>,
 }
 
-impl<K: Hash + Eq> Batch<K> {
-    pub fn is_full(&self) -> bool {
-        self.items >= ITEMS_MAX || self.bytes >= BYTES_MAX
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.items == 0
-    }
-
-    /// The index of a resource. `attributes` is called if it is new. Attributes with an empty value are left out.
+impl Batch {
+    /// The index of a resource. `key` identifies it, and `attributes` is called if it is new. Attributes with an empty value are left
+    /// out.
     pub fn resource<'a, const N: usize>(
         &mut self,
-        key: K,
+        key: u64,
         attributes: impl FnOnce() -> [(&'static str, &'a [u8]); N],
     ) -> usize {
         if let Some(&index) = self.by_key.get(&key) {
@@ -89,7 +72,7 @@ impl<K: Hash + Eq> Batch<K> {
         group.items.clear();
         for (name, value) in attributes() {
             if !value.is_empty() {
-                text_attribute(RESOURCE_ATTRIBUTE, name, value, &mut group.resource);
+                text_attribute(field::RESOURCE_ATTRIBUTES, name, value, &mut group.resource);
             }
         }
         self.bytes += group.resource.len();
@@ -100,15 +83,15 @@ impl<K: Hash + Eq> Batch<K> {
     pub fn push_span(&mut self, resource: usize, span: &Span<'_>) {
         let out = &mut self.scratch;
         out.clear();
-        bytes_field(1, &span.trace_id.to_be_bytes(), out);
-        bytes_field(2, &span.id.to_be_bytes(), out);
-        bytes_field(5, span.name, out);
-        varint_field(6, SERVER, out);
-        fixed64(7, span.begin_ns, out);
-        fixed64(8, span.end_ns, out);
+        bytes_field(field::SPAN_TRACE_ID, &span.trace_id.to_be_bytes(), out);
+        bytes_field(field::SPAN_ID, &span.id.to_be_bytes(), out);
+        bytes_field(field::SPAN_NAME, span.name, out);
+        varint_field(field::SPAN_KIND, SERVER, out);
+        fixed64(field::SPAN_START, span.begin_ns, out);
+        fixed64(field::SPAN_END, span.end_ns, out);
         for (key, value) in span.attributes {
             if !value.is_empty() {
-                text_attribute(9, key, value, out);
+                text_attribute(field::SPAN_ATTRIBUTES, key, value, out);
             }
         }
         self.push_item(resource);
@@ -119,46 +102,42 @@ impl<K: Hash + Eq> Batch<K> {
         const POINT_BYTES: usize = 2 * 9;
         let out = &mut self.scratch;
         out.clear();
-        bytes_field(1, point.metric.as_bytes(), out);
-        bytes_field(3, point.unit.as_bytes(), out);
-        encode_key(5, WireType::LengthDelimited, out);
-        encode_varint(field_len(POINT_BYTES) as u64, out);
-        encode_key(1, WireType::LengthDelimited, out);
-        encode_varint(POINT_BYTES as u64, out);
-        fixed64(3, point.time_ns, out);
-        fixed64(4, point.value.to_bits(), out);
+        bytes_field(field::METRIC_NAME, point.metric.as_bytes(), out);
+        bytes_field(field::METRIC_UNIT, point.unit.as_bytes(), out);
+        begin_field(field::METRIC_GAUGE, field_len(POINT_BYTES), out);
+        begin_field(field::GAUGE_POINT, POINT_BYTES, out);
+        fixed64(field::POINT_TIME, point.time_ns, out);
+        fixed64(field::POINT_DOUBLE, point.value.to_bits(), out);
         self.push_item(resource);
     }
 
     fn push_item(&mut self, resource: usize) {
         let items = &mut self.groups[resource].items;
         let before = items.len();
-        bytes_field(ITEM, &self.scratch, items);
+        bytes_field(field::ITEM, &self.scratch, items);
         self.bytes += items.len() - before;
         self.items += 1;
     }
 
-    /// Empties the batch if it is full, or at the end. Returns the request; `None` if there is no span or point.
+    /// The request of all rows so far, if it is complete: it has its full size, or `is_end`. The batch is empty afterwards.
     pub fn take_complete(&mut self, is_end: bool) -> Option<Bytes> {
-        if !is_end && !self.is_full() {
+        if !is_end && self.items < ITEMS_MAX && self.bytes < BYTES_MAX {
             return None;
         }
         // Rows without a value can fill a batch with resources alone.
-        let is_empty = self.is_empty();
+        let has_items = self.items > 0;
         let request = self.take();
-        (!is_empty).then_some(request)
+        has_items.then_some(request)
     }
 
-    /// The request. The batch is empty afterwards.
-    pub fn take(&mut self) -> Bytes {
+    fn take(&mut self) -> Bytes {
         // Keys and lengths of the outer messages have at most 24 bytes.
         let mut out = Vec::with_capacity(self.bytes + self.used * 24);
         for group in &self.groups[..self.used] {
             let length = field_len(group.resource.len()) + field_len(group.items.len());
-            encode_key(RESOURCE_DATA, WireType::LengthDelimited, &mut out);
-            encode_varint(length as u64, &mut out);
-            bytes_field(RESOURCE, &group.resource, &mut out);
-            bytes_field(SCOPE_DATA, &group.items, &mut out);
+            begin_field(field::RESOURCE_DATA, length, &mut out);
+            bytes_field(field::RESOURCE, &group.resource, &mut out);
+            bytes_field(field::SCOPE_DATA, &group.items, &mut out);
         }
         (self.used, self.items, self.bytes) = (0, 0, 0);
         self.by_key.clear();
@@ -194,7 +173,7 @@ mod tests {
             },
         );
         let request = ExportTraceServiceRequest::decode(batch.take()).unwrap();
-        assert!(batch.is_empty());
+        assert_eq!(batch.take_complete(true), None);
         let of_resource = &request.resource_spans[0];
         assert_eq!(of_resource.resource.as_ref().unwrap().attributes.len(), 1);
         let span = &of_resource.scope_spans[0].spans[0];
@@ -210,7 +189,7 @@ mod tests {
     #[test]
     fn a_decoder_reads_a_point() {
         let mut batch = Batch::default();
-        let resource = batch.resource((), || [("cctf.node_id", &b"n"[..])]);
+        let resource = batch.resource(7, || [("cctf.node_id", &b"n"[..])]);
         let point = Point {
             metric: "system.cpu.utilization",
             unit: "1",

@@ -13,8 +13,8 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::grouped::{Grouped, OF_EVENT, OF_RESOURCE, OF_SPAN};
-use crate::protobuf::{bytes_field, fixed64, text_attribute, varint_field};
+use crate::grouped::Grouped;
+use crate::protobuf::{bytes_field, field, fixed64, text_attribute, varint_field};
 use crate::spans::{Gaps, US, id, is_short, kind, push_status};
 
 /// Number of spans in a request, and bytes of their JSON, at which it is complete. The Collector's batches are about as large.
@@ -196,7 +196,7 @@ impl Batch {
         for annotation in recorded.annotations.iter().flatten() {
             self.event.clear();
             push_event(annotation, &mut self.event);
-            bytes_field(11, &self.event, span);
+            bytes_field(field::SPAN_EVENT, &self.event, span);
         }
         let tags = push_tags(recorded.tags.as_ref(), span);
         if let Some(endpoint) = &recorded.remote_endpoint
@@ -225,20 +225,21 @@ impl Batch {
 /// Overwrites `span` with ids, name, kind and times.
 fn push_head(recorded: &RecordedSpan<'_>, ids: &Ids, kind: SpanKind, span: &mut Vec<u8>) {
     span.clear();
-    bytes_field(1, &ids.trace_id, span);
-    bytes_field(2, &ids.span_id, span);
+    bytes_field(field::SPAN_TRACE_ID, &ids.trace_id, span);
+    bytes_field(field::SPAN_ID, &ids.span_id, span);
     if let Some(parent) = &ids.parent {
-        bytes_field(4, parent, span);
+        bytes_field(field::SPAN_PARENT, parent, span);
     }
-    bytes_field(5, recorded.name.as_deref().unwrap_or_default().as_bytes(), span);
-    varint_field(6, kind as u64, span);
+    let name = recorded.name.as_deref().unwrap_or_default();
+    bytes_field(field::SPAN_NAME, name.as_bytes(), span);
+    varint_field(field::SPAN_KIND, kind as u64, span);
     // Without a duration, the end is unknown. The pipeline rejects a span without an end, and counts it.
     let (start, end) = match (recorded.timestamp, recorded.duration) {
         (Some(start), Some(duration)) => (start, start.saturating_add(duration)),
         (start, _) => (start.unwrap_or(0), 0),
     };
-    fixed64(7, start.saturating_mul(US), span);
-    fixed64(8, end.saturating_mul(US), span);
+    fixed64(field::SPAN_START, start.saturating_mul(US), span);
+    fixed64(field::SPAN_END, end.saturating_mul(US), span);
 }
 
 /// What the tags of a span say besides its attributes.
@@ -261,7 +262,7 @@ fn push_tags<'t>(tags: Option<&'t Tags<'_>>, span: &mut Vec<u8>) -> OfTags<'t> {
             "otel.status_code" => code = Some(value),
             "otel.scope.name" | "otel.library.name" => found.scope.0 = value,
             "otel.scope.version" | "otel.library.version" => found.scope.1 = value,
-            "w3c.tracestate" => bytes_field(3, value.as_bytes(), span),
+            "w3c.tracestate" => bytes_field(field::SPAN_TRACE_STATE, value.as_bytes(), span),
             // Its presence is the error, and its value the message.
             "error" => error = Some(value),
             _ if RESOURCE_TAGS.iter().any(|start| key.starts_with(start)) => {
@@ -269,7 +270,7 @@ fn push_tags<'t>(tags: Option<&'t Tags<'_>>, span: &mut Vec<u8>) -> OfTags<'t> {
             }
             _ => {
                 found.has_port |= matches!(key, "server.port" | "net.peer.port");
-                text_attribute(OF_SPAN, key, value.as_bytes(), span);
+                text_attribute(field::SPAN_ATTRIBUTES, key, value.as_bytes(), span);
             }
         }
     }
@@ -289,7 +290,7 @@ fn push_resource(tags: &[(&str, &str)], service: Option<&str>, out: &mut Vec<u8>
     let own = service.map(|service| (SERVICE, service));
     let (first, last) = tags.split_at(before);
     for (key, value) in first.iter().copied().chain(own).chain(last.iter().copied()) {
-        text_attribute(OF_RESOURCE, key, value.as_bytes(), out);
+        text_attribute(field::RESOURCE_ATTRIBUTES, key, value.as_bytes(), out);
     }
     is_tagged || service.is_some()
 }
@@ -299,24 +300,29 @@ fn push_peer(endpoint: &Endpoint<'_>, has_port: bool, span: &mut Vec<u8>) {
     let names = [&endpoint.service_name, &endpoint.ipv4, &endpoint.ipv6];
     let name = names.into_iter().flatten().find(|name| !name.is_empty());
     if let Some(name) = name {
-        text_attribute(OF_SPAN, "net.peer.ip", name.as_bytes(), span);
+        text_attribute(field::SPAN_ATTRIBUTES, "net.peer.ip", name.as_bytes(), span);
     }
     if let (Some(port), false) = (endpoint.port, has_port) {
-        text_attribute(OF_SPAN, "net.peer.port", port.to_string().as_bytes(), span);
+        text_attribute(
+            field::SPAN_ATTRIBUTES,
+            "net.peer.port",
+            port.to_string().as_bytes(),
+            span,
+        );
     }
 }
 
 /// Appends the content of an event.
 fn push_event(annotation: &Annotation<'_>, out: &mut Vec<u8>) {
-    fixed64(1, annotation.timestamp.saturating_mul(US), out);
+    fixed64(field::EVENT_TIME, annotation.timestamp.saturating_mul(US), out);
     let Some((name, attributes)) = named_event(&annotation.value) else {
-        return bytes_field(2, annotation.value.as_bytes(), out);
+        return bytes_field(field::EVENT_NAME, annotation.value.as_bytes(), out);
     };
-    bytes_field(2, name.as_bytes(), out);
+    bytes_field(field::EVENT_NAME, name.as_bytes(), out);
     for (key, value) in &attributes {
         match value.as_str() {
-            Some(text) => text_attribute(OF_EVENT, key, text.as_bytes(), out),
-            None => text_attribute(OF_EVENT, key, value.to_string().as_bytes(), out),
+            Some(text) => text_attribute(field::EVENT_ATTRIBUTES, key, text.as_bytes(), out),
+            None => text_attribute(field::EVENT_ATTRIBUTES, key, value.to_string().as_bytes(), out),
         }
     }
 }

@@ -44,7 +44,7 @@ pub fn metrics() -> impl Iterator<Item = &'static str> {
 /// The points until they are a request.
 #[derive(Default)]
 pub struct Samples {
-    pub batch: Batch<u64>,
+    pub batch: Batch,
     /// Buffer for the names of a resource.
     key: Vec<u8>,
 }
@@ -138,7 +138,7 @@ impl<'f> Sender<'f> {
 /// The values of a row that is written.
 struct Writing<'b> {
     resource: usize,
-    batch: &'b mut Batch<u64>,
+    batch: &'b mut Batch,
     is_normalized: bool,
     time_ns: u64,
     points: u32,
