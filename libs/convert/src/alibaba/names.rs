@@ -19,7 +19,7 @@ pub type NameId = u32;
 pub const NONE: NameId = 0;
 
 pub struct Names {
-    texts: Vec<u8>,
+    texts: String,
     /// End of each text.
     ends: Vec<u32>,
     /// Numbers by the hash of the text.
@@ -31,7 +31,7 @@ pub struct Names {
 impl Names {
     pub fn new() -> Self {
         Self {
-            texts: Vec::new(),
+            texts: String::new(),
             // The missing name has no bytes.
             ends: vec![0],
             by_hash: Map::default(),
@@ -49,7 +49,7 @@ impl Names {
         for salt in 0_u8..=u8::MAX {
             let hash = self.by_hash.hasher().hash_one((salt, text));
             match self.by_hash.get(&hash) {
-                Some(&known) if text_of(&self.texts, &self.ends, known) == text => return Some(known),
+                Some(&known) if self.text(known).as_bytes() == text => return Some(known),
                 Some(_) => {}
                 None => return self.insert(hash, text),
             }
@@ -58,13 +58,13 @@ impl Names {
     }
 
     fn insert(&mut self, hash: u64, text: &[u8]) -> Option<NameId> {
-        if !is_whole(text) {
+        let Some(whole) = whole(text) else {
             return self.number_of_damaged(text);
-        }
+        };
         if self.ends.len() > NAMES_MAX || self.texts.len() + text.len() > TEXT_BYTES_MAX {
             return None;
         }
-        self.texts.extend_from_slice(text);
+        self.texts.push_str(whole);
         self.ends.push(self.texts.len() as u32);
         let number = self.ends.len() as u32 - 1;
         self.by_hash.insert(hash, number);
@@ -88,19 +88,16 @@ impl Names {
     /// The text of a name; empty for the missing one.
     #[inline]
     pub fn text(&self, name: NameId) -> &str {
-        // All of them are valid, by [`is_whole`].
-        std::str::from_utf8(text_of(&self.texts, &self.ends, name)).unwrap_or_default()
+        let name = name as usize;
+        let begin = if name == 0 { 0 } else { self.ends[name - 1] };
+        &self.texts[begin as usize..self.ends[name] as usize]
     }
 }
 
-fn is_whole(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| bounded(text).len() == text.len())
-}
-
-fn text_of<'t>(texts: &'t [u8], ends: &[u32], name: NameId) -> &'t [u8] {
-    let name = name as usize;
-    let begin = if name == 0 { 0 } else { ends[name - 1] };
-    &texts[begin as usize..ends[name] as usize]
+/// The text of a name that is UTF-8 and not too long.
+fn whole(name: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(name).ok()?;
+    (bounded(text).len() == text.len()).then_some(text)
 }
 
 /// The only name in a list, apart from missing ones; `None` if there is none or several.
