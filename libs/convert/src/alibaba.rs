@@ -142,10 +142,9 @@ impl CallGraph {
         Ok(())
     }
 
-    /// The traces, after all rows were taken. `None` if no row was. `notes` are the assumptions so far, and `files` the names of the
-    /// files by their numbers.
-    pub fn into_traces(self, notes: Notes, files: Vec<String>) -> Option<Traces> {
-        (!self.sorter.is_empty()).then(|| Traces::new(self, notes, files))
+    /// Whether no row was taken.
+    pub fn is_empty(&self) -> bool {
+        self.sorter.is_empty()
     }
 }
 

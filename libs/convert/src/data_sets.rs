@@ -9,7 +9,7 @@ use crate::alibaba::rows::At;
 use crate::alibaba::{CallGraph, Note, Notes, Samples, Traces};
 use crate::azure::Invocations;
 use crate::fields::Fields;
-use crate::place::{Place, Position};
+use crate::place::Position;
 use crate::tables::{Kind, Table, Year};
 use crate::tally::{Format, Tally};
 
@@ -105,25 +105,13 @@ impl DataSets {
         })
     }
 
-    /// Adds the assumptions to the tally. If there are call graphs, they and later ones come with the traces instead.
+    /// The traces of call graphs, which add all assumptions to the tally later. Without call graphs, the assumptions are added now.
     pub fn finish(self, tally: &mut Tally) -> Option<Traces> {
-        let (notes, files) = (self.notes.clone(), self.files.clone());
-        let traces = self.call_graph.into_traces(self.notes, self.files);
-        if traces.is_none() {
-            for (name, meaning, count, first) in notes.counts() {
-                tally.assume(name, meaning, count, || place_of(&files, first));
-            }
+        if self.call_graph.is_empty() {
+            self.notes.add_to(tally, &self.files);
+            return None;
         }
-        traces
-    }
-}
-
-/// The place of a row.
-pub fn place_of(files: &[String], at: At) -> Place {
-    Place {
-        file: files.get(at.file as usize).cloned().unwrap_or_default(),
-        message_at: None,
-        position: Position::in_line(at.line, at.byte),
+        Some(Traces::new(self.call_graph, self.notes, self.files))
     }
 }
 

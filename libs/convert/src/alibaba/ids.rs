@@ -6,6 +6,7 @@ use super::rows::CallRow;
 /// The rows of one trace, as they were read.
 #[derive(Default)]
 pub struct Group {
+    /// 0, which is no trace id, before the first trace.
     pub trace_id: u128,
     pub rows: Vec<CallRow>,
     /// The rpc ids of the rows, one after the other, and the end of each.

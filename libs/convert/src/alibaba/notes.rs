@@ -1,6 +1,7 @@
 //! [`Notes`]: assumptions about the rows of a data set, each with its count and first place.
 
 use super::rows::At;
+use crate::tally::Tally;
 
 /// An assumption. The names are part of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub const NOTES: [(Note, &str, &str); 9] = [
     ),
 ];
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Notes([(u64, Option<At>); NOTES.len()]);
 
 impl Notes {
@@ -77,11 +78,12 @@ impl Notes {
         }
     }
 
-    /// Name, meaning, count and first place of each assumption.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, At)> + '_ {
-        NOTES.iter().filter_map(|&(note, name, meaning)| {
-            let (count, first) = self.0[note as usize];
-            Some((name, meaning, count, first?))
-        })
+    /// Adds all assumptions to the tally. `files` has the names of the files by their numbers.
+    pub fn add_to(&self, tally: &mut Tally, files: &[String]) {
+        for (note, name, meaning) in NOTES {
+            if let (count, Some(first)) = self.0[note as usize] {
+                tally.assume(name, meaning, count, || first.place(files));
+            }
+        }
     }
 }

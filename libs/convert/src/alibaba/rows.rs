@@ -1,6 +1,7 @@
 //! [`CallRow`]: a row of the call graph, and its layout in the temporary file.
 
 use super::names::{NONE, NameId};
+use crate::place::{Place, Position};
 use crate::tables::Year;
 
 /// Nanoseconds of a millisecond, the unit of both data sets.
@@ -131,6 +132,17 @@ pub struct At {
     pub file: u32,
     pub line: u64,
     pub byte: u64,
+}
+
+impl At {
+    /// `files` has the names of the files by their numbers.
+    pub fn place(self, files: &[String]) -> Place {
+        Place {
+            file: files.get(self.file as usize).cloned().unwrap_or_default(),
+            message_at: None,
+            position: Position::in_line(self.line, self.byte),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
