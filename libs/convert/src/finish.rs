@@ -48,12 +48,14 @@ pub struct Writing<'w> {
     pub out: &'w Path,
     /// The run of telemetry that names none.
     pub run_id: &'w str,
+    /// Name of the first file that was read.
+    pub first: &'w str,
     pub stop: &'static AtomicBool,
 }
 
 impl Writing<'_> {
     /// Writes the runs to the folder that becomes `out`: a single run as `out` itself, several as folders in it. The traces belong to
-    /// the run of telemetry that names none. Their counts are added to `tally`.
+    /// the run of telemetry that names none. Their counts are added to `tally`, from which the origin of all runs follows.
     pub fn runs(
         &self,
         mut traces: Option<Traces>,
@@ -68,24 +70,18 @@ impl Writing<'_> {
         let is_single = names.len() == 1;
         let mut runs = Vec::new();
         for name in names {
-            let inputs: Vec<PathBuf> = received
-                .get(&name)
-                .map(|name| self.received.join(name))
-                .into_iter()
-                .collect();
+            let input = received.contains(&name).then(|| self.received.join(&name));
             let own = traces.take_if(|_| name == self.run_id);
-            let folder = if is_single {
-                self.out.to_owned()
-            } else {
-                self.out.join(&name)
+            let (folder, target) = match is_single {
+                true => (self.out.to_owned(), self.output.run()),
+                false => (self.out.join(&name), self.output.run().join(&name)),
             };
-            let target = self.target(&folder);
-            let merged = self.merge(&target, &inputs, own, tally, on_progress)?;
+            let merged = self.merge(&target, input.as_slice(), own, tally, on_progress)?;
             // The rows are in the result now, so the temporary space is free for the next run.
-            for input in &inputs {
+            if let Some(input) = &input {
                 fs::remove_dir_all(input).with_context(|| format!("cannot remove {}", input.display()))?;
             }
-            runs.push(RunSummary {
+            let run = RunSummary {
                 run_id: merged.run_id,
                 folder,
                 rows: merged.rows,
@@ -93,18 +89,14 @@ impl Writing<'_> {
                 resolved: merged.resolved,
                 duplicates: merged.duplicates,
                 rejected: BTreeMap::new(),
-            });
+            };
+            runs.push((run, target));
         }
-        Ok(runs)
-    }
-
-    /// The folder that becomes `folder`, which is in `out` or the same.
-    fn target(&self, folder: &Path) -> PathBuf {
-        match folder.strip_prefix(self.out) {
-            Ok(name) if name.as_os_str().is_empty() => self.output.run(),
-            Ok(name) => self.output.run().join(name),
-            Err(_) => self.output.run(),
+        let origin = Origin::new(tally, self.first);
+        for (run, target) in &mut runs {
+            run.rejected = origin.write(target)?;
         }
+        Ok(runs.into_iter().map(|(run, _)| run).collect())
     }
 
     fn merge(
@@ -135,12 +127,6 @@ impl Writing<'_> {
         traces.add_to(tally);
         Ok(merged)
     }
-
-    /// Adds the origin to `run_meta.json` of a run, and to `run` what the run rejected.
-    pub fn add_origin(&self, origin: &Origin, run: &mut RunSummary) -> anyhow::Result<()> {
-        run.rejected = origin.write(&self.target(&run.folder))?;
-        Ok(())
-    }
 }
 
 /// The names of the runs, which are the names of their folders.
@@ -159,8 +145,7 @@ fn names_in(received: &Path) -> anyhow::Result<BTreeSet<String>> {
 }
 
 /// Where a converted run comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+struct Origin {
     formats: Vec<Format>,
     files: String,
     assumptions: BTreeMap<String, u64>,
@@ -168,7 +153,7 @@ pub struct Origin {
 
 impl Origin {
     /// `first` is the first file that was read.
-    pub fn new(tally: &Tally, first: &str) -> Self {
+    fn new(tally: &Tally, first: &str) -> Self {
         let name = Path::new(first).file_name().and_then(|name| name.to_str());
         let others = tally.files.saturating_sub(1);
         let files = match others {

@@ -62,7 +62,7 @@ use rundir::UsageError;
 use rundir::output::OutFolder;
 use serde::Serialize;
 
-use finish::{Origin, Writing};
+use finish::Writing;
 use inputs::Input;
 use job::Job;
 use records::Records;
@@ -133,19 +133,16 @@ pub fn convert(
     if traces.is_none() {
         check_used(&tally)?;
     }
+    let first = inputs.first().map(Input::name).unwrap_or_default();
     let writing = Writing {
         output: &output,
         received: &received,
         out,
         run_id: &run_id,
+        first: &first,
         stop: options.stop,
     };
-    let mut runs = writing.runs(traces, &mut tally, on_progress)?;
-    let first = inputs.first().map(Input::name).unwrap_or_default();
-    let origin = Origin::new(&tally, &first);
-    for run in &mut runs {
-        writing.add_origin(&origin, run)?;
-    }
+    let runs = writing.runs(traces, &mut tally, on_progress)?;
     output.finish_folder()?;
     Ok(Summary {
         out: out.to_owned(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use bytes::Bytes;
 use cctf_normalizer::journal::Signal;
 use cctf_normalizer::offline::{CheckedRequest, Offline};
@@ -11,7 +11,7 @@ use cctf_normalizer::offline::{CheckedRequest, Offline};
 use crate::alibaba::Traces;
 use crate::data_sets::DataSets;
 use crate::fields::Fields;
-use crate::job::{Job, Progress, feed};
+use crate::job::{Job, Progress};
 use crate::json::Record;
 use crate::keys::Keys;
 use crate::otlp::{self, Shape};
@@ -218,7 +218,12 @@ impl<'j> Records<'j> {
     }
 
     fn feed_pipeline(&mut self, request: CheckedRequest, place: impl Fn() -> Place) -> anyhow::Result<()> {
-        feed(&mut self.offline, &mut self.tally, request, place)
+        self.tally.count(request.signal(), &request.admission, place);
+        self.offline.take(request);
+        match self.offline.failure() {
+            Some(failure) => Err(anyhow!("{failure}")),
+            None => Ok(()),
+        }
     }
 
     /// The reason for which the user's format excludes a table.
