@@ -65,7 +65,8 @@ struct BucketInputs {
 
 /// Merges the traces of one bucket of the folders `inputs` into a folder that appears at `out`.
 ///
-/// With `options.align_clocks`, this is the second round: the folders are the rest of the merge of the first round, and the same bucket.
+/// With `options.align_clocks`, this is the second round: the folders are the rest of the merge of the first round, and the same
+/// bucket.
 ///
 /// # Errors
 /// A [`UsageError`] if the request is impossible; otherwise the read or write that failed. `out` does not exist then.

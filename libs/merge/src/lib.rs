@@ -17,6 +17,8 @@
 //! - [`inventories`]: the `.json` files.
 //! - [`events`]: the rows of `placement_events.jsonl`.
 //!
+//! [`made`] has traces that are in no folder. They join the others when these are resolved.
+//!
 //! `docs/merge.md` has the rules.
 
 pub mod align;

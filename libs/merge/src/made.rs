@@ -1,9 +1,11 @@
-//! [`TraceSource`]: passes traces to a merge that are in no folder, such as those that `cctf convert` rebuilds from call graphs.
+//! Traces that are in no folder, such as those that `cctf convert` rebuilds from call graphs. A [`TraceSource`] passes them to a
+//! merge, each as a [`MadeTrace`].
 
 use std::time::Duration;
 
 use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind, Stage, Text, TraceId, Value};
 
+use crate::ids::InstanceId;
 use crate::inputs::LineLocation;
 use crate::rows::row::{ByteRange, SpanRow};
 
@@ -54,7 +56,6 @@ pub struct Sender {
 /// An invocation or a call, as far as a merge needs to know it.
 #[derive(Debug, Clone, Copy)]
 pub struct MadeRow<'r> {
-    pub file: SpanFile,
     pub kind: SpanKind,
     pub span_id: SpanId,
     pub parent_span_id: Option<SpanId>,
@@ -140,12 +141,12 @@ impl MadeTrace {
             flags,
             start: made.start,
             end: made.end,
-            instance: crate::ids::InstanceId(made.sender),
+            instance: InstanceId(made.sender),
             service_ns: Some(made.end - made.start).filter(|&ns| ns >= 0),
             method: self.text(made.method),
             path: self.text(made.path),
             peer: self.text(made.peer),
-            ..SpanRow::new(made.file, location)
+            ..SpanRow::new(SpanFile::of_kind(made.kind), location)
         };
         self.rows.push(row);
     }

@@ -1,5 +1,5 @@
-//! [`Session`]: one merge of the folders, or of one bucket. Aligning clocks takes two sessions. A session reads the files of the folders and writes the files of the result, each file after
-//! the files on which it depends.
+//! [`Session`]: one merge of the folders, or of one bucket. Aligning clocks takes two sessions. A session reads the files of the
+//! folders and writes the files of the result, each file after the files on which it depends.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! row has the kind `internal`.
 
 use aggregate::maps::Map;
-use cctf_merge::made::{MadeRow, MadeTrace, SpanFile};
+use cctf_merge::made::{MadeRow, MadeTrace};
 use cctf_proto::cctf::{SpanId, SpanKind, TraceId};
 
 use super::calls::{Call, Interval};
@@ -193,11 +193,6 @@ impl Writer<'_> {
         let peer = record.peer(names, &operation).filter(|_| is_call);
         let span_id = |id: u64| SpanId(id.to_be_bytes());
         self.made.push(&MadeRow {
-            file: if is_call {
-                SpanFile::Calls
-            } else {
-                SpanFile::Invocations
-            },
             kind: span.kind,
             span_id: span_id(span.id),
             parent_span_id: span.parent.map(span_id),

@@ -63,15 +63,14 @@ impl MergedMeta {
             started: None,
             ended: None,
         };
-        for (index, input) in inputs.iter().enumerate() {
-            merged.add(input, index == 0, conflicts)?;
+        for input in inputs {
+            merged.add(input, conflicts)?;
         }
         check_alignment(inputs)?;
-        merged.set_own_fields();
         Ok(merged)
     }
 
-    fn add(&mut self, input: &Input, is_first: bool, conflicts: &mut Conflicts) -> anyhow::Result<()> {
+    fn add(&mut self, input: &Input, conflicts: &mut Conflicts) -> anyhow::Result<()> {
         let row = input.run_meta()?;
         if &*row.cctf_version != CCTF_VERSION {
             return Err(UsageError(format!(
@@ -84,7 +83,7 @@ impl MergedMeta {
         let mut object = Object::read(input.run_meta_raw().trim_ascii(), RunMeta::FIELDS)
             .with_context(|| format!("cannot read {}", input.folder().path(File::RunMeta).display()))?;
         remove_derived(&mut object, &row, input)?;
-        self.unite(object, &row, is_first, conflicts);
+        self.unite(object, &row, conflicts);
         Ok(())
     }
 
@@ -113,13 +112,11 @@ impl MergedMeta {
         for index in [WORKERS, IMG] {
             object.remove(index);
         }
-        let is_first = self.started.is_none();
-        self.unite(object, &row, is_first, conflicts);
-        self.set_own_fields();
+        self.unite(object, &row, conflicts);
         Ok(())
     }
 
-    fn unite(&mut self, mut object: Object, row: &RunMeta<'_>, is_first: bool, conflicts: &mut Conflicts) {
+    fn unite(&mut self, mut object: Object, row: &RunMeta<'_>, conflicts: &mut Conflicts) {
         for index in [RUN_ID, PART, JOIN_WINDOW, STALE_AFTER, STARTED, ENDED, COUNTS] {
             object.remove(index);
         }
@@ -128,13 +125,11 @@ impl MergedMeta {
             .unite(&object, RunMeta::FIELDS, |field, kept, dropped| {
                 conflicts.add(File::RunMeta.name(), run_id, field, kept, dropped);
             });
-        let timeouts = Timeouts::from_meta(row);
-        self.timeouts = match is_first {
-            true => timeouts,
-            false => self.timeouts.longer(timeouts),
+        let (timeouts, started) = (Timeouts::from_meta(row), row.started_ts);
+        (self.timeouts, self.started) = match self.started {
+            None => (timeouts, Some(started)),
+            Some(known) => (self.timeouts.longer(timeouts), Some(known.min(started))),
         };
-        let started = row.started_ts;
-        self.started = Some(self.started.map_or(started, |known| known.min(started)));
         self.ended = self.ended.max(row.ended_ts);
         self.open += u64::from(row.ended_ts.is_none());
         add_counts(&mut self.counts, &row.counts);
@@ -183,6 +178,7 @@ impl MergedMeta {
 
     /// Adds the counts of the merge. Returns the content of the file.
     pub fn finish(mut self, counts: &Counts) -> Vec<u8> {
+        self.set_own_fields();
         self.counts.duplicates += counts.duplicates;
         if let Some(outcomes) = &mut self.counts.spans_by_outcome {
             let of_spans = |lines: &[u64]| -> u64 {

@@ -1,13 +1,13 @@
 //! [`MadeRows`]: gives rows that are in no folder their nodes and instances, and collects what the files beside the rows need.
 
-use cctf_proto::cctf::{File, Milliseconds, PlacementEvent, PlacementKind, Row, Text};
+use cctf_proto::cctf::{File, Milliseconds, PlacementEvent, PlacementKind, Row, Stage, Text};
 
 use crate::ids::{InstanceId, NodeId};
-use crate::made::{MadeTrace, Sender};
+use crate::made::MadeTrace;
 use crate::registry::EntityRegistry;
 use crate::values::encoded;
 
-/// What is known of all rows so far.
+/// Facts about all rows so far.
 #[derive(Debug, Default)]
 pub struct MadeRows {
     pub rows: u64,
@@ -18,14 +18,16 @@ pub struct MadeRows {
     pub end: Option<i64>,
     /// Index of the folder as which the rows count.
     folder: u32,
+    /// By the numbers of the source.
     senders: Vec<Known>,
 }
 
+/// A sender that the registry knows.
 #[derive(Debug)]
 struct Known {
-    sender: Sender,
     node: NodeId,
     instance: InstanceId,
+    stage: Stage,
     is_node_known: bool,
     /// Start of its first row, nanoseconds.
     first: Option<i64>,
@@ -51,8 +53,8 @@ impl MadeRows {
             self.senders.push(Known {
                 node,
                 instance: registry.instance(&module, &instance, None, node, None)?,
+                stage: sender.stage,
                 is_node_known: registry.is_known(node),
-                sender,
                 first: None,
             });
         }
@@ -82,15 +84,15 @@ impl MadeRows {
         let mut line = Vec::new();
         for known in &self.senders {
             let Some(first) = known.first else { continue };
-            let sender = &known.sender;
+            let instance = &registry.instances[known.instance.index()];
             let event = PlacementEvent {
                 ts: Milliseconds::from_ns(first),
                 app_id: None,
-                module_id: sender.module_id.as_str().into(),
-                instance_id: Some(sender.instance_id.as_str().into()),
-                node_id: sender.node.as_str().into(),
+                module_id: registry.module_name(instance.module).into(),
+                instance_id: Some(instance.instance_id.as_str().into()),
+                node_id: registry.node_name(known.node).into(),
                 event: PlacementKind::Start,
-                stage: sender.stage,
+                stage: known.stage,
                 inferred: true,
                 workers: None,
                 queue_limit: None,

@@ -1,6 +1,6 @@
 //! [`SpanFile`]: the two files whose rows are spans.
 
-use cctf_proto::cctf::{Call, Field, File, Invocation, Row};
+use cctf_proto::cctf::{Call, Field, File, Invocation, Row, SpanKind};
 
 /// The order is that of rows within a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +11,14 @@ pub enum SpanFile {
 
 impl SpanFile {
     pub const ALL: [Self; 2] = [Self::Invocations, Self::Calls];
+
+    /// The file of a span that becomes a row.
+    pub fn of_kind(kind: SpanKind) -> Self {
+        match kind {
+            SpanKind::Client | SpanKind::Producer => Self::Calls,
+            SpanKind::Server | SpanKind::Consumer | SpanKind::Internal => Self::Invocations,
+        }
+    }
 
     pub fn file(self) -> File {
         match self {
