@@ -143,24 +143,21 @@ pub fn events(
         let Some(lines) = RunFolder::open(&run.folder(part))?.lines(File::PlacementEvents)? else {
             continue;
         };
-        let (mut inferred, mut early) = (0, 0);
         let on_line = |line: &[u8]| -> anyhow::Result<bool> {
             let Ok(event) = serde_json::from_slice::<PlacementEvent<'_>>(line) else {
                 return Ok(false);
             };
             let is_again = !is_new(&event, &mut alive) && number > 0;
             if event.inferred {
-                inferred += 1;
+                losses.inferred_events += 1;
             } else if event.ts.as_ns() <= 0 {
-                early += 1;
+                losses.without_time += 1;
             } else if !is_again {
                 take(&event)?;
             }
             Ok(true)
         };
         lines.try_each_row(on_line, |_| losses.damaged_lines += 1)?;
-        losses.inferred_events += inferred;
-        losses.without_time += early;
     }
     Ok(())
 }

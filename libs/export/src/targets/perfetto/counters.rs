@@ -130,18 +130,8 @@ fn each_line<'w, 's>(
         let Some(lines) = Lines::open(source.run.path(part, file))? else {
             continue;
         };
-        let (mut failure, mut damaged) = (Ok(()), 0);
-        let take = |line: &[u8]| {
-            if failure.is_err() {
-                return true;
-            }
-            on_line(line, writing).unwrap_or_else(|error| {
-                failure = Err(error);
-                true
-            })
-        };
-        lines.each_row(take, |_| damaged += 1)?;
-        failure?;
+        let mut damaged = 0;
+        lines.try_each_row(|line| on_line(line, writing), |_| damaged += 1)?;
         writing.samples.left_out += damaged;
     }
     Ok(())

@@ -45,24 +45,22 @@ pub fn write(
     tracks: &mut Tracks<'_>,
 ) -> anyhow::Result<Found> {
     let (mut found, mut calls) = (Found::default(), Vec::new());
-    let mut failure = Ok(());
     for part in &source.parts {
         let Some(lines) = Lines::open(source.run.path(part, File::Calls))? else {
             continue;
         };
-        let on_line = |line: &[u8]| {
+        let on_line = |line: &[u8]| -> anyhow::Result<bool> {
             let Ok(row) = serde_json::from_slice::<cctf::Call<'_>>(line) else {
-                return false;
+                return Ok(false);
             };
-            if failure.is_ok() && chosen.has_trace(&row.trace_id.0) {
-                failure = add(&mut found, &mut calls, &row, packets, tracks);
+            if chosen.has_trace(&row.trace_id.0) {
+                add(&mut found, &mut calls, &row, packets, tracks)?;
             }
-            true
+            Ok(true)
         };
         // Damaged lines are already counted by the plan.
-        lines.each_row(on_line, |_| {})?;
+        lines.try_each_row(on_line, |_| {})?;
     }
-    failure?;
     // The sort is stable, so calls with the same start stay in the order of their rows.
     calls.sort_by_key(|call| call.start_ns);
     for call in &calls {
