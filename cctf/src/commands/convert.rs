@@ -37,8 +37,8 @@ docs/convert.md describes the fields of each format, and what a format cannot ex
 The call graphs of Alibaba lack rows, and their rpc ids, which state who called whom, can be wrong. The conversion infers who called
 whom from ids, names and times. A row whose caller remains unknown is flagged orphan; the summary counts what was inferred.
 
-The result appears at OUT when it is complete. Until then, its files are in a hidden folder beside OUT. The disk needs up to two and a
-half times the size of the result, and about 100 bytes for each row of a call graph of Alibaba.
+The result appears at OUT when it is complete. Until then, its files are in a hidden folder beside OUT. The disk needs up to two
+and a half times the size of the result.
 
 Examples:
   cctf convert traces.json metrics.json --out logs/shop

@@ -14,10 +14,10 @@ use super::display::BytesBar;
 use super::{DONE, Format, print, print_json};
 
 const AFTER_HELP: &str = "\
-Apart from a few exceptions, which docs/merge.md lists, the result is what a single normalizer would have written if it had received
-all the data. The merge sorts the rows (the lines
-of the files) by time and drops duplicates. If the parent of a row is missing in the row's own folder, the merge searches the
-other folders for the parent. The merge also recomputes links, modules and clock offsets. docs/merge.md has every rule.
+Apart from a few exceptions, which docs/merge.md lists, the result is what a single normalizer would have written if it had
+received all the data. The merge sorts the rows (the lines of the files) by time and drops duplicates. If the parent of a row is
+missing in the row's own folder, the merge searches the other folders for the parent. The merge also recomputes links, modules and
+clock offsets. docs/merge.md has every rule.
 
 The merge writes to a hidden folder beside OUT. When the result is complete, it renames this folder to OUT. The disk of OUT needs
 free space of up to two and a half times the size of the input folders.

@@ -32,9 +32,9 @@ Examples:
   cctf export lqn logs/latest --out network           # a model for LINE, which solves equations for mean queues and response times
   cctf export parquet logs/latest --out data          # one or more runs, for SQL and data frames
 
-Each target has a page in docs/export. The page states the source and the unit of each field, what is lost, and how to use the export.
-If the target needs a value that a run does not state, the export assumes a value. The command prints its assumptions and writes them to
-OUT/assumptions.json. With --strict, the command refuses the export if an assumption can make results wrong.";
+Each target has a page in docs/export. The page states the source and the unit of each field, what is lost, and how to use the
+export. If the target needs a value that a run does not state, the export assumes a value. The command prints its assumptions and
+writes them to OUT/assumptions.json. With --strict, the command refuses the export if an assumption can make results wrong.";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]

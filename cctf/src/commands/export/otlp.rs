@@ -44,6 +44,7 @@ Examples:
   cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
   cctf export otlp logs/latest --from 1m --to 2m --out minute
 
+With --from and --to, whole traces are chosen by the start of their first row, from the first row of the run on.
 If a normalizer has already closed the run, it counts the rows as late: send the run under another name with --run-id. The exit code
 is also 1 if the receiver rejects spans.
 docs/export/otlp.md describes each field.

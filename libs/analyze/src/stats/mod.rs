@@ -8,7 +8,8 @@
 //!   relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
 //! - [`lint`]: operational laws, with [`sampled`], [`hosts`] and [`flow`].
-//! - [`notes`]: sentences about missing data. [`origin`]: one about the telemetry of a converted run. [`window`]: a period of the run; [`ordered`]: threads with ordered results.
+//! - [`notes`]: sentences about missing data. [`origin`]: one about the telemetry of a converted run. [`window`]: a period of the
+//!   run; [`ordered`]: threads with ordered results.
 
 pub mod arrivals;
 pub mod cells;

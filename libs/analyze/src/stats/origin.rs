@@ -1,8 +1,8 @@
-//! [`origin`]: a sentence about the telemetry from which a run was converted, and what the figures lack therefore.
+//! [`origin`]: a sentence about the telemetry from which a run was converted, and about what its figures lack.
 
 use cctf_proto::cctf::RunMeta;
 
-/// Formats whose tables state who called whom and when, and nothing else about requests.
+/// Formats whose tables have no CPU times, queue times, sizes and statuses of requests.
 const TABLES: [&str; 3] = ["alibaba2021", "alibaba2022", "azure2021"];
 /// Resolution of timestamps from which times of requests are coarse, nanoseconds: a microsecond.
 const COARSE_NS: i64 = 1_000;
