@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::afterwards::continue_after_answer;
 use super::execution::{Execution, executed};
 use super::learn::{Observed, learn, own_ns};
 use super::mailbox::Parked;
-use super::padded::ZEROS;
+use super::padded::zeros;
 use super::shared::StandIn;
 use super::step::Step;
 use crate::burn::burn;
@@ -321,17 +320,22 @@ impl OnSlot {
         }
     }
 
-    /// Adds the CPU time that was used on this slot.
-    fn count_cpu(&mut self) {
-        self.request.used.add(meter::read().since(self.before));
+    /// Adds the CPU time that was used on this slot. Returns the reading at its end.
+    fn count_cpu(&mut self) -> Reading {
+        let reading = meter::read();
+        self.request.used.add(reading.since(self.before));
+        reading
     }
 
+    /// The wait without a slot begins before the thread of calls gets the calls. The work of this thread is no part of it.
     fn release_slot(mut self) {
+        let since_ns = self.request.stand_in.service.clock.now_ns();
+        let before = meter::read();
         self.request.execution.leave_thread();
-        self.count_cpu();
+        let own = self.count_cpu().since(before);
         self.request.stand_in.service.queue.suspend();
         Box::new(Suspended {
-            counted_ns: self.request.stand_in.service.clock.now_ns(),
+            counted_ns: since_ns.saturating_add(own.cpu_ns).saturating_add(own.wait_ns),
             request: self.request,
             back_ns: 0,
         })
@@ -388,13 +392,5 @@ impl OnSlot {
                 ticket,
             },
         }
-    }
-}
-
-fn zeros(bytes: u32) -> Bytes {
-    let length = bytes as usize;
-    match ZEROS.get(..length) {
-        Some(zeros) => Bytes::from_static(zeros),
-        None => Bytes::from(vec![0; length]),
     }
 }

@@ -8,7 +8,16 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 /// A block of zero bytes, shared by all bodies.
-pub static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// A body of zero bytes.
+pub fn zeros(bytes: u32) -> Bytes {
+    let length = bytes as usize;
+    match ZEROS.get(..length) {
+        Some(zeros) => Bytes::from_static(zeros),
+        None => Bytes::from(vec![0; length]),
+    }
+}
 
 /// A body of the recorded size. If the plan alone is larger, the body has the size of the plan.
 pub struct Padded {

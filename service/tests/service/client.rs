@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Maximum time of a read. It is longer than any wait of a test, so that a service that does not answer makes the test fail.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// An answer. It was read until the service closed the connection.
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 
 use crate::client::{connect, read_response, send, write_request};
+use crate::forwarding::DEAD_ORIGIN;
+use crate::hand::Hand;
 use crate::spawn::{command, spawn, spawn_with_stderr};
 
 #[test]
@@ -96,14 +98,17 @@ fn a_port_in_use_is_reported() {
 #[test]
 fn sigterm_lets_requests_finish_and_refuses_new_ones() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
-        let service = spawn(&[("WORKERS", "1")]);
-        let mut working = connect(service.address);
-        write_request(&mut working, "GET", "/work?cpu_ms=300&resp_kb=1", &[], b"");
-        service.wait_for_metric("tunable_svc_active_requests", 1);
+        let hand = Hand::open();
+        let service = spawn(&[("WORKERS", "1"), ("NEXT_URL_ALLOW", &hand.url())]);
+        let (working, call) = hand.occupy(&service, "resp_kb=1");
         let mut queued = connect(service.address);
         write_request(&mut queued, "POST", "/hash/sha256", &[], b"abc");
-        service.wait_for_metric("tunable_svc_active_requests", 2);
+        service.wait_for_metric("tunable_svc_queue_length", 1);
         service.signal(signal);
+        service.wait_until("it is stopping", || {
+            send(service.admin, "GET", "/readyz", &[], b"").status == 503
+        });
+        call.answer();
         assert_eq!(read_response(working).body.len(), 1024);
         assert_eq!(read_response(queued).status, 200);
         let address = service.address;
@@ -132,10 +137,9 @@ fn a_closed_standard_error_changes_nothing() {
     };
     let refused = command(&["--workers", "none"], &[]).stderr(closed()).status();
     assert_eq!(refused.unwrap().code(), Some(2));
-    // Nothing listens on this port, so that the service logs at its end that spans are lost.
-    let no_listener = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nothing listens there, so that the service logs at its end that spans are lost.
     let variables = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*format!("http://{no_listener}")),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", DEAD_ORIGIN),
         ("FLUSH_TIMEOUT_MS", "50"),
     ];
     let service = spawn_with_stderr(&variables, closed());

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::client::{self, connect, read_response, write_request};
+use crate::hand::Hand;
 use crate::spawn::spawn;
 
 fn bomb(bytes: usize) -> Vec<u8> {
@@ -59,16 +60,20 @@ fn a_bomb_is_413_and_the_service_continues() {
 
 #[test]
 fn a_full_queue_answers_503_with_retry_after() {
-    let service = spawn(&[("WORKERS", "1"), ("QUEUE_LIMIT", "1")]);
-    let mut first = connect(service.address);
-    write_request(&mut first, "GET", "/work?cpu_ms=2000", &[], b"");
-    service.wait_for_metric("tunable_svc_active_requests", 1);
+    let hand = Hand::open();
+    let service = spawn(&[
+        ("WORKERS", "1"),
+        ("QUEUE_LIMIT", "1"),
+        ("NEXT_URL_ALLOW", &hand.url()),
+    ]);
+    let (first, call) = hand.occupy(&service, "");
     let mut second = connect(service.address);
     write_request(&mut second, "GET", "/work", &[], b"");
     service.wait_for_metric("tunable_svc_queue_length", 1);
     let refused = service.get("/work");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert_eq!(service.metric("tunable_svc_queue_full_total"), 1);
+    call.answer();
     assert_eq!(
         (read_response(first).status, read_response(second).status),
         (200, 200)

@@ -6,6 +6,7 @@
 mod client;
 mod endpoints;
 mod forwarding;
+mod hand;
 mod lifecycle;
 mod limits;
 mod receiver;

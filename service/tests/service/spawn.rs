@@ -3,8 +3,17 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::client::{self, Response};
+
+/// A busy machine can be too slow for the default timeouts.
+const PATIENCE: [(&str, &str); 4] = [
+    ("DRAIN_TIMEOUT_MS", "180000"),
+    ("FLUSH_TIMEOUT_MS", "180000"),
+    ("NEXT_TIMEOUT_MS", "180000"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "180000"),
+];
 
 /// A running service. It is killed if the test ends without stopping it.
 pub struct Service {
@@ -39,7 +48,8 @@ pub fn spawn(variables: &[(&str, &str)]) -> Service {
 /// Like [`spawn`], with another standard error.
 pub fn spawn_with_stderr(variables: &[(&str, &str)], stderr: Stdio) -> Service {
     let free_ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let mut child = command(&free_ports, variables).stderr(stderr).spawn().unwrap();
+    let variables = [&PATIENCE, variables].concat();
+    let mut child = command(&free_ports, &variables).stderr(stderr).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap())
         .read_line(&mut line)
@@ -97,18 +107,36 @@ impl Service {
 
     /// Waits until a metric has a value.
     pub fn wait_for_metric(&self, name: &str, value: u64) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while self.metric(name) != value {
-            assert!(
-                std::time::Instant::now() < deadline,
-                "{name} never became {value}"
-            );
+        self.wait_until(name, || self.metric(name) == value);
+    }
+
+    /// Waits until `holds` returns true.
+    pub fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(180);
+        while !holds() {
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
             std::thread::yield_now();
         }
     }
 
+    /// CPU time of the thread with this name, nanoseconds.
+    pub fn cpu_ns_of_thread(&self, name: &str) -> u64 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let mut threads = threads.map(|thread| thread.unwrap().path());
+        let is_it = |name_of: &std::path::Path| {
+            std::fs::read_to_string(name_of.join("comm")).is_ok_and(|is| is.trim_end() == name)
+        };
+        let thread = threads.find(|thread| is_it(thread)).expect(name);
+        let times = std::fs::read_to_string(thread.join("schedstat")).unwrap();
+        times.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub fn signal(&self, signal: i32) {
-        let pid = i32::try_from(self.child.as_ref().unwrap().id()).unwrap();
+        let pid = i32::try_from(self.pid()).unwrap();
         // SAFETY: kill only sends a signal to the child that this test started.
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     }

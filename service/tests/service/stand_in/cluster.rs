@@ -1,19 +1,26 @@
 //! [`Cluster`]: stand-ins of a few modules, plans for them, and the spans that they report.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use standin::{Call, Callee, Ends, Instance, Kind, StandIns, Wait, What, Work};
 
-use crate::client::Response;
+use crate::client::{Response, connect, write_request};
+use crate::hand::Hand;
 use crate::receiver::{self, Received, Receiver};
 use crate::spawn::{Service, spawn};
 
 pub const MS: u64 = 1_000_000;
+/// The module whose stand-in the test plays.
+const HAND: &str = "hand";
+/// The maximum of a planned time. It is not over within a test.
+pub const HOUR: u64 = 3_600_000 * MS;
 
-/// Running stand-ins, one for each module. Each has the addresses of the others.
+/// Running stand-ins, one for each module. Each has the addresses of the others, and of the one that the test plays.
 pub struct Cluster {
+    pub hand: Hand,
     receiver: Receiver,
     services: Vec<(String, Service)>,
     file: PathBuf,
@@ -40,6 +47,7 @@ impl Cluster {
         });
         let services = services.collect();
         Self {
+            hand: Hand::open(),
             receiver,
             services,
             file,
@@ -54,20 +62,17 @@ impl Cluster {
     }
 
     pub fn write_file(&self) {
-        self.write_file_with(&[]);
-    }
-
-    /// Writes the file of addresses. It also contains the modules `others`.
-    pub fn write_file_with(&self, others: &[(&str, String)]) {
         let own = self
             .services
             .iter()
             .map(|(module, service)| (module.as_str(), service.url("")));
-        let instances = own.chain(others.iter().cloned()).map(|(module, url)| Instance {
-            module: module.to_owned(),
-            instance: "1".to_owned(),
-            url,
-        });
+        let instances = own
+            .chain([(HAND, self.hand.url())])
+            .map(|(module, url)| Instance {
+                module: module.to_owned(),
+                instance: "1".to_owned(),
+                url,
+            });
         let file = StandIns::new(instances.collect()).unwrap().to_json();
         std::fs::write(&self.file, file).unwrap();
     }
@@ -82,6 +87,14 @@ impl Cluster {
         let (body, _) = standin::body(&standin::encode(work), 0);
         self.service(module)
             .post_with("/any", &[(standin::PLAN_HEADER, "1")], body)
+    }
+
+    /// Sends a plan to a module. The test reads the answer later.
+    pub fn begin(&self, module: &str, work: &Work<'_>) -> TcpStream {
+        let (body, _) = standin::body(&standin::encode(work), 0);
+        let mut stream = connect(self.service(module).address);
+        write_request(&mut stream, "POST", "/any", &[(standin::PLAN_HEADER, "1")], &body);
+        stream
     }
 
     /// Stops the stand-ins, callers before callees.
@@ -202,5 +215,20 @@ pub fn callee(delay_ns: u64, work: &[u8]) -> Callee<'_> {
         delay_ns,
         body_bytes: 0,
         work,
+    }
+}
+
+/// A call that the test answers. Nobody does the work `work`.
+pub fn by_hand<'a>(path: &'a str, wait: Wait, work: &'a [u8]) -> Call<'a> {
+    Call {
+        callees: vec![to_hand(work)],
+        ..request(path, wait, work)
+    }
+}
+
+pub fn to_hand(work: &[u8]) -> Callee<'_> {
+    Callee {
+        module: HAND,
+        ..callee(0, work)
     }
 }

@@ -10,7 +10,10 @@ use cctf_proto::keys;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use standin::{Ends, Kind, Wait, What};
 
-use self::cluster::{Cluster, MS, after, callee, database, end_ns, leaf, request, start_ns, work};
+use self::cluster::{
+    Cluster, HOUR, MS, after, by_hand, callee, database, end_ns, leaf, request, start_ns, work,
+};
+use crate::client::read_response;
 
 /// Two modules that have each other's address.
 const PAIR: [(&str, &[(&str, &str)]); 2] = [("front", &[]), ("back", &[])];
@@ -18,20 +21,21 @@ const PAIR: [(&str, &[(&str, &str)]); 2] = [("front", &[]), ("back", &[])];
 #[test]
 fn calls_start_after_what_they_wait_for_and_not_after_others() {
     let cluster = Cluster::start(&PAIR);
-    let [a, b, c] =
-        [("/a", 500), ("/b", 20), ("/c", 20)].map(|(route, ms)| standin::encode(&leaf(route, ms * MS)));
+    let [b, c] = [("/b", 20), ("/c", 10)].map(|(route, ms)| standin::encode(&leaf(route, ms * MS)));
+    let nested = standin::encode(&leaf("/nested", 0));
     let calls = vec![
-        request("/a", after(&[], 0), &a),
+        by_hand("/a", after(&[], 0), &nested),
         request("/b", after(&[], 0), &b),
         request("/c", after(&[1], MS), &c),
         database("d", after(&[0], MS), 5 * MS),
+        by_hand("/e", after(&[2], 0), &nested),
     ];
-    assert_eq!(
-        cluster
-            .send("front", &work("/front", calls, after(&[2, 3], 0)))
-            .status,
-        200
-    );
+    let stream = cluster.begin("front", &work("/front", calls, after(&[3, 4], 0)));
+    // The call to /e starts after the end of c. The call to /a lasts until then.
+    for path in ["/e", "/a"] {
+        cluster.hand.take(path).answer();
+    }
+    assert_eq!(read_response(stream).status, 200);
     let spans = cluster.stop();
     let [a, b, c, d] = ["/a", "/b", "/c", "d"].map(|path| spans.call(path));
     // First a fan-out, then two independent branches: c waits only for b, and d only for a.
@@ -40,7 +44,7 @@ fn calls_start_after_what_they_wait_for_and_not_after_others() {
     assert_eq!(end_ns(d) - start_ns(d), 5 * MS);
     let front = spans.served("/front");
     assert!(end_ns(front) >= end_ns(d));
-    for (path, gap_ms) in [("/a", 500), ("/b", 20), ("/c", 20)] {
+    for (path, gap_ms) in [("/b", 20), ("/c", 10)] {
         let (call, served) = (spans.call(path), spans.served(path));
         assert_eq!(call.span.parent_span_id, front.span.span_id);
         assert_eq!(served.span.parent_span_id, call.span.span_id);
@@ -57,11 +61,11 @@ fn calls_start_after_what_they_wait_for_and_not_after_others() {
 #[test]
 fn a_quorum_answers_after_the_second_of_three_and_the_third_ends_later() {
     let cluster = Cluster::start(&PAIR);
-    let [a, b, c] =
-        [("/a", 10), ("/b", 500), ("/c", 40)].map(|(route, ms)| standin::encode(&leaf(route, ms * MS)));
+    let [a, c] = [("/a", 10), ("/c", 40)].map(|(route, ms)| standin::encode(&leaf(route, ms * MS)));
+    let nested = standin::encode(&leaf("/nested", 0));
     let calls = vec![
         request("/a", after(&[], 0), &a),
-        request("/b", after(&[], 0), &b),
+        by_hand("/b", after(&[], 0), &nested),
         request("/c", after(&[], 0), &c),
     ];
     let answer = Wait {
@@ -70,6 +74,7 @@ fn a_quorum_answers_after_the_second_of_three_and_the_third_ends_later() {
         ..Wait::default()
     };
     assert_eq!(cluster.send("front", &work("/front", calls, answer)).status, 200);
+    cluster.hand.take("/b").answer();
     let spans = cluster.stop();
     let answered = end_ns(spans.served("/front"));
     assert!(answered >= end_ns(spans.call("/c")) && answered >= end_ns(spans.call("/a")));
@@ -81,12 +86,12 @@ fn a_quorum_answers_after_the_second_of_three_and_the_third_ends_later() {
 #[test]
 fn work_after_the_answer_starts_after_it_and_holds_no_slot() {
     let cluster = Cluster::start(&[("front", &[("WORKERS", "1")]), ("back", &[])]);
-    let late = standin::encode(&leaf("/late", 500 * MS));
+    let late = standin::encode(&leaf("/late", 0));
     let calls = vec![
         database("early", after(&[], 0), MS),
         standin::Call {
             is_after_answer: true,
-            ..request("/late", after(&[0], 2 * MS), &late)
+            ..by_hand("/late", after(&[0], 2 * MS), &late)
         },
     ];
     assert_eq!(
@@ -96,7 +101,9 @@ fn work_after_the_answer_starts_after_it_and_holds_no_slot() {
         200
     );
     // The only slot is free during a call that was made after the answer.
+    let late = cluster.hand.take("/late");
     assert_eq!(cluster.send("front", &leaf("/other", 0)).status, 200);
+    late.answer();
     let spans = cluster.stop();
     let late = spans.call("/late");
     assert!(start_ns(late) >= end_ns(spans.served("/front")) + 2 * MS);
@@ -239,7 +246,7 @@ fn a_message_reaches_its_consumers_after_the_brokers_delay() {
     });
     let mut message = database("orders", after(&[], 0), 2 * MS);
     message.what = What::Message;
-    message.callees = vec![callee(300 * MS, &consumers[0]), callee(400 * MS, &consumers[1])];
+    message.callees = vec![callee(30 * MS, &consumers[0]), callee(40 * MS, &consumers[1])];
     assert_eq!(
         cluster
             .send("front", &work("/front", vec![message], after(&[0], 0)))
@@ -248,8 +255,7 @@ fn a_message_reaches_its_consumers_after_the_brokers_delay() {
     );
     let spans = cluster.stop();
     let producer = spans.one(SpanKind::Producer, "orders");
-    assert!(end_ns(spans.served("/front")) < end_ns(producer) + 300 * MS);
-    for (route, delay_ms) in [("/one", 300), ("/two", 400)] {
+    for (route, delay_ms) in [("/one", 30), ("/two", 40)] {
         let consumer = spans.one(SpanKind::Consumer, route);
         assert_eq!(consumer.span.parent_span_id, producer.span.span_id);
         assert!(start_ns(consumer) >= end_ns(producer) + delay_ms * MS);
@@ -262,46 +268,72 @@ fn further_callees_of_a_request_are_sent_later_and_not_awaited() {
     let [first, second] =
         [("/first", 0), ("/second", MS)].map(|(route, ns)| standin::encode(&leaf(route, ns)));
     let mut call = request("/call", after(&[], 0), &first);
-    call.callees.push(callee(300 * MS, &second));
+    call.callees.push(callee(30 * MS, &second));
     let plan = work("/front", vec![call], after(&[0], 0));
     assert_eq!(cluster.send("front", &plan).status, 200);
     // The stop waits for work after the answer.
     let spans = cluster.stop();
     let (call, second) = (spans.call("/call"), spans.served("/second"));
-    assert!(start_ns(second) >= start_ns(call) + 300 * MS);
-    assert!(end_ns(spans.served("/front")) < start_ns(call) + 300 * MS);
+    assert!(start_ns(second) >= start_ns(call) + 30 * MS);
     assert_eq!(second.span.parent_span_id, call.span.span_id);
 }
 
-/// Fails if the CPU time for executing a plan is added to the plan's CPU time: with three calls in a debug build, it is 0.8 to
-/// 1.7 ms. Only CPU time is compared, which does not depend on other programs of the machine.
+/// Fails if an answer waits for a broker's delay, or for a further callee of a request: both last an hour.
+#[test]
+fn an_answer_waits_for_nothing_that_is_sent_after_it() {
+    let cluster = Cluster::start(&[("front", &[("DRAIN_TIMEOUT_MS", "100")]), ("back", &[])]);
+    let leaf = standin::encode(&leaf("/leaf", 0));
+    let mut message = database("orders", after(&[], 0), MS);
+    (message.what, message.callees) = (What::Message, vec![callee(HOUR, &leaf)]);
+    let mut call = request("/call", after(&[], 0), &leaf);
+    call.callees.push(callee(HOUR, &leaf));
+    let plan = work("/front", vec![message, call], after(&[0, 1], 0));
+    assert_eq!(cluster.send("front", &plan).status, 200);
+    assert_eq!(cluster.stop().all(SpanKind::Server, "/leaf").len(), 1);
+}
+
+/// Fails if the CPU time for executing a plan is added to the plan's CPU time. The same calls without planned CPU time show how
+/// much that is on this machine: 0.8 to 1.7 ms in a debug build.
 #[test]
 fn the_cpu_time_of_a_request_is_that_of_its_plan() {
     const CPU_NS: u64 = 8 * MS;
     const REQUESTS: u64 = 100;
-    let cluster = Cluster::start(&[("front", &[("WORKERS", "1")]), ("back", &[])]);
+    let modules = [("planned", "/planned", CPU_NS), ("bare", "/bare", 0)];
+    let one_slot = [("WORKERS", "1")];
+    let cluster = Cluster::start(&[("planned", &one_slot), ("bare", &one_slot), ("back", &[])]);
     let leaf = standin::encode(&leaf("/leaf", 0));
-    let gap = |earlier: &[u16]| Wait {
-        cpu_ns: CPU_NS / 4,
-        ..after(earlier, CPU_NS / 4)
-    };
     let paths = ["/0", "/1", "/2"];
-    let call = |index: u16| {
-        let earlier: Vec<u16> = index.checked_sub(1).into_iter().collect();
-        request(paths[usize::from(index)], gap(&earlier), &leaf)
-    };
-    let plan = work("/front", (0..3).map(call).collect(), gap(&[2]));
+    let plans = modules.map(|(module, route, cpu_ns)| {
+        let gap = |earlier: &[u16]| Wait {
+            cpu_ns: cpu_ns / 4,
+            ..after(earlier, cpu_ns / 4)
+        };
+        let call = |index: u16| {
+            let earlier: Vec<u16> = index.checked_sub(1).into_iter().collect();
+            request(paths[usize::from(index)], gap(&earlier), &leaf)
+        };
+        (module, work(route, (0..3).map(call).collect(), gap(&[2])))
+    });
+    // One after the other, because a busy machine makes both slower.
     for _ in 0..REQUESTS {
-        assert_eq!(cluster.send("front", &plan).status, 200);
+        for (module, plan) in &plans {
+            assert_eq!(cluster.send(module, plan).status, 200);
+        }
     }
     let spans = cluster.stop();
-    let served = spans.all(SpanKind::Server, "/front");
-    let cpu_ns = served
-        .iter()
-        .map(|span| span.integer(keys::CPU_TIME_NS).unwrap().unsigned_abs());
-    let mean_ns = cpu_ns.sum::<u64>() / REQUESTS;
+    let [planned_ns, bare_ns] = modules.map(|(_, route, _)| {
+        let served = spans.all(SpanKind::Server, route).into_iter();
+        let cpu_ns = served.map(|span| span.integer(keys::CPU_TIME_NS).unwrap().unsigned_abs());
+        cpu_ns.sum::<u64>() / REQUESTS
+    });
+    // A plan with less CPU time than its execution costs has these costs.
+    let (most_ns, least_ns) = (CPU_NS.max(bare_ns), CPU_NS.min(bare_ns));
     assert!(
-        mean_ns.abs_diff(CPU_NS) < CPU_NS / 16,
-        "{mean_ns} ns instead of {CPU_NS}"
+        planned_ns >= CPU_NS - CPU_NS / 16,
+        "{planned_ns} ns instead of {CPU_NS}"
+    );
+    assert!(
+        planned_ns < most_ns + least_ns / 2,
+        "{planned_ns} ns instead of {CPU_NS}, of which the execution costs {bare_ns}"
     );
 }

@@ -1,20 +1,24 @@
 //! Slots of stand-ins: which work occupies a slot, which work waits for one, and the parts of a request's time.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
+use std::time::Duration;
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use standin::{Call, Callee, What};
+use standin::{Call, Callee, Wait, What};
 
-use super::cluster::{Cluster, MS, after, callee, database, end_ns, leaf, request, start_ns, work};
-use crate::client::{connect, read_response, write_request};
+use super::cluster::{
+    Cluster, HOUR, MS, after, by_hand, callee, database, end_ns, leaf, request, start_ns, to_hand, work,
+};
+use crate::client::read_response;
+use crate::hand::Held;
+use crate::receiver::Received;
 
-/// A request to `front` that waits for a call, and the connection of this call. The test itself answers the call.
+/// A request to `front` that waits for a call. The test answers the call.
 struct Waiting {
     stream: TcpStream,
-    call: TcpStream,
+    call: Held,
 }
 
 impl Waiting {
@@ -25,49 +29,59 @@ impl Waiting {
 
     /// Like [`Waiting::start`], with a second call at the start of the request.
     fn start_with(cluster: &Cluster, answer_gap_ns: u64, further: Option<Call<'_>>) -> Self {
-        let back = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = back.local_addr().unwrap();
-        cluster.write_file_with(&[("back", format!("http://{address}"))]);
         let nested = standin::encode(&leaf("/nested", 0));
-        let call = request("/call", after(&[], 0), &nested);
+        let call = by_hand("/call", after(&[], 0), &nested);
         let calls = std::iter::once(call).chain(further).collect();
-        let stream = send(cluster, &work("/waiting", calls, after(&[0], answer_gap_ns)));
-        let (call, _) = back.accept().unwrap();
+        let stream = cluster.begin("front", &work("/waiting", calls, after(&[0], answer_gap_ns)));
+        let call = cluster.hand.take("/call");
         Self { stream, call }
     }
+}
 
-    fn answer_call(&mut self) {
-        let mut request = [0; 4_096];
-        assert!(self.call.read(&mut request).unwrap() > 0);
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        self.call.write_all(answer).unwrap();
+/// A request that has the slot of `front` until the test answers its call, under either policy. Another branch of it has a gap
+/// that does not end within the test.
+struct Occupied {
+    stream: TcpStream,
+    call: Held,
+}
+
+impl Occupied {
+    fn start(cluster: &Cluster) -> Self {
+        let nested = standin::encode(&leaf("/nested", 0));
+        let calls = vec![
+            by_hand("/occupied", after(&[], 0), &nested),
+            database("never", after(&[], HOUR), MS),
+        ];
+        let answer = Wait {
+            any_of: vec![0, 1],
+            need: 1,
+            ..Wait::default()
+        };
+        let stream = cluster.begin("front", &work("/other", calls, answer));
+        let call = cluster.hand.take("/occupied");
+        Self { stream, call }
     }
 }
 
-/// Sends a plan to `front`. The test reads the answer later.
-fn send(cluster: &Cluster, plan: &standin::Work<'_>) -> TcpStream {
-    let (body, _) = standin::body(&standin::encode(plan), 0);
-    let mut stream = connect(cluster.service("front").address);
-    write_request(&mut stream, "POST", "/x", &[(standin::PLAN_HEADER, "1")], &body);
-    stream
-}
-
+/// Fails if the wait for a call is not counted as downstream time, under either policy (seen with both counts removed).
 #[test]
 fn a_released_slot_serves_others_while_its_request_waits_for_calls() {
+    const WAIT_NS: u64 = 50 * MS;
     for policy in ["released", "held"] {
         let variables = [("WORKERS", "1"), ("SLOT_POLICY", policy)];
-        let cluster = Cluster::start_without_file(&[("front", &variables)]);
-        let mut waiting = Waiting::start(&cluster, MS);
+        let cluster = Cluster::start(&[("front", &variables)]);
+        let waiting = Waiting::start(&cluster, MS);
         let is_released = policy == "released";
         if is_released {
-            assert_eq!(cluster.send("front", &leaf("/other", MS)).status, 200);
-            waiting.answer_call();
+            assert_eq!(cluster.send("front", &leaf("/other", WAIT_NS)).status, 200);
+            waiting.call.answer();
         } else {
-            let other = send(&cluster, &leaf("/other", MS));
+            let other = cluster.begin("front", &leaf("/other", MS));
             cluster
                 .service("front")
                 .wait_for_metric("tunable_svc_queue_length", 1);
-            waiting.answer_call();
+            std::thread::sleep(Duration::from_nanos(WAIT_NS));
+            waiting.call.answer();
             assert_eq!(read_response(other).status, 200);
         }
         assert_eq!(read_response(waiting.stream).status, 200);
@@ -77,75 +91,94 @@ fn a_released_slot_serves_others_while_its_request_waits_for_calls() {
         assert_eq!(waiting.integer(keys::SLOT_WAIT_NS).is_some(), is_released);
         let call = spans.call("/call");
         assert!(end_ns(waiting) >= end_ns(call) + MS);
-        // The time of the call is downstream time, with and without the slot. The time between call and answer is not.
-        let downstream_ns = waiting.integer(keys::DOWNSTREAM_TIME_NS).unwrap().unsigned_abs();
-        let others_ns = if is_released {
-            end_ns(other) - start_ns(other)
-        } else {
-            1
-        };
-        assert!(downstream_ns >= others_ns, "{downstream_ns} ns of {others_ns} ns");
+        let time_ns = |of: &Received, key| of.integer(key).unwrap().unsigned_abs();
+        let downstream_ns = time_ns(waiting, keys::DOWNSTREAM_TIME_NS);
+        // The time between call and answer is not downstream time.
         assert!(downstream_ns + MS <= end_ns(waiting) - start_ns(waiting));
+        // The time of the call is, with and without the slot, except for CPU time and waits for a CPU. A released slot was left
+        // before the other request got it. A held one may start to wait a little later than the test.
+        let waited_ns = match is_released {
+            true => end_ns(other) - time_ns(other, keys::START_TIME_UNIX_NANO),
+            false => WAIT_NS / 2,
+        };
+        let others_ns = time_ns(waiting, keys::CPU_TIME_NS) + time_ns(waiting, keys::CPU_WAIT_NS);
+        assert!(
+            downstream_ns + others_ns >= waited_ns,
+            "{downstream_ns} ns and {others_ns} ns of {waited_ns} ns"
+        );
     }
 }
+
+/// The only slot of `front` is released during calls. A stop leaves out the gap of [`Occupied`].
+const RELEASED: [(&str, &str); 3] = [
+    ("WORKERS", "1"),
+    ("SLOT_POLICY", "released"),
+    ("DRAIN_TIMEOUT_MS", "100"),
+];
 
 /// Fails if a broker's delay starts only when the producer has a slot.
 #[test]
 fn a_message_reaches_its_consumer_while_its_producer_waits_for_a_slot() {
-    let variables = [("WORKERS", "1"), ("SLOT_POLICY", "released")];
-    let cluster = Cluster::start_without_file(&[("front", &variables), ("consumer", &[])]);
+    let cluster = Cluster::start(&[("front", &RELEASED), ("consumer", &[])]);
     let consumed = standin::encode(&leaf("/consumed", 0));
     let mut message = database("orders", after(&[], 0), MS);
     message.what = What::Message;
     message.callees = vec![Callee {
         module: "consumer",
-        ..callee(200 * MS, &consumed)
+        ..callee(50 * MS, &consumed)
     }];
-    let mut waiting = Waiting::start_with(&cluster, 0, Some(message));
-    // This request has the slot for much longer than the broker's delay.
-    let other = send(&cluster, &leaf("/other", 2_000 * MS));
-    let front = cluster.service("front");
-    front.wait_for_metric("tunable_svc_active_requests", 2);
-    front.wait_for_metric("tunable_svc_queue_length", 0);
-    waiting.answer_call();
-    for stream in [other, waiting.stream] {
+    let waiting = Waiting::start_with(&cluster, 0, Some(message));
+    let other = Occupied::start(&cluster);
+    waiting.call.answer();
+    consumed_while_waiting(&cluster);
+    other.call.answer();
+    for stream in [other.stream, waiting.stream] {
         assert_eq!(read_response(stream).status, 200);
     }
     let spans = cluster.stop();
     let (producer, consumed) = (spans.one(SpanKind::Producer, "orders"), spans.served("/consumed"));
-    assert!(start_ns(consumed) >= end_ns(producer) + 200 * MS);
-    assert!(start_ns(consumed) < end_ns(spans.served("/other")));
+    assert!(start_ns(consumed) >= end_ns(producer) + 50 * MS);
 }
 
 /// Fails if the consumers after the first one wait for a slot of the producer.
 #[test]
 fn a_message_that_is_answered_reaches_further_consumers_without_a_slot() {
-    let variables = [("WORKERS", "1"), ("SLOT_POLICY", "released")];
-    let cluster = Cluster::start_without_file(&[("front", &variables), ("consumer", &[])]);
-    let [first, second] = [leaf("/first", 1_000 * MS), leaf("/second", 0)].map(|work| standin::encode(&work));
-    let mut message = request("orders", after(&[], 0), &first);
+    let cluster = Cluster::start(&[("front", &RELEASED), ("consumer", &[])]);
+    let [first, second] = [leaf("/first", 0), leaf("/second", 0)].map(|work| standin::encode(&work));
+    let mut message = by_hand("/orders", after(&[], 0), &first);
     message.what = What::Message;
-    message.callees = [(0, &first), (100 * MS, &second)]
-        .map(|(delay_ns, work)| Callee {
+    message.callees = vec![
+        to_hand(&first),
+        Callee {
             module: "consumer",
-            ..callee(delay_ns, work)
-        })
-        .to_vec();
-    let mut waiting = Waiting::start_with(&cluster, 0, Some(message));
-    // This request has the slot until long after the first consumer's answer.
-    let other = send(&cluster, &leaf("/other", 4_000 * MS));
-    let front = cluster.service("front");
-    front.wait_for_metric("tunable_svc_active_requests", 2);
-    front.wait_for_metric("tunable_svc_queue_length", 0);
-    waiting.answer_call();
-    for stream in [other, waiting.stream] {
+            ..callee(50 * MS, &second)
+        },
+    ];
+    let waiting = Waiting::start_with(&cluster, 0, Some(message));
+    let first = cluster.hand.take("/orders");
+    let other = Occupied::start(&cluster);
+    waiting.call.answer();
+    cluster
+        .service("front")
+        .wait_for_metric("tunable_svc_queue_length", 1);
+    first.answer();
+    consumed_while_waiting(&cluster);
+    other.call.answer();
+    for stream in [other.stream, waiting.stream] {
         assert_eq!(read_response(stream).status, 200);
     }
     let spans = cluster.stop();
-    let (producer, second) = (spans.one(SpanKind::Producer, "orders"), spans.served("/second"));
-    assert!(end_ns(producer) >= end_ns(spans.served("/first")));
-    assert!(start_ns(second) >= end_ns(producer) + 100 * MS);
-    assert!(start_ns(second) < end_ns(spans.served("/other")));
+    let (producer, second) = (spans.one(SpanKind::Producer, "/orders"), spans.served("/second"));
+    assert!(start_ns(second) >= end_ns(producer) + 50 * MS);
+}
+
+/// Waits until `consumer` has served a request. Fails if `front` has no request that waits for its slot then.
+fn consumed_while_waiting(cluster: &Cluster) {
+    let waits = "tunable_svc_queue_length";
+    cluster.service("front").wait_for_metric(waits, 1);
+    let consumer = cluster.service("consumer");
+    consumer.wait_for_metric("tunable_svc_stand_in_plans_total", 1);
+    assert_eq!(cluster.service("front").metric(waits), 1);
 }
 
 /// At most 16,384 messages can wait for their consumers.
@@ -160,7 +193,7 @@ fn messages_beyond_what_can_be_left_to_do_are_dropped_and_counted() {
     let cluster = Cluster::start(&[("front", &variables), ("back", &[])]);
     let [consumed, called] = [leaf("/late", 0), leaf("/called", 50 * MS)].map(|work| standin::encode(&work));
     // The delay of an hour passes for each consumer while the producer waits for a slot after its call.
-    let consumers = vec![callee(3_600_000 * MS, &consumed); 1_024];
+    let consumers = vec![callee(HOUR, &consumed); 1_024];
     let message = Call {
         what: What::Message,
         callees: consumers,
@@ -179,13 +212,13 @@ fn messages_beyond_what_can_be_left_to_do_are_dropped_and_counted() {
 #[test]
 fn a_full_queue_refuses_a_plan_with_503_and_a_span() {
     let variables = [("WORKERS", "1"), ("QUEUE_LIMIT", "1")];
-    let cluster = Cluster::start_without_file(&[("front", &variables)]);
-    let mut waiting = Waiting::start(&cluster, 0);
-    let queued = send(&cluster, &leaf("/queued", 0));
+    let cluster = Cluster::start(&[("front", &variables)]);
+    let waiting = Waiting::start(&cluster, 0);
+    let queued = cluster.begin("front", &leaf("/queued", 0));
     let front = cluster.service("front");
     front.wait_for_metric("tunable_svc_queue_length", 1);
     assert_eq!(cluster.send("front", &leaf("/refused", 0)).status, 503);
-    waiting.answer_call();
+    waiting.call.answer();
     for stream in [waiting.stream, queued] {
         assert_eq!(read_response(stream).status, 200);
     }
@@ -197,10 +230,10 @@ fn a_full_queue_refuses_a_plan_with_503_and_a_span() {
 
 #[test]
 fn a_request_whose_client_disconnects_is_executed_and_reported() {
-    let cluster = Cluster::start_without_file(&[("front", &[("WORKERS", "1")])]);
-    let mut waiting = Waiting::start(&cluster, 0);
+    let cluster = Cluster::start(&[("front", &[("WORKERS", "1")])]);
+    let waiting = Waiting::start(&cluster, 0);
     waiting.stream.shutdown(std::net::Shutdown::Both).unwrap();
-    waiting.answer_call();
+    waiting.call.answer();
     assert_eq!(cluster.send("front", &leaf("/other", 0)).status, 200);
     let spans = cluster.stop();
     assert_eq!(
@@ -210,26 +243,53 @@ fn a_request_whose_client_disconnects_is_executed_and_reported() {
     assert!(end_ns(spans.served("/waiting")) <= end_ns(spans.served("/other")));
 }
 
+/// Fails if CPU time beside calls is also used without a slot, or not at all.
 #[test]
 fn cpu_time_beside_calls_is_used_with_a_slot_only() {
-    const CPU_NS: u64 = 20 * MS;
-    for policy in ["released", "held"] {
+    const BESIDE_NS: u64 = 100 * MS;
+    let nested = standin::encode(&leaf("/nested", 0));
+    let [held_ns, released_ns] = ["held", "released"].map(|policy| {
         let variables = [("WORKERS", "1"), ("SLOT_POLICY", policy)];
         let cluster = Cluster::start(&[("front", &variables)]);
-        let calls = vec![database("db", after(&[], 0), 400 * MS)];
-        let mut plan = work("/front", calls, after(&[0], 0));
-        plan.beside_cpu_ns = CPU_NS;
-        assert_eq!(cluster.send("front", &plan).status, 200);
+        let mut plan = work(
+            "/front",
+            vec![by_hand("/call", after(&[], 0), &nested)],
+            after(&[0], 0),
+        );
+        plan.beside_cpu_ns = BESIDE_NS;
+        let front = cluster.service("front");
+        let before_ns = front.cpu_ns_of_thread("slot-0");
+        let stream = cluster.begin("front", &plan);
+        let call = cluster.hand.take("/call");
+        if policy == "held" {
+            // The calls of the plan may cost a part of this CPU time.
+            front.wait_until("CPU time is used", || {
+                front.cpu_ns_of_thread("slot-0") >= before_ns + BESIDE_NS / 2
+            });
+        }
+        call.answer();
+        assert_eq!(read_response(stream).status, 200);
+        let spans = cluster.stop();
+        spans.served("/front").integer(keys::CPU_TIME_NS).unwrap()
+    });
+    assert!(released_ns < held_ns / 2, "{released_ns} ns, held {held_ns} ns");
+}
+
+/// A database reports no telemetry, so a call to it is the caller's own time.
+#[test]
+fn a_call_to_a_database_is_not_downstream_time() {
+    for policy in ["released", "held"] {
+        let cluster = Cluster::start(&[("front", &[("SLOT_POLICY", policy)])]);
+        let calls = vec![database("db", after(&[], 0), 20 * MS)];
+        assert_eq!(
+            cluster
+                .send("front", &work("/front", calls, after(&[0], 0)))
+                .status,
+            200
+        );
         let spans = cluster.stop();
         let front = spans.served("/front");
-        // A database reports no telemetry, so a call to it is not downstream time.
         assert_eq!(front.integer(keys::DOWNSTREAM_TIME_NS), Some(0));
-        let cpu_ns = front.integer(keys::CPU_TIME_NS).unwrap();
-        assert_eq!(
-            cpu_ns.unsigned_abs() > CPU_NS / 2,
-            policy == "held",
-            "{cpu_ns} ns"
-        );
     }
 }
 
@@ -237,34 +297,27 @@ fn cpu_time_beside_calls_is_used_with_a_slot_only() {
 fn unlimited_slots_serve_everything_at_once_and_report_no_queue() {
     const REQUESTS: usize = 20;
     let cluster = Cluster::start(&[("front", &[("WORKERS", "unlimited")])]);
-    let (body, _) = standin::body(&standin::encode(&leaf("/sleeps", 500 * MS)), 0);
-    let address = cluster.service("front").address;
-    let streams: Vec<_> = (0..REQUESTS)
-        .map(|_| {
-            let mut stream = connect(address);
-            write_request(&mut stream, "POST", "/x", &[(standin::PLAN_HEADER, "1")], &body);
-            stream
-        })
-        .collect();
+    let nested = standin::encode(&leaf("/nested", 0));
+    let plan = work(
+        "/waits",
+        vec![by_hand("/call", after(&[], 0), &nested)],
+        after(&[0], 0),
+    );
+    let streams: Vec<_> = (0..REQUESTS).map(|_| cluster.begin("front", &plan)).collect();
+    // No call is answered until all requests wait for theirs.
+    let calls: Vec<_> = (0..REQUESTS).map(|_| cluster.hand.take("/call")).collect();
+    calls.into_iter().for_each(Held::answer);
     for stream in streams {
         assert_eq!(read_response(stream).status, 200);
     }
     let probe = cluster.service("front").get(standin::STAND_IN_PATH).json();
     assert!(probe["slots"].is_null() && probe["module"] == "front", "{probe}");
     let spans = cluster.stop();
-    let served = spans.all(SpanKind::Server, "/sleeps");
+    let served = spans.all(SpanKind::Server, "/waits");
     assert_eq!(served.len(), REQUESTS);
-    let last_start = served.iter().map(|span| start_ns(span)).max();
-    let first_end = served.iter().map(|span| end_ns(span)).min();
-    assert!(last_start < first_end, "requests waited for each other");
-    assert!(
-        served
-            .iter()
-            .all(|span| span.integer(keys::START_TIME_UNIX_NANO).is_none())
-    );
-    assert!(
-        served
-            .iter()
-            .all(|span| span.integer(keys::CPU_TIME_NS).is_some())
+    let reports = |key| served.iter().filter(|span| span.integer(key).is_some()).count();
+    assert_eq!(
+        (reports(keys::START_TIME_UNIX_NANO), reports(keys::CPU_TIME_NS)),
+        (0, REQUESTS)
     );
 }
