@@ -65,7 +65,7 @@ fn a_request_survives_the_death_of_an_idle_connection() {
                 read_request(&mut stream);
             }
         }),
-        &[],
+        &["--connections", "1"],
     );
     assert_eq!(result["statuses"]["200"].as_u64(), Some(10), "{result}");
     assert!(result["resends"].as_u64() >= Some(1), "{result}");
@@ -102,7 +102,7 @@ fn a_response_that_is_not_http_is_reported_as_such() {
 fn too_few_open_files_for_the_connections_are_reported_with_their_remedy() {
     let address = server(|mut stream| while read_request(&mut stream) {});
     let load = format!(
-        "ulimit -n 40 && exec {} load --target http://{address} --endpoint /x --rate 500 --duration 200ms --timeout 300ms",
+        "ulimit -n 40 && exec {} load --target http://{address} --endpoint /x --rate 500 --duration 200ms --timeout 4s",
         env!("CARGO_BIN_EXE_cctf")
     );
     for (format, expected) in [("json", "\"bounded_by\":\""), ("text", "bounded")] {

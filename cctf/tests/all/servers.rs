@@ -20,6 +20,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+/// A port below 1024 without a listener. Another test could get a port that is free now.
+pub const NOBODY: &str = "http://127.0.0.1:9";
+
 /// A request that the service has received.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -57,6 +60,7 @@ pub struct Servers {
     seen: Arc<Mutex<Vec<Seen>>>,
     spans: Arc<Mutex<Vec<(String, Span)>>>,
     alive: Arc<AtomicU64>,
+    rejected: Arc<AtomicU64>,
 }
 
 impl Servers {
@@ -66,7 +70,8 @@ impl Servers {
             .enable_all()
             .build()
             .unwrap();
-        let (seen, spans, alive) = (Arc::default(), Arc::default(), Arc::<AtomicU64>::default());
+        let (seen, spans) = (Arc::default(), Arc::default());
+        let [alive, rejected] = [(); 2].map(|()| Arc::<AtomicU64>::default());
         let (service, collector) = runtime.block_on(async {
             let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let service_at = service.local_addr().unwrap();
@@ -76,6 +81,7 @@ impl Servers {
             let keep = Collector {
                 spans: Arc::clone(&spans),
                 alive: Arc::clone(&alive),
+                rejected: Arc::clone(&rejected),
                 answers: Mutex::new(answers),
             };
             let incoming = tonic::transport::server::TcpIncoming::from(collector);
@@ -90,6 +96,7 @@ impl Servers {
             seen,
             spans,
             alive,
+            rejected,
         }
     }
 
@@ -101,6 +108,11 @@ impl Servers {
     /// Number of reports so far that the driver is alive.
     pub fn alive(&self) -> u64 {
         self.alive.load(Ordering::Relaxed)
+    }
+
+    /// Number of rejected spans so far.
+    pub fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
     }
 
     /// The spans so far, with the names of their scopes.
@@ -177,6 +189,7 @@ async fn answer(
 struct Collector {
     spans: Arc<Mutex<Vec<(String, Span)>>>,
     alive: Arc<AtomicU64>,
+    rejected: Arc<AtomicU64>,
     answers: Mutex<Answers>,
 }
 
@@ -201,7 +214,7 @@ impl TraceService for Collector {
         let is_control = spans
             .iter()
             .all(|(scope, _)| scope == cctf_proto::keys::CONTROL_SCOPE);
-        let mut rejected = 0;
+        let mut rejected = 0_i64;
         let mut answers = self.answers.lock().unwrap();
         match *answers {
             Answers::UnavailableFirst(left) if left > 0 => {
@@ -214,6 +227,8 @@ impl TraceService for Collector {
             _ => {}
         }
         self.spans.lock().unwrap().extend(spans);
+        self.rejected
+            .fetch_add(rejected.unsigned_abs(), Ordering::Relaxed);
         let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
             rejected_spans: rejected,
             error_message: match *answers {

@@ -13,7 +13,7 @@ use crate::folders::copy_golden;
 use crate::stderr;
 
 /// Maximum time of a command, seconds. After this time, `timeout` ends with code 124.
-const TIMEOUT_S: &str = "60";
+const TIMEOUT_S: &str = "180";
 
 fn cctf(args: &[&str], run: &Path) -> Output {
     let (name, rest) = args.split_first().unwrap();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::*;
 
 /// Maximum wait for lines.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The lines so far.
 #[derive(Default)]

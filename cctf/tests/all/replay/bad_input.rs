@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{CHECKOUT, Call, ENDED, JSON, record, replay, url};
-use crate::servers::{Answers, Servers};
+use crate::servers::{Answers, NOBODY, Servers};
 use crate::stderr;
 
 /// Each error is one sentence, before the first request and before a run is reported.
@@ -64,12 +64,7 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
     .unwrap();
     let bodies = bodies.to_str().unwrap();
     let none = logs.path().join("none.toml");
-    // Nothing listens on this port, because it was free just before.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let (closed, front) = (format!("http://{closed}"), format!("front={target}"));
+    let front = format!("front={target}");
     let target = ["--target", target.as_str()];
     for (run, flags, code, part) in [
         (
@@ -98,7 +93,7 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
             "allow it with --allow-target 192.0.2.1",
         ),
         (&run, &["--target", "https://127.0.0.1:1"], 2, "without TLS"),
-        (&run, &["--target", &closed], 1, "cannot connect to"),
+        (&run, &["--target", NOBODY], 1, "cannot connect to"),
         (
             &run,
             &[target[0], target[1], "--bodies", bodies],

@@ -347,8 +347,8 @@ fn an_interrupt_stops_the_replay_and_the_run_ends() {
     let servers = Servers::start(Answers::Accept, None);
     let target = url(&servers);
     let logs = tempfile::tempdir().unwrap();
-    // The requests take twenty seconds.
-    let calls: Vec<Call> = (0..2_000).map(|_| JSON).collect();
+    // The requests take a minute.
+    let calls: Vec<Call> = (0..6_000).map(|_| JSON).collect();
     let run = record(logs.path(), &calls, ENDED);
     let child = cctf(&[
         "replay", &run, "--run-id", "again", "--format", "json", "--target", &target,
@@ -374,9 +374,9 @@ fn an_interrupt_stops_the_replay_and_the_run_ends() {
     assert_eq!(output.status.code(), Some(1), "{error}");
     let report: Json = serde_json::from_slice(&output.stdout).unwrap();
     let requests = report["requests"].as_u64().unwrap();
-    assert!(requests < 2_000 && report["interrupted"] == true, "{report}");
+    assert!(requests < 6_000 && report["interrupted"] == true, "{report}");
     assert!(
-        error.contains(&format!("interrupted after {requests} of 2000 requests")),
+        error.contains(&format!("interrupted after {requests} of 6000 requests")),
         "{error}"
     );
     let spans = servers.spans();
