@@ -9,10 +9,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,15 +28,8 @@ const CLIENTS: u64 = 3;
 const SPANS_A_REQUEST: u64 = 8;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(180);
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-fn start(folder: &Path, port: u16) -> Process {
+/// Starts the process. From then on, clients send to its port.
+fn start(folder: &Path, port: &AtomicU16) -> Process {
     let mut command = command();
     command.args([
         "--run-id",
@@ -45,11 +37,13 @@ fn start(folder: &Path, port: u16) -> Process {
         "--join-window",
         "1s",
         "--dedup-window",
-        "60s",
+        "1h",
     ]);
     command.args(["--segment-bytes", "1MiB", "--roll-bytes", "40KiB"]);
-    command.arg(format!("--http-listen=127.0.0.1:{port}"));
-    Process::start(command.arg("--out-dir").arg(folder))
+    let process = Process::start(command.arg("--out-dir").arg(folder));
+    let (_, listens_at) = process.address("http").rsplit_once(':').unwrap();
+    port.store(listens_at.parse().unwrap(), Ordering::Relaxed);
+    process
 }
 
 /// A request of new spans: CLIENT and SERVER alternate, and each CLIENT calls the SERVER after it.
@@ -88,12 +82,12 @@ fn send(port: u16, body: &str) -> bool {
 }
 
 /// Sends requests one after the other and repeats each until it is acknowledged. Returns the number of requests.
-fn client(client: u64, port: u16, stop: &AtomicBool, acknowledged: &AtomicU64) -> u64 {
+fn client(client: u64, port: &AtomicU16, stop: &AtomicBool, acknowledged: &AtomicU64) -> u64 {
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let body = request(client, number);
         let since = Instant::now();
-        while !send(port, &body) {
+        while !send(port.load(Ordering::Relaxed), &body) {
             assert!(
                 since.elapsed() < GIVE_UP_AFTER,
                 "request {number} of client {client} was never acknowledged"
@@ -199,13 +193,14 @@ fn count_spans(text: &[u8], part: &Path, spans: &mut HashMap<String, u64>) {
 #[test]
 fn acknowledged_rows_are_in_the_files_once_after_any_kill() {
     let folder = TempDir::new().unwrap();
-    let port = free_port();
+    let port = Arc::<AtomicU16>::default();
     let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let mut process = start(folder.path(), port);
+    let mut process = start(folder.path(), &port);
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
-            let (stop, acknowledged) = (Arc::clone(&stop), Arc::clone(&acknowledged));
-            thread::spawn(move || client(number, port, &stop, &acknowledged))
+            let (port, stop) = (Arc::clone(&port), Arc::clone(&stop));
+            let acknowledged = Arc::clone(&acknowledged);
+            thread::spawn(move || client(number, &port, &stop, &acknowledged))
         })
         .collect();
     let stop_tail = Arc::new(AtomicBool::new(false));
@@ -226,7 +221,7 @@ fn acknowledged_rows_are_in_the_files_once_after_any_kill() {
             "kill {kill} after {} requests",
             acknowledged.load(Ordering::Relaxed)
         );
-        process = start(folder.path(), port);
+        process = start(folder.path(), &port);
     }
     stop.store(true, Ordering::Relaxed);
     let sent: Vec<u64> = clients.into_iter().map(|client| client.join().unwrap()).collect();

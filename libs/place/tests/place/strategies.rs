@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use place::assignments::Choices;
 use place::evaluation::Metric;
@@ -21,7 +21,7 @@ use crate::theory::options;
 const TIERS: &str =
     r#"{"nodes": {"ep0": {"cores": 8}, "edge0": {"cores": 8}}, "modules": {"front": {"on": ["ep0"]}}}"#;
 /// Long enough for a program that does nothing, on a busy machine.
-const TIME: Duration = Duration::from_secs(30);
+const TIME: Duration = Duration::from_secs(180);
 
 /// A shell script in a folder of its own.
 struct Script {
@@ -169,27 +169,40 @@ fn a_wrong_strategy_gets_one_sentence() {
     );
 }
 
-#[test]
-fn an_endless_strategy_is_stopped_with_what_it_started() {
+/// Proposes with an endless strategy, which has this much time. Returns the error and the process that the strategy started, if
+/// the time was long enough for that.
+fn propose_endlessly(seconds: u64) -> Option<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     let endless = script(&format!("sleep 1000 & echo $! > {}; wait", file.display()));
-    // Long enough for the script to write its file.
     let error = Given::new()
-        .propose(&endless.path, Duration::from_secs(3))
+        .propose(&endless.path, Duration::from_secs(seconds))
         .unwrap_err()
         .to_string();
+    let child = fs::read_to_string(&file)
+        .ok()
+        .filter(|child| child.ends_with('\n'))?;
+    Some((error, child.trim().to_owned()))
+}
+
+#[test]
+fn an_endless_strategy_is_stopped_with_what_it_started() {
+    let mut times = [1, 2, 4, 8, 16, 32, 64].into_iter();
+    let (seconds, (error, child)) = times
+        .find_map(|seconds| Some((seconds, propose_endlessly(seconds)?)))
+        .expect("a strategy that starts a process");
     assert!(
-        error.contains("did not end within 3 s and was stopped"),
+        error.contains(&format!("did not end within {seconds} s and was stopped")),
         "{error}"
     );
-    let child = fs::read_to_string(&file).unwrap();
     // A killed process is gone, or waits for its parent to take note.
     let is_gone = || {
-        let state = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+        let state = fs::read_to_string(format!("/proc/{child}/stat"));
         state.map_or(true, |state| state.contains(") Z "))
     };
-    let looks = (0..500).take_while(|_| !is_gone());
-    looks.for_each(|_| std::thread::sleep(Duration::from_millis(20)));
-    assert!(is_gone(), "sleep still runs");
+    let since = Instant::now();
+    while !is_gone() {
+        assert!(since.elapsed() < TIME, "sleep still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -49,7 +49,7 @@ impl Ended {
 }
 
 impl Launch {
-    /// Settings with short windows, small segments and free ports.
+    /// Settings with a short join window, small segments and free ports. Duplicates are found during the whole test.
     pub fn in_folder(folder: &Path) -> Self {
         let launch = Self {
             folder: folder.to_owned(),
@@ -60,7 +60,7 @@ impl Launch {
             .flag("--out-dir", &folder.display().to_string())
             .flag("--run-id", RUN)
             .flag("--join-window", "300ms")
-            .flag("--dedup-window", "120s")
+            .flag("--dedup-window", "1h")
             .flag("--segment-bytes", "64KiB")
             .flag("--grpc-listen", "127.0.0.1:0")
             .flag("--http-listen", "127.0.0.1:0")
