@@ -67,28 +67,28 @@ impl Figures {
 
     /// The link over which `u` calls `v`. A link of the placement comes first, for this direction or else for the other one.
     /// Otherwise the recorded link is used. `None` if neither has one.
-    pub fn link(&self, u: &str, v: &str, rest: Rest) -> Option<ConfiguredLink> {
+    pub fn link(&self, u: &str, v: &str, rounding: Rounding) -> Option<ConfiguredLink> {
         let (placed, recorded) = self.both(u, v);
         if placed.is_none() && recorded.is_none() {
             return None;
         }
-        let emulated = recorded.map(|link| emulated(*link, rest));
-        let (delay_ms, rate_bps) = emulated.unwrap_or_default();
         let placed = placed.cloned().unwrap_or_default();
+        // A float becomes an integer by saturation, and NaN becomes 0.
+        let delay_ms = recorded.map_or(0, |link| rounding.whole_ms(delay_ms(*link)) as u64);
         Some(ConfiguredLink {
             u: u.to_owned(),
             v: v.to_owned(),
             delay_ms: placed.delay_ms.unwrap_or(delay_ms),
-            rate_bps: placed.rate_bps.or(rate_bps),
+            rate_bps: placed.rate_bps.or(recorded.and_then(|link| emulated_bps(*link))),
         })
     }
 
-    /// Whether a part of the recorded delay is not emulated, because it is no whole millisecond.
+    /// Whether rounding down shortens the recorded delay by a part that counts.
     pub fn is_cut(&self, u: &str, v: &str) -> bool {
         let (placed, recorded) = self.both(u, v);
         let is_placed = placed.is_some_and(|link| link.delay_ms.is_some());
-        let delay_ms = recorded.and_then(|link| link.delay_s).unwrap_or(0.0) * 1e3;
-        !is_placed && delay_ms - whole_ms(delay_ms, Rest::Waited) >= CUT_MS_MIN
+        let delay_ms = recorded.map_or(0.0, |link| delay_ms(*link));
+        !is_placed && delay_ms - Rounding::Down.whole_ms(delay_ms) >= CUT_MS_MIN
     }
 
     /// The placed and the recorded link of this direction, or else of the other one.
@@ -100,13 +100,23 @@ impl Figures {
     }
 }
 
-/// What happens to the part of a recorded delay that is no whole millisecond.
+/// How a recorded delay becomes whole milliseconds, the resolution of toxiproxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
-    /// The caller waits for it: a call between stand-ins lasts its recorded network time. So the delay is rounded down.
-    Waited,
-    /// Nobody waits for it. So the delay is rounded to the nearest millisecond.
-    Lost,
+pub enum Rounding {
+    /// A call between stand-ins lasts its recorded network time, so the caller waits for the rest.
+    Down,
+    /// Nobody waits for the rest of the delay of a request from outside.
+    Nearest,
+}
+
+impl Rounding {
+    fn whole_ms(self, delay_ms: f64) -> f64 {
+        match self {
+            // 29 ms in seconds are a little less than 29 ms.
+            Self::Down => (delay_ms + FLOAT_ERROR_MS).floor(),
+            Self::Nearest => delay_ms.round(),
+        }
+    }
 }
 
 /// One-way delay of a link, seconds, and its rate, bits per second. `None` as rate: no limit.
@@ -115,19 +125,16 @@ pub type Way = (f64, Option<f64>);
 impl Figures {
     /// The recorded link over which `u` calls `v`, or else the recorded link of the other direction.
     pub(super) fn recorded_way(&self, u: &str, v: &str) -> Option<Way> {
-        let link = |u: &str, v: &str| self.recorded.get(&(u.to_owned(), v.to_owned()));
-        let link = link(u, v).or_else(|| link(v, u))?;
-        let rate_bps = emulated(*link, Rest::Waited).1.and(link.rate_bps);
-        Some((link.delay_s.unwrap_or(0.0).max(0.0), rate_bps))
+        let (_, recorded) = self.both(u, v);
+        recorded.map(|link| way(*link))
     }
 
     /// Like [`Figures::recorded_way`], but a link of the placement comes first.
     pub(super) fn way(&self, u: &str, v: &str) -> Option<Way> {
-        let placed = |u: &str, v: &str| self.placed.get(&(u.to_owned(), v.to_owned()));
-        let Some(placed) = placed(u, v).or_else(|| placed(v, u)) else {
-            return self.recorded_way(u, v);
-        };
-        let (delay_s, rate_bps) = self.recorded_way(u, v).unwrap_or_default();
+        let (placed, recorded) = self.both(u, v);
+        let recorded = recorded.map(|link| way(*link));
+        let Some(placed) = placed else { return recorded };
+        let (delay_s, rate_bps) = recorded.unwrap_or_default();
         Some((
             placed.delay_ms.map_or(delay_s, |delay_ms| delay_ms as f64 / 1e3),
             placed.rate_bps.map(|rate| rate as f64).or(rate_bps),
@@ -135,24 +142,22 @@ impl Figures {
     }
 }
 
-/// Delay and rate that emulate a recorded link. If a path has no delay, such as a path within one machine, the estimate of its
-/// rate has no meaning: it gets no limit.
-fn emulated(recorded: Link, rest: Rest) -> (u64, Option<u64>) {
-    let delay_max = DELAY_MAX.as_millis() as f64;
-    let delay_ms = (recorded.delay_s.unwrap_or(0.0) * 1e3).clamp(0.0, delay_max);
-    let is_delayed = whole_ms(delay_ms, Rest::Lost) > 0.0;
-    let rate = recorded.rate_bps.filter(|rate| *rate > 0.0 && is_delayed);
-    let rate = rate.map(|rate| ((rate * FRAME_PER_BODY).round() as u64).max(*RATE_BPS.start()));
-    // A float becomes an integer by saturation, and NaN becomes 0.
-    let delay_ms = whole_ms(delay_ms, rest) as u64;
-    (delay_ms, rate.filter(|rate| RATE_BPS.contains(rate)))
+/// A recorded link, with its rate only if that is emulated.
+fn way(recorded: Link) -> Way {
+    let rate_bps = emulated_bps(recorded).and(recorded.rate_bps);
+    (recorded.delay_s.unwrap_or(0.0).max(0.0), rate_bps)
 }
 
-/// Whole milliseconds, the resolution of toxiproxy.
-fn whole_ms(delay_ms: f64, rest: Rest) -> f64 {
-    match rest {
-        // 29 ms in seconds are a little less than 29 ms.
-        Rest::Waited => (delay_ms + FLOAT_ERROR_MS).floor(),
-        Rest::Lost => delay_ms.round(),
-    }
+/// A recorded delay within the bounds of emulated ones, milliseconds.
+fn delay_ms(recorded: Link) -> f64 {
+    (recorded.delay_s.unwrap_or(0.0) * 1e3).clamp(0.0, DELAY_MAX.as_millis() as f64)
+}
+
+/// The rate that emulates a recorded one. If a path has no delay, such as a path within one machine, the estimate of its rate has
+/// no meaning: it gets no limit.
+fn emulated_bps(recorded: Link) -> Option<u64> {
+    let is_delayed = Rounding::Nearest.whole_ms(delay_ms(recorded)) > 0.0;
+    let rate = recorded.rate_bps.filter(|rate| *rate > 0.0 && is_delayed);
+    let rate = rate.map(|rate| ((rate * FRAME_PER_BODY).round() as u64).max(*RATE_BPS.start()));
+    rate.filter(|rate| RATE_BPS.contains(rate))
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use super::error::PlacementError;
-use super::figures::Rest;
+use super::figures::Rounding;
 use super::pairs::{Called, pairs_of_calls};
 use super::placed::Placed;
 use super::stand_in::StandIn;
 use crate::tiers::network::{ConfiguredLink, NODES_MAX, Network, Node};
 
-/// Note about recorded delays that are no whole milliseconds.
+/// Note about recorded delays with a fraction of a millisecond.
 const CUT: &str = "recorded delays are cut to whole milliseconds, the resolution of toxiproxy; calls between stand-ins wait for the rest";
 
 impl Placed {
@@ -39,7 +39,7 @@ impl Placed {
         let stages = self.stages.iter();
         pairs.extend(stages.flat_map(|stage| pairs_of_calls(&stage.of_recorded, called)));
         for (u, v) in &pairs {
-            match self.figures.link(u, v, Rest::Waited) {
+            match self.figures.link(u, v, Rounding::Down) {
                 Some(link) => links.push(link),
                 None => {
                     unknown.push(format!("{u}->{v}"));
@@ -53,7 +53,7 @@ impl Placed {
             }
         }
         if !names.contains(driver) {
-            let link = |name: &&str| self.figures.link(driver, name, Rest::Lost);
+            let link = |name: &&str| self.figures.link(driver, name, Rounding::Nearest);
             let to_driver = names.iter().filter_map(link);
             links.extend(to_driver.filter(|link| link.delay_ms > 0 || link.rate_bps.is_some()));
         }

@@ -7,7 +7,7 @@ use super::stand_in::StandIn;
 
 /// The nodes of each module's stand-ins.
 struct Nodes<'a> {
-    by_instance: BTreeMap<(&'a str, &'a str), &'a str>,
+    by_instance: BTreeMap<InstanceName<'a>, &'a str>,
     all: BTreeMap<&'a str, BTreeSet<&'a str>>,
 }
 
@@ -23,11 +23,7 @@ pub(super) fn pairs(recording: &Recording, stand_ins: &[StandIn]) -> BTreeSet<(S
             };
             for from in &module.instances {
                 for to in called.instances.iter().filter(|to| may_call(recording, from, to)) {
-                    for u in nodes.of((caller, &from.id)) {
-                        let others = nodes.of((callee, &to.id));
-                        let others = others.into_iter().filter(|v| *v != u);
-                        pairs.extend(others.map(|v| (u.to_owned(), v.to_owned())));
-                    }
+                    pairs.extend(nodes.between((caller, &from.id), (callee, &to.id)));
                 }
             }
         }
@@ -43,14 +39,8 @@ pub type Called<'a> = BTreeSet<[InstanceName<'a>; 2]>;
 /// The pairs of nodes between which stand-ins repeat recorded calls. The inventories of a run can lack some of them.
 pub(super) fn pairs_of_calls(stand_ins: &[StandIn], called: &Called<'_>) -> BTreeSet<(String, String)> {
     let nodes = Nodes::new(stand_ins);
-    let mut pairs = BTreeSet::new();
-    for [from, to] in called {
-        for u in nodes.of(*from) {
-            let others = nodes.of(*to).into_iter().filter(|v| *v != u);
-            pairs.extend(others.map(|v| (u.to_owned(), v.to_owned())));
-        }
-    }
-    pairs
+    let pairs = called.iter().flat_map(|[from, to]| nodes.between(*from, *to));
+    pairs.collect()
 }
 
 /// Whether an instance may have called another one. If the recording has no link, every instance may.
@@ -71,6 +61,17 @@ impl<'a> Nodes<'a> {
             all.entry(one.module.as_str()).or_default().insert(node);
         }
         Self { by_instance, all }
+    }
+
+    /// The pairs of nodes over which stand-ins repeat the calls of an instance to another one.
+    fn between(&self, from: InstanceName<'_>, to: InstanceName<'_>) -> Vec<(String, String)> {
+        let to = self.of(to);
+        let pairs = self
+            .of(from)
+            .into_iter()
+            .flat_map(|u| to.iter().map(move |v| (u, *v)));
+        let pairs = pairs.filter(|(u, v)| u != v);
+        pairs.map(|(u, v)| (u.to_owned(), v.to_owned())).collect()
     }
 
     /// The node of an instance's stand-in. If the instance has none, all nodes of its module, because the stand-ins there get

@@ -81,6 +81,16 @@ pub enum Slots {
     Unlimited,
 }
 
+impl Slots {
+    /// `None`: unlimited, as in a [`Station`].
+    pub fn count(self) -> Option<u32> {
+        match self {
+            Self::Count(count) => Some(count),
+            Self::Unlimited => None,
+        }
+    }
+}
+
 /// Slots of stand-ins after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventSlots {
@@ -253,10 +263,8 @@ impl ModulePlace {
 
     /// Applies the changes to a recorded station.
     pub fn change(&self, mut station: Station) -> Station {
-        match self.slots {
-            Some(Slots::Count(slots)) => station.slots = Some(slots),
-            Some(Slots::Unlimited) => station.slots = None,
-            None => {}
+        if let Some(slots) = self.slots {
+            station.slots = slots.count();
         }
         if let Some(policy) = self.slot_policy {
             station.is_released = policy == SlotPolicy::Released;
@@ -303,16 +311,13 @@ fn slots(item: &Item<'_>) -> Result<Slots, String> {
 
 /// The same, or `"recorded"`.
 fn event_slots(item: &Item<'_>) -> Result<EventSlots, String> {
-    match item.as_text() {
-        Some("recorded") => Ok(EventSlots::Recorded),
-        Some("unlimited") => Ok(EventSlots::Set(Slots::Unlimited)),
-        _ => match slots(item) {
-            Ok(slots) => Ok(EventSlots::Set(slots)),
-            Err(_) => Err(item.must_be(&format!(
-                "a whole number from 1 to {SLOTS_MAX}, \"unlimited\" or \"recorded\""
-            ))),
-        },
+    if item.as_text() == Some("recorded") {
+        return Ok(EventSlots::Recorded);
     }
+    let expected = || format!("a whole number from 1 to {SLOTS_MAX}, \"unlimited\" or \"recorded\"");
+    slots(item)
+        .map(EventSlots::Set)
+        .map_err(|_| item.must_be(&expected()))
 }
 
 impl NodePlace {

@@ -9,7 +9,7 @@ use plan::work::Station;
 
 use super::error::PlacementError;
 use super::groups::{copied, group_name};
-use super::placement::{EventPlace, EventSlots, ModulePlace, Placement};
+use super::placement::{EventPlace, EventSlots, Placement};
 use super::recording::Recording;
 use super::stand_in::StandIn;
 
@@ -155,24 +155,18 @@ fn needed(
     Ok(ids)
 }
 
-/// The station of a stand-in like another one, with other slots.
+/// The station of a stand-in like another one, with the slots of an event.
 fn station(recording: &Recording, like: &StandIn, slots: Option<EventSlots>) -> Station {
+    let recorded = || recording.station_of(&like.module, &like.instance);
     let slots = match slots {
-        None => return like.station,
-        Some(EventSlots::Recorded) => {
-            let recorded = recording.station_of(&like.module, &like.instance);
-            return Station {
-                slots: recorded.map_or(like.station.slots, |recorded| recorded.slots),
-                ..like.station
-            };
-        }
-        Some(EventSlots::Set(slots)) => Some(slots),
+        None => like.station.slots,
+        Some(EventSlots::Recorded) => recorded().unwrap_or(like.station).slots,
+        Some(EventSlots::Set(slots)) => slots.count(),
     };
-    let place = ModulePlace {
+    Station {
         slots,
-        ..ModulePlace::default()
-    };
-    place.change(like.station)
+        ..like.station
+    }
 }
 
 fn shown(station: Station) -> String {
