@@ -65,19 +65,15 @@ impl Choices {
     /// Whether the rules allow all assignments of each group to any of its nodes in `nodes`.
     pub fn are_all_allowed(&self, nodes: &[BTreeSet<u32>]) -> bool {
         let mut options = nodes.iter().zip(&self.options);
-        let mut counts = vec![0; self.nodes.len()];
-        for node in nodes.iter().flatten() {
-            counts[*node as usize] += 1;
-        }
-        let mut counts = counts.iter().zip(&self.modules_max);
         nodes.len() == self.options.len()
             && options.all(|(nodes, options)| nodes.iter().all(|node| options.contains(node)))
-            && counts.all(|(count, max)| count <= max)
+            && self.fits(nodes.iter().flatten())
     }
 
-    fn fits(&self, assignment: &Assignment) -> bool {
+    /// Whether the nodes have room for a group at each mention.
+    fn fits<'a>(&self, nodes: impl IntoIterator<Item = &'a u32>) -> bool {
         let mut counts = vec![0; self.nodes.len()];
-        for node in assignment {
+        for node in nodes {
             counts[*node as usize] += 1;
         }
         counts

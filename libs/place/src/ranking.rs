@@ -231,29 +231,22 @@ pub fn replicate(
     let recorded = Candidate::from(predictor.choices.recorded());
     let ranked = first.into_iter().zip(further);
     Ok(ranked
-        .map(|((case, predicted), further)| Ranked {
-            too_short: too_short(
-                &case.surroundings.platform.hosts,
-                &predicted.evaluation,
-                sample.span_ns,
-            ),
-            is_recorded: case.candidate == recorded,
-            case,
-            replicated: Replicated::new(
-                predicted.evaluation.times,
-                further.clone(),
-                predictor.scale == 1.0,
-            ),
-            predicted: with_empty_loads(predicted, &further),
+        .map(|((case, mut predicted), further)| {
+            let has_empty_load = further.iter().flatten().any(|time| time.is_nan());
+            if has_empty_load && predicted.evaluation.served > 0 {
+                predicted.reasons.push(TOO_FEW.to_owned());
+            }
+            Ranked {
+                too_short: too_short(
+                    &case.surroundings.platform.hosts,
+                    &predicted.evaluation,
+                    sample.span_ns,
+                ),
+                replicated: Replicated::new(predicted.evaluation.times, further, predictor.scale == 1.0),
+                is_recorded: case.candidate == recorded,
+                case,
+                predicted,
+            }
         })
         .collect())
-}
-
-/// Adds a reason if no request was served with one of the further loads.
-fn with_empty_loads(mut predicted: Predicted, further: &[Times]) -> Predicted {
-    let is_empty = further.iter().flatten().any(|time| time.is_nan());
-    if is_empty && predicted.evaluation.served > 0 {
-        predicted.reasons.push(TOO_FEW.to_owned());
-    }
-    predicted
 }

@@ -12,7 +12,7 @@ use crate::machines::share_cpus;
 use crate::tiers::Tiers;
 use crate::tiers::error::listed;
 
-/// Maximum number of visits of the simulation from which kept waits for CPUs follow: one takes some 0.2 s.
+/// Maximum number of visits in the simulation that determines the kept waits for CPUs. It then takes some 0.2 s.
 const KEPT_VISITS_MAX: usize = 300_000;
 
 /// Why no placement of a run can be predicted.

@@ -3,11 +3,11 @@
 //! An event at a utilisation needs a simulation to find its time. What comes after it cannot change what came before, so each
 //! simulation adds the first event that the earlier events leave.
 
-use plan::stations::{Failures, Load, simulate_on};
+use plan::stations::{Failures, Load, Outcome, simulate_on};
 
 use super::busy::{Busy, Looks};
 use super::event::{Action, Event, When};
-use super::joined::{Stage, join};
+use super::joined::{Joined, Stage, join};
 use crate::assignments::Assignment;
 use crate::evaluation::{Evaluation, summarised};
 use crate::site::Site;
@@ -50,20 +50,8 @@ pub fn play<E>(
         let joined = join(site, tiers, load, span_ns, &stages);
         let platform = &joined.surroundings.platform;
         let simulation = simulate_on(&joined.load, platform, Failures::Simulated);
-        let waiting = (0..).zip(events.iter().zip(&at_ns));
-        let waiting = waiting.filter(|(_, (_, at))| at.is_none());
-        let waiting = waiting.filter_map(|(number, (event, _))| Some((number, event, event.when.above()?)));
-        let waiting: Vec<(usize, &Event, f64)> = waiting.collect();
         let looks = Looks::new(joined.surroundings.nodes.len(), span_ns);
-        let next = (!waiting.is_empty()).then(|| {
-            let busy = Busy::new(&joined, &simulation.outcomes, looks);
-            let times = waiting.iter().filter_map(|(number, event, share)| {
-                let time_ns = busy.first_above(*share, event.group, (&joined, &stages))?;
-                Some((time_ns, *number))
-            });
-            times.min()
-        });
-        match next.flatten() {
+        match next(events, &at_ns, (&joined, &stages), &simulation.outcomes, looks) {
             Some((time_ns, number)) => at_ns[number] = Some(time_ns),
             None => {
                 let mut evaluation = summarised(&joined.load, platform, span_ns, &simulation);
@@ -84,6 +72,27 @@ pub fn play<E>(
             }
         }
     }
+}
+
+/// The time of the first event at a utilisation that has not happened yet, and its number.
+fn next(
+    events: &[Event],
+    at_ns: &[Option<i64>],
+    (joined, stages): (&Joined, &[Stage]),
+    outcomes: &[Outcome],
+    looks: Looks,
+) -> Option<(i64, usize)> {
+    let waiting = (0..).zip(events.iter().zip(at_ns));
+    let waiting = waiting.filter(|(_, (_, at))| at.is_none());
+    let mut waiting = waiting
+        .filter_map(|(number, (event, _))| Some((number, event.group, event.when.above()?)))
+        .peekable();
+    waiting.peek()?;
+    let busy = Busy::new(joined, outcomes, looks);
+    let times = waiting.filter_map(|(number, group, share)| {
+        Some((busy.first_above(share, group, (joined, stages))?, number))
+    });
+    times.min()
 }
 
 /// A sentence for a run that is too long for a look every second.

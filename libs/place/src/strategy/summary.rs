@@ -138,7 +138,7 @@ pub fn summary(predictor: &Predictor<'_>, by: Metric) -> serde_json::Result<Vec<
 /// Calls by calling and called group; for each group, its requests and those of them that came from outside.
 type CallsAndRoots = (BTreeMap<(u32, u32), Calls>, BTreeMap<u32, [u64; 2]>);
 
-/// Counts the calls between groups and the requests of each group. The time of a message on a link delays nobody.
+/// Counts the calls between groups and the requests of each group.
 fn calls(site: &Site, load: &Load) -> CallsAndRoots {
     let group = |visit: u32| site.group_of[load.visits[visit as usize].instance as usize];
     let mut calls: BTreeMap<(u32, u32), Calls> = BTreeMap::new();
