@@ -147,16 +147,18 @@ fn happening(event: &EventShown) -> String {
 /// A figure with its interval. A tilde marks an interval of a run that is too short for it.
 pub fn interval(interval: Interval, is_short: bool) -> String {
     let digits = if interval.value < 10.0 { 2 } else { 1 };
+    with_bounds(interval, is_short, |value| format!("{value:.digits$}"))
+}
+
+/// The same, with each number as `shown`. A figure of a run with too few requests has no bounds.
+pub fn with_bounds(interval: Interval, is_short: bool, shown: impl Fn(f64) -> String) -> String {
     let Interval { value, low, high } = interval;
-    if value.is_nan() || high.is_nan() {
-        return if value.is_nan() {
-            UNKNOWN.to_owned()
-        } else {
-            format!("{value:.digits$}")
-        };
-    }
     let tilde = if is_short { "~" } else { "" };
-    format!("{value:.digits$} {tilde}({low:.digits$}..{high:.digits$})")
+    match (value.is_nan(), high.is_nan()) {
+        (true, _) => UNKNOWN.to_owned(),
+        (false, true) => shown(value),
+        (false, false) => format!("{} {tilde}({}..{})", shown(value), shown(low), shown(high)),
+    }
 }
 
 /// What is busy for the largest share of the time.

@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use place::calibration::Calibrated;
 use place::evaluation::Metric;
 use place::model::Placed;
-use place::uncertainty::Interval;
 use place::whatif::Answer;
 
 use crate::commands::cells::{UNKNOWN, counted, cut, printable, table};
-use crate::commands::place::table::{interval, too_short};
+use crate::commands::place::table::{interval, too_short, with_bounds};
 
 const NAME_WIDTH_MAX: usize = 40;
 
@@ -57,7 +56,9 @@ fn responses(answer: &Answer) -> String {
             format!("{:.3}", calibrated.recorded_ms),
             interval(metric.of(&before.response_ms), before.too_short.is_some()),
             interval(metric.of(&after.response_ms), after.too_short.is_some()),
-            difference(metric.of(&answer.difference_ms), is_short),
+            with_bounds(metric.of(&answer.difference_ms), is_short, |value| {
+                format!("{value:+.2}")
+            }),
             format!("{:+.1}%", 100.0 * calibrated.error),
         ]
     };
@@ -75,19 +76,6 @@ fn responses(answer: &Answer) -> String {
         "CALIBRATION",
     ];
     table(titles, &rows, &[1, 2, 3, 4, 5])
-}
-
-fn difference(difference: Interval, is_short: bool) -> String {
-    let Interval { value, low, high } = difference;
-    if value.is_nan() || high.is_nan() {
-        return if value.is_nan() {
-            UNKNOWN.to_owned()
-        } else {
-            format!("{value:+.2}")
-        };
-    }
-    let tilde = if is_short { "~" } else { "" };
-    format!("{value:+.2} {tilde}({low:+.2}..{high:+.2})")
 }
 
 /// Utilisation of slots, CPUs and links, before and after.
