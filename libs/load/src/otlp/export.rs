@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::exchange::Exchange;
 use crate::ids::Ids;
 use crate::otlp::alive;
-use crate::otlp::spans::SpanEncoder;
+use crate::otlp::spans::{SpanEncoder, alive_request};
 
 /// Spans per export request.
 const BATCH_SPANS_MAX: usize = 512;
@@ -178,6 +178,7 @@ impl Exporter {
         let (input, receiver) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
         let (encoder, thread_counters) = (SpanEncoder::new(resource, ids), Arc::clone(&counters));
+        let alive = alive_request(resource);
         let thread = std::thread::Builder::new()
             .name("cctf-export".into())
             .spawn(move || {
@@ -189,7 +190,7 @@ impl Exporter {
                         waiting: VecDeque::new(),
                         waiting_spans: 0,
                         under_way: JoinSet::new(),
-                        is_reported: false,
+                        alive: Some(alive),
                     }
                     .run(receiver)
                     .await;
@@ -270,8 +271,8 @@ struct Worker {
     waiting: VecDeque<Vec<Exchange>>,
     waiting_spans: usize,
     under_way: JoinSet<()>,
-    /// Whether a task reports that the driver is alive.
-    is_reported: bool,
+    /// The report that the driver is alive, until a task sends it.
+    alive: Option<Bytes>,
 }
 
 impl Worker {
@@ -324,10 +325,9 @@ impl Worker {
 
     /// From the start of the run on, reports that the driver is alive. The task ends with the exporter's runtime.
     fn report_alive(&mut self) {
-        if std::mem::replace(&mut self.is_reported, true) {
-            return;
+        if let Some(report) = self.alive.take() {
+            tokio::spawn(alive::report(self.sender.clone(), report));
         }
-        tokio::spawn(alive::report(self.sender.clone(), self.encoder.alive.clone()));
     }
 
     async fn drain(&mut self) {

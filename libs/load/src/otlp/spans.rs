@@ -1,4 +1,5 @@
 //! [`SpanEncoder`]: the driver's spans as OTLP bytes. Each request adds its own fields to those of its method and URL.
+//! [`control_request`], [`alive_request`]: the driver's messages about the run.
 
 use bytes::Bytes;
 use cctf_proto::keys;
@@ -37,27 +38,19 @@ pub fn control_request(resource: &Resource, name: &str, at_unix_ns: u64, attribu
         attributes,
         ..Span::default()
     };
-    let scope_spans = ScopeSpans {
-        scope: Some(scope(keys::CONTROL_SCOPE)),
-        spans: vec![span],
-        ..ScopeSpans::default()
-    };
-    let resource_spans = ResourceSpans {
-        resource: Some(resource.clone()),
-        scope_spans: vec![scope_spans],
-        ..ResourceSpans::default()
-    };
-    ExportTraceServiceRequest {
-        resource_spans: vec![resource_spans],
-    }
-    .encode_to_vec()
-    .into()
+    of_control_scope(resource, vec![span])
 }
 
 /// A request without spans, by which the driver reports that it is alive.
-fn alive_request(resource: &Resource) -> Bytes {
+pub fn alive_request(resource: &Resource) -> Bytes {
+    of_control_scope(resource, Vec::new())
+}
+
+/// A request with these spans of scope `cctf.control`.
+fn of_control_scope(resource: &Resource, spans: Vec<Span>) -> Bytes {
     let scope_spans = ScopeSpans {
         scope: Some(scope(keys::CONTROL_SCOPE)),
+        spans,
         ..ScopeSpans::default()
     };
     let resource_spans = ResourceSpans {
@@ -81,8 +74,6 @@ fn scope(name: &str) -> InstrumentationScope {
 
 #[derive(Debug)]
 pub struct SpanEncoder {
-    /// The report that the driver is alive.
-    pub alive: Bytes,
     resource: Vec<u8>,
     scope: Vec<u8>,
     ids: Ids,
@@ -93,7 +84,6 @@ impl SpanEncoder {
     /// `ids` are those of the session.
     pub fn new(resource: &Resource, ids: Ids) -> Self {
         Self {
-            alive: alive_request(resource),
             resource: resource.encode_to_vec(),
             scope: scope(SCOPE_NAME).encode_to_vec(),
             ids,
