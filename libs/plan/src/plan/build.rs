@@ -98,10 +98,9 @@ impl<'a> Builder<'a> {
 
     /// Leaves out all invocations of a call that is itself left out. `first` is the first one.
     fn leave_out_from(&mut self, first: u32) {
-        let mut callee = first;
-        while let Some(work) = self.recorded.work(callee) {
+        let recorded = self.recorded;
+        for (callee, _) in recorded.callees(first) {
             self.leave_out(callee);
-            callee = work.sibling;
         }
     }
 
@@ -115,11 +114,7 @@ impl<'a> Builder<'a> {
             }
             count += 1;
             for call in &recorded.calls[recorded.works[work as usize].calls()] {
-                let mut callee = call.callee;
-                while let Some(next) = recorded.work(callee) {
-                    open.push(callee);
-                    callee = next.sibling;
-                }
+                open.extend(recorded.callees(call.callee).map(|(callee, _)| callee));
             }
         }
         count
@@ -213,8 +208,7 @@ impl<'a> Builder<'a> {
     /// recorded.
     fn link(&mut self, first: u32, call: &mut Call, add: &mut impl FnMut(&mut Self, u32) -> Option<u32>) {
         let recorded = self.recorded;
-        let mut callee = first;
-        while let Some(work) = recorded.work(callee) {
+        for (callee, work) in recorded.callees(first) {
             let delay_ns = match (call.what, recorded.work(first)) {
                 (What::Message, _) => work.enqueue_ns - call.recorded_end_ns,
                 (_, Some(first)) => work.enqueue_ns - first.enqueue_ns,
@@ -229,7 +223,6 @@ impl<'a> Builder<'a> {
             } else if callee == first && call.ends == Ends::Answer {
                 call.ends = Ends::Duration(call.recorded_ns);
             }
-            callee = work.sibling;
         }
     }
 

@@ -36,25 +36,26 @@ impl Recorded {
         &self.names
     }
 
-    /// Calling and called instances of all calls that reached an invocation.
-    pub fn called_instances(&self) -> BTreeSet<(u32, u32)> {
-        let mut pairs = BTreeSet::new();
-        for call in &self.calls {
-            let Some(caller) = self.work(call.work) else {
-                continue;
-            };
-            let mut callee = self.work(call.callee);
-            while let Some(called) = callee {
-                pairs.insert((caller.instance, called.instance));
-                callee = self.work(called.sibling);
-            }
-        }
-        pairs
-    }
-
     /// An invocation by its index; `None` for [`NONE`].
     pub fn work(&self, index: u32) -> Option<&Work> {
         self.works.get(index as usize)
+    }
+
+    /// The invocations that a call caused, with their indices. `first` is [`Call::callee`].
+    pub fn callees(&self, first: u32) -> impl Iterator<Item = (u32, &Work)> {
+        let with = |index| Some((index, self.work(index)?));
+        std::iter::successors(with(first), move |(_, work)| with(work.sibling))
+    }
+
+    /// Calling and called instances of all calls that reached an invocation.
+    pub fn called_instances(&self) -> BTreeSet<(u32, u32)> {
+        let calls = self.calls.iter();
+        let calls = calls.filter_map(|call| Some((self.work(call.work)?.instance, call.callee)));
+        let pairs = calls.flat_map(|(caller, first)| {
+            let called = self.callees(first);
+            called.map(move |(_, callee)| (caller, callee.instance))
+        });
+        pairs.collect()
     }
 }
 
