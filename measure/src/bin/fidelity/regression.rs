@@ -30,7 +30,7 @@ const VARYING_MS: Gaps = [
 /// Only the total rate varies, so no kind can be separated from the others.
 const CONSTANT_MS: Gaps = [[40; 3], [100; 3], [60; 3], [200; 3], [80; 3]];
 /// The reason of a missing estimate in a constant mix.
-const CANNOT_TELL: &str = "not_separable";
+const NOT_SEPARABLE: &str = "not_separable";
 const PHASES: usize = 65;
 const PHASE: Duration = Duration::from_secs(1);
 /// Time between two samples.
@@ -46,7 +46,7 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
         [
             estimated(&varying, burn_ms),
             covered(&varying, burn_ms),
-            untold(&constant, burn_ms),
+            not_estimated(&constant, burn_ms),
         ]
     });
     Ok(findings.into_iter().flatten().collect())
@@ -141,14 +141,14 @@ fn covered(found: &Value, burn_ms: f64) -> Finding {
 }
 
 /// Whether a constant mix gives no estimate, with the right reason.
-fn untold(found: &Value, burn_ms: f64) -> Finding {
+fn not_estimated(found: &Value, burn_ms: f64) -> Finding {
     let endpoint = endpoint(found, burn_ms);
     let reason = endpoint.and_then(|endpoint| endpoint["reason"].as_str());
     let cpu_ms = endpoint.map_or(&Value::Null, |endpoint| &endpoint["cpu_ms"]);
     Finding::new(
         &format!("constant mix: a request of {burn_ms} ms"),
         reason.map_or_else(|| cpu_ms.to_string(), str::to_owned),
-        CANNOT_TELL.to_owned(),
-        reason == Some(CANNOT_TELL) && cpu_ms.is_null(),
+        NOT_SEPARABLE.to_owned(),
+        reason == Some(NOT_SEPARABLE) && cpu_ms.is_null(),
     )
 }

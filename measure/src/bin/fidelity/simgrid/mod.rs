@@ -1,8 +1,8 @@
 //! A chain whose services compute for 20% of their time and sleep for the rest, at three utilisations of its last station.
 //! SimGrid and our own simulator of stations get the recording with the lowest utilisation, and the arrivals of the other two.
 //! From these they predict the other two. [`line`] has the answer of an analytic model, which gets only their rate; [`program`] runs
-//! programs of others. Our simulator also gets each busier recording itself: what it then misses is its own error, and the
-//! difference to the prediction is the change of service times with the load.
+//! programs of others. Our simulator also simulates each busier recording with that recording's own service times. An error that
+//! remains is its own; the rest of the prediction's error comes from service times that change with the load.
 //!
 //! All services are on one node, because they share the machine.
 
@@ -21,7 +21,7 @@ use e2e::rows;
 use export::Source;
 use export::targets::simgrid::{Arrivals, picks};
 use plan::plan::{Plan, Regressed, Window, read};
-use plan::stations::{Load, Outcome, State, at_arrivals, load, simulate};
+use plan::stations::{Load, State, at_arrivals, load, simulate};
 use rundir::parts::{Run, Target};
 use tempfile::TempDir;
 
@@ -83,11 +83,9 @@ pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
         let simulated = folder.join("simulated");
         finish(Command::new(driver).arg(&export).arg("--out").arg(&simulated))?;
         let simgrid = Times::of_rows(&simulated)?;
-        let own = own(&known, &busier)?;
-        let informed = informed(&busier)?;
+        let ours = ours(&known, &busier)?;
         let line = Answer::of(bin_dir, &known, rate_of(&busier)?, &folder)?;
-        findings.extend(services(busy, &known, &busier)?);
-        findings.extend(compared(busy, recorded, simgrid, [own, informed], &line));
+        findings.extend(compared(busy, recorded, simgrid, ours, &line));
     }
     Ok(findings)
 }
@@ -126,18 +124,21 @@ fn record(bin_dir: &Path, busy: f64, duration: &str, seed: u64) -> anyhow::Resul
     stack.stop()
 }
 
-/// Findings about the utilisations of the stations and of the machine.
+/// Findings about the stations, with their mean service times, and about the machine.
 fn conditions(busy: f64, run: &Path) -> anyhow::Result<Vec<Finding>> {
     let rows = rows::lines(&run.join("cctf/invocations.jsonl"))?;
     let mut findings = Vec::new();
     for (module, slots, _) in CHAIN {
         let of = rows.iter().filter(|row| row["module_id"] == module);
         let times = of.filter_map(|row| Some((row["ts_start"].as_f64()?, row["service_time_ms"].as_f64()?)));
-        let (mut first, mut last, mut served) = (f64::MAX, f64::MIN, 0.0);
+        let (mut first, mut last, mut served, mut count) = (f64::MAX, f64::MIN, 0.0, 0.0);
         for (start, service) in times {
             (first, last) = (first.min(start), last.max(start));
             served += service;
+            count += 1.0;
         }
+        let name = format!("simgrid at {:.0} %: mean service time of {module}", 100.0 * busy);
+        findings.push(Finding::note(&name, &format!("{:.3} ms", served / count), ""));
         let share = served / (last - first) / slots.parse::<f64>()?;
         let name = format!("simgrid at {:.0} %: busy slots of {module}", 100.0 * busy);
         findings.push(match module {
@@ -204,9 +205,10 @@ impl Times {
         Ok(times)
     }
 
-    fn of_outcomes(load: &Load, outcomes: &[Outcome]) -> Self {
+    /// The answer of our own simulator of stations.
+    fn simulated(load: &Load) -> Self {
         let mut times = Self::default();
-        let served = load.visits.iter().zip(outcomes);
+        let served = load.visits.iter().zip(simulate(load));
         for (visit, outcome) in served.filter(|(_, outcome)| outcome.state == State::Served) {
             let module = load.names.module_of(visit.instance) as usize;
             let queue_ns = outcome.start_ns - outcome.enqueue_ns;
@@ -231,8 +233,8 @@ fn plan_of(folder: &Path) -> anyhow::Result<(Run, Part, Plan)> {
     Ok((run, first, Plan::new(recorded, span, &Regressed::default())))
 }
 
-/// The prediction of our own simulator of stations.
-fn own(known: &Path, busier: &Path) -> anyhow::Result<Times> {
+/// The prediction of our own simulator of stations, and its answer with the service times of the busier run itself.
+fn ours(known: &Path, busier: &Path) -> anyhow::Result<[Times; 2]> {
     let (run, first, plan) = plan_of(known)?;
     let (other, _, other_plan) = plan_of(busier)?;
     let arrivals = Arrivals::of(other.id(), &other_plan);
@@ -244,35 +246,8 @@ fn own(known: &Path, busier: &Path) -> anyhow::Result<Times> {
         .iter()
         .map(|pick| (pick.arrival, pick.at_ns))
         .collect();
-    let moved = at_arrivals(&recorded, &list);
-    Ok(Times::of_outcomes(&moved, &simulate(&moved)))
-}
-
-/// What our simulator of stations makes of the busier run itself, with its own service times.
-fn informed(busier: &Path) -> anyhow::Result<Times> {
-    let (_, _, plan) = plan_of(busier)?;
-    let load = load(&plan);
-    Ok(Times::of_outcomes(&load, &simulate(&load)))
-}
-
-/// Mean service time of each module in the run from which the predictions come, and in the predicted one.
-fn services(busy: f64, known: &Path, busier: &Path) -> anyhow::Result<Vec<Finding>> {
-    let mean_of = |run: &Path, module: &str| -> anyhow::Result<f64> {
-        let rows = rows::lines(&run.join("cctf/invocations.jsonl"))?;
-        let of_module = rows.iter().filter(|row| row["module_id"] == module);
-        let times: Vec<f64> = of_module
-            .filter_map(|row| row["service_time_ms"].as_f64())
-            .collect();
-        Ok(mean(&times))
-    };
-    let mut findings = Vec::new();
-    for (module, ..) in CHAIN {
-        let (before, here) = (mean_of(known, module)?, mean_of(busier, module)?);
-        let name = format!("recorded at {:.0} %: mean service time of {module}", 100.0 * busy);
-        let at_first = format!("{before:.3} ms at {:.0} %", 100.0 * BUSY[0]);
-        findings.push(Finding::note(&name, &format!("{here:.3} ms"), &at_first));
-    }
-    Ok(findings)
+    let predicted = at_arrivals(&recorded, &list);
+    Ok([predicted, load(&other_plan)].map(|load| Times::simulated(&load)))
 }
 
 /// Requests a second from outside: all that an analytic model knows of a run.
