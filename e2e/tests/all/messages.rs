@@ -4,10 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use e2e::binaries::{Done, cctf, command};
+use e2e::binaries::{Done, cctf};
 use e2e::exclusive;
 use e2e::rows::{self, number, text};
 use serde_json::{Value, json};
+
+use crate::stand_ins::again;
 
 /// Number of requests in the run. Each sends a message to two consumers.
 const ROOTS: i64 = 10;
@@ -110,20 +112,8 @@ fn each_message_reaches_its_consumers_after_the_delay_of_the_broker() {
     let _machine = exclusive::machine();
     let logs = tempfile::tempdir().unwrap();
     record(logs.path());
-    let mut run = command("cctf").unwrap();
-    run.args([
-        "run",
-        "--stand-in",
-        "r",
-        "--run-id",
-        "again",
-        "--join-window",
-        "1s",
-        "--format",
-        "json",
-    ])
-    .args(["--logs-dir".as_ref(), logs.path()])
-    .env("TMPDIR", logs.path());
+    let mut run = again(Path::new("r"), logs.path());
+    run.env("TMPDIR", logs.path());
     let done = Done::success("run --stand-in", &mut run).unwrap();
     assert_eq!(done.json().unwrap()["broken_rules"], 0);
     let folder = logs.path().join("again");

@@ -23,7 +23,7 @@ const DELAYS_MS: [u64; 2] = [3, 20];
 /// narrow bounds.
 const DELAY_PARTS: std::ops::RangeInclusive<f64> = 0.7..=3.0;
 
-/// A command by which stand-ins repeat the run in the folder `run`, as the run `again` in `logs`. It prints JSON.
+/// A command by which stand-ins repeat a run (run id, or path to its folder), as the run `again` in `logs`. It prints JSON.
 pub fn again(run: &Path, logs: &Path) -> Command {
     let mut command = command("cctf").unwrap();
     command
