@@ -57,10 +57,11 @@ struct Prepared {
 
 pub(super) fn run(args: &RunArgs, recorded: &str) -> anyhow::Result<ExitCode> {
     let (run, part) = find(Some(recorded), &args.logs_dir)?;
-    let mut prepared = prepare(args, &run, &part)?;
+    let placed = placed(args, &run, &part)?;
+    let folder = run.folder(&part).to_string_lossy().into_owned();
     let replay = replay_args(args, recorded);
     let mut planned = Planned::read(&replay)?;
-    prepared.connect(args, &planned.called())?;
+    let prepared = Prepared::new(args, placed, &planned.called(), folder)?;
     planned.check_placed(&replay, &prepared.placed.stand_ins)?;
     planned.ways = ways(&prepared.placed, planned.names(), None);
     planned.later = prepared
@@ -82,7 +83,8 @@ pub(super) fn run(args: &RunArgs, recorded: &str) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
+/// The stand-ins, and notes about them.
+fn placed(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<(Placed, Vec<String>)> {
     let usage = |error: PlacementError| UsageError(error.to_string());
     let placement = args.stand_ins.placement.as_deref().map(Placement::read);
     let placement = placement.transpose().map_err(usage)?.unwrap_or_default();
@@ -107,13 +109,7 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
     if !args.links.netns && !placement.links.is_empty() {
         notes.push("the links of the placement have no effect: add --netns".to_owned());
     }
-    Ok(Prepared {
-        placed: Arc::new(placed),
-        network: None,
-        lacks_links: false,
-        notes,
-        recorded: run.folder(part).to_string_lossy().into_owned(),
-    })
+    Ok((placed, notes))
 }
 
 /// The links between nodes, as recorded and as placed; with a stage, as of its event.
@@ -169,22 +165,33 @@ fn events(placed: &Placed) -> Vec<(u64, PlacementEvent)> {
 }
 
 impl Prepared {
-    /// Adds the network of the stand-ins, which needs the calls of the run.
-    fn connect(&mut self, args: &RunArgs, called: &Called<'_>) -> Result<(), UsageError> {
+    /// The links follow from the calls of the run.
+    fn new(
+        args: &RunArgs,
+        (placed, mut notes): (Placed, Vec<String>),
+        called: &Called<'_>,
+        recorded: String,
+    ) -> Result<Self, UsageError> {
         let toxiproxy = args.links.toxiproxy.clone();
-        let links = self.placed.network(&args.driver_node_id, toxiproxy, called);
-        if args.links.netns {
-            let (network, notes) = links.map_err(|error| UsageError(error.to_string()))?;
-            self.notes.extend(notes);
-            self.network = Some(network);
-            return Ok(());
-        }
-        let is_slow = |link: &ConfiguredLink| link.delay_ms > 0 || link.rate_bps.is_some();
-        // If there are too many nodes to compute the network, at least one link is missing.
-        self.lacks_links = links.map_or(true, |(network, _)| network.links.iter().any(is_slow));
-        let note = if self.lacks_links { WITHOUT_LINKS } else { LOOPBACK };
-        self.notes.push(note.to_owned());
-        Ok(())
+        let links = placed.network(&args.driver_node_id, toxiproxy, called);
+        let (network, lacks_links) = if args.links.netns {
+            let (network, of_links) = links.map_err(|error| UsageError(error.to_string()))?;
+            notes.extend(of_links);
+            (Some(network), false)
+        } else {
+            let is_slow = |link: &ConfiguredLink| link.delay_ms > 0 || link.rate_bps.is_some();
+            // If there are too many nodes to compute the network, at least one link is missing.
+            let lacks_links = links.map_or(true, |(network, _)| network.links.iter().any(is_slow));
+            notes.push(if lacks_links { WITHOUT_LINKS } else { LOOPBACK }.to_owned());
+            (None, lacks_links)
+        };
+        Ok(Self {
+            placed: Arc::new(placed),
+            network,
+            lacks_links,
+            notes,
+            recorded,
+        })
     }
 
     fn reports(&self) -> Vec<StandInReport> {
