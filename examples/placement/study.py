@@ -46,10 +46,9 @@ def arguments():
     except ValueError:
         parser.error(f"invalid utilisations {found.busy!r}: write them as in 0.35,0.7")
     if not all(0 < busy < 1 for busy in found.busy) or found.busy != sorted(set(found.busy)):
-        parser.error("utilisations are between 0 and 1 and grow")
-    # Not a number is neither.
+        parser.error("utilisations must lie between 0 and 1, in ascending order")
     if not 0 < found.duration < float("inf"):
-        parser.error("the duration is above 0 and ends")
+        parser.error("the duration must be a finite number of seconds above 0")
     if found.out.exists():
         parser.error(f"{found.out} already exists; choose another folder, or remove it")
     return found

@@ -348,7 +348,7 @@ fn rests_of_a_merge_are_named_as_such_and_not_as_a_broken_run() {
     for run in &runs {
         assert_eq!(run["problems"], json!([]), "{run}");
     }
-    // A link to itself cannot be read, and is no missing file.
+    // The file is there, but cannot be read: it is a symbolic link to itself.
     std::os::unix::fs::symlink("calls.jsonl", Path::new(&rests).join("cctf/calls.jsonl")).unwrap();
     let runs = listed(logs.path());
     let found = runs.iter().find(|run| run["rests"] == true).unwrap();

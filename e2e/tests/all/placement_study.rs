@@ -107,7 +107,10 @@ fn wrong_arguments_of_the_study_get_one_sentence() {
             ["--parts", "mill"],
             "unknown part 'mill': use some of chain, shop",
         ),
-        (["--busy", "0.7,0.3"], "utilisations are between 0 and 1 and grow"),
+        (
+            ["--busy", "0.7,0.3"],
+            "utilisations must lie between 0 and 1, in ascending order",
+        ),
         (["--busy", "often"], "invalid utilisations 'often'"),
         (["--bin-dir", "nowhere"], "already exists"),
     ] {

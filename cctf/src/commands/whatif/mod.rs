@@ -37,8 +37,8 @@ Examples:
 
 All flags together are one change. The recorded run is simulated twice, without and with the change. Both simulations get the same
 arrivals. They are then repeated with further loads, which are made of random stretches of the recorded load. Because both get the same
-loads, the interval of the difference is narrower. The first 40,000 invocations are used. The output has the calibration error: the difference between the simulated and the recorded response
-times of the recorded run. This error widens the intervals.
+loads, the interval of the difference is narrower. The first 40,000 invocations are used. The output has the calibration error: the
+difference between the simulated and the recorded response times of the recorded run. This error widens the intervals.
 
 As in cctf place, the answer is marked as not predicted if something would be busy for more than 85% of the time, or if a CPU time, a
 speed, cores or a link is unknown. docs/placement.md has the method. cctf place ranks all placements.
