@@ -94,32 +94,35 @@ def convert(bench):
     folder, out = bench.scratch / "telemetry", bench.scratch / "converted"
     folder.mkdir()
     subprocess.run([bench.bin_dir / "examples/telemetry", folder, str(CONVERT_REQUESTS)], check=True)
+
+    def converted(source, feed=None):
+        printed, cpu, _, peak = measured([bench.bin_dir / "cctf", "convert", source, "--out", out, "--summary", "json"], feed)
+        shutil.rmtree(out)
+        return json.loads(printed), cpu, peak
+
     for name, limit in CONVERT_US_MAX.items():
         costs = []
         for _ in range(CONVERT_ROUNDS):
-            printed, cpu, *_ = measured([bench.bin_dir / "cctf", "convert", folder / name, "--out", out, "--summary", "json"])
-            costs.append(cpu * 1e6 / json.loads(printed)["spans"])
-            shutil.rmtree(out)
+            summary, cpu, _ = converted(folder / name)
+            costs.append(cpu * 1e6 / summary["spans"])
         bench.say(f"convert of {name}: CPU us a span, {CONVERT_REQUESTS:,} traces", spread(costs, ".2f"), "", None, f"at most {limit}")
     for name in CONVERT_TABLES:
         megabytes, speeds, costs, peaks = (folder / name).stat().st_size / 1e6, [], [], []
         for _ in range(CONVERT_ROUNDS):
-            printed, cpu, _, peak = measured([bench.bin_dir / "cctf", "convert", folder / name, "--out", out, "--summary", "json"])
+            summary, cpu, peak = converted(folder / name)
             speeds.append(megabytes / cpu)
-            costs.append(cpu * 1e6 / sum(json.loads(printed)["records"].values()))
+            costs.append(cpu * 1e6 / sum(summary["records"].values()))
             peaks.append(peak)
-            shutil.rmtree(out)
         bench.say(f"convert of {name}, {megabytes:,.0f} MB: MB/s a core", spread(speeds, ",.0f"), "", None, f"{CONVERT_MB_MIN}")
         bench.say(f"convert of {name}: CPU us a row", spread(costs, ".2f"), "", None)
         bench.say(f"convert of {name}: peak memory, MiB", f"{max(peaks):.0f}", "", None, f"under {CONVERT_MIB_MAX}")
     table = (folder / CONVERT_TABLES[-1]).read_bytes()
     for copies in CONVERT_COPIES:
         feed = (table.replace(b",T_", b",T_%d" % (copy + 1)) for copy in range(copies))
-        printed, cpu, _, peak = measured([bench.bin_dir / "cctf", "convert", "-", "--out", out, "--summary", "json"], feed)
-        rows = sum(json.loads(printed)["records"].values())
+        summary, cpu, peak = converted("-", feed)
+        rows = sum(summary["records"].values())
         bench.say(f"convert of {rows:,} rows of {CONVERT_TABLES[-1]} from standard input: CPU us a row", f"{cpu * 1e6 / rows:.2f}", "", None)
         bench.say(f"convert of {rows:,} rows of {CONVERT_TABLES[-1]} from standard input: peak memory, MiB", f"{peak:.0f}", "", None, f"under {CONVERT_MIB_MAX}")
-        shutil.rmtree(out)
     shutil.rmtree(folder)
 
 

@@ -380,11 +380,11 @@ def main():
     flags.add_argument("--merge", metavar="MIB", type=int, help="only measure a merge of so many MiB")
     flags = flags.parse_args()
     flags.tools.mkdir(parents=True, exist_ok=True)
-    # Programs of others may run in another folder.
+    # Other projects' programs may run in another folder.
     flags.tools, flags.bin_dir = flags.tools.resolve(), flags.bin_dir.resolve()
     # The system's folder for temporary files is in memory on some machines, so it is not used.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=flags.tools) as scratch:
-        bench = Bench(flags.bin_dir.resolve(), flags.tools.resolve(), scratch)
+        bench = Bench(flags.bin_dir, flags.tools, scratch)
         if flags.scale:
             bench.scale(flags.scale)
             bench.scale_table()
