@@ -173,7 +173,7 @@ fn main() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(1000);
     println!(
-        "| utilization | n | relaxation times | services of B | service mean | unexplained response p50 | p95 | p99 | unexplained wait p50 | p95 | p99 |"
+        "| utilization | n | relaxation times | services of B | mean service time | unexplained response p50 | p95 | p99 | unexplained wait p50 | p95 | p99 |"
     );
     println!("|---:|---:|---:|---|---|---|---|---|---|---|---|");
     for services in [Services::Repeated, Services::Independent] {

@@ -5,7 +5,7 @@ use plan::stations::{Outcome, State};
 use super::joined::{Joined, Stage};
 
 /// The window over which a utilisation is measured, seconds.
-pub const WINDOW_S: i64 = 10;
+const WINDOW_S: i64 = 10;
 /// Maximum number of sums of a simulation, 8 bytes each: one for each instance and look. With 100 instances, a run of eleven hours is
 /// looked at every second.
 const SUMS_MAX: i64 = 1 << 22;

@@ -16,7 +16,7 @@ pub struct Event {
 pub enum When {
     /// Nanoseconds after the first request.
     At(i64),
-    /// As soon as the slots of the group have been busy for more than this share of the window in `play`.
+    /// As soon as the slots of the group have been busy for more than this share of the window in `busy`.
     Above(f64),
 }
 
