@@ -68,7 +68,8 @@ Verdicts:
                interval differs. For this verdict, the confidence level of the intervals is corrected for the number of voters
                (Holm's method). Slots have no interval. If one run replays the other, call graph, statuses and arrivals have none
                either
-  cannot tell  neither is shown. The output states how many requests would be enough to decide, if that can be estimated
+  cannot tell  the comparison shows neither. The output states how many requests would be enough to decide, if that can be
+               estimated
   void         the load driver was late, so the modules did not get the intended arrivals
 
 docs/compare.md describes voters, margins and the JSON output.
