@@ -119,16 +119,17 @@ impl Service {
         }
     }
 
-    /// CPU time of the thread with this name, nanoseconds.
+    /// CPU time of the thread with this name, nanoseconds; 0 if it has not started.
     pub fn cpu_ns_of_thread(&self, name: &str) -> u64 {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
         let mut threads = threads.map(|thread| thread.unwrap().path());
-        let is_it = |name_of: &std::path::Path| {
-            std::fs::read_to_string(name_of.join("comm")).is_ok_and(|is| is.trim_end() == name)
+        let is_it = |thread: &std::path::PathBuf| {
+            std::fs::read_to_string(thread.join("comm")).is_ok_and(|is| is.trim_end() == name)
         };
-        let thread = threads.find(|thread| is_it(thread)).expect(name);
-        let times = std::fs::read_to_string(thread.join("schedstat")).unwrap();
-        times.split(' ').next().unwrap().parse().unwrap()
+        threads.find(is_it).map_or(0, |thread| {
+            let times = std::fs::read_to_string(thread.join("schedstat")).unwrap();
+            times.split(' ').next().unwrap().parse().unwrap()
+        })
     }
 
     fn pid(&self) -> u32 {

@@ -76,11 +76,10 @@ fn a_wakeup_counts_from_the_later_of_arrival_and_free_slot() {
         assert_eq!(pair[1].integer(keys::SLOT_WAIT_NS), None);
     }
     assert_eq!(found_busy, 2 * QUEUED);
+    // The slot's thread may have started after the arrival.
     let first = timestamps(&spans[0]);
-    assert_eq!(
-        spans[0].integer(keys::WAKEUP_TIME_NS),
-        Some(first.start - first.enqueue)
-    );
+    let wakeup = spans[0].integer(keys::WAKEUP_TIME_NS).unwrap();
+    assert!((0..=first.start - first.enqueue).contains(&wakeup), "{wakeup}");
 }
 
 /// A request that sleeps, and one that uses CPU time for twice as long and arrives after it.

@@ -71,7 +71,8 @@ fn work_is_charged_the_cpu_time_it_burns() {
     let worked = receiver.span("GET /work");
     let number = |key| worked.integer(key).unwrap().unsigned_abs();
     let service_ns = worked.span.end_time_unix_nano - number(keys::START_TIME_UNIX_NANO);
-    assert!((20_000_000..=service_ns).contains(&number(keys::CPU_TIME_NS)));
+    // The kernel adjusts the speed of the clock of timestamps, but not that of the clock of CPU time.
+    assert!((20_000_000..=service_ns + service_ns / 1_000).contains(&number(keys::CPU_TIME_NS)));
 }
 
 #[test]

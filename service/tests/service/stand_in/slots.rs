@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use standin::{Call, Callee, Wait, What};
 
 use super::cluster::{
-    Cluster, HOUR, MS, after, by_hand, callee, database, end_ns, leaf, request, start_ns, to_hand, work,
+    Cluster, HOUR, MS, after, by_hand, callee, database, end_ns, leaf, start_ns, to_hand, work,
 };
 use crate::client::read_response;
 use crate::hand::Held;
@@ -185,13 +185,8 @@ fn consumed_while_waiting(cluster: &Cluster) {
 #[test]
 fn messages_beyond_what_can_be_left_to_do_are_dropped_and_counted() {
     const MESSAGES: usize = 15;
-    let variables = [
-        ("WORKERS", "1"),
-        ("SLOT_POLICY", "released"),
-        ("DRAIN_TIMEOUT_MS", "100"),
-    ];
-    let cluster = Cluster::start(&[("front", &variables), ("back", &[])]);
-    let [consumed, called] = [leaf("/late", 0), leaf("/called", 50 * MS)].map(|work| standin::encode(&work));
+    let cluster = Cluster::start(&[("front", &RELEASED), ("back", &[])]);
+    let consumed = standin::encode(&leaf("/late", 0));
     // The delay of an hour passes for each consumer while the producer waits for a slot after its call.
     let consumers = vec![callee(HOUR, &consumed); 1_024];
     let message = Call {
@@ -200,11 +195,16 @@ fn messages_beyond_what_can_be_left_to_do_are_dropped_and_counted() {
         ..database("orders", after(&[], 0), MS)
     };
     let mut calls = vec![message; MESSAGES];
-    calls.push(request("/called", after(&[], 0), &called));
+    calls.push(by_hand("/called", after(&[], 0), &consumed));
     let plan = work("/front", calls, after(&[MESSAGES as u16], 0));
     let front = cluster.service("front");
     for dropped in [0, 2 * 1_024 * MESSAGES as u64 - 16_384] {
-        assert_eq!(cluster.send("front", &plan).status, 200);
+        let stream = cluster.begin("front", &plan);
+        let call = cluster.hand.take("/called");
+        // The producer has left the only slot, because another request got it.
+        assert_eq!(cluster.send("front", &leaf("/other", 0)).status, 200);
+        call.answer();
+        assert_eq!(read_response(stream).status, 200);
         assert_eq!(front.metric("tunable_svc_stand_in_dropped_total"), dropped);
     }
 }
