@@ -129,6 +129,25 @@ macro_rules! row {
             /// one closes it, so that parts encoded at different times can be concatenated to the row.
             #[inline]
             pub fn encode_part<const FROM: usize, const TO: usize>(&self, out: &mut Vec<u8>) {
+                self.encode_fields::<FROM, TO>(out, |_| ());
+                if TO >= <Self as $crate::cctf::row::Row>::FIELDS.len() {
+                    out.push(b'}');
+                }
+            }
+
+            /// Appends all fields without the brace at the end, and the end of each field to `ends`. So the caller can write
+            /// similar rows from the same text.
+            pub fn encode_with_ends(&self, out: &mut Vec<u8>, ends: &mut Vec<usize>) {
+                self.encode_fields::<0, { usize::MAX }>(out, |end| ends.push(end));
+            }
+
+            /// Appends the fields from index `FROM` up to but excluding `TO`, and passes the end of each to `ended`.
+            #[inline(always)]
+            fn encode_fields<const FROM: usize, const TO: usize>(
+                &self,
+                out: &mut Vec<u8>,
+                mut ended: impl FnMut(usize),
+            ) {
                 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
                 enum Index { $($field,)* }
                 if FROM == 0 {
@@ -146,29 +165,8 @@ macro_rules! row {
                                 concat!(",\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
                             }
                         );
+                        ended(out.len());
                     }
-                )*
-                if TO >= <Self as $crate::cctf::row::Row>::FIELDS.len() {
-                    out.push(b'}');
-                }
-            }
-
-            /// Appends all fields without the brace at the end, and the end of each field to `ends`. So the caller can write
-            /// similar rows from the same text.
-            pub fn encode_with_ends(&self, out: &mut Vec<u8>, ends: &mut Vec<usize>) {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-                enum Index { $($field,)* }
-                out.push(b'{');
-                $(
-                    $crate::cctf::row::row!(
-                        @encode $presence, self.$field, out,
-                        if Index::$field as usize == 0 {
-                            concat!("\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
-                        } else {
-                            concat!(",\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
-                        }
-                    );
-                    ends.push(out.len());
                 )*
             }
         }
