@@ -305,8 +305,9 @@ fn halves(bytes: &[u8]) -> Option<(u64, u64)> {
     Some((number(head)?, number(tail)?))
 }
 
+/// The reason why a row with this time cannot be used, if there is one.
 #[inline]
-fn reject_time(unix_ns: u64) -> Option<Rejection> {
+pub(super) fn reject_time(unix_ns: u64) -> Option<Rejection> {
     match unix_ns {
         0 => Some(Rejection::MissingTime),
         1..=MAX_UNIX_NANO => None,

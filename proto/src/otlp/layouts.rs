@@ -8,6 +8,7 @@
 
 mod mask;
 
+use super::admission::reject_time;
 use super::wire::Cursor;
 use mask::{Places, mask_of};
 
@@ -176,11 +177,10 @@ impl Layout {
             Some(u64::from_le_bytes(*bytes))
         };
         let (start, end) = (word(start)?, word(end)?);
-        let is_time_ok = |unix_ns: u64| unix_ns.wrapping_sub(1) < i64::MAX as u64;
         let is_usable = word(trace_id)? | word(trace_id + 8)? != 0
             && word(span_id)? != 0
-            && is_time_ok(start)
-            && is_time_ok(end);
+            && reject_time(start).is_none()
+            && reject_time(end).is_none();
         is_usable.then_some(end)
     }
 }

@@ -9,7 +9,7 @@ use super::ascii::ascii_as_str;
 pub const NESTING_MAX: u32 = 100;
 
 /// Maximum length of a varint, bytes.
-const VARINT_LEN_MAX: usize = 10;
+pub(crate) const VARINT_LEN_MAX: usize = 10;
 
 /// An invalid request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -3,15 +3,14 @@
 use crate::keys;
 use crate::otlp::ascii::is_ascii;
 use crate::otlp::schema::{self, Field, Message};
-use crate::otlp::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, key};
+use crate::otlp::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, VARINT_LEN_MAX, key};
 
 /// Maximum nesting of messages in a span with a layout: attributes, values, lists, and their values.
 const LEVELS_MAX: u32 = 6;
 
 /// The bit of a byte that is no ASCII, and the bit with which a varint continues.
 const HIGH_BIT: u8 = 0x80;
-/// The last byte of a varint of ten bytes is 0 or 1. Otherwise it has more than 64 bits.
-const VARINT_LEN_MAX: usize = 10;
+/// The last byte of a varint of [`VARINT_LEN_MAX`] bytes is 0 or 1. Otherwise it has more than 64 bits.
 const LAST_OF_LONGEST: u8 = 0xfe;
 
 /// Offsets of the values in a span that decide whether it can be used.
