@@ -32,8 +32,7 @@ impl<'a> AttributeSlots<'a> {
     /// Replaces the attributes with those of another span.
     #[inline]
     pub fn fill(&mut self, attributes: Attributes<'a>) -> Result<(), WireError> {
-        self.ranks = [UNSET; SLOTS];
-        self.is_cut.set(false);
+        self.clear();
         let (buckets, ranks, values) = (self.buckets, &mut self.ranks, &mut self.values);
         attributes.take_wanted(
             |key| find(buckets, key),
@@ -50,8 +49,7 @@ impl<'a> AttributeSlots<'a> {
     /// Replaces the attributes with a single attribute `key` of another span, which fills `slot`.
     #[inline]
     pub fn fill_one(&mut self, slot: Slot, key: &str, attributes: Attributes<'a>) -> Result<(), WireError> {
-        self.ranks = [UNSET; SLOTS];
-        self.is_cut.set(false);
+        self.clear();
         let (rank, slot_value) = (&mut self.ranks[slot as usize], &mut self.values[slot as usize]);
         attributes.take_wanted(
             |found| (found == key.as_bytes()).then_some(()),
@@ -69,13 +67,6 @@ impl<'a> AttributeSlots<'a> {
     pub fn clear(&mut self) {
         self.ranks = [UNSET; SLOTS];
         self.is_cut.set(false);
-    }
-
-    /// Removes all attributes but one.
-    pub fn keep_only(&mut self, slot: Slot) {
-        let rank = self.ranks[slot as usize];
-        self.clear();
-        self.ranks[slot as usize] = rank;
     }
 
     /// Sets the value of a slot.

@@ -3,11 +3,11 @@
 //! Spans of one place in a program differ only in ids, times and a few values. A pattern compares everything between these with
 //! the bytes of the first span, so an attribute that does not vary costs a part of one comparison.
 
-use super::common::AnyValue;
+use super::ascii::ascii_as_str;
+use super::attributes::usual_varint;
 use super::span::{Span, SpanKind, Status, StatusCode};
 use super::usual::{
-    ATTRIBUTE, IDS, Length, PARENT, PATTERN_BYTES_MAX, SpanMessage, TIMES, UsualSpan, Value, length, text,
-    varint,
+    ATTRIBUTE, IDS, Length, PARENT, PATTERN_BYTES_MAX, SpanMessage, TIMES, UsualSpan, Value, length,
 };
 
 /// How the value of an attribute compares to that of the first span. Values with a tag are returned.
@@ -75,15 +75,15 @@ impl<T: Copy> Pattern<T> {
         for (index, attribute) in of.attributes.iter().enumerate() {
             let head = attribute.head;
             let then = match (agreement(index), attribute.value) {
-                (Agreement::Same(Some(tag)), Value::Text(text)) => {
+                (Agreement::Same(Some(tag)), Some(Value::Text(text))) => {
                     bytes.extend_from_slice(attribute.bytes);
                     steps.push(step(Then::Return(tag, text.len()), &mut same_from, &bytes));
                     continue;
                 }
                 (Agreement::Ignored, _) if !head.is_empty() => Then::Ignore(head.len()),
-                (Agreement::Text(tag), Value::Text(_)) => Then::Text(head.len(), tag),
-                (Agreement::Int(tag), Value::Int(_)) => Then::Int(head.len(), tag),
-                (Agreement::Same(Some(tag)), Value::Int(number)) => {
+                (Agreement::Text(tag), Some(Value::Text(_))) => Then::Text(head.len(), tag),
+                (Agreement::Int(tag), Some(Value::Int(_))) => Then::Int(head.len(), tag),
+                (Agreement::Same(Some(tag)), Some(Value::Int(number))) => {
                     numbers.push((tag, number));
                     bytes.extend_from_slice(attribute.bytes);
                     continue;
@@ -126,11 +126,7 @@ impl<T: Copy> Pattern<T> {
     /// Reads a span, if it has this pattern, and passes the values with tags to `take`. The result is what parsing the span would
     /// give. If the span does not have this pattern, `take` may have been called.
     #[inline]
-    pub fn read<'a>(
-        &self,
-        message: SpanMessage<'a>,
-        mut take: impl FnMut(T, AnyValue<'a>),
-    ) -> Option<Span<'a>> {
+    pub fn read<'a>(&self, message: SpanMessage<'a>, mut take: impl FnMut(T, Value<'a>)) -> Option<Span<'a>> {
         let bytes = message.bytes();
         if bytes.len() > PATTERN_BYTES_MAX {
             return None;
@@ -138,7 +134,7 @@ impl<T: Copy> Pattern<T> {
         let (mut span, attributes) = self.read_head(bytes)?;
         let end = self.read_attributes(bytes, attributes, &mut take)?;
         for &(tag, number) in &self.numbers {
-            take(tag, AnyValue::Int(number));
+            take(tag, Value::Int(number));
         }
         let position = message.0.position();
         span.attributes = message.0.range(position + attributes..position + end);
@@ -166,32 +162,7 @@ impl<T: Copy> Pattern<T> {
         let name = self.name_at(bytes.get(at..)?)?;
         at += 2 + name.len();
         let times = bytes.get(at..)?.first_chunk::<TIMES>()?;
-        let &[
-            0x30,
-            kind,
-            0x39,
-            s0,
-            s1,
-            s2,
-            s3,
-            s4,
-            s5,
-            s6,
-            s7,
-            0x41,
-            e0,
-            e1,
-            e2,
-            e3,
-            e4,
-            e5,
-            e6,
-            e7,
-        ] = times
-        else {
-            return None;
-        };
-        if kind != self.kind_byte {
+        if times[0] != 0x30 || times[2] != 0x39 || times[11] != 0x41 || times[1] != self.kind_byte {
             return None;
         }
         let span = Span {
@@ -200,8 +171,8 @@ impl<T: Copy> Pattern<T> {
             parent_span_id,
             name,
             kind: self.kind,
-            start_time_unix_nano: u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
-            end_time_unix_nano: u64::from_le_bytes([e0, e1, e2, e3, e4, e5, e6, e7]),
+            start_time_unix_nano: u64::from_le_bytes(*times[3..].first_chunk()?),
+            end_time_unix_nano: u64::from_le_bytes(*times[12..].first_chunk()?),
             dropped_attributes_count: self.dropped_attributes_count,
             dropped_links_count: self.dropped_links_count,
             status: Status {
@@ -218,7 +189,7 @@ impl<T: Copy> Pattern<T> {
     #[inline]
     fn name_at<'a>(&self, bytes: &'a [u8]) -> Option<&'a str> {
         match &self.name {
-            Some(name) => text(
+            Some(name) => ascii_as_str(
                 bytes
                     .get(..name.len())
                     .filter(|field| **field == **name)?
@@ -228,7 +199,7 @@ impl<T: Copy> Pattern<T> {
                 let [0x2a, length @ 0..=0x7f, rest @ ..] = bytes else {
                     return None;
                 };
-                text(rest.get(..usize::from(*length))?)
+                ascii_as_str(rest.get(..usize::from(*length))?)
             }
         }
     }
@@ -239,7 +210,7 @@ impl<T: Copy> Pattern<T> {
         &self,
         bytes: &'a [u8],
         mut at: usize,
-        take: &mut impl FnMut(T, AnyValue<'a>),
+        take: &mut impl FnMut(T, Value<'a>),
     ) -> Option<usize> {
         let mut expected = &*self.bytes;
         for step in &self.steps {
@@ -253,7 +224,7 @@ impl<T: Copy> Pattern<T> {
             let (head, tag, is_text) = match step.then {
                 Then::End => return (at == bytes.len()).then_some(at - self.tail),
                 Then::Return(tag, length) => {
-                    take(tag, AnyValue::String(text(&bytes[at - length..at])?));
+                    take(tag, Value::Text(ascii_as_str(&bytes[at - length..at])?));
                     continue;
                 }
                 Then::Ignore(head) => {
@@ -270,8 +241,8 @@ impl<T: Copy> Pattern<T> {
             let (value, end) = value_at(bytes, at, head)?;
             at = end;
             let value = match is_text {
-                true => AnyValue::String(Value::text_of(value).filter(|text| !text.is_empty())?),
-                false => AnyValue::Int(varint(value.strip_prefix(&[0x18])?)?),
+                true => Value::Text(Value::text_of(value).filter(|text| !text.is_empty())?),
+                false => Value::Int(usual_varint(value.strip_prefix(&[0x18])?)?),
             };
             if let Some(tag) = tag {
                 take(tag, value);

@@ -1,8 +1,9 @@
 //! [`UsualSpan`]: a span whose fields are in the order of their numbers, as all known encoders write them.
 
 use super::ascii::ascii_as_str;
+use super::attributes::{AnyValue, usual_varint};
 use super::span::Span;
-use super::wire::{Cursor, LENGTH_DELIMITED, VARINT, View, WireError, key};
+use super::wire::{Cursor, FIXED32, LENGTH_DELIMITED, VARINT, View, WireError, key};
 
 /// Maximum number of attributes of a span with a pattern.
 pub const PATTERN_ATTRIBUTES_MAX: usize = 64;
@@ -89,17 +90,16 @@ pub struct UsualAttribute<'a> {
     pub(super) head: &'a [u8],
     /// The key. Empty if the pair is not encoded in this order.
     pub key: &'a [u8],
-    pub value: Value<'a>,
+    /// `None` if a pattern cannot return it.
+    pub value: Option<Value<'a>>,
 }
 
-/// A value that a pattern can return.
+/// A value that a pattern can return. It takes a quarter of the memory of an [`AnyValue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
     /// An ASCII text.
     Text(&'a str),
     Int(i64),
-    /// Anything else.
-    Other,
 }
 
 impl<'a> Value<'a> {
@@ -110,15 +110,24 @@ impl<'a> Value<'a> {
             return None;
         }
         let Length { value: expected, end } = length(value, 1)?;
-        text(value.get(end..).filter(|bytes| bytes.len() == expected)?)
+        ascii_as_str(value.get(end..).filter(|bytes| bytes.len() == expected)?)
     }
 
-    fn new(value: &'a [u8]) -> Self {
+    fn new(value: &'a [u8]) -> Option<Self> {
         if let Some(text) = Self::text_of(value) {
-            return Self::Text(text);
+            return Some(Self::Text(text));
         }
-        let number = value.strip_prefix(&[0x18]).and_then(varint);
-        number.map_or(Self::Other, Self::Int)
+        value.strip_prefix(&[0x18]).and_then(usual_varint).map(Self::Int)
+    }
+}
+
+impl<'a> From<Value<'a>> for AnyValue<'a> {
+    #[inline]
+    fn from(value: Value<'a>) -> Self {
+        match value {
+            Value::Text(text) => AnyValue::String(text),
+            Value::Int(number) => AnyValue::Int(number),
+        }
     }
 }
 
@@ -143,18 +152,6 @@ pub(super) fn length(bytes: &[u8], at: usize) -> Option<Length> {
         value: usize::from(low & 0x7f) | usize::from(*high) << 7,
         end: at + 2,
     })
-}
-
-/// An ASCII text.
-#[inline]
-pub(super) fn text(bytes: &[u8]) -> Option<&str> {
-    ascii_as_str(bytes)
-}
-
-/// A varint of one to eight bytes, which must use all bytes.
-#[inline]
-pub(super) fn varint(bytes: &[u8]) -> Option<i64> {
-    super::attributes::usual_varint(bytes)
 }
 
 impl<'a> SpanMessage<'a> {
@@ -182,7 +179,7 @@ impl<'a> SpanMessage<'a> {
             return None;
         };
         let (name, rest) = rest.split_at_checked(2 + usize::from(*name_length))?;
-        text(&name[2..])?;
+        ascii_as_str(&name[2..])?;
         let [0x30, kind_byte @ 1..=5, 0x39, times @ ..] = rest else {
             return None;
         };
@@ -211,7 +208,7 @@ impl<'a> UsualAttribute<'a> {
             bytes,
             head: &[],
             key: &[],
-            value: Value::Other,
+            value: None,
         })
     }
 
@@ -220,7 +217,7 @@ impl<'a> UsualAttribute<'a> {
             return None;
         };
         let key_end = 2 + usize::from(*key_length);
-        let key = text(pair.get(2..key_end)?)?;
+        let key = ascii_as_str(pair.get(2..key_end)?)?;
         let head = pair.get(..=key_end).filter(|head| head.ends_with(&[0x12]))?;
         let Length { value, end } = length(pair, head.len())?;
         let value = pair.get(end..).filter(|bytes| bytes.len() == value)?;
@@ -237,7 +234,7 @@ impl<'a> UsualAttribute<'a> {
 fn is_tail(bytes: &[u8]) -> bool {
     const DROPPED: [u32; 3] = [key(10, VARINT), key(12, VARINT), key(14, VARINT)];
     const STATUS: u32 = key(15, LENGTH_DELIMITED);
-    const FLAGS: u32 = key(16, super::wire::FIXED32);
+    const FLAGS: u32 = key(16, FIXED32);
     let mut cursor = Cursor::new(bytes);
     while !cursor.is_empty() {
         let is_known = match cursor.key() {

@@ -83,13 +83,13 @@ fn check(first: &[u8], second: &[u8], holes: u64, name_varies: bool) -> Result<b
     };
     let pattern = Pattern::new(&usual, name_varies, |index| match usual.attributes[index].value {
         _ if holes >> index & 1 == 0 => Agreement::Same(Some(index)),
-        Value::Text(_) if index % 2 == 0 => Agreement::Text(Some(index)),
-        Value::Int(_) if index % 2 == 0 => Agreement::Int(Some(index)),
+        Some(Value::Text(_)) if index % 2 == 0 => Agreement::Text(Some(index)),
+        Some(Value::Int(_)) if index % 2 == 0 => Agreement::Int(Some(index)),
         _ => Agreement::Ignored,
     });
     let other = SpanMessage::new(second);
     let mut found: Values = Vec::new();
-    let Some(read) = pattern.read(other, |index, value| found.push((index, shown(&value)))) else {
+    let Some(read) = pattern.read(other, |index, value| found.push((index, shown(&value.into())))) else {
         return Ok(false);
     };
     let parsed = other.parse().unwrap();

@@ -1,12 +1,12 @@
-//! [`Templates`]: spans of one source that differ only in ids, times and values that are copied are read by comparison with an
-//! earlier one, and their rows are written from its text.
+//! [`Templates`]: spans of one source that differ only in ids, times and some values are read by comparison with an earlier one,
+//! and their rows are written from its text.
 //!
 //! Templates are a cache: the rows are the same without them, and with any number of them. They are not part of the serialized
 //! state; after a restart they are learnt again.
 //!
 //! A span that no template has is read as usual, and then learnt: the first span of its kind gives a template in which everything
-//! but ids and times must be the same. If a later span differs only in parts that decide nothing ([`reading`]), these parts vary
-//! from then on. So a service with a thousand endpoints has as many templates as one with a single endpoint.
+//! but ids and times must be the same. If a later span differs only in parts that may vary ([`reading`]), these parts vary from
+//! then on. So a service with a thousand endpoints has as many templates as one with a single endpoint.
 
 mod found;
 mod patches;
@@ -183,7 +183,7 @@ impl Templates {
             return;
         }
         let lesson = Lesson::new(message, source, shared);
-        let Some((same, template)) = lesson.and_then(|lesson| lesson.learn(message, &of.templates)) else {
+        let Some((same, template)) = lesson.and_then(|lesson| lesson.learn(&of.templates)) else {
             return;
         };
         let replaced = same.or_else(|| of.least_used());

@@ -1,7 +1,8 @@
 //! [`Reading`]: which parts of a span may vary within a template, and what a row needs of those that do.
 //!
-//! A part may vary if it never decides anything: its value is only copied into the row, or it is not read at all. Everything that
-//! decides the role, the protocol or the presence of a field is the same in all spans of a template.
+//! A part may vary if its value is copied into the row, if only values of the row are computed from it, or if it is not read at
+//! all. Everything that decides the role, the protocol, or which attribute a field is read from is the same in all spans of a
+//! template.
 
 use cctf_proto::otlp::pattern::Agreement;
 use cctf_proto::otlp::trace::Span;
@@ -63,13 +64,14 @@ impl Reading {
     /// `None` if the attributes cannot be parsed.
     pub fn new(usual: &UsualSpan<'_>, of: &Meaning<'_, '_>) -> Option<Self> {
         let is_http = of.mapped.protocol == Some("http");
-        let said = of.mapped.method.is_some() && of.mapped.path.is_some();
+        let has_endpoint = of.mapped.method.is_some() && of.mapped.path.is_some();
         let winners = if of.is_inner_work {
             run_id(usual)
         } else {
             winners(usual)?
         };
-        let may_vary = |slot: Slot, value: Value<'_>| of.is_inner_work || of.may_slot_vary(slot, value, said);
+        let may_vary =
+            |slot: Slot, value: Value<'_>| of.is_inner_work || of.may_slot_vary(slot, value, has_endpoint);
         let attributes: Vec<Read> = usual
             .attributes
             .iter()
@@ -78,14 +80,14 @@ impl Reading {
                 slot: winner.slot,
                 may_vary: match winner.slot {
                     Some(Slot::RunId) => false,
-                    Some(slot) => attribute.value != Value::Other && may_vary(slot, attribute.value),
+                    Some(slot) => attribute.value.is_some_and(|value| may_vary(slot, value)),
                     None => !attribute.key.is_empty() && !winner.is_known,
                 },
             })
             .collect();
         let is_name_read = match of.is_inner_work {
             true => of.role != Role::Internal,
-            false => of.mapped.protocol.is_none() || !said,
+            false => of.mapped.protocol.is_none() || !has_endpoint,
         };
         let path = PATHS.into_iter().find(|&slot| of.slots.text(slot).is_some());
         let mut reading = Self {
@@ -113,7 +115,7 @@ impl Reading {
             match (read.may_vary, attribute.value) {
                 (false, _) => push(1, attribute.bytes),
                 (true, _) if read.slot.is_none() => push(2, attribute.key),
-                (true, Value::Int(_)) => push(3, attribute.key),
+                (true, Some(Value::Int(_))) => push(3, attribute.key),
                 (true, _) => push(4, attribute.key),
             }
         }
@@ -151,10 +153,10 @@ impl Reading {
         each.map(|(index, (of, attribute))| {
             let tag = of.slot.filter(|&slot| read.has(slot));
             match (holes >> index & 1 != 0, attribute.value) {
-                (_, Value::Other) if tag.is_some() => None,
+                (_, None) if tag.is_some() => None,
                 (false, _) => Some(Agreement::Same(tag)),
                 (true, _) if of.slot.is_none() => Some(Agreement::Ignored),
-                (true, Value::Int(_)) => Some(Agreement::Int(tag)),
+                (true, Some(Value::Int(_))) => Some(Agreement::Int(tag)),
                 (true, _) => Some(Agreement::Text(tag)),
             }
         })
@@ -168,20 +170,20 @@ impl Reading {
             return read;
         }
         // Everything that varies and is copied alone. Values of other slots are needed only together.
-        read = read.and(varying);
+        read = read.with(varying);
         for together in [&SIZES[..], &ORIGINALS] {
             if varying.has_any(together) {
-                read = read.and(SlotSet::of(together));
+                read = read.with(SlotSet::of(together));
             }
         }
         if of.role.is_call() {
-            if varying.has_any(&PEERS) {
-                read = read.and(SlotSet::of(&PEERS));
+            if is_peer_varying(varying) {
+                read = read.with(SlotSet::of(&PEERS));
             }
         } else {
-            read = read.and(SlotSet::of(&[Slot::StartTime, Slot::CpuTime]));
+            read = read.with(SlotSet::of(&[Slot::StartTime, Slot::CpuTime]));
             if of.is_query_kept && varying.has_any(&QUERIES) {
-                read = read.and(SlotSet::of(&QUERIES));
+                read = read.with(SlotSet::of(&QUERIES));
             }
         }
         read
@@ -194,17 +196,17 @@ pub fn is_peer_varying(varying: SlotSet) -> bool {
 }
 
 impl Meaning<'_, '_> {
-    /// Whether a value of this slot is only copied or not read. `said` states whether method and path are known, so that the
-    /// span's name is not read.
-    fn may_slot_vary(&self, slot: Slot, value: Value<'_>, said: bool) -> bool {
+    /// Whether only values of the row follow from a value of this slot, or nothing. `has_endpoint` states whether method and path
+    /// are known, so that the span's name is not read.
+    fn may_slot_vary(&self, slot: Slot, value: Value<'_>, has_endpoint: bool) -> bool {
         let protocol = self.mapped.protocol;
         let (is_http, is_text) = (protocol == Some("http"), matches!(value, Value::Text(_)));
         match slot {
-            Slot::HttpMethod | Slot::HttpRoute => is_text && (!is_http || said),
+            Slot::HttpMethod | Slot::HttpRoute => is_text && (!is_http || has_endpoint),
             // An RPC without a method takes it from the path.
             Slot::UrlPath | Slot::HttpTarget | Slot::UrlFull => match protocol {
                 Some("rpc") => is_text && self.slots.text(Slot::RpcMethod).is_some(),
-                _ => is_text && (!is_http || said),
+                _ => is_text && (!is_http || has_endpoint),
             },
             Slot::DbStatement => {
                 is_text && (protocol != Some("db") || self.slots.text(Slot::DbOperation).is_some())

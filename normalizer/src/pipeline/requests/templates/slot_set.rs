@@ -20,7 +20,7 @@ impl SlotSet {
     }
 
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use aggregate::ids::NameId;
 use cctf_proto::cctf::{SpanId, TraceId};
+use cctf_proto::keys;
 use cctf_proto::otlp::admission::reject_span_of_run;
 use cctf_proto::otlp::pattern::Pattern;
 use cctf_proto::otlp::trace::Span;
-use cctf_proto::otlp::usual::{SpanMessage, UsualSpan};
+use cctf_proto::otlp::usual::{SpanMessage, UsualSpan, Value};
 
 use super::super::encode::RowSpan;
 use super::super::roles::{has_row, is_inner_work, role_of};
-use super::found::{Found, Value};
+use super::found::Found;
 use super::reading::{Meaning, Reading};
 use super::row::RowTemplate;
 use super::slot_set::SlotSet;
@@ -21,7 +22,7 @@ use crate::mapping::{AttributeSlots, is_connect, map_span, path_of_url, peer};
 use crate::pipeline::shared::Shared;
 use crate::pipeline::shared::source::Source;
 
-/// What is computed once for all spans of a source that differ only in values that are copied.
+/// A pattern, a role and a row, computed once for all spans of a source that differ only in parts that may vary.
 #[derive(Debug)]
 pub struct Template {
     pattern: Pattern<Slot>,
@@ -54,6 +55,7 @@ enum Check {
 
 /// A span that no template had, with everything that learning needs.
 pub struct Lesson<'s, 'a> {
+    message: SpanMessage<'a>,
     usual: UsualSpan<'a>,
     slots: AttributeSlots<'a>,
     source: &'s Arc<Source>,
@@ -68,8 +70,15 @@ impl<'s, 'a> Lesson<'s, 'a> {
             return None;
         }
         let mut slots = AttributeSlots::new();
-        slots.fill(usual.span.attributes()).ok()?;
+        let attributes = usual.span.attributes();
+        // Of inner work, only the run is read.
+        let filled = match is_inner_work(&usual.span) {
+            true => slots.fill_one(Slot::RunId, keys::RUN_ID, attributes),
+            false => slots.fill(attributes),
+        };
+        filled.ok()?;
         Some(Self {
+            message,
             usual,
             slots,
             source,
@@ -79,24 +88,15 @@ impl<'s, 'a> Lesson<'s, 'a> {
 
     /// The template of the span: one of `known` with more values that vary, or else a new one. The first result is the index of
     /// the template that it replaces. `None` if nothing can be learnt.
-    pub fn learn(
-        mut self,
-        message: SpanMessage<'a>,
-        known: &[Template],
-    ) -> Option<(Option<usize>, Template)> {
+    pub fn learn(self, known: &[Template]) -> Option<(Option<usize>, Template)> {
         let span = self.usual.span;
-        let is_inner_work = is_inner_work(&span);
-        if is_inner_work {
-            // Only its run is read.
-            self.slots.keep_only(Slot::RunId);
-        }
         let mapped = map_span(&span, &self.slots);
         let meaning = Meaning {
             span: &span,
             slots: &self.slots,
             mapped: &mapped,
             role: role_of(&span, &mapped),
-            is_inner_work,
+            is_inner_work: is_inner_work(&span),
             is_query_kept: self.source.identity.keep_query || self.shared.settings.keep_query,
         };
         let reading = Reading::new(&self.usual, &meaning)?;
@@ -114,13 +114,12 @@ impl<'s, 'a> Lesson<'s, 'a> {
             }
         }
         let hits = same.map_or(0, |same| known[same].hits);
-        let template = self.template(message, &meaning, reading, (holes, name_varies))?;
+        let template = self.template(&meaning, reading, (holes, name_varies))?;
         Some((same, Template { hits, ..template }))
     }
 
     fn template(
         &self,
-        message: SpanMessage<'a>,
         of: &Meaning<'_, 'a>,
         reading: Reading,
         (holes, name_varies): (u64, bool),
@@ -144,10 +143,10 @@ impl<'s, 'a> Lesson<'s, 'a> {
             pattern: Pattern::new(&self.usual, name_varies, |index| agreements[index]),
             role: of.role,
             row,
-            hint: message.hint()?,
+            hint: self.message.hint()?,
             check,
             signature: reading.signature,
-            learnt_from: message.bytes().into(),
+            learnt_from: self.message.bytes().into(),
             holes,
             name_varies,
             hits: 0,
@@ -186,7 +185,7 @@ impl Template {
         let begin = values.len();
         let span = self
             .pattern
-            .read(message, |slot, value| values.push(Found::new(slot, value)));
+            .read(message, |slot, value| values.push(Found { slot, value }));
         let span = span.filter(|span| self.check == Check::None || self.passes(span, &values[begin..]));
         if span.is_none() {
             values.truncate(begin);
