@@ -54,12 +54,10 @@ mod tests {
             .flat_map(|of_resource| of_resource.scope_spans())
             .map_while(Result::ok)
         {
-            let counted = scope.try_for_each_span(|span| {
-                let (links, has_more) = links(&span);
+            for span in scope.spans() {
+                let (links, has_more) = links(&span.unwrap());
                 found.push((links.len(), has_more));
-                Ok(())
-            });
-            assert!(counted.is_ok());
+            }
         }
         assert_eq!(found.len(), 1);
         found[0]

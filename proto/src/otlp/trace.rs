@@ -89,16 +89,6 @@ impl<'a> ScopeSpans<'a> {
         Messages::new(self.message, 2)
     }
 
-    /// Passes each span to `take` until it fails. An iterator would copy each span of 200 bytes several times.
-    #[inline]
-    pub fn try_for_each_span(
-        &self,
-        mut take: impl FnMut(Span<'a>) -> Result<(), WireError>,
-    ) -> Result<(), WireError> {
-        self.span_messages()
-            .try_for_each(|message| take(Span::parse(message?)?))
-    }
-
     /// Passes the bytes of each span to `take` until it fails.
     #[inline]
     pub fn try_for_each_message(
