@@ -195,7 +195,7 @@ impl Journal {
 
     /// The time that a record would get now, nanoseconds since the Unix epoch.
     pub fn now(&self) -> u64 {
-        self.shared.lock().last_unix_ns.max((self.shared.clock)())
+        self.shared.now(&self.shared.lock())
     }
 
     pub fn queue_usage(&self) -> QueueUsage {
@@ -335,8 +335,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time of a record that is appended now. It never goes back.
+    fn now(&self, state: &State) -> u64 {
+        state.last_unix_ns.max((self.clock)())
+    }
+
     fn push(&self, state: &mut State, content: Content, answer: Option<Answer>) {
-        state.last_unix_ns = state.last_unix_ns.max((self.clock)());
+        state.last_unix_ns = self.now(state);
         let record = Record {
             received_unix_ns: state.last_unix_ns,
             content,

@@ -4,9 +4,9 @@
 //! Only messages with a single control span are examined, because a driver reports its start and end in this form. If a
 //! Collector is between driver and normalizer, the Collector answers the driver itself. So its batches are accepted unchecked.
 //!
-//! While a driver runs, it also reports that it is alive, by a message of the control scope without spans. A driver that stops to do so
-//! was killed, and its run is free again. A driver whose reports never arrive, such as one behind a Collector that drops them, keeps
-//! its run until its end.
+//! While a driver runs, it also reports that it is alive, by a message of the control scope without spans. A driver that stops
+//! doing so was killed, and its run is free again. A driver whose reports never arrive, such as one behind a Collector that drops
+//! them, keeps its run until its end.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -159,9 +159,8 @@ impl Known {
     /// Remembers a start. For an end, forgets the run, unless another driver has taken it over.
     pub(super) fn note(&mut self, control: Control) {
         let known = self.started.get(&control.run_id);
-        let is_own = known.is_none_or(|known| known.driver == control.driver);
         let Some(start) = control.start else {
-            if is_own {
+            if known.is_some_and(|known| known.driver == control.driver) {
                 self.started.remove(&control.run_id);
             }
             return;

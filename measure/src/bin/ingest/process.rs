@@ -52,7 +52,7 @@ pub fn threads_cpu_time(pid: u32, name: &str) -> anyhow::Result<Duration> {
 }
 
 /// CPU time of all threads so far, in the kernel's clock ticks of 10 ms.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct CpuTimes {
     pub user: Duration,
     pub kernel: Duration,

@@ -27,13 +27,13 @@ pub struct Appended {
 impl Appended {
     pub fn new(file: File) -> io::Result<Self> {
         let found = file.metadata()?;
-        let len = found.len();
-        let reserved = if space_beyond_end(&found) < LEFT_BYTES_MIN {
-            len
-        } else {
-            len + space_beyond_end(&found)
-        };
-        Ok(Self { file, len, reserved })
+        let (len, beyond) = (found.len(), space_beyond_end(&found));
+        let left = if beyond < LEFT_BYTES_MIN { 0 } else { beyond };
+        Ok(Self {
+            file,
+            len,
+            reserved: len + left,
+        })
     }
 
     /// Reserves space if the next `bytes` do not fit. A failure is ignored: a write can find its space itself.
