@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// Journal time of a record with `at_ms` 0: 2025-10-09 08:53:20 UTC.
-pub const BASE_UNIX_MS: u64 = 1_760_000_000_000;
+const BASE_UNIX_MS: u64 = 1_760_000_000_000;
 
 /// Content of `input.json`.
 #[derive(Deserialize)]
@@ -31,18 +31,18 @@ pub struct Input {
     /// The purpose of the case, in one sentence.
     about: String,
     #[serde(default)]
-    pub settings: CaseSettings,
+    settings: CaseSettings,
     /// The rules of `validate` that the result intentionally breaks.
     #[serde(default)]
     broken: BTreeSet<String>,
     /// The reason why the lines differ if each span is sent in its own request. `None` if they do not differ.
     split_differs: Option<String>,
-    pub steps: Vec<Step>,
+    steps: Vec<Step>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-pub struct CaseSettings {
+struct CaseSettings {
     run_id: Option<String>,
     join_window_ms: Option<u64>,
     dedup_window_ms: Option<u64>,
@@ -65,8 +65,8 @@ pub struct CaseSettings {
 /// A journal record: its time, and one of the other fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
-    pub at_ms: u64,
+struct Step {
+    at_ms: u64,
     traces: Option<Box<RawValue>>,
     metrics: Option<Box<RawValue>>,
     #[serde(default)]
@@ -102,13 +102,8 @@ fn the_same_records_give_the_same_bytes() {
     let mut wrong = String::new();
     for folder in cases() {
         let input = read_input(&folder);
-        compare(
-            "first",
-            &folder,
-            &run(&input, false),
-            &run(&input, false),
-            &mut wrong,
-        );
+        let (first, second) = (run(&input, false), run(&input, false));
+        compare("first", &folder, &first, &second, &mut wrong);
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -191,7 +186,7 @@ pub fn read_input(folder: &Path) -> Input {
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
 
-pub fn settings_of(case: &CaseSettings) -> Settings {
+fn settings_of(case: &CaseSettings) -> Settings {
     let default = Settings::default();
     let time = |millis: Option<u64>, other| millis.map_or(other, Duration::from_millis);
     let stage = |name: &String| Stage::parse(name).unwrap();
@@ -218,9 +213,14 @@ pub fn settings_of(case: &CaseSettings) -> Settings {
     }
 }
 
-/// Feeds the records of the case, and takes the output after each. If `is_split`, each span is in its own request.
-pub fn run(input: &Input, is_split: bool) -> Files {
+fn run(input: &Input, is_split: bool) -> Files {
+    run_with(usize::MAX, input, is_split)
+}
+
+/// The files of the case with at most this many templates. If `is_split`, each span is in its own request.
+pub fn run_with(templates: usize, input: &Input, is_split: bool) -> Files {
     let mut pipeline = Pipeline::new(settings_of(&input.settings));
+    pipeline.limit_templates(templates);
     let (mut output, mut files) = (Output::default(), Files::new());
     for step in &input.steps {
         for content in contents_of(step, is_split) {
@@ -235,7 +235,7 @@ pub fn run(input: &Input, is_split: bool) -> Files {
     files
 }
 
-pub fn contents_of(step: &Step, is_split: bool) -> Vec<Content> {
+fn contents_of(step: &Step, is_split: bool) -> Vec<Content> {
     let request = |signal, json: &RawValue| {
         let body = protobuf_of_json(signal, json.get().as_bytes()).unwrap();
         Content::Request { signal, body }
@@ -277,7 +277,7 @@ fn split(body: &Bytes) -> impl Iterator<Item = Bytes> {
     requests.into_iter()
 }
 
-pub fn drain(output: &mut Output, files: &mut Files) {
+fn drain(output: &mut Output, files: &mut Files) {
     for run in output.drain() {
         for (file, lines) in run.appended().filter(|(_, lines)| !lines.is_empty()) {
             assert!(lines.ends_with(b"\n"), "{} ends within a line", file.name());

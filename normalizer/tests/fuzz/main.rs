@@ -19,6 +19,8 @@ mod random;
 #[path = "../support/scenario.rs"]
 mod scenario;
 mod seeds;
+#[path = "../support/written.rs"]
+mod written;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
@@ -26,7 +28,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use cctf_normalizer::journal::{Content, Record, Signal, read_kept};
-use cctf_normalizer::pipeline::{Output, Pipeline};
 use cctf_normalizer::receiver;
 use cctf_normalizer::recovery::checkpoint;
 use cctf_proto::otlp::WireErrorKind;
@@ -39,6 +40,7 @@ use hostile::Choices;
 use mutation::mutate;
 use random::Random;
 use tempfile::TempDir;
+use written::Written;
 
 /// Number of inputs per target, unless FUZZ_INPUTS is set.
 const INPUTS: u64 = 15_000;
@@ -142,11 +144,9 @@ fn the_corpora_are_valid_for_this_version() {
 #[test]
 fn protobuf_is_refused_or_fed() {
     let logs = in_memory();
-    let mut pipeline = Pipeline::new(seeds::settings());
-    let mut output = Output::default();
-    let mut folders = Folders::default();
-    // The same inputs, read without templates.
-    let mut plain = Plain::new();
+    // The same inputs are also read without templates.
+    let pipelines = || [usize::MAX, 0].map(|templates| Written::new(seeds::settings(), templates));
+    let [mut written, mut plain] = pipelines();
     let mut fed = 0_u64;
     let mut by_template = 0;
     let mut layouts = Layouts::default();
@@ -163,23 +163,16 @@ fn protobuf_is_refused_or_fed() {
                 received_unix_ns: received(fed),
                 content: Content::Shutdown,
             };
-            pipeline.feed(&end, &mut output);
-            folders.take(&mut output);
-            by_template += pipeline.spans_by_template();
+            written.feed(&end);
             plain.feed(&end);
-            assert!(
-                folders == plain.folders,
-                "templates make a difference: {:?}",
-                plain.folders.first_difference(&folders)
-            );
-            plain = Plain::new();
-            let errors = std::mem::take(&mut folders).errors(logs.path());
+            by_template += written.pipeline.spans_by_template();
+            plain.assert_same(&written, "templates make a difference");
+            let errors = written.folders.errors(logs.path());
             assert!(
                 errors.is_empty(),
                 "of the {INPUTS_A_PIPELINE} inputs before: {errors}"
             );
-            pipeline = Pipeline::new(seeds::settings());
-            output = Output::default();
+            [written, plain] = pipelines();
         }
         // The check would have refused some of these messages. The pipeline must not fail with them either.
         for signal in seeds::SIGNALS {
@@ -188,38 +181,13 @@ fn protobuf_is_refused_or_fed() {
                 received_unix_ns: received(fed),
                 content: Content::Request { signal, body },
             };
-            pipeline.feed(&record, &mut output);
+            written.feed(&record);
             plain.feed(&record);
         }
-        folders.take(&mut output);
     });
     assert!(layouts.matched() > 0, "no span had a known layout");
     println!("protobuf: {by_template} spans by templates");
     assert!(by_template > 0);
-}
-
-/// A pipeline without templates, and its files.
-struct Plain {
-    pipeline: Pipeline,
-    output: Output,
-    folders: Folders,
-}
-
-impl Plain {
-    fn new() -> Self {
-        let mut pipeline = Pipeline::new(seeds::settings());
-        pipeline.limit_templates(0);
-        Self {
-            pipeline,
-            output: Output::default(),
-            folders: Folders::default(),
-        }
-    }
-
-    fn feed(&mut self, record: &Record) {
-        self.pipeline.feed(record, &mut self.output);
-        self.folders.take(&mut self.output);
-    }
 }
 
 /// Each pipeline's requests have their own seed. To repeat them, set FUZZ_SEED to this seed and FUZZ_INPUTS to 1.

@@ -6,3 +6,4 @@ pub mod hostile;
 pub mod process;
 pub mod random;
 pub mod scenario;
+pub mod written;

@@ -1,10 +1,10 @@
 //! Hostile scenarios: a pipeline is fed with records that depend on a sequence of numbers, and is then stopped.
 
 use cctf_normalizer::journal::{Content, Record};
-use cctf_normalizer::pipeline::{Output, Pipeline};
 
 use super::folders::Folders;
 use super::hostile::{self, BASE_UNIX_NANO, Choices};
+use super::written::Written;
 
 /// The folders that a pipeline writes. `count_of` returns the number of records before the last one, which is a shutdown.
 /// `on_record` gets the time and the content of each record.
@@ -13,8 +13,7 @@ pub fn folders_of(
     count_of: impl FnOnce(&mut Choices<'_>) -> usize,
     mut on_record: impl FnMut(u64, &Content),
 ) -> Folders {
-    let mut pipeline = Pipeline::new(hostile::settings(choices));
-    let (mut output, mut folders) = (Output::default(), Folders::default());
+    let mut written = Written::new(hostile::settings(choices), usize::MAX);
     let mut received_unix_ns = BASE_UNIX_NANO;
     let count = count_of(choices);
     for number in 0..=count {
@@ -28,8 +27,7 @@ pub fn folders_of(
             received_unix_ns,
             content,
         };
-        pipeline.feed(&record, &mut output);
-        folders.take(&mut output);
+        written.feed(&record);
     }
-    folders
+    written.folders
 }

@@ -6,3 +6,5 @@ pub mod folders;
 pub mod hostile;
 #[path = "../../../../normalizer/tests/support/scenario.rs"]
 pub mod scenario;
+#[path = "../../../../normalizer/tests/support/written.rs"]
+pub mod written;

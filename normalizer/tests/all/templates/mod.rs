@@ -5,47 +5,22 @@ mod usual;
 
 use bytes::Bytes;
 use cctf_normalizer::journal::{Content, Record, Signal};
-use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
+use cctf_normalizer::pipeline::{Pipeline, Settings};
 
 use self::spans::Kinds;
-use crate::golden::{self, Files, Input};
-use crate::support::folders::Folders;
+use crate::golden;
 use crate::support::hostile::{self, BASE_UNIX_NANO, Choices};
 use crate::support::random::Random;
+use crate::support::written::Written;
 
 /// Number of scenarios, unless CCTF_SCENARIOS is set.
 const SCENARIOS: u64 = 100;
 const REQUESTS: usize = 24;
 
-/// A pipeline and its files.
-struct Written {
-    pipeline: Pipeline,
-    output: Output,
-    folders: Folders,
-    /// Whether the pipeline is sometimes stored and restored, which loses its templates.
-    is_restored: bool,
-}
-
-impl Written {
-    fn new(settings: &Settings, templates: usize, is_restored: bool) -> Self {
-        let mut pipeline = Pipeline::new(settings.clone());
-        pipeline.limit_templates(templates);
-        Self {
-            pipeline,
-            output: Output::default(),
-            folders: Folders::default(),
-            is_restored,
-        }
-    }
-
-    fn feed(&mut self, record: &Record, is_lost: bool) {
-        self.pipeline.feed(record, &mut self.output);
-        self.folders.take(&mut self.output);
-        if is_lost && self.is_restored {
-            let state = postcard::to_stdvec(&self.pipeline).unwrap();
-            self.pipeline = postcard::from_bytes(&state).unwrap();
-        }
-    }
+/// Stores and restores the pipeline, which loses its templates.
+fn restore(pipeline: &mut Pipeline) {
+    let state = postcard::to_stdvec(pipeline).unwrap();
+    *pipeline = postcard::from_bytes(&state).unwrap();
 }
 
 /// The spans read by templates, of all pipelines of a scenario.
@@ -55,12 +30,7 @@ fn check(seed: u64) -> [u64; 3] {
     let choices = &mut Choices(&mut next);
     let settings = hostile::settings(choices);
     let mut kinds = Kinds::new(choices);
-    let mut written = [
-        Written::new(&settings, 0, false),
-        Written::new(&settings, 1, false),
-        Written::new(&settings, usize::MAX, false),
-        Written::new(&settings, usize::MAX, true),
-    ];
+    let mut written = [0, 1, usize::MAX, usize::MAX].map(|max| Written::new(settings.clone(), max));
     let mut received_unix_ns = BASE_UNIX_NANO;
     for number in 0..=REQUESTS {
         received_unix_ns += hostile::pause(choices).as_nanos() as u64 / 8;
@@ -80,15 +50,13 @@ fn check(seed: u64) -> [u64; 3] {
             content,
         };
         let is_lost = choices.below(6) == 0;
-        written.iter_mut().for_each(|each| each.feed(&record, is_lost));
+        written.iter_mut().for_each(|each| each.feed(&record));
+        if is_lost {
+            restore(&mut written[3].pipeline);
+        }
         let [without, with @ ..] = &written;
         for (number, with) in with.iter().enumerate() {
-            assert!(
-                with.folders == without.folders,
-                "seed {seed}: pipeline {} differs in {:?}",
-                number + 1,
-                without.folders.first_difference(&with.folders)
-            );
+            without.assert_same(with, format_args!("seed {seed}: pipeline {} differs", number + 1));
         }
     }
     [0, 1, 2].map(|index: usize| written[index].pipeline.spans_by_template())
@@ -114,11 +82,7 @@ fn any_number_of_templates_gives_the_same_files() {
 fn the_spans_of_a_service_have_templates_however_many_endpoints_it_has() {
     for (endpoints, peers, spans_a_request) in [(1, 1, 512), (1000, 1, 32), (1000, 1000, 512), (10, 1000, 32)]
     {
-        let mut pipeline = Pipeline::new(Settings::default());
-        let mut plain = Pipeline::new(Settings::default());
-        plain.limit_templates(0);
-        let (mut output, mut folders) = (Output::default(), Folders::default());
-        let (mut plain_output, mut plain_folders) = (Output::default(), Folders::default());
+        let [mut plain, mut written] = [0, usize::MAX].map(|max| Written::new(Settings::default(), max));
         let mut sent = 0;
         for number in 0..20_000 / spans_a_request {
             let body = spans::service(number, spans_a_request, endpoints, peers).into();
@@ -130,21 +94,15 @@ fn the_spans_of_a_service_have_templates_however_many_endpoints_it_has() {
                     body,
                 },
             };
-            pipeline.feed(&record, &mut output);
-            folders.take(&mut output);
-            plain.feed(&record, &mut plain_output);
-            plain_folders.take(&mut plain_output);
+            written.feed(&record);
+            plain.feed(&record);
         }
-        let by_template = pipeline.spans_by_template() as usize;
+        let by_template = written.pipeline.spans_by_template() as usize;
         assert!(
             by_template * 100 > sent * 95,
             "{by_template} of {sent} with {endpoints} endpoints and {peers} peers"
         );
-        assert!(
-            folders == plain_folders,
-            "{:?}",
-            plain_folders.first_difference(&folders)
-        );
+        plain.assert_same(&written, format_args!("{endpoints} endpoints and {peers} peers"));
     }
 }
 
@@ -154,29 +112,12 @@ fn golden_cases_are_the_same_without_templates_and_with_one() {
     for folder in golden::cases() {
         let input = golden::read_input(&folder);
         for is_split in [false, true] {
-            let files = golden::run(&input, is_split);
+            let files = golden::run_with(usize::MAX, &input, is_split);
             for templates in [0, 1] {
-                let with = golden_files(&input, is_split, templates);
+                let with = golden::run_with(templates, &input, is_split);
                 golden::compare("all templates", &folder, &files, &with, &mut wrong);
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-}
-
-fn golden_files(input: &Input, is_split: bool, templates: usize) -> Files {
-    let mut pipeline = Pipeline::new(golden::settings_of(&input.settings));
-    pipeline.limit_templates(templates);
-    let (mut output, mut files) = (Output::default(), Files::new());
-    for step in &input.steps {
-        for content in golden::contents_of(step, is_split) {
-            let record = Record {
-                received_unix_ns: (golden::BASE_UNIX_MS + step.at_ms) * 1_000_000,
-                content,
-            };
-            pipeline.feed(&record, &mut output);
-            golden::drain(&mut output, &mut files);
-        }
-    }
-    files
 }
