@@ -57,9 +57,13 @@ pub enum Command {
         )]
         admin: String,
     },
-    /// Recompute all files from a journal and write them to a new --out-dir. Requires a journal kept with --keep-raw.
+    /// Recompute the files of all runs in a journal and write them to a new --out-dir.
     ///
-    /// Options set here override the settings stored in the journal. No receiver starts, so its options are ignored.
+    /// The replay starts with the oldest segment (file) in the journal. Without --keep-raw, a normalizer deletes segments that its own
+    /// recovery no longer needs. So only a journal that was kept with --keep-raw from the start has all runs from their beginning.
+    ///
+    /// Options and variables set here override the settings stored in the journal. No receiver starts, so the options of receivers and
+    /// listeners are ignored.
     ReplayJournal {
         /// Path to the folder with the journal's segments.
         #[arg(value_name = "DIR")]
@@ -123,7 +127,9 @@ pub struct Config {
     /// Run id for telemetry that has none. Default: time of the first start with this --out-dir, and six random letters.
     #[arg(long, help_heading = RUNS, env = "RUN_ID", value_name = "ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
-    /// Time to wait for the parent span of a row. After it, the normalizer writes the row without a parent, as an orphan.
+    /// Time for which a row waits for its parent span. Then the normalizer writes the row without a parent, as an orphan.
+    ///
+    /// If an ancestor span has arrived, but is possibly not a request, the row waits up to this time again until that is certain.
     #[arg(long, help_heading = RUNS, env = "JOIN_WINDOW", default_value = "15s", value_name = "DURATION", value_parser = parse_duration)]
     pub join_window: Duration,
     /// Time for which the normalizer remembers a span or data point, to detect its duplicates.
@@ -156,20 +162,20 @@ pub struct Config {
     /// Above it, the rows that have waited longest are written early. A row whose parent span has not arrived becomes an orphan.
     #[arg(long, help_heading = LIMITS, env = "MEMORY_LIMIT", default_value = "256MiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub memory_limit: u64,
-    /// Maximum size of a run's folder. The run then continues in the folder <RUN_ID>-0002, and so on. 0 means unlimited.
+    /// Size of a run's folder at which the run continues in the next folder, <RUN_ID>-0002 and so on. 0 means unlimited.
     #[arg(long, help_heading = RUNS, env = "ROLL_BYTES", default_value = "8GiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub roll_bytes: u64,
-    /// Maximum age of a run's folder. The run then continues in the next folder. 0s means unlimited.
+    /// Age of a run's folder at which the run continues in the next folder. 0s means unlimited.
     #[arg(long, help_heading = RUNS, env = "ROLL_AGE", default_value = "0s", value_name = "DURATION", value_parser = parse_duration)]
     pub roll_age: Duration,
 
     /// Point at which the normalizer acknowledges a request.
     #[arg(long, help_heading = JOURNAL, env = "DURABILITY", value_enum, default_value_t = Durability::Fsync)]
     pub durability: Durability,
-    /// Path to the journal's folder. Default: .journal/<RUN_ID> in --out-dir, with the value of --run-id.
+    /// Path to the journal's folder. Default: OUT_DIR/.journal/RUN_ID, with the values of --out-dir and --run-id.
     #[arg(long, help_heading = JOURNAL, env = "JOURNAL_DIR", value_name = "FOLDER")]
     pub journal_dir: Option<PathBuf>,
-    /// Size of a segment, which is one file of the journal.
+    /// Size of a segment. A segment is one file of the journal.
     #[arg(long, help_heading = JOURNAL, env = "SEGMENT_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub segment_bytes: usize,
     /// Keep segments of the journal that recovery no longer needs, so that replay-journal can read them.
@@ -181,8 +187,8 @@ pub struct Config {
 
     /// After a crash, continue with the journal of a normalizer version that maps OpenTelemetry to CCTF differently.
     ///
-    /// The files are truncated to the last checkpoint of that other version. This version then recomputes all later rows with its
-    /// own mapping.
+    /// The normalizer truncates all files to the lengths that they had at the last checkpoint of the other version. Then it recomputes
+    /// all later rows with its own mapping.
     #[arg(long, help_heading = JOURNAL)]
     pub remap: bool,
 
@@ -199,9 +205,9 @@ pub struct Config {
     /// Maximum total size of all requests that are being received.
     #[arg(long, help_heading = LIMITS, env = "IN_FLIGHT_BYTES_MAX", default_value = "256MiB", value_name = "SIZE", value_parser = parse_size)]
     pub in_flight_bytes_max: usize,
-    /// Maximum total size of all requests that wait for processing; never more than an eighth of --memory-limit.
-    #[arg(long, help_heading = LIMITS, env = "QUEUE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
-    pub queue_bytes_max: usize,
+    /// Maximum total size of all requests that wait for processing. Default, and upper bound: an eighth of --memory-limit.
+    #[arg(long, help_heading = LIMITS, env = "QUEUE_BYTES_MAX", value_name = "SIZE", value_parser = parse_size)]
+    pub queue_bytes_max: Option<usize>,
     /// Maximum number of requests that wait for processing.
     #[arg(long, help_heading = LIMITS, env = "QUEUE_REQUESTS_MAX", default_value = "65536", value_name = "NUMBER", value_parser = parse_number)]
     pub queue_requests_max: usize,
@@ -272,9 +278,10 @@ impl Config {
     }
 
     pub fn queue_limits(&self) -> QueueLimits {
+        let share = queue_share(self.memory_limit) as usize;
         QueueLimits {
             requests_max: self.queue_requests_max,
-            bytes_max: self.queue_bytes_max.min(queue_share(self.memory_limit) as usize),
+            bytes_max: self.queue_bytes_max.map_or(share, |bytes| bytes.min(share)),
         }
     }
 }
@@ -320,6 +327,19 @@ mod tests {
                 .kept_metrics,
             Settings::KEPT_METRICS
         );
+    }
+
+    #[test]
+    fn the_queue_has_an_eighth_of_the_memory_unless_less_is_set() {
+        for (flags, mib) in [
+            (&[][..], 32),
+            (&["--memory-limit", "1GiB"], 128),
+            (&["--queue-bytes-max", "8MiB"], 8),
+            (&["--queue-bytes-max", "64MiB"], 32),
+        ] {
+            let limits = parse(flags).unwrap().config.queue_limits();
+            assert_eq!(limits.bytes_max, mib << 20, "{flags:?}");
+        }
     }
 
     #[test]
