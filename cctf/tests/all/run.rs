@@ -40,6 +40,31 @@ fn a_missing_binary_is_named_with_the_remedy() {
 
 /// This test failed when empty variables were read: "" is an invalid rate.
 #[test]
+fn only_flags_of_stand_ins_are_under_their_heading() {
+    let output = cctf(&["run", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let (_, section) = help.split_once("\nStand-ins:\n").unwrap();
+    let flags: Vec<&str> = section
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with(' '))
+        .filter_map(|line| line.strip_prefix("      --")?.split(' ').next())
+        .collect();
+    let of_stand_ins = [
+        "stand-in",
+        "placement",
+        "keep",
+        "speed",
+        "from",
+        "to",
+        "limit",
+        "scale",
+        "by",
+        "orphans",
+    ];
+    assert_eq!(flags, of_stand_ins);
+}
+
+#[test]
 fn an_empty_variable_counts_as_unset() {
     let empty = [("CCTF_RATE", ""), ("CCTF_DURATION", ""), ("RUN_ID", "")];
     let output = cctf(&["run", "--bin-dir", "/nowhere"])

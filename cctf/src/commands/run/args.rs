@@ -71,12 +71,14 @@ pub struct RunArgs {
     pub(super) chain: bool,
     #[command(flatten)]
     pub(super) stand_ins: StandInFlags,
-    #[command(flatten)]
+    // Ends the heading of the stand-ins, which would otherwise apply to all flags after it.
+    #[command(flatten, next_help_heading = Option::<&'static str>::None)]
     pub(super) links: LinkFlags,
     /// Move the service from node edge0 to node cloud0 during the load.
     ///
-    /// First, all endpoints get load on edge0, one after the other. Then all of them get load on cloud0. For a short time, both services run: the one on cloud0
-    /// starts halfway through the last load on edge0, and the one on edge0 stops halfway through the first load on cloud0.
+    /// First, all endpoints get load on edge0, one after the other. Then all of them get load on cloud0. For a short time, two instances
+    /// of the service run. The instance on cloud0 starts halfway through the last load on edge0. The instance on edge0 stops halfway
+    /// through the first load on cloud0.
     #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
     pub(super) migrate: bool,
     /// Path to the folder that contains all runs.
@@ -124,7 +126,9 @@ pub struct RunArgs {
     /// Whether a request keeps its slot while it waits for a downstream call: held or released.
     #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
     pub(super) slot_policy: Option<String>,
-    /// Maximum time for which a row (a line of the files) waits for a missing parent span. Then the normalizer writes the row without a parent.
+    /// Time for which a row (a line of the files) waits for its parent span. Then the normalizer writes the row without a parent.
+    ///
+    /// If an ancestor span has arrived, but is possibly not a request, the row waits up to this time again until that is certain.
     #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
     pub(super) join_window: Option<DurationArg>,
     /// Time without telemetry from an instance after which the normalizer considers the instance stopped.

@@ -8,6 +8,7 @@ use crate::commands::UsageError;
 use crate::commands::replay::{Keep, SelectionFlags};
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Stand-ins")]
 pub struct StandInFlags {
     /// Repeat a recorded run (run id, or path to its folder): start a stand-in for each recorded instance, and send the recorded requests again.
     ///
@@ -24,7 +25,7 @@ pub struct StandInFlags {
     /// With --stand-in: what stays as recorded if a stand-in's node is faster or slower than the recorded node.
     #[arg(long, value_enum, default_value = "time")]
     pub keep: Keep,
-    #[command(flatten, next_help_heading = "Options with --stand-in")]
+    #[command(flatten)]
     pub selection: SelectionFlags,
 }
 
