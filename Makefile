@@ -87,7 +87,7 @@ STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C targe
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  Variables of real-*: REAL_RATE=$(REAL_RATE) (requests/s) REAL_DUR=$(REAL_DUR) REAL_SIZE=$(REAL_SIZE) (bytes) RUN_ID=<name>"
+	@echo "  Variables of real-*: REAL_RATE=$(REAL_RATE) (requests/s) REAL_DUR=$(REAL_DUR) REAL_SIZE=$(REAL_SIZE) (bytes) RUN_ID=<name>; real-languages: SHOP_RATE=$(SHOP_RATE) (checkouts/s)"
 
 setup: ## Install missing tools: C compiler, Rust, Go with vegeta, Python
 	@scripts/setup build go python

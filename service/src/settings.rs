@@ -21,9 +21,13 @@ pub use otel::{OtelFlags, OtelSettings};
 /// Maximum of QUEUE_LIMIT: what a queue may hold without much memory.
 const QUEUE_LIMIT_MAX: usize = 1 << 20;
 
+const AFTER_HELP: &str = "\
+Flags override environment variables. The service also reads variables without a flag: OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME,
+OTEL_TRACES_SAMPLER and others of OpenTelemetry, which docs/sending.md lists, and RUST_LOG (log level, such as debug).";
+
 /// Workload service that reports its own queueing, CPU time and calls over OTLP
 #[derive(Debug, Parser)]
-#[command(name = "tunable-svc", version, args_conflicts_with_subcommands = true)]
+#[command(name = "tunable-svc", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 pub struct CommandLine {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -109,7 +113,7 @@ pub struct Settings {
     /// Path to the stand-ins file. The service then executes the recorded work in each request, instead of its endpoints
     /// (docs/stand-ins.md)
     ///
-    /// The file lists the addresses of the stand-ins for other modules. It may be written after this service has started, but
+    /// The file lists the addresses of the stand-ins for other modules. It need not exist when this service starts, but must be complete
     /// before the first request.
     #[arg(long, env = "STAND_IN")]
     pub stand_in: Option<PathBuf>,
@@ -117,15 +121,16 @@ pub struct Settings {
     /// URL of the next service to call, for requests that name none in X-Next-Url or call_url
     #[arg(long, env = "DEFAULT_NEXT_URL", value_parser = NextUrl::parse_setting)]
     pub default_next_url: Option<NextUrl>,
-    /// Origins that may be called, comma-separated, such as http://10.0.0.2:8080 [default: none]
+    /// Origins that requests may have called, comma-separated, such as http://10.0.0.2:8080 [default: none]
     ///
-    /// A request names a URL to call in the header X-Next-Url, or in the parameter call_url of /work.
+    /// A request names a URL to call in the header X-Next-Url, or in the parameter call_url of /work. The origin of --default-next-url is
+    /// always allowed.
     #[arg(long, env = "NEXT_URL_ALLOW", value_parser = AllowList::parse_setting, default_value = "", hide_default_value = true)]
     pub next_url_allow: AllowList,
     /// Timeout of a downstream call, milliseconds
     #[arg(long, env = "NEXT_TIMEOUT_MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub next_timeout_ms: u64,
-    /// Maximum number of services that a request may pass. The service beyond it answers with status 508
+    /// Maximum number of services that a request may pass. The next service answers with status 508
     #[arg(long, env = "HOP_LIMIT", default_value_t = 8)]
     pub hop_limit: u32,
 
@@ -140,8 +145,8 @@ pub struct Settings {
     pub kv_max_mb: u32,
     /// Path to the folder for this service's files [default: a temporary folder, removed on exit]
     ///
-    /// If this is set and no OTLP receiver is configured, the service starts a normalizer. It writes the run's CCTF files to this
-    /// folder.
+    /// If this folder is set and no OTLP receiver is configured, the service starts a normalizer, which writes the run's CCTF files to
+    /// the folder.
     #[arg(long, env = "LOG_PATH")]
     pub log_path: Option<PathBuf>,
     /// Path to the program cctf-normalizer [default: in the folder of this program]

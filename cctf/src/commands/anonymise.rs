@@ -18,10 +18,10 @@ use super::run_target::find;
 use super::{DONE, Format, print, print_json};
 
 const AFTER_HELP: &str = "\
-Names, paths, ids and addresses become keyed hashes. Each free text becomes one hash. All times are shifted by the same whole
-number of minutes. Numbers, stages, methods, protocols and names of metrics do not change, so cctf stats prints the same figures.
-Fields that CCTF does not define are left out. docs/anonymise.md lists every field. Some things stay visible: timing patterns,
-sizes, the call graph, and which endpoints are rare. The command lists the endpoints with fewer than K invocations (--k).
+Names, paths, ids and addresses become keyed hashes. A free text is hashed as a whole, not word by word. All times are shifted by
+the same whole number of minutes. Numbers, stages, methods, protocols and names of metrics do not change, so cctf stats prints the
+same figures. Fields that CCTF does not define are left out. docs/anonymise.md lists every field. Some things stay visible: timing
+patterns, sizes, the call graph, and which endpoints are rare. The command lists the endpoints with fewer than K invocations (--k).
 
 With the same key, equal values have equal hashes in all runs. So anonymised runs can be compared and merged, and replays still
 refer to the recorded run. Whoever has the key can hash a name and search for the hash. Keep the key secret, or delete it.
@@ -59,10 +59,10 @@ pub struct AnonymiseArgs {
     /// Make a new key and write it to the key file, which must not exist.
     #[arg(long)]
     new_key: bool,
-    /// Path to the folder of the result. It must not exist. For a run of several parts, it will contain one run folder for each part.
+    /// Path to the folder of the result. It must not exist. For a run of several parts, the result has one run folder for each part.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Report endpoints with fewer than K invocations.
+    /// List the endpoints with fewer than K invocations.
     #[arg(long, default_value_t = 10, value_name = "K")]
     k: u64,
     /// Output format of the summary.

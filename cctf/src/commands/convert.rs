@@ -74,7 +74,7 @@ pub struct ConvertArgs {
     /// Path to the folder of the result. It must not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Take only records of this format. Default: all, recognised by their content.
+    /// Take only records of this format. Default: all formats, recognised by their content.
     #[arg(long, value_name = "NAME", value_enum)]
     format: Option<Input>,
     /// Run id for telemetry without a run id. Default: the name of DIR.

@@ -32,7 +32,7 @@ pub struct DriverFlags {
     /// Name of the application to which this command's spans belong (service.namespace).
     #[arg(long, env = "APP_ID")]
     pub app_id: Option<String>,
-    /// Number of worker slots (concurrent requests) of the service under load. It is recorded in run_meta.json.
+    /// Number of worker slots (concurrent requests) of the service under load, recorded in run_meta.json.
     #[arg(long, env = "WORKERS")]
     pub workers: Option<u32>,
 }

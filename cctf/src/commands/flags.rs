@@ -66,13 +66,13 @@ pub struct RunFlags {
     /// Id of the run: letters, digits, '.', '_' and '-'. Default: time and random letters, such as 20261123-104500-kqtzab.
     #[arg(long, env = "RUN_ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
-    /// Name of the scenario. It is recorded in run_meta.json.
+    /// Name of the scenario, recorded in run_meta.json.
     #[arg(long, env = "CCTF_SCEN")]
     pub scen: Option<String>,
-    /// Container image of the service under load. It is recorded in run_meta.json.
+    /// Container image of the service under load, recorded in run_meta.json.
     #[arg(long, env = "CCTF_IMG")]
     pub img: Option<String>,
-    /// Git commit of the service under load. It is recorded in run_meta.json.
+    /// Git commit of the service under load, recorded in run_meta.json.
     #[arg(long, env = "GIT_SHA")]
     pub git_sha: Option<String>,
 }

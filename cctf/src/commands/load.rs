@@ -36,7 +36,9 @@ Examples:
 
 The load is open-loop: each request leaves at its scheduled time, whether or not earlier ones were answered. Lateness is the
 time from the scheduled time of a request until this command passes the request's bytes to the socket. Compare the p99 of the
-lateness with the p99 of the latency: if the lateness is not much smaller, this command or its machine was the bottleneck.
+lateness with the p99 of the latency. If the lateness is not much smaller, requests left too late, and the service did not get the
+intended load. There are two possible causes: this machine is too slow, or all connections were in use (--connections), for
+example because the service is too slow.
 
 Exit codes:
   0  all requests were sent, all spans were exported, and all lines of --out were written (failed requests are a result, not an error)
@@ -52,7 +54,7 @@ pub struct LoadArgs {
     target: Target,
     /// Endpoint that gets load: json, gzip, gunzip, hash, kvset, kvget, work, or a path such as /checkout.
     ///
-    /// Before kvget, the command stores the value that kvget reads. The request that stores it is not traced.
+    /// Before kvget, the command stores the value that kvget reads. It does so by one request, which is not traced.
     #[arg(long, env = "CCTF_ENDPOINT", default_value = "json", value_parser = parse_endpoint)]
     endpoint: String,
     /// HTTP method. Default: the method of the named endpoint, or GET for a path. POST, PUT and PATCH send a body.

@@ -32,7 +32,8 @@ Columns:
   size         total size of all files in all parts
   parts        number of existing parts
   nodes        number of nodes in nodes.json
-  merged       'yes' if the run seems to be a result of cctf merge: no normalizer wrote the run, or its clocks are aligned
+  merged       'yes' if no normalizer wrote the folder, or if the clocks are aligned. So this is a result of cctf merge, convert or
+               anonymise, or of a simulation
   check        'ok' if all files exist, run_meta.json is valid, and the file sizes are plausible. Otherwise, the first problem
                and the number of further ones. With --validate also 'valid', or the number of warnings or errors.
                'output of merge --rests': not a run, because --rows was not set: invocations and calls are in the buckets

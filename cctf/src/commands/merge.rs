@@ -14,10 +14,10 @@ use super::display::BytesBar;
 use super::{DONE, Format, print, print_json};
 
 const AFTER_HELP: &str = "\
-Apart from a few exceptions, which docs/merge.md lists, the result is what a single normalizer would have written if it had
-received all the data. The merge sorts the rows (the lines of the files) by time and drops duplicates. If the parent of a row is
-missing in the row's own folder, the merge searches the other folders for the parent. The merge also recomputes links, modules and
-clock offsets. docs/merge.md has every rule.
+The result is what a single normalizer would have written if it had received all the data. docs/merge.md lists the few exceptions,
+and every rule. The merge sorts the rows (the lines of the files) by time and drops duplicates. If the parent of a row is missing
+in the row's own folder, the merge searches the other folders for the parent. The merge also recomputes links, modules and clock
+offsets.
 
 The merge writes to a hidden folder beside OUT. When the result is complete, it renames this folder to OUT. The disk of OUT needs
 free space of up to two and a half times the size of the input folders.
@@ -26,7 +26,7 @@ Many machines can share a merge. The traces are divided into N buckets by trace 
 folders IN, and merges the invocations and calls of one bucket. Then --rests reads all buckets, and writes the rest of the result,
 which depends on all of them. With --rows, --rests also merges the invocations and calls, and OUT has the same bytes as the result
 of a merge on one machine. Aligning clocks takes two rounds, because each offset depends on the calls of all buckets.
-docs/merge.md has every step.
+docs/merge.md has the commands of both rounds.
 
 Examples:
   cctf merge logs/all logs/edge0 logs/edge1 logs/cloud0
@@ -59,8 +59,8 @@ pub struct MergeArgs {
     /// Merge only the traces of bucket i of N, a power of two up to 512. OUT is then not a run, but an input of --rests.
     #[arg(long, value_name = "i/N", conflicts_with_all = ["rests", "rows"])]
     bucket: Option<Bucket>,
-    /// Write the rest of the result, which depends on all buckets: everything except invocations and calls. Give the same folders IN
-    /// in the same order as for the buckets, and this flag after them.
+    /// Write the rest of the result, which depends on all buckets: everything except invocations and calls. Give the folders IN of the
+    /// buckets in the same order, and this flag after them. With --align-clocks, IN is the result of the first round's --rests.
     #[arg(long, value_name = "BUCKET", num_args = 1..)]
     rests: Vec<PathBuf>,
     /// With --rests: also merge the invocations and calls of all buckets, so that OUT is a run.

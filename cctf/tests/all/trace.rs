@@ -53,6 +53,9 @@ started 2025-10-09 08:53:20.108 UTC, took 46.000 ms
 *         -> POST /work              18.250  14.000      -        -      -        -   4.250     200
 *           back@cloud0 POST /work  ~20.375   9.750  0.500    9.250  6.500    4.250   9.250     200
 ";
+    let (_, table) = expected.split_once("\n\n").unwrap();
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    assert!(readme.contains(table), "the README shows this trace");
     for args in [
         &["chain-1", CHAIN][..],
         &["latest", "5b8e"],

@@ -22,7 +22,7 @@ pub struct Noise {
     interval: Option<[f64; 2]>,
 }
 
-/// The verdicts of earlier replays of the same recorded run. If there are none, those of all other runs. `None` if there are no
+/// The verdicts of earlier replays of the same recorded run. If there are none, the verdicts of all other runs. `None` if there are no
 /// verdicts at all.
 ///
 /// # Errors

@@ -14,9 +14,9 @@ mean queue lengths, utilisations and response times, also for another load. The 
   model.lqnx       the network in the XML format of LQNS: nodes are processors, instances are tasks with their slots, endpoints are
                    entries with mean CPU time, mean time without CPU, and mean numbers of calls
   recorded.json    the module, instance and endpoint of each element, and what the run recorded of them
-  solve.py         solves the network, and prints predicted beside recorded figures
-The network has only means: LINE assumes exponential service times and Poisson arrivals. So use LINE's results as a yardstick for
-simulations, not as a replacement: with regular service times, queues are shorter than LINE predicts.
+  solve.py         solves the network, and prints the predicted figures beside the recorded ones
+The network has only mean values. LINE therefore assumes exponential service times and Poisson arrivals. Use LINE's results as a
+yardstick for simulations, not as a replacement: with regular service times, queues are shorter than LINE predicts.
 
 Examples (require the Python package line-solver 3.0.8.0):
   cctf export lqn logs/latest --out network

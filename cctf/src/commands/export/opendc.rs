@@ -13,8 +13,9 @@ OpenDC (https://opendc.org) simulates data centres: which host runs which task, 
   trace/fragments.parquet    one fragment for each task: its duration and mean use of CPUs (MHz)
   topology.json              a host for each node: CPUs, frequency, memory, power
   experiment.json            the input of OpenDC's runner, which names these files
-OpenDC counts in whole milliseconds: a task of less than 1 ms lasts 1 ms in the export, with the same work. OpenDC has no slots,
-no calls between tasks and no networks, and decides itself where tasks run. Use another target if waits matter.
+OpenDC counts in whole milliseconds. So a task of less than 1 ms lasts 1 ms in the export, at a lower CPU usage, so that its work
+is the same. OpenDC has no slots, no calls between tasks and no networks, and decides itself where tasks run. Use another target if
+waits matter.
 
 Examples:
   cctf export opendc logs/latest --out datacentre

@@ -16,7 +16,6 @@ use export::{Assumption, Assumptions, Counts, Options};
 use otlp_send::{BlockingSender, Destination};
 use serde::Serialize;
 
-use super::common::EXIT_CODES;
 use super::summary;
 use crate::commands::display::BytesBar;
 use crate::commands::plan::window::WindowFlags;
@@ -33,7 +32,7 @@ const DAMAGED_LINES: &str = "damaged_lines";
 const AFTER_HELP: &str = "\
 The rows become spans again, with the names of the semantic conventions. Jaeger, Tempo and other viewers show the traces. A
 Collector or a normalizer accepts the export like live telemetry. Each invocation and each call is a span. Parents without a row
-also become spans, so that traces are connected. Start and end of the run and its placement events are spans, too.
+also become spans, so that traces are connected. The run's start, its end and its placement events are spans, too.
   OUT/traces.jsonl       one OTLP request a line, as in files of the Collector's file exporter
   OUT/assumptions.json   what is lost, with counts
 
@@ -44,14 +43,19 @@ Examples:
   cctf export otlp logs/latest --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
   cctf export otlp logs/latest --from 1m --to 2m --out minute
 
-With --from and --to, whole traces are chosen by the start of their first row, from the first row of the run on.
-If a normalizer has already closed the run, it counts the rows as late: send the run under another name with --run-id. The exit code
-is also 1 if the receiver rejects spans.
+--from and --to select whole traces, by the start of the first row of each trace. The offsets count from the first row of the run.
+If the receiver is a normalizer that has already closed this run, the normalizer counts the rows as late. So send the run under
+another name (--run-id).
 docs/export/otlp.md describes each field.
-";
+
+Exit codes:
+  0  the export was written or sent
+  1  the export was written or sent, but lines of the run are damaged; or --strict refuses the export, a file cannot be read or
+     written, or the receiver is unreachable or rejects spans
+  2  a flag is invalid, the run does not exist, or OUT exists";
 
 #[derive(Debug, Clone, Args)]
-#[command(args_override_self = true, after_long_help = format!("{AFTER_HELP}\n{EXIT_CODES}"), after_help = "Examples and exit codes: cctf export otlp --help")]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf export otlp --help")]
 #[command(group = ArgGroup::new("destination").required(true).args(["out", "otlp_endpoint"]))]
 pub struct OtlpArgs {
     /// Run id, or path to a run's folder. Default: the newest run.

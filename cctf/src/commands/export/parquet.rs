@@ -27,9 +27,11 @@ Examples:
     SELECT module_id, count(*), quantile_disc(rt_ms, 0.99) FROM invocations GROUP BY ALL;
 
 DATASET has a folder for each file of a run: invocations/run_id=RUN/bucket=000/part-0.parquet and so on. Rows are sorted by trace
-and time. The trace id decides the bucket, so all invocations and calls of a trace are in buckets of the same number.
+and time. Each such folder is divided into buckets. The trace id decides the bucket, so all invocations and calls of a trace are in
+buckets of the same number.
 Times and durations are integers in nanoseconds, in columns *_ns. duckdb.sql and spark.sql have views with the columns of the JSON
-files, so that the same query works on the data set and on the JSON files. index.json lists types, runs, counts and ranges.
+files, so that the same query works on the data set and on the JSON files. index.json lists the
+column types and the runs, each with its first and last time and its numbers of rows.
 docs/export/parquet.md describes each column, and how DuckDB, polars, pandas and Spark read the data set.
 
 The export includes all parts (folders) of a long run. Its temporary files are beside DATASET and need up to the size of the
@@ -56,8 +58,8 @@ pub struct ParquetArgs {
     /// Add the runs to an existing data set.
     #[arg(long)]
     append: bool,
-    /// Number of buckets of a new data set: a power of two, at most 512. The traces are divided over these folders. Default: one for
-    /// every 512 MiB of invocations and calls.
+    /// Number of buckets of a new data set: a power of two, at most 512. A bucket is a folder with some of the traces. Default:
+    /// one bucket for every 512 MiB of invocations and calls.
     #[arg(long, value_name = "N", conflicts_with = "append")]
     buckets: Option<NonZero<u16>>,
     /// Output format of the summary.

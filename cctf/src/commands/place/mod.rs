@@ -35,14 +35,14 @@ pub const UNDECIDED: u8 = 4;
 const AFTER_HELP: &str = "\
 Examples:
   cctf place logs/latest --tiers tiers.json
-  The front stays on the device, and the cart may not run there; twice the load; files for real runs of the best ten:
+  Module 'front' stays on node ep0, and module 'cart' may not run there; twice the load; files for real runs of the best ten:
     cctf place shop --tiers tiers.json --pin front=ep0 --exclude cart=ep0 --scale 2 --out placements
     cctf run --stand-in shop --placement placements/1.json --run-id first
   A program of your own that proposes placements (a strategy). The output states how much worse they are than the best placement:
     cctf place shop --tiers tiers.json --strategy examples/strategies/greedy.py
 
 --tiers names a JSON file with the nodes on which modules may run, and the links between them. Nodes of the recorded run have their
-recorded cores, speeds and links, unless the file states others:
+recorded cores, speeds and links, unless the file overrides them:
   {
     \"nodes\": {
       \"ep0\": {}, \"edge0\": {},
@@ -87,7 +87,8 @@ pub struct PlaceArgs {
     /// Statistic of the roots' response times by which placements are ranked.
     #[arg(long, value_enum, default_value = "p95")]
     by: By,
-    /// Number of best placements to list. Only these are simulated again, with the loads of --replications.
+    /// Number of best placements to list. These are simulated again with the loads of --replications, and so are the recorded placement
+    /// and those that programs of --strategy propose.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     top: u16,
     /// Path to a program that proposes placements. Repeatable.
@@ -101,7 +102,7 @@ pub struct PlaceArgs {
     /// Print the summary that programs of --strategy read, and exit.
     #[arg(long)]
     strategy_input: bool,
-    /// Path to a folder for placement files, and the ranking as JSON and as an offline page. It must not exist.
+    /// Path to a new folder, to which the placement files are written, and the ranking as JSON and as an offline page.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -67,8 +67,8 @@ pub struct SiteFlags {
     /// Multiply the arrival rate. Above 1, copies of the load, each shifted by a random time, overlap. Below 1, requests are left out.
     #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = parse_factor)]
     pub scale: f64,
-    /// Number of further loads to simulate. Each consists of random stretches of the recorded load. The 95% intervals of response times
-    /// are computed from these simulations.
+    /// Number of further loads to simulate, besides the recorded load. Each further load consists of random stretches of the recorded
+    /// one. The 95% intervals of response times are computed from these simulations.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub replications: u32,
     /// Seed of the further loads. The same seed gives the same result.

@@ -31,17 +31,18 @@ A replay sends only requests that came from outside: the calls of load drivers a
 recorded. Each request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not
 sent, because the live services send them. docs/replay.md describes bodies, scaling and limits.
 
-With --stand-in, no application is needed: stand-ins are services that do the recorded work. The body of each request has a plan,
-which states the work and the calls that the request caused in the recording. Before the first request, the command prints how
-accurate the plan is (the self-check of cctf plan). docs/stand-ins.md describes stand-ins and their file.
+With --stand-in, no application is needed: stand-ins are services that do the recorded work. The command first computes the plan of
+the run: the work and the calls that each request caused in the recording. It prints how accurate the plan is (the self-check of
+cctf plan). Then it sends the requests, each with its part of the plan as the body. docs/stand-ins.md describes stand-ins and their
+file.
 
 cctf compare compares the recorded run with its replay. Without --otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT, the replay is not
 recorded. With --speed or --scale, the replay's arrival rate differs from the recorded one. So compare such a replay with another
 replay at the same speed and scale.
 
 Exit codes:
-  0  all requests were sent, all spans were exported, and all lines of --out were written (lateness, statuses that differ from the recorded ones, and
-     pairs of --aa that differ are results, not errors)
+  0  all requests were sent, all spans were exported, and all lines of --out were written. (Lateness, statuses that differ from the
+     recorded ones, and pairs of --aa that differ are results, not errors.)
   1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
   2  a flag, an environment variable, or the file of bodies or stand-ins is invalid; a module has no target or stand-in; the run
      does not exist; or another load driver has already started the new run
@@ -83,7 +84,7 @@ pub struct ReplayArgs {
     /// Path to a TOML file with bodies by route. Default: valid bodies for the endpoints of tunable-svc, text for others.
     #[arg(long, value_name = "FILE")]
     pub bodies: Option<PathBuf>,
-    /// Seed of random bodies and of random choices of --scale. Default: the seed of the recorded run; 1 if it has none.
+    /// Seed of random bodies and of random choices of --scale. Default: the seed of the recorded run, or 1 if the run has none.
     #[arg(long, env = "CCTF_SEED")]
     pub seed: Option<u64>,
     /// Refuse a run from which the replay would leave out or replace anything.
@@ -103,7 +104,8 @@ pub struct ReplayArgs {
     /// Replay the run N + 1 times, compare each replay with the next one, and keep the verdicts in false-alarms.json in --logs-dir.
     ///
     /// The verdicts show in what share of comparisons noise alone makes two replays differ. Later, cctf compare prints this share
-    /// beside its own verdict. --aa requires --otlp-endpoint, and a normalizer that writes to --logs-dir. Each replay waits for the complete files of the previous one.
+    /// beside its own verdict. --aa requires --otlp-endpoint, and a normalizer that writes to --logs-dir. Each replay waits for the
+    /// complete files of the previous one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=PAIRS_MAX), conflicts_with = "dry_run")]
     pub aa: Option<u64>,
     /// Print the preview and send nothing: requests by endpoint, modules that need a target, and what is not sent.

@@ -47,7 +47,8 @@ The command reads all parts (folders) of a long run. If the run has not ended, i
 
 Exit codes:
   0  the figures were printed
-  1  the figures were printed, but lines are damaged or, with --lint, a check failed; or a file cannot be read, or the figures cannot be printed
+  1  the figures were printed, but lines are damaged or, with --lint, a check failed; or a file cannot be read, or the figures
+     cannot be printed
   2  a flag is invalid, or the run does not exist";
 
 /// A way to group a run's invocations.

@@ -33,7 +33,7 @@ impl fmt::Display for LinkChange {
     }
 }
 
-/// Parses `U->V=DELAY,RATE`, of which one of both can be omitted.
+/// Parses `U->V=DELAY,RATE`. Either value can be omitted.
 pub fn parse_link(text: &str) -> Result<LinkChange, String> {
     let wrong = || {
         format!(

@@ -26,22 +26,24 @@ use change::{Flags, LinkChange, parse_link, recorded_tiers};
 
 const AFTER_HELP: &str = "\
 Examples:
-  The stock in the cloud, at twice the load:
+  Move module 'stock' to the cloud, at twice the load:
     cctf whatif shop --move stock=cloud0 --scale 2
   Faster cores at the edge, and a slower link to the cloud:
     cctf whatif shop --speed edge0=1.5 --link 'edge0->cloud0=20ms,50Mbit'
-  Four slots instead of two in each instance of the cart; the difference of p95 as JSON:
+  Four slots instead of two in each instance of module 'cart'; the difference of p95 as JSON:
     cctf whatif shop --workers cart=4 --format json | jq .difference_ms.p95
   A node that the run does not have:
     cctf whatif shop --move cart=fog0 --tiers tiers.json
 
-All flags together are one change. The recorded run is simulated twice, without and with the change. Both simulations get the same
-arrivals. They are then repeated with further loads, which are made of random stretches of the recorded load. Because both get the same
-loads, the interval of the difference is narrower. The first 40,000 invocations are used. The output has the calibration error: the
-difference between the simulated and the recorded response times of the recorded run. This error widens the intervals.
+All flags together are one change. The recorded run is simulated twice: without and with the change. Everything that the flags do
+not change is the same in both simulations, such as the arrivals (unless --scale is set). The two simulations are then repeated
+with further loads, which are made of random stretches of the recorded load. Both get the same further loads, so the difference
+between the two has a narrower interval than either of them. If the run has more than 40,000 invocations, only the first 40,000 are
+simulated. The output has the calibration error: the difference between the simulated and the recorded response times of the
+recorded run. This error widens the intervals.
 
-As in cctf place, the answer is marked as not predicted if something would be busy for more than 85% of the time, or if a CPU time, a
-speed, cores or a link is unknown. docs/placement.md has the method. cctf place ranks all placements.
+As in cctf place, the answer is marked as not predicted if something would be busy for more than 85% of the time, or if a CPU time,
+a speed, cores or a link is unknown. docs/placement.md has the method. cctf place ranks all placements.
 
 Exit codes:
   0  the change is predicted
