@@ -107,7 +107,7 @@ impl Progress {
             .clone()
     }
 
-    /// The figures at the start of the worker. They are those of the replayed records.
+    /// The figures of the replayed records, which are the figures at the start of the worker.
     pub fn first_live(&self) -> Option<Arc<Published>> {
         self.first_live.get().cloned()
     }

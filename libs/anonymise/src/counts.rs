@@ -28,7 +28,7 @@ impl Written {
         }
     }
 
-    /// If lines were dropped, replaces the counts by those of the written rows, because `cctf validate` compares the two.
+    /// If lines were dropped, replaces the counts by the numbers of written rows, because `cctf validate` compares both.
     pub fn correct(&self, counts: &mut Counts) {
         if self.damaged == 0 {
             return;

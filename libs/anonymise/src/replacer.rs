@@ -103,7 +103,7 @@ impl Anonymiser {
         out
     }
 
-    /// Appends the replacement of a text: the kept one if there is one, otherwise a new one, which is then kept.
+    /// Appends the replacement of a text. If the text has no replacement yet, makes one and keeps it.
     fn push(&mut self, place: Place, text: &str, out: &mut Vec<u8>) -> Result<(), Untreatable> {
         if let Some(replacement) = self.kept[place as usize].get(text) {
             out.extend_from_slice(replacement.as_bytes());

@@ -46,7 +46,7 @@ pub struct FileRows {
 pub struct Summary {
     /// The new folder.
     pub out: PathBuf,
-    /// The run folders in it; the folder itself if the run has one part.
+    /// The run folders in `out`. If the run has one part, this is `out` itself.
     pub folders: Vec<PathBuf>,
     /// Bytes of the files that were read.
     pub bytes_read: u64,

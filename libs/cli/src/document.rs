@@ -50,7 +50,7 @@ impl Document {
         }
     }
 
-    /// The fields of the object that the file is. `example` is one.
+    /// The fields of the file's object. `example` is an example of such an object, for the error.
     pub fn fields(&self, example: &str) -> Result<Fields<'_>, String> {
         let top = Item {
             path: String::new(),
@@ -108,7 +108,7 @@ impl<'a> Item<'a> {
         self.as_text().ok_or_else(|| self.must_be("a text in quotes"))
     }
 
-    /// The text, if the value is one.
+    /// The value, if it is a text.
     pub fn as_text(&self) -> Option<&'a str> {
         match self.value {
             Json::Text(text) => Some(text),

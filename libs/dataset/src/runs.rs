@@ -121,7 +121,7 @@ impl Input {
         self.parts.iter().map(size).sum()
     }
 
-    /// The folders from which a file is exported. Of inventories, only that of the last part is, because it contains all
+    /// The folders from which a file is exported. An inventory is exported from the last part only, because that contains all
     /// entries of earlier ones.
     pub fn folders(&self, file: File) -> &[RunFolder] {
         match file.shape() {

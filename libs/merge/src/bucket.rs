@@ -51,7 +51,7 @@ impl fmt::Display for Bucket {
 }
 
 impl Bucket {
-    /// Whether a line of invocations or calls is of a trace in this bucket. The rest of the line is not read.
+    /// Whether a line of invocations or calls belongs to a trace in this bucket. Only the trace id of the line is read.
     #[inline]
     pub fn has(self, line: &[u8]) -> anyhow::Result<bool> {
         let id = match line.strip_prefix(START).and_then(|rest| rest.get(..ID_BYTES)) {

@@ -26,7 +26,7 @@ use crate::session::Session;
 /// Clock offsets by node.
 type Offsets = BTreeMap<String, Offset>;
 
-/// What the merge of one bucket did.
+/// The result of merging one bucket.
 #[derive(Debug, Clone, Serialize)]
 pub struct BucketSummary {
     /// Path of the bucket.
@@ -55,11 +55,11 @@ pub struct BucketSummary {
     pub aligned: bool,
 }
 
-/// What the folders of a bucket are.
+/// The folders from which a bucket is made.
 struct BucketInputs {
     inputs: Vec<Input>,
     offsets: Option<Offsets>,
-    /// Of an aligned bucket: the origin of the recorded one.
+    /// For an aligned bucket: the origin of the same bucket of the first round.
     origin: Option<Origin>,
 }
 
@@ -69,7 +69,7 @@ struct BucketInputs {
 /// bucket.
 ///
 /// # Errors
-/// A [`UsageError`] if the request is impossible; otherwise the read or write that failed. `out` does not exist then.
+/// A [`UsageError`] if the request is impossible; otherwise an I/O error. After an error, `out` does not exist.
 pub fn merge_bucket(
     out: &Path,
     inputs: &[PathBuf],

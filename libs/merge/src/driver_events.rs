@@ -13,7 +13,7 @@ use crate::reader::check_length;
 use cctf_sort::record::Record;
 use cctf_sort::sorter::Sorter;
 
-/// Merges the file into the folder `run`, if any folder has one.
+/// Merges the driver's files of all folders into the folder `run`. If no folder has such a file, `run` gets none.
 pub fn merge_driver_events(
     source: &Source<'_>,
     scratch: &Path,

@@ -16,10 +16,10 @@ pub struct Input {
     meta: Vec<u8>,
 }
 
-/// Opens folders, each of which must be given once: otherwise its rows would be counted twice.
+/// Opens folders. Each folder must be given only once: otherwise its rows would be counted twice.
 ///
 /// # Errors
-/// A [`UsageError`] if one is not a run or is given twice; otherwise an I/O error.
+/// A [`UsageError`] if a folder is not a run or is given twice; otherwise an I/O error.
 pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
     let mut opened: Vec<Input> = Vec::new();
     for path in paths {

@@ -12,7 +12,7 @@
 //! Folders of modules. Each imports only those that precede it in this list:
 //!
 //! - [`rows`]: a line of `invocations.jsonl` or `calls.jsonl` as a row, and as a short record.
-//! - [`requests`]: reads invocations and calls from the folders, and writes those of the result.
+//! - [`requests`]: reads the invocations and calls of the folders, and writes the invocations and calls of the result.
 //! - [`buckets`]: the files through which the merge of one bucket of traces passes its state to the rest of the merge.
 //! - [`inventories`]: the `.json` files.
 //! - [`events`]: the rows of `placement_events.jsonl`.
@@ -69,7 +69,7 @@ pub fn merge(
     merge_with(out, inputs, None, options, on_progress)
 }
 
-/// Merges the folders, of which there may be none, and traces that are in no folder. Timestamps are not aligned.
+/// Merges traces that do not come from a folder, and any number of folders (also none). Timestamps are not aligned.
 ///
 /// # Errors
 /// As [`merge`], or if the traces cannot be made.

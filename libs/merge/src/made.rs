@@ -1,5 +1,5 @@
-//! Traces that are in no folder, such as those that `cctf convert` rebuilds from call graphs. A [`TraceSource`] passes them to a
-//! merge, each as a [`MadeTrace`].
+//! Traces that do not come from a folder, such as the traces that `cctf convert` rebuilds from call graphs. A [`TraceSource`] passes
+//! them to a merge, each as a [`MadeTrace`].
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub trait TraceSource {
     fn stale_after(&self) -> Duration;
 
     /// Passes each trace to `take`, with the number of its records. Each trace must be passed once, as a whole, and in the order of
-    /// [`trace_hash`], as the merge resolves those of folders: the first endpoints of a module are listed.
+    /// [`trace_hash`]. The merge resolves the traces of folders in the same order, which decides which endpoints of a module are listed.
     ///
     /// # Errors
     /// If a trace cannot be made, or an error of `take`.
@@ -69,7 +69,7 @@ pub struct MadeRow<'r> {
     /// The route, or else the path.
     pub path: Option<&'r str>,
     pub peer: Option<&'r str>,
-    /// All from which the source makes the line.
+    /// The record from which the source makes the line.
     pub record: &'r [u8],
 }
 
@@ -113,7 +113,7 @@ impl MadeTrace {
         self.rows.is_empty()
     }
 
-    /// Adds a sender. Its number is that of all earlier ones.
+    /// Adds a sender. Its number is the count of all earlier senders.
     pub fn add_sender(&mut self, sender: Sender) {
         self.senders.push(sender);
     }

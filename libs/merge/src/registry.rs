@@ -78,7 +78,7 @@ pub struct InstanceFacts {
 }
 
 impl InstanceFacts {
-    /// The end of its last row in each folder that has one, nanoseconds.
+    /// For each folder with rows of the instance, the end of the last row, nanoseconds.
     pub fn last_seen(&self) -> &[(u32, i64)] {
         &self.last_seen
     }

@@ -36,12 +36,12 @@ pub struct Session<'o> {
     out: &'o OutFolder,
     /// Folder of the new run.
     run: PathBuf,
-    /// Folder in `run` for the contract's files.
+    /// Folder of the contract's files: `run/cctf`, or `run` itself if this is a bucket.
     cctf: PathBuf,
     counts: Counts,
     registry: EntityRegistry,
     inventories: Inventories,
-    /// Traces that are in no folder, and what is known of their rows.
+    /// Traces that come from a [`TraceSource`] instead of a folder, and what is known of their rows.
     made: Option<(&'o mut dyn TraceSource, MadeRows)>,
 }
 
@@ -70,7 +70,7 @@ impl<'o> Session<'o> {
         })
     }
 
-    /// Adds traces that are in no folder.
+    /// Adds traces that do not come from a folder.
     pub fn with_traces(mut self, traces: &'o mut dyn TraceSource, source: &Source<'_>) -> Self {
         let rows = MadeRows::new(source.inputs.len() as u32);
         self.made = Some((traces, rows));

@@ -1,14 +1,14 @@
 //! [`Sample`]: the load of a run, or its beginning; [`Sample::again`]: another load of the same kind, by chance.
 //!
 //! Further loads are made by the circular block bootstrap (Politis and Romano, A circular block-resampling procedure for stationary
-//! data, in Exploring the Limits of Bootstrap, 1992): the time of the run is cut into blocks of equal length, each of which is filled
-//! with the roots of a stretch of the same length that begins at a random time. What leaves the run at its end goes on at its
-//! beginning. So gaps, bursts, and the work of neighbours stay together, and work stays with its arrival.
+//! data, in Exploring the Limits of Bootstrap, 1992): the time of the run is cut into blocks of equal length. Each block is
+//! filled with the roots of a stretch of the same length that begins at a random time. A stretch that reaches the end of the run goes on
+//! at its beginning. So gaps, bursts, and the work of neighbours stay together, and work stays with its arrival.
 
 use cctf_load::plan::random::SplitMix64;
 use plan::stations::{Load, at_arrivals};
 
-/// Blocks of a further load. Each is as long as many services, and there are enough for a variance.
+/// Number of blocks of a further load. A block is as long as many services, and there are enough blocks for a variance.
 const BLOCKS: u32 = 20;
 
 /// Roots with their work.
@@ -17,7 +17,7 @@ pub struct Sample {
     pub load: Load,
     /// Time for which roots arrive, with one mean gap after the last one, nanoseconds.
     pub span_ns: i64,
-    /// Whether it is only the beginning of the run.
+    /// Whether the load is only the beginning of the run.
     pub is_part: bool,
 }
 
@@ -49,8 +49,8 @@ impl Sample {
         }
     }
 
-    /// The load as recorded, so many times as dense: further copies are shifted by random times, and the last one is thinned.
-    /// A factor below 1 thins the load itself.
+    /// The recorded load with `factor` times as many arrivals. Further copies of the load are shifted by random times, and the last copy is
+    /// thinned. A factor below 1 thins the load itself.
     pub fn scaled(&self, factor: f64, seed: u64) -> Load {
         let copy = |number: u32, random: &mut SplitMix64| match number {
             0 => self.recorded(),
@@ -59,7 +59,7 @@ impl Sample {
         self.overlaid(factor, seed, copy)
     }
 
-    /// Another load of the same kind, so many times as dense.
+    /// Another load of the same kind, with `factor` times as many arrivals.
     pub fn again(&self, factor: f64, seed: u64) -> Load {
         let copy = |_, random: &mut SplitMix64| {
             let block_ns = (self.span_ns / i64::from(BLOCKS)).max(1);

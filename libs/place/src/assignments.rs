@@ -1,4 +1,4 @@
-//! [`Choices`]: the nodes on which each group may run; [`Assignment`]: one of them for each group.
+//! [`Choices`]: the nodes on which each group may run; [`Assignment`]: one of these nodes for each group.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ pub type Assignment = Vec<u32>;
 pub struct Choices {
     /// By name.
     pub nodes: Vec<String>,
-    /// For each group, at least one.
+    /// For each group, the nodes on which it may run: at least one.
     options: Vec<Vec<u32>>,
-    /// For each group, its recorded node. It need not be allowed.
+    /// For each group, its recorded node. The rules may forbid this node.
     recorded: Assignment,
     /// Maximum number of groups on each node.
     modules_max: Vec<usize>,
@@ -43,7 +43,7 @@ impl Choices {
         }
     }
 
-    /// Number of assignments, also of those with too many groups on a node.
+    /// Number of assignments, including assignments with too many groups on a node.
     pub fn count(&self) -> u128 {
         let counts = self.options.iter().map(|options| options.len() as u128);
         counts.fold(1, u128::saturating_mul)
@@ -54,7 +54,7 @@ impl Choices {
         &self.recorded
     }
 
-    /// Whether the rules allow it.
+    /// Whether the rules allow an assignment.
     pub fn is_allowed(&self, assignment: &Assignment) -> bool {
         let mut options = assignment.iter().zip(&self.options);
         assignment.len() == self.options.len()
@@ -97,7 +97,8 @@ impl Choices {
         })
     }
 
-    /// Everything on one node, where that is allowed; other groups as recorded, else on the first node where they may run.
+    /// All groups on one node. A group that may not run there stays on its recorded node or, if that is not allowed either, is on the first
+    /// allowed node.
     pub fn all_on(&self, node: u32) -> Assignment {
         let each = self.options.iter().zip(&self.recorded);
         each.map(|(options, recorded)| {
@@ -121,7 +122,7 @@ impl Choices {
         found
     }
 
-    /// Any allowed assignment: each group on the first node with room. `None` if there is none by this rule.
+    /// An allowed assignment: each group on the first node with room. `None` if this rule finds no assignment.
     pub fn first_fit(&self) -> Option<Assignment> {
         let mut room = self.modules_max.clone();
         let each = self.options.iter().map(|options| {

@@ -19,7 +19,7 @@ pub struct Calibration {
     pub simulated: Times,
 }
 
-/// One figure of it, for people and programs.
+/// One figure of the calibration, for people and programs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibrated {
     pub metric: Metric,
@@ -53,7 +53,7 @@ impl Calibration {
         difference.abs() <= FLOOR_MS || self.error(metric) <= ERROR_MAX
     }
 
-    /// Why nothing is predicted by this figure.
+    /// Why nothing is predicted: the error of this figure is too large.
     pub fn refusal(&self, metric: Metric) -> Option<String> {
         let place = metric as usize;
         (!self.is_good(metric)).then(|| {

@@ -13,7 +13,8 @@ use crate::tiers::{Link, Tiers};
 /// Slots by group or module, instead of the recorded ones.
 pub type SlotChanges = BTreeMap<String, u32>;
 
-/// What an assignment and later events change in the recorded deployment. Links and nodes that it does not concern are left out.
+/// The changes that an assignment and later events make to the recorded deployment. Links and nodes that they do not concern are left
+/// out.
 pub fn placement(
     site: &Site,
     tiers: &Tiers,
@@ -47,7 +48,7 @@ pub fn placement(
     placement
 }
 
-/// The slots of a group's instances after a migration. `None`: they are those on the first node.
+/// The slots of a group's instances after a migration. `None`: as many as on the first node.
 pub fn event_slots(
     (site, tiers): (&Site, &Tiers),
     slots: &SlotChanges,

@@ -3,7 +3,7 @@
 use plan::stations::{Failures, Load, Platform, Simulation, State, mean_ms, quantile_ms, simulate_on};
 use serde::Serialize;
 
-/// Above this utilisation of slots, CPUs or a link, waits depend on small errors of services and arrivals: no prediction.
+/// Above this utilisation of slots, CPUs or a link, nothing is predicted: small errors of services and arrivals then change waits much.
 pub const UTILISATION_MAX: f64 = 0.85;
 
 /// A figure of root responses.
@@ -29,7 +29,7 @@ impl Metric {
     }
 }
 
-/// Response times of roots, milliseconds, in the order of [`Metric::ALL`]. Not numbers if no root was served.
+/// Response times of roots, milliseconds, in the order of [`Metric::ALL`]. NaN if no root was served.
 pub type Times = [f64; 4];
 
 /// One simulation.

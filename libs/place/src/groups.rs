@@ -31,7 +31,7 @@ impl Group {
         is_named(name, &self.module, &self.node)
     }
 
-    /// The value of the group in a table by group or module. An entry of the group wins over that of its module.
+    /// The value of the group in a table by group or module. An entry of the group wins over an entry of its module.
     pub fn value<'a, T>(&self, table: &'a BTreeMap<String, T>) -> Option<&'a T> {
         let own = table.get(&group_name(&self.module, &self.node));
         own.or_else(|| table.get(&self.module))

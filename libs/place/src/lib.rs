@@ -1,14 +1,14 @@
-//! Where should the modules of a recorded run be? Placements, each simulated, with intervals, and ranked.
+//! Finds out where the modules of a recorded run should be: simulates placements, and ranks them with intervals.
 //!
-//! - [`tiers`]: nodes and links, from a file; [`machines`]: CPUs that nodes share; [`site`]: the recorded run; [`groups`]: what is
-//!   placed.
-//! - [`assignments`]: a node for each group; [`deployment`]: an assignment as the placement file of stand-ins; [`surroundings`]: that as
-//!   the platform of the simulator.
-//! - [`arrivals`]: the recorded load, and further ones by chance; [`evaluation`]: one simulation; [`traffic`]: bytes on links, cost.
+//! - [`tiers`]: nodes and links, from a file; [`machines`]: CPUs that nodes share; [`site`]: the recorded run; [`groups`]: the
+//!   units that are placed.
+//! - [`assignments`]: a node for each group; [`deployment`]: an assignment as the placement file of stand-ins; [`surroundings`]: an
+//!   assignment as the platform of the simulator.
+//! - [`arrivals`]: the recorded load, and further random loads; [`evaluation`]: one simulation; [`traffic`]: bytes on links, cost.
 //! - [`events`]: migrations and scalings during the run.
-//! - [`predictor`]: all of it for one assignment; [`validity`]: what is no prediction; [`calibration`]: the error on the recorded run.
-//! - [`search`]: which assignments are simulated; [`parallel`]: on all cores; [`uncertainty`]: intervals and probabilities.
-//! - [`ranking`]: the assignments, ranked; [`whatif`]: one change; [`model`]: both for people and programs.
+//! - [`predictor`]: predicts one assignment; [`validity`]: reasons why nothing is predicted; [`calibration`]: the error on the recorded run.
+//! - [`search`]: selects the assignments that are simulated; [`parallel`]: uses all cores; [`uncertainty`]: intervals and probabilities.
+//! - [`ranking`]: ranks assignments; [`whatif`]: predicts one change; [`model`]: the results of both, for people and programs.
 //! - [`strategy`]: programs that propose assignments.
 
 pub mod arrivals;

@@ -27,13 +27,13 @@ pub struct Report {
     pub by: Metric,
     pub scale: f64,
     pub calibration: Vec<Calibrated>,
-    /// Why nothing is predicted, whatever the placement is.
+    /// Why nothing is predicted for any placement.
     pub refused_because: Option<String>,
     pub search: Search,
     pub sample: SampleFacts,
-    /// Probability that the first placement is the best one of those that are listed; null if there is no other.
+    /// Probability that the first placement is the best of all listed placements; null if only one is listed.
     pub probability_first_is_best: Option<f64>,
-    /// Predictions, best first; then those without a prediction.
+    /// Placements with a prediction, best first; then placements without a prediction.
     pub placements: Vec<Placed>,
     pub strategies: Vec<Proposed>,
     pub notes: Vec<String>,
@@ -58,15 +58,15 @@ pub struct ReasonCount {
     pub reason: String,
 }
 
-/// What was simulated with further loads.
+/// The part of the run that was simulated with further loads.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SampleFacts {
     pub roots: usize,
     pub invocations: usize,
     pub seconds: f64,
-    /// Whether it is only the beginning of the run.
+    /// Whether this is only the beginning of the run.
     pub is_part: bool,
-    /// Invocations with which all assignments were simulated first.
+    /// Number of invocations in the first simulation of all assignments.
     pub screened_invocations: usize,
     pub replications: u32,
     pub seed: u64,
@@ -75,7 +75,7 @@ pub struct SampleFacts {
 /// One placement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Placed {
-    /// From 1; null without a prediction.
+    /// Rank from 1; null without a prediction.
     pub rank: Option<usize>,
     /// Node by module. A module with instances on several nodes has an entry for each of them: `cart@edge0`.
     pub modules: BTreeMap<String, String>,
@@ -87,7 +87,7 @@ pub struct Placed {
     pub response_ms: Responses,
     /// Length of the run in relaxation times of its slowest queue, if it is too short for intervals.
     pub too_short: Option<f64>,
-    /// Why its times are no prediction.
+    /// Why the times of this placement are not predicted.
     pub not_predicted_because: Vec<String>,
     /// Share of roots that a full queue refuses.
     pub refused_share: f64,
@@ -96,7 +96,7 @@ pub struct Placed {
     pub links: Vec<LinkUse>,
     pub price_per_hour: Option<f64>,
     pub power_w: Option<f64>,
-    /// Name of its file for `cctf run --stand-in --placement`.
+    /// Name of the placement's file for `cctf run --stand-in --placement`.
     pub file: Option<String>,
 }
 
@@ -128,9 +128,9 @@ pub struct EventShown {
     pub to: Option<String>,
     /// The new number of instances; null for a migration.
     pub replicas: Option<u32>,
-    /// The utilisation above which it happens; null for an event at a time.
+    /// The utilisation above which the event happens; null for an event at a time.
     pub above: Option<f64>,
-    /// Seconds after the first request; null if it did not happen.
+    /// Seconds after the first request; null if the event did not happen.
     pub at_s: Option<f64>,
 }
 
@@ -147,9 +147,9 @@ pub struct NodeUse {
 pub struct Proposed {
     pub strategy: String,
     pub name: String,
-    /// Its place in `placements`, from 0.
+    /// Index of the placement in `placements`.
     pub placement: usize,
-    /// How much greater its figure is than the best one, as a share; null without a prediction.
+    /// Difference between the placement's figure and the best one, as a share of the best one; null without a prediction.
     pub regret: Option<f64>,
 }
 

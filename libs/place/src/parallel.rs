@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// Maximum number of visits that all threads simulate at the same time: with some 500 bytes for each with its calls, they need 4 GB.
 const VISITS_AT_ONCE_MAX: usize = 8_000_000;
 
-/// Counts jobs that are done. It returns false to stop.
+/// Counts the finished jobs. Returns false to stop.
 pub type Progress<'a> = &'a (dyn Fn(usize) -> bool + Sync);
 
-/// So many threads, but fewer for large loads.
+/// Number of threads: fewer than wanted if the loads are large.
 pub fn threads_for(visits: usize, threads: usize) -> usize {
     threads.min(VISITS_AT_ONCE_MAX / visits.max(1)).max(1)
 }
 
-/// The results in the order of the items. `None` if `progress` has stopped it.
+/// The results in the order of the items. `None` if `progress` returned false.
 pub fn on_all_cores<T: Sync, R: Send + Sync>(
     items: &[T],
     threads: usize,

@@ -15,7 +15,7 @@ use crate::tiers::Tiers;
 use crate::traffic::{LinkUse, Traffic, links};
 use crate::validity::overloads;
 
-/// What all predictions of a command have in common.
+/// The settings that all predictions of a command have in common.
 #[derive(Debug)]
 pub struct Predictor<'a> {
     pub site: &'a Site,
@@ -74,9 +74,9 @@ pub struct Case {
 pub struct Predicted {
     pub evaluation: Evaluation,
     pub links: Vec<LinkUse>,
-    /// Why it is no prediction, one sentence each. Empty: it is one.
+    /// Why nothing is predicted, one sentence for each reason. Empty: the times are a prediction.
     pub reasons: Vec<String>,
-    /// By event: the time after the first request at which it happened, nanoseconds. `None`: it did not.
+    /// By event: the time after the first request at which it happened, nanoseconds. `None`: the event did not happen.
     pub events_ns: Vec<Option<i64>>,
 }
 
@@ -107,7 +107,7 @@ impl Predictor<'_> {
         Surroundings::new(self.site, self.tiers, placement, self.scale != 1.0)
     }
 
-    /// Simulates a case. If it has events, its surroundings become those of all of its placements.
+    /// Simulates a case. If the case has events, its surroundings are replaced by the surroundings of all of its placements.
     ///
     /// # Errors
     /// If an event leads to a placement that does not fit the recording.

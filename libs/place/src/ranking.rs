@@ -16,10 +16,10 @@ use crate::tiers::Tiers;
 use crate::uncertainty::{Replicated, probability_first_is_best};
 use crate::validity::too_short;
 
-/// Maximum number of visits of a simulated load. One simulation of so many takes some 0.2 s.
+/// Maximum number of visits of a simulated load. A simulation of this size takes some 0.2 s.
 pub const VISITS_MAX: usize = 300_000;
-/// Maximum number of visits of all simulations of a search. Larger products of run and assignments are screened with the beginning
-/// of the run.
+/// Maximum number of visits of all simulations of a search. If run and number of assignments are larger, the assignments are screened with
+/// the beginning of the run.
 const SCREENED_VISITS_MAX: usize = 100_000_000;
 /// Minimum number of visits with which assignments are screened.
 const SCREENED_VISITS_MIN: usize = 10_000;
@@ -40,10 +40,10 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// A candidate that was proposed from elsewhere.
+/// A candidate that a strategy proposes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proposal {
-    /// Who proposes it.
+    /// Name of the strategy.
     pub by: String,
     pub name: String,
     pub candidate: Candidate,
@@ -65,18 +65,18 @@ pub struct Ranked {
 #[derive(Debug)]
 pub struct Ranking {
     pub calibration: Calibration,
-    /// Why no assignment is predicted, whatever it is.
+    /// Why nothing is predicted for any assignment.
     pub refusal: Option<String>,
     pub searched: Searched,
     /// Number of visits with which assignments were screened.
     pub screened_visits: usize,
-    /// What was simulated with further loads.
+    /// The part of the run that was simulated with further loads.
     pub sample: Sample,
-    /// Predictions, best first. Then assignments without a prediction, among them the recorded one and proposals.
+    /// Assignments with a prediction, best first; then assignments without a prediction. They include the recorded one and all proposals.
     pub ranked: Vec<Ranked>,
-    /// Number of predictions at the begin of `ranked`.
+    /// Number of assignments with a prediction, which are the first in `ranked`.
     pub predicted: usize,
-    /// The probability that the first one is really the best of those in `ranked`.
+    /// The probability that the first assignment in `ranked` is really the best of them.
     pub probability: Option<f64>,
     /// For each proposal, its place in `ranked`.
     pub proposals: Vec<(Proposal, usize)>,

@@ -1,8 +1,8 @@
-//! [`search`]: which assignments are simulated: all of them, or the ones that a local search finds.
+//! [`search`]: simulates all assignments or, if there are too many, the assignments that a local search finds.
 //!
-//! The local search begins with at most 64 assignments: the recorded one, everything on one node, for each node, and one that fills
-//! the nodes in their order. From each of them, the best one first, it goes to the best of all assignments that differ in one module,
-//! as long as that is better (steepest descent). It never simulates an assignment twice.
+//! The local search begins with at most 64 assignments: the recorded one; for each node, everything on this node; and one that fills the
+//! nodes in their order. It starts from each of these, the best one first. It then goes to the best of all assignments that differ in one
+//! module, as long as this one is better (steepest descent). It never simulates an assignment twice.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,9 +13,9 @@ use crate::evaluation::Metric;
 use crate::parallel::{Progress, on_all_cores};
 use crate::predictor::{Loaded, Predictor};
 
-/// Maximum number of assignments that are simulated. All are if there are at most so many.
+/// Maximum number of assignments that are simulated. If there are no more than this, all are simulated.
 pub const ASSIGNMENTS_MAX: usize = 4_096;
-/// Maximum number of begins of a local search.
+/// Maximum number of starting points of a local search.
 const STARTS_MAX: usize = 64;
 
 /// A simulated assignment, with only what decides whether it is simulated again with further loads.
@@ -24,7 +24,7 @@ pub struct Screened {
     pub assignment: Assignment,
     /// Milliseconds.
     pub figure: f64,
-    /// Why it is no prediction.
+    /// Why nothing is predicted.
     pub reasons: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ pub enum SearchError {
     NoAssignment,
 }
 
-/// Simulates assignments on so many threads.
+/// Simulates assignments on several threads.
 ///
 /// # Errors
 /// If there is no assignment, or the user interrupts it.
@@ -90,7 +90,7 @@ pub fn search(
     })
 }
 
-/// Predictions come first, the best one before all others.
+/// Assignments with a prediction come first, the best one before all others.
 pub fn order(a: &Screened, b: &Screened) -> std::cmp::Ordering {
     let key = |one: &Screened| !one.reasons.is_empty();
     key(a).cmp(&key(b)).then(a.figure.total_cmp(&b.figure))

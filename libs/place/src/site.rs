@@ -1,4 +1,4 @@
-//! [`Site`]: a recorded run as far as placements need it: its load, its groups of instances, and what their rows lack.
+//! [`Site`]: the parts of a recorded run that placements need: the load, the groups of instances, and values that rows lack.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::machines::share_cpus;
 use crate::tiers::Tiers;
 use crate::tiers::error::listed;
 
-/// Maximum number of visits in the simulation that determines the kept waits for CPUs. It then takes some 0.2 s.
+/// Maximum number of visits in the simulation that determines the kept waits for CPUs. A simulation of this size takes some 0.2 s.
 const KEPT_VISITS_MAX: usize = 300_000;
 
 /// Why no placement of a run can be predicted.
@@ -53,7 +53,7 @@ pub struct Site {
     pub entries: Vec<u32>,
     /// By the number of the instance: the share of its recorded waits for CPUs that other processes caused, in millionths.
     pub cpu_wait_kept_ppm: Vec<u32>,
-    /// Sentences about what the rows lack.
+    /// Sentences about values that rows lack.
     pub notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! [`Surroundings`]: a placement as the platform of the simulator, and what nobody knows about it.
+//! [`Surroundings`]: a placement as the platform of the simulator, and the properties of it that are unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,9 +27,9 @@ pub struct Surroundings {
     pub instances: Vec<(u32, u32)>,
     /// Delay, seconds, and rate, bits per second, of the links that calls pass, where they are known. By calling and called node.
     pub links: BTreeMap<(String, String), Figures>,
-    /// Why its times cannot be predicted, as far as that is known without a simulation.
+    /// Reasons why the times of the placement cannot be predicted, as far as they are known without a simulation.
     pub unknown: BTreeSet<String>,
-    /// Sentences about what is assumed.
+    /// Sentences about assumptions.
     pub notes: BTreeSet<String>,
 }
 
@@ -137,14 +137,14 @@ impl Builder<'_> {
         }
     }
 
-    /// The station of an instance as placed; of another one of its module if it has none itself.
+    /// The station of a placed instance. If the instance has no station, that of another instance of its module.
     fn station(&self, module: &str, id: &str) -> Option<Station> {
         let of_module = || self.placed.stand_ins.iter().filter(|one| one.module == module);
         let own = of_module().find(|one| one.instance == id);
         own.or(of_module().next()).map(|one| one.station)
     }
 
-    /// Recorded speed divided by the speed of now. `None` if one of them is unknown.
+    /// Recorded speed divided by the current speed. `None` if one of the two is unknown.
     fn slowness(&self, instance: u32) -> Option<f64> {
         let (from, to) = (
             self.site.recorded_node(instance),
@@ -167,7 +167,7 @@ impl Builder<'_> {
             .map(|ratio| ratio / factor)
     }
 
-    /// What is unknown of groups that are not as recorded.
+    /// The unknown properties of groups that are not as recorded.
     fn groups(&mut self, placement: &Placement, has_other_load: bool) {
         let place = |group: &Group| placement.of(&group.module, &group.node);
         let is_moved = |group: &Group| place(group).node.is_some_and(|node| node != group.node);

@@ -27,8 +27,8 @@ pub struct Replicated {
 }
 
 impl Replicated {
-    /// `is_recorded` is whether the first figures are those of the recorded arrivals. Otherwise, the first load is by chance like the
-    /// others, and their mean is more certain.
+    /// `is_recorded` is whether the first figures are from the recorded arrivals. Otherwise, the first load is as random as the others, and
+    /// the mean over all loads is used.
     pub fn new(first: Times, further: Vec<Times>, is_recorded: bool) -> Self {
         let mut times = first;
         if !is_recorded {
@@ -53,7 +53,7 @@ impl Replicated {
         }
     }
 
-    /// This figure minus that of another placement with the same loads. The error of the calibration counts as a share of the
+    /// This figure minus the same figure of another placement with the same loads. The error of the calibration counts as a share of the
     /// difference: what both have in common cancels.
     pub fn difference(&self, other: &Self, metric: Metric, calibration_error: f64) -> Interval {
         let value = self.times[metric as usize] - other.times[metric as usize];

@@ -1,4 +1,4 @@
-//! Why a simulation predicts nothing: what is too busy, and how long a run has to be for its queues.
+//! Reasons why a simulation predicts nothing: something is too busy, or the run is too short for its queues.
 
 use analyze::intervals::{RELAXATIONS_MIN, RunLength};
 use plan::stations::Host;
@@ -8,7 +8,7 @@ use crate::site::Site;
 use crate::surroundings::{Shared, Surroundings};
 use crate::traffic::LinkUse;
 
-/// What is busier than [`UTILISATION_MAX`], and requests that never end, one sentence each.
+/// One sentence for everything that is busier than [`UTILISATION_MAX`], and for requests that never end.
 pub fn overloads(
     site: &Site,
     surroundings: &Surroundings,

@@ -20,7 +20,7 @@ use crate::uncertainty::Interval;
 /// Maximum number of visits of the sample: an answer within five seconds on two cores.
 pub const VISITS_MAX: usize = 40_000;
 
-/// What changes. Everything else is as recorded.
+/// The changes. Everything else is as recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// Node by group or module.
@@ -47,8 +47,8 @@ pub struct Answer {
     pub notes: Vec<String>,
 }
 
-/// Predicts a change. `recorded` are the tiers of the recording, and `changed` those with other speeds and links; both are complete and
-/// have the same nodes.
+/// Predicts a change. `recorded` are the tiers of the recording, and `changed` has other speeds and links. Both are complete and have
+/// the same nodes.
 ///
 /// # Errors
 /// If the change does not fit the recording, or the user interrupts it.

@@ -11,7 +11,8 @@ use crate::{ReadError, regular};
 /// Bytes per read: large enough that system calls cost little compared to parsing.
 const READ_BYTES: usize = 512 << 10;
 
-/// The lines of a file. The only buffer grows to the length of the longest line, at most to the limit.
+/// The lines of a file. The only buffer has `READ_BYTES` at first. It doubles when a line does not fit, up to one byte more than the
+/// limit.
 pub struct Lines {
     path: PathBuf,
     file: File,
@@ -22,7 +23,7 @@ pub struct Lines {
     number: u64,
     limit: usize,
     is_at_end: bool,
-    /// Whether the previous line exceeded the limit. Everything up to the next newline is then skipped first.
+    /// Whether the previous line exceeded the limit. If so, the next call first skips the rest of that line.
     is_skipping: bool,
 }
 
@@ -49,9 +50,8 @@ pub enum Ending {
 }
 
 impl Lines {
-    /// Passes each complete line to `on_row`, which returns whether the line is a valid row. The numbers of invalid and too
-    /// long lines are passed to `on_damage`. A last line without a newline is skipped, because it may be
-    /// incomplete.
+    /// Passes each complete line to `on_row`, which returns whether the line is a valid row. `on_damage` gets the line number of each
+    /// invalid or too long line. A last line without a newline is skipped, because it may be incomplete.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -130,7 +130,7 @@ impl Lines {
         }))
     }
 
-    /// Starts with a buffer of this size, for programs that read many files at once. To be called before the first line is read.
+    /// Starts with a buffer of this size, for programs that read many files at once. Call this before the first line is read.
     pub fn with_buffer(self, bytes: usize) -> Self {
         Self {
             buffer: vec![0; bytes.min(self.limit.saturating_add(1))],
@@ -142,7 +142,7 @@ impl Lines {
         &self.path
     }
 
-    /// Total length of the lines returned so far, bytes.
+    /// Offset of the next unread byte. After a line that is too long, this is in the middle of that line.
     pub fn offset(&self) -> u64 {
         self.offset
     }

@@ -62,8 +62,8 @@ pub struct ListedRun {
     pub bytes: u64,
     /// Number of entries in `nodes.json` of the last part that has this file. Each part lists all nodes so far.
     pub nodes: Option<u64>,
-    /// Whether the run seems to be the result of a merge, because its clocks are aligned or the normalizer's lock file is
-    /// missing. Unknown without a valid `run_meta.json`.
+    /// Whether the clocks are aligned, or the normalizer's lock file is missing. The latter is so for results of merges, conversions,
+    /// anonymisations and simulations. Unknown without a valid `run_meta.json`.
     pub merged: Option<bool>,
     /// Whether the folder is not a run, but the output of `cctf merge --rests` without `--rows`: everything except invocations and
     /// calls, which are in the buckets.

@@ -130,7 +130,7 @@ impl OutFolder {
 /// Refuses a path at which something exists.
 ///
 /// # Errors
-/// If it does.
+/// If something exists there.
 pub fn refuse_existing(target: &Path) -> Result<(), UsageError> {
     match fs::symlink_metadata(target) {
         Err(_) => Ok(()),

@@ -9,7 +9,7 @@
 //!   in a chain.
 //! - [`stand_ins`]: services that replace the instances of a recorded run.
 //! - [`stack`]: all child processes of a run.
-//! - [`tiers`]: nodes in network namespaces, connected by links with a set delay and rate.
+//! - [`tiers`]: nodes in network namespaces, connected by links of known delay and rate.
 //! - [`running`]: a stack that already runs, in containers or on other machines.
 //! - [`deployment`]: child processes, or a stack that already runs.
 //! - [`folder`]: the folder of the new run.

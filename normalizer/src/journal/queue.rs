@@ -49,9 +49,9 @@ pub struct CommitEnd {
 
 struct Shared {
     state: Mutex<State>,
-    /// Signals a record to commit.
+    /// Signals that a record waits to be committed.
     appended: Condvar,
-    /// Signals a record to read.
+    /// Signals that a record can be read.
     committed: Condvar,
     limits: QueueLimits,
     clock: Clock,
@@ -330,7 +330,8 @@ impl Shared {
         Arc::new(shared)
     }
 
-    /// No code panics while holding the lock, so the state is consistent even if another thread panicked.
+    /// Ignores that another thread panicked while it held the lock: no code can panic in the middle of a change, so the state is
+    /// consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

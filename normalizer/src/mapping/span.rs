@@ -190,7 +190,7 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     }
 }
 
-/// Splits a complete `package.Service/Method`. Since version 1.38, rpc.method is one, like the path of a gRPC request.
+/// Splits a complete `package.Service/Method`. The path of a gRPC request has this form, and so has rpc.method since version 1.38.
 pub fn service_and_method(whole: &str) -> Option<(&str, &str)> {
     whole.trim_start_matches('/').rsplit_once('/')
 }

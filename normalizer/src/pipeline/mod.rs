@@ -1,4 +1,5 @@
-//! The pipeline: a synchronous state machine that takes journal records and produces rows. It has no clock and does no I/O.
+//! The pipeline: a synchronous state machine that takes journal records and produces rows. It does no I/O and never reads the system's
+//! clock: its time is the arrival time of the latest record.
 //!
 //! ```text
 //! record ─▶ spans ──▶ requests ───┐
@@ -42,8 +43,9 @@ pub use self::shared::settings::Settings;
 /// Version of the serialized state, which is the whole [`Pipeline`]. A state of another version cannot be read.
 pub const STATE_VERSION: u32 = 10;
 
-/// Interval of housekeeping, in journal time (the arrival times of the records). Housekeeping is all work that depends on time,
-/// except the join (the search for the parents of rows), whose windows are checked after each record.
+/// Interval of housekeeping, in journal time (the arrival times of the records). Housekeeping is the work that depends on time. Two
+/// such steps are not part of it, but follow each record: rows whose join window has passed are written, and folders that are large or
+/// old enough are closed.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 
 /// The state machine.
@@ -142,7 +144,8 @@ impl Pipeline {
         self.templates.forget();
     }
 
-    /// Sets the maximum number of templates by which spans are read; 0 for none. The output does not depend on it.
+    /// Sets the maximum number of templates; 0 for none. A template is an earlier span with which similar spans are compared, so that
+    /// these are read faster. The output does not depend on this number.
     pub fn limit_templates(&mut self, max: usize) {
         self.templates.limit(max);
     }

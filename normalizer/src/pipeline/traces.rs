@@ -31,14 +31,14 @@ struct Waiting<'a> {
     is_control: bool,
     /// The template by which it was read.
     template: Option<TemplateId>,
-    /// End of its values among those of all spans read ahead. They follow those of the span before.
+    /// End of the span's values in [`Ahead::values`]. They begin where the values of the previous span end.
     values_end: usize,
 }
 
-/// A source of the request.
+/// The source (service instance) that one part of the request names.
 struct RequestSource {
     source: Arc<Source>,
-    /// Whether it names a valid run or none.
+    /// Whether the part's run id is valid or absent.
     is_run_id_ok: bool,
     place: Place,
 }
@@ -107,7 +107,7 @@ impl Pipeline {
         })
     }
 
-    /// Reads a span of the last source, by a template if one has it.
+    /// Reads a span of the last source. If a template fits the span, the template reads it.
     #[inline]
     fn read_ahead<'a>(
         &mut self,
@@ -137,7 +137,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Processes the spans read ahead. Learns only after all of them, because templates must stay while their spans wait.
+    /// Processes the spans read ahead. Then learns new templates. This waits until all these spans are processed, because a new template
+    /// can replace one that a waiting span still needs.
     fn take_waiting(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) -> Result<(), WireError> {
         let taken = self.take_each(ahead, output);
         for waiting in ahead.spans.iter().filter(|waiting| waiting.template.is_none()) {

@@ -1,5 +1,5 @@
 //! [`Intake`]: the part of the receiver that gRPC and HTTP share. It checks the structure of a message, finds its usable spans and
-//! data points (its rows), and appends the message to the journal.
+//! data points (which the code calls rows), and appends the message to the journal.
 
 use std::sync::Arc;
 
@@ -35,8 +35,8 @@ pub(super) struct Intake {
 impl Intake {
     /// Appends a message to the journal. The result counts the rejected rows. All other rows are accepted.
     pub(super) async fn take(&self, signal: Signal, message: Bytes) -> Result<Admission, Refusal> {
-        // If the message must be repaired (text that is not UTF-8), this reserves the bytes of the repaired copy until the journal
-        // has it.
+        // Some messages have text that is not UTF-8 and must be repaired. The reservation counts the bytes of the repaired copy until
+        // the journal has this copy.
         let mut reservation = self.reservation();
         let (mut admission, message) =
             off_the_loop(message.len(), || self.admit(signal, message, &mut reservation))?;
@@ -45,7 +45,7 @@ impl Intake {
             && admission.rows == 0
             && let Some(driver) = alive(&message)
         {
-            // The pipeline does not need it: it has no rows.
+            // The pipeline does not need the report that a driver is alive, because the report has no rows.
             self.drivers.lock().hear(driver, self.journal.now());
             return Ok(admission);
         }

@@ -12,7 +12,7 @@ use super::graph::{Graph, Role};
 use super::node::{Node, State};
 use super::step::{Ending, Step};
 
-/// The state of an invocation. A node is a call or the answer. Calls have their indices of the plan; the answer is the last
+/// The state of an invocation. A node is a call or the answer. Calls have the same indices as in the plan; the answer is the last
 /// node.
 #[derive(Debug)]
 pub struct Engine {

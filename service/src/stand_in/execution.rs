@@ -29,7 +29,7 @@ pub struct Execution {
     pub mailbox: Arc<Mailbox>,
     /// CPU time for decoding the request, on an I/O thread.
     pub decoding_cpu_ns: u64,
-    /// CPU time of the calls so far on the thread of calls. That of calls on the slot is in the slot's own readings.
+    /// CPU time of the calls so far on the thread of calls. The slot's own readings include the CPU time of calls on the slot.
     pub used_by_calls: Reading,
     /// Number of calls so far, except sleeps.
     pub calls_started: u64,

@@ -39,7 +39,7 @@ pub enum State {
 }
 
 impl Node {
-    /// A call that waits for `open` required ends, and for those of its group.
+    /// A call that waits for the ends of `open` required calls, and for its group.
     pub fn of_call(call: &Call<'_>, open: usize) -> Self {
         Self {
             state: State::Waiting,
@@ -52,7 +52,7 @@ impl Node {
         }
     }
 
-    /// The answer, which waits for `open` required ends, and for those of its group.
+    /// The answer, which waits for the ends of `open` required calls, and for its group.
     pub fn of_answer(wait: &Wait, open: usize) -> Self {
         Self {
             gap_ns: wait.gap_ns,

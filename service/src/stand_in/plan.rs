@@ -26,7 +26,7 @@ pub struct Plan {
 pub struct PlannedCall {
     pub what: What,
     pub span: CallSpan,
-    /// Whether the caller timed out in the recording. Then the recorded result is not that of an answer.
+    /// Whether the caller timed out in the recording. The recorded result is then not the result of an answer.
     pub gave_up: bool,
     /// Recorded result.
     pub outcome: Outcome,

@@ -32,7 +32,7 @@ mod linux {
     const NO_FLAGS: libc::c_long = 0;
 
     pub fn attributes() -> Option<libc::sched_attr> {
-        // SAFETY: all fields are integers, of which zero is a value.
+        // SAFETY: all fields are integers, and zero is a valid integer.
         let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
         let size = size_of::<libc::sched_attr>();
         // SAFETY: zero is the calling thread; the kernel writes at most `size` bytes, which the attributes have.

@@ -229,7 +229,7 @@ fn finish_returned(service: &Service, returned: Returned, begin: Begin) -> Finis
     finish(service, answer, times, ticket, reply)
 }
 
-/// Takes the end timestamp, from which on the slot is free. An I/O thread does the remaining work.
+/// Takes the end timestamp. The slot is free from then on, and an I/O thread does the remaining work.
 fn finish(
     service: &Service,
     answer: Answer,

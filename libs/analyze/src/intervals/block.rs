@@ -3,7 +3,7 @@
 use super::buckets;
 use crate::counts::Counts;
 
-/// A block. Its sum is that of differences from a value close to the values, so that rounding errors stay small.
+/// A block. It has the sum of the values' differences from a value close to them, so that rounding errors stay small.
 #[derive(Debug, Clone, Default)]
 pub struct Block {
     pub count: u64,

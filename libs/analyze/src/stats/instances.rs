@@ -55,7 +55,7 @@ impl Life {
     }
 }
 
-/// The inventory of the last part that has one; empty if there is none.
+/// The inventory of the last part that has an inventory; empty if no part has one.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -70,7 +70,7 @@ pub fn inventory(run: &Run, parts: &[Part]) -> Result<Vec<u8>, ReadError> {
     Ok(inventory.unwrap_or_default())
 }
 
-/// Reads the inventory of the last part that has one, and the placement events of all parts. `None` if no part has a valid
+/// Reads the inventory of the last part that has an inventory, and the placement events of all parts. `None` if no part has a valid
 /// inventory.
 ///
 /// # Errors

@@ -9,8 +9,8 @@ use super::cells::CellGroups;
 use super::figures::{LEVEL, QUANTILES, Time};
 use super::load::LoadBuckets;
 
-/// Maximum number of groups with intervals in each grouping: those that appear first in the files. If several appear first in
-/// the same block of a file, those with the most calls are chosen. With five times of 50 KiB each, a grouping takes 16 MiB.
+/// Maximum number of groups with intervals in each grouping. The groups that appear first in the files have intervals. If several groups
+/// appear first in the same block of a file, the ones with the most calls are chosen. With five times of 50 KiB each, a grouping takes 16 MiB.
 pub const GROUPS_MAX: usize = 64;
 /// Stands for an unknown time. No row can have this value, because it means 584 years.
 pub const UNKNOWN: u64 = u64::MAX;
@@ -56,7 +56,7 @@ impl Series {
         }
     }
 
-    /// Chooses groups with intervals among those that appear in a chunk for the first time. `cells` has the cells of the chunk
+    /// Chooses groups with intervals among the groups that appear in a chunk for the first time. `cells` has the cells of the chunk
     /// with their numbers of calls.
     pub fn admit(&mut self, cells: impl Iterator<Item = (CellGroups, u64)> + Clone) {
         for &grouping in &self.wanted {

@@ -102,7 +102,7 @@ impl Ranks {
         }
     }
 
-    /// The ranks of a row's module and endpoint. Their keys are those of `cctf stats`.
+    /// The ranks of a row's module and endpoint, which have the same keys as in `cctf stats`.
     fn place(&self, row: &InvocationRow<'_>) -> Place {
         let module = Key {
             app_id: decoded(row.app),

@@ -73,7 +73,7 @@ impl Grid {
         (inside.abs_diff(self.begin) / self.width) as usize
     }
 
-    /// Start and end of a bucket. The end is at most that of the run.
+    /// Start and end of a bucket. The last bucket ends no later than the run.
     pub fn bounds(&self, bucket: usize) -> Bounds {
         let at = |bucket: usize| {
             let after = i128::from(self.width) * bucket as i128;

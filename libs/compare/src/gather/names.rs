@@ -9,7 +9,7 @@ const NAMES_MAX: usize = 1 << 18;
 const NAME_BYTES_MAX: usize = 64 << 20;
 /// Name that replaces all texts beyond the maximum.
 pub const OTHER: &str = "(other)";
-/// Name of all peers of which only the address is known.
+/// Name of all peers that have only an address, and no name.
 pub const EXTERNAL: &str = "(external)";
 
 /// The texts of both runs.

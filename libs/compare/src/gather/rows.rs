@@ -93,7 +93,7 @@ pub struct Call {
     /// The outer call, if this call has no parent invocation. Then the outer call is the logical request, and this call is one
     /// attempt.
     pub outer: Option<SpanId>,
-    /// The facts that decide whether a replay can repeat the call. For a root, they include those of its answer.
+    /// The facts that decide whether a replay can repeat the call. For a root, they include the facts of its answer.
     pub clues: Clues,
     /// Whether the call is a message, so that the sender does not wait.
     pub is_message: bool,
@@ -124,7 +124,7 @@ impl Call {
     }
 }
 
-/// Ids of a request: those of its call, or of its invocation if the call was not recorded.
+/// Ids of a request: the ids of its call or, if the call was not recorded, of its invocation.
 pub type RootId = (TraceId, SpanId);
 
 /// All rows of a run.

@@ -18,7 +18,7 @@ pub struct Tree {
     children: Vec<u32>,
     /// Calls from outside, in the order of their start. If a root invocation has no recorded call, a call is inferred.
     pub roots: Vec<u32>,
-    /// Calls of which the recording lacks the caller. They include inferred calls of invocations without a caller.
+    /// Calls whose caller is missing in the recording. They include inferred calls of invocations without a caller.
     pub orphans: Vec<u32>,
     /// Number of rows with the same ids as an earlier row. Only the first of them can be found by its ids.
     pub duplicates: u64,
@@ -192,7 +192,7 @@ impl Tree {
         &self.children[self.first[place] as usize..self.first[place + 1] as usize]
     }
 
-    /// Ids of a root: those of its call, or of its invocation if the call was not recorded.
+    /// Ids of a root: the ids of its call or, if the call was not recorded, of its invocation.
     pub fn root_id(&self, rows: &Rows, root: u32) -> RootId {
         // An inferred call has the ids of its invocation.
         let call = &rows.calls[root as usize];

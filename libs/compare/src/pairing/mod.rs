@@ -1,4 +1,4 @@
-//! [`Pairs`]: the requests, invocations and calls that both runs have, and those that only one of them has.
+//! [`Pairs`]: the requests, invocations and calls that both runs have, or that only one of them has.
 //!
 //! - [`roots`]: matches requests from outside, by the original that a replay names, or by their ids.
 //! - [`window`]: decides which roots of one run the other run should have.

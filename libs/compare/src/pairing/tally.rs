@@ -79,7 +79,7 @@ pub struct RandomCounts {
 /// The differences of a comparison.
 #[derive(Debug, Default)]
 pub struct Differences {
-    /// The most frequent ones first. Exact differences come before those that can be chance.
+    /// The most frequent differences first. Exact differences come before differences that can be chance.
     pub list: Vec<GraphDifference>,
     pub left_out: u64,
     /// Number of exact differences in the call graph, and in statuses.
@@ -142,7 +142,7 @@ impl Tally {
         self.add(signature, example);
     }
 
-    /// Counts a pair of calls of which only one reached an invocation.
+    /// Counts a pair of calls. Only one of the two reached an invocation.
     pub fn answer(&mut self, a: &Side, b: &Side, kind: GraphKind, pair: (u32, u32), is_by_chance: bool) {
         self.add_pair(kind, a, b, pair, [Outcome::Silent; 2], is_by_chance);
     }

@@ -1,7 +1,7 @@
 //! Distances and resemblances of two series, which are shown and do not vote.
 
 /// The distance of Kolmogorov and Smirnov: the largest difference between the shares of values up to any limit. Both series
-/// must be sorted. `None` if one is empty.
+/// must be sorted. `None` if a series is empty.
 pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> Option<f64> {
     if a.is_empty() || b.is_empty() {
         return None;

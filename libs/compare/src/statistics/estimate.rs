@@ -17,7 +17,7 @@ struct Part {
     spread: Spread,
     /// Whether the part is subtracted.
     is_negative: bool,
-    /// The standard error; at least that of independent values.
+    /// The standard error. It is at least the error of independent values.
     standard_error: f64,
 }
 

@@ -170,7 +170,7 @@ pub fn responses(paired: &Paired<'_>, too_short: Option<TooShort>) -> Vec<Candid
     )
 }
 
-/// Responses of all paired roots, except those that a full queue refused. A refusal is fast, and has a voter of its own.
+/// Responses of all paired roots, except roots that a full queue refused. A refusal is fast, and has a voter of its own.
 fn responses_of(paired: &Paired<'_>) -> Times {
     let mut times = Times::default();
     for &(of_a, of_b) in &paired.pairs.roots.pairs {

@@ -82,7 +82,7 @@ impl ResponseReader {
         (self.state == State::UntilClose).then_some(self.answer)
     }
 
-    /// Reads heads up to that of the response itself, then its body.
+    /// Reads the heads of interim responses, then the head and the body of the final response.
     fn feed_head(&mut self, data: &[u8]) -> Result<Option<Answer>, ResponseError> {
         let mut kept = std::mem::take(&mut self.head);
         let mut rest = match kept.is_empty() {

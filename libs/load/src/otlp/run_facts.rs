@@ -25,7 +25,7 @@ pub struct RunFacts {
     pub replay: Option<ReplayFacts>,
 }
 
-/// The run that is replayed, and how its times relate to those of the replay.
+/// The run that is replayed, and how its times relate to the replay's times.
 #[derive(Debug, Clone)]
 pub struct ReplayFacts {
     /// Id of the recorded run.

@@ -18,7 +18,7 @@ use crate::registry::EntityRegistry;
 use crate::requests::graph_stats::GraphStats;
 use crate::requests::link_calls::{NodePair, OfLink};
 
-/// Writes all files but that of endpoints that are not listed, which is written while traces are resolved.
+/// Writes all files except the file of unlisted endpoints, which is written while traces are resolved.
 pub fn hand_over(folder: &Path, registry: &EntityRegistry, graph: &mut GraphStats) -> anyhow::Result<()> {
     names(folder, registry)?;
     let mut out = Out::create(folder, STATISTICS)?;

@@ -62,7 +62,7 @@ pub enum NameLine<'a> {
         instance: Cow<'a, str>,
         node: Cow<'a, str>,
         first: Option<RowPlace>,
-        /// End of its last row in each folder that has one: the folder's number, nanoseconds.
+        /// For each folder with rows of the instance: the folder's number, and the end of the last row in nanoseconds.
         last_ns: Vec<(u32, i64)>,
     },
 }
@@ -108,7 +108,7 @@ pub enum StatisticsLine<'a> {
         peer: Cow<'a, str>,
         module: OfModule<'a>,
     },
-    /// The first one that calls to a peer name in their own rows.
+    /// The first module by name that calls to a peer name in their own rows.
     RecordedBehind {
         peer: Cow<'a, str>,
         module: Cow<'a, str>,

@@ -1,5 +1,5 @@
-//! [`BucketManifest`] and [`RestsManifest`]: what a folder of a merge in buckets is, and from which folders it was made. They are written
-//! last, so a folder without one is not used.
+//! [`BucketManifest`] and [`RestsManifest`]: describe a folder of a merge in buckets, and the folders from which it was made. A manifest is
+//! written last, so a folder without a manifest is not used.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +34,7 @@ pub struct InputIdentity {
     pub bytes: BTreeMap<String, u64>,
 }
 
-/// What a folder was made from.
+/// The folders and settings from which a folder was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub version: u32,
@@ -48,7 +48,7 @@ pub struct Origin {
     pub inputs: Vec<InputIdentity>,
 }
 
-/// What a bucket counted.
+/// The counts of a bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketCounts {
     pub invocations_read: u64,
@@ -82,7 +82,7 @@ pub struct RestsManifest {
 }
 
 impl InputIdentity {
-    /// Of a folder as it is now.
+    /// The identity of a folder in its current state.
     pub fn of(input: &Input) -> anyhow::Result<Self> {
         let mut hasher = foldhash::quality::FixedState::with_seed(0x6275_636b).build_hasher();
         let mut bytes = BTreeMap::new();
@@ -140,7 +140,7 @@ impl BucketCounts {
         self.invocations_read + self.calls_read
     }
 
-    /// Adds them to the counts of a whole merge, all but the incomplete lines, which each bucket counts.
+    /// Adds these counts to the counts of a whole merge. Incomplete lines are not added, because each bucket counts the same ones.
     pub fn add_to(&self, counts: &mut Counts) {
         counts.read[File::Invocations as usize] += self.invocations_read;
         counts.read[File::Calls as usize] += self.calls_read;
@@ -201,7 +201,7 @@ impl RestsManifest {
     }
 }
 
-/// All files of a bucket but the manifest.
+/// All files of a bucket except the manifest.
 fn sizes(folder: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
     let rows = [File::Invocations, File::Calls].map(File::name);
     let size = |name: &str| {
@@ -311,7 +311,7 @@ impl AllBuckets {
     }
 }
 
-/// In what two origins differ; `None` if they are the same.
+/// The difference between two origins; `None` if they are the same.
 pub fn difference(one: &Origin, other: &Origin) -> Option<String> {
     if one.version != other.version {
         return Some("they are by different versions of cctf".to_owned());

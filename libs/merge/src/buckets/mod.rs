@@ -2,7 +2,7 @@
 //!
 //! - [`manifest`]: `bucket.json` and `rests.json`, which name what a folder is and from which folders it was made.
 //! - [`lines`]: the lines of the files.
-//! - [`hand_over`] writes them, [`take_over`] reads those of all buckets.
+//! - [`hand_over`] writes these files, and [`take_over`] reads them from all buckets.
 //! - [`rows`]: the rows of all buckets by time.
 
 pub mod hand_over;

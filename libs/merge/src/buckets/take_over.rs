@@ -1,4 +1,4 @@
-//! [`take_over`]: reads the files that all buckets wrote for the rest of the merge. The state is then that of a merge that has
+//! [`take_over`]: reads the files that all buckets wrote for the rest of the merge. The state is then the same as in a merge that has
 //! resolved all traces itself.
 
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub fn take_over(
             STATISTICS,
             |line: StatisticsLine<'static>, raw| match line {
                 StatisticsLine::Endpoint { of, listed, .. } => {
-                    // Those that are not listed come last: they are united in any order.
+                    // Unlisted endpoints come last, because they can be united in any order.
                     let mut identity = vec![u8::MAX; 28];
                     if let Some(listed) = listed {
                         let trace = TraceId::parse(&listed.trace).context("invalid trace id")?;
@@ -116,7 +116,7 @@ fn each_line<T: DeserializeOwned>(
     Ok(())
 }
 
-/// Registers the names of all buckets in the order of the rows in which they are first.
+/// Registers the names of all buckets in the order of the first rows that have them.
 fn names(folders: &[PathBuf], scratch: &Path, registry: &mut EntityRegistry) -> anyhow::Result<()> {
     let mut sorter = Sorter::new(scratch, HELD_BYTES);
     for folder in folders {

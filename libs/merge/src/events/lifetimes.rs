@@ -143,7 +143,7 @@ fn united(mut lives: Vec<Life<'_>>, stale_ns: i64) -> Vec<Life<'_>> {
     united
 }
 
-/// Appends a life's events to those of the previous life, which ended at `last_until`.
+/// Appends a life's events to the events of the previous life, which ended at `last_until`.
 fn put<'l>(life: Life<'l>, last_until: i64, kept: &mut Vec<Event<'l>>) {
     let Some(mut start) = life.start else {
         let Some(stop) = life.stop else { return };

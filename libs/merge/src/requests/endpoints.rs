@@ -1,4 +1,4 @@
-//! [`Endpoints`]: statistics of the endpoints of all modules. Only those that appear first, in the order of traces, are listed.
+//! [`Endpoints`]: statistics of the endpoints of all modules. Only the endpoints that appear first, in the order of traces, are listed.
 
 use aggregate::maps::Map;
 use aggregate::modules::{ENDPOINTS_MAX as PER_MODULE_MAX, EndpointStats, InvocationFacts, ModuleStats};
@@ -10,8 +10,8 @@ use crate::ids::ModuleId;
 /// Maximum number of endpoints of all modules, because their histograms take about 8 KiB each. Further endpoints of a module
 /// are counted as one.
 const ENDPOINTS_MAX: usize = 2048;
-/// Maximum bytes of an endpoint's method and route. Longer ones are counted as one without both. All listed ones fit into
-/// [`Names`].
+/// Maximum bytes of an endpoint's method and route. An endpoint with longer ones is counted as one without method and route. So all
+/// listed endpoints fit into [`Names`].
 const KEY_BYTES_MAX: usize = 4096;
 
 /// Where an invocation is in the order in which traces are resolved.
@@ -87,8 +87,8 @@ impl Endpoints {
         of_module.others.get_or_insert_default().add(facts);
     }
 
-    /// Adds the statistics of an endpoint. They must come in the order of first invocations. An endpoint without room is counted
-    /// with those that are not listed.
+    /// Adds the statistics of an endpoint. Endpoints must come in the order of their first invocations. If there is no room for an
+    /// endpoint, it counts as one that is not listed.
     pub fn unite(&mut self, module: ModuleId, key: Option<&str>, first: Place, stats: EndpointStats) {
         let of_module = self.modules.entry(module).or_default();
         let has_room = self.count < ENDPOINTS_MAX && of_module.listed.len() < PER_MODULE_MAX;
@@ -106,8 +106,8 @@ impl Endpoints {
         }
     }
 
-    /// All endpoints: their module, method and route, first invocation and statistics. Without method and route for those that
-    /// are not listed.
+    /// All endpoints: module, method and route, first invocation, and statistics. The unlisted endpoints of a module are one entry,
+    /// without method, route and first invocation.
     pub fn iter(&self) -> impl Iterator<Item = (ModuleId, Option<(&str, Place)>, &EndpointStats)> {
         self.modules.iter().flat_map(|(&module, of_module)| {
             let listed = of_module.listed.iter();

@@ -11,9 +11,9 @@ use cctf_sort::sorter::Sorter;
 
 /// Bytes of calls in memory, for each of the two orders.
 const HELD_BYTES: usize = 4 << 20;
-/// Maximum network times kept for one second of one link. Beyond that every other one is dropped, which keeps the quantiles.
+/// Maximum network times kept for one second of one link. Beyond it, every other time is dropped, which keeps the quantiles.
 const SECOND_CALLS_MAX: usize = 1 << 18;
-/// Bytes of a call in the order of seconds, and in that of pairs.
+/// Bytes of a call that is sorted by second, and of a call that is sorted by pair.
 const SECOND_BYTES: usize = 26;
 const SAMPLE_BYTES: usize = 17;
 

@@ -19,7 +19,7 @@ pub const HASH_BITS: u32 = 64;
 /// Size of a record's head, which contains the record's length, bytes.
 const HEAD_BYTES: usize = 4;
 
-/// The hash of a trace. Traces are processed in the order of their hashes, whatever their number and that of the partitions.
+/// The hash of a trace. Traces are processed in the order of their hashes, for any number of traces and partitions.
 /// The seed is fixed, so that this order is the same in every merge.
 pub fn trace_hash(trace: &TraceId) -> u64 {
     let mut hasher = foldhash::quality::FixedState::with_seed(0x6363_7466).build_hasher();

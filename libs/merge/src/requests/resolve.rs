@@ -117,8 +117,8 @@ impl Resolver {
     }
 
     /// Cuts cycles, because an invocation cannot be its own ancestor. A cycle is cut at a row that lasted at least as long as
-    /// its ancestor; every cycle has such a row. If there are several, rows whose parent span has a row have priority.
-    /// Among these, the smallest span id decides. So the cut does not depend on earlier merges, and is the same as in the
+    /// its ancestor; every cycle has such a row. If there are several, those whose parent is in the folders have priority. Among
+    /// these, the smallest span id decides. So the cut does not depend on earlier merges, and is the same as in the
     /// normalizer.
     fn cut_cycles(&mut self, rows: &[SpanRow]) {
         const NOT_WALKED: usize = usize::MAX;
@@ -184,7 +184,7 @@ impl Resolver {
         let (row, found) = (&rows[index], &mut self.resolved[index]);
         found.caller = self.callers[index];
         let Some(caller) = found.caller else {
-            // No folder has the caller's row. So this row keeps the values that its own normalizer recorded about the caller.
+            // No call in the folders is the caller of this row. So the row keeps what its own normalizer recorded about the caller.
             found.caller_fields = row.caller_span_id.map(|caller| (caller, row.net_ns));
             if row.flags.has(Flag::ChildOutlivesCaller) {
                 found.flags = found.flags.with(Flag::ChildOutlivesCaller);
@@ -222,10 +222,10 @@ fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
     begin..begin + count
 }
 
-/// The parent of a row, by the normalizer's rules in docs/cctf.md. If a call and a callee have the same id, as in Zipkin, this
-/// call is the parent of the callee. Otherwise, the parent is a row whose id is `parent_span_id`. If several rows have this id,
-/// SERVER and CONSUMER rows have priority over calls. If the child is neither SERVER nor CONSUMER, rows of the child's instance
-/// have priority over all others.
+/// The parent of a row, by the normalizer's rules in docs/cctf.md. A row without `parent_span_id` has no parent. If a call and a
+/// callee have the same span id and the same parent span, as in Zipkin, the call is the parent of the callee. Otherwise, the parent is a
+/// row whose id is `parent_span_id`. If several rows have this id, SERVER and CONSUMER rows have priority over calls. If the child is
+/// neither SERVER nor CONSUMER, rows of the child's instance have priority over all others.
 fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     let row = &rows[index];
     let named = with_span(rows, row.parent_span_id?);
@@ -279,7 +279,7 @@ fn has_recorded(row: &SpanRow) -> bool {
     !row.flags.has(Flag::Orphan)
 }
 
-/// The ancestor that the normalizer that wrote the row found.
+/// The ancestor that the row's own normalizer recorded.
 fn recorded_ancestor(row: &SpanRow) -> Ancestor {
     if row.parent_span_id.is_some() && row.flags.has(Flag::Orphan) {
         Ancestor::Orphan

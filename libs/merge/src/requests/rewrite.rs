@@ -95,7 +95,7 @@ pub struct Renderer<'r> {
 }
 
 impl<'r> Renderer<'r> {
-    /// `fetcher` reads the lines of folders. `made` makes those of its own rows.
+    /// `fetcher` reads the lines of folders. `made` makes the lines of its own rows.
     pub fn new(
         source: &Source<'r>,
         registry: &'r EntityRegistry,

@@ -59,7 +59,7 @@ pub struct DerivedFields<'a> {
     pub ancestor: Option<SpanId>,
     /// The call that reached an invocation.
     pub caller: Option<SpanId>,
-    /// Duration of this call minus that of the invocation, nanoseconds.
+    /// Duration of this call minus the duration of the invocation, nanoseconds.
     pub net_ns: Option<i64>,
     /// The module that answered a call.
     pub peer_module: Option<&'a str>,

@@ -2,7 +2,7 @@
 
 use cctf_proto::cctf::{Call, Field, File, Invocation, Row, SpanKind};
 
-/// The order is that of rows within a trace.
+/// The order of the two is the order of rows within a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SpanFile {
     Invocations,

@@ -1,4 +1,4 @@
-//! [`Busy`]: how long the slots of each instance were busy, over the time of a simulation, and when they were busy for too long.
+//! [`Busy`]: for each instance and check, how long the slots were busy; and when they were busy for too long.
 
 use plan::stations::{Outcome, State};
 
@@ -6,24 +6,24 @@ use super::joined::{Joined, Stage};
 
 /// The window over which a utilisation is measured, seconds.
 const WINDOW_S: i64 = 10;
-/// Maximum number of sums of a simulation, 8 bytes each: one for each instance and look. With 100 instances, a run of eleven hours is
-/// looked at every second.
+/// Maximum number of sums of a simulation, 8 bytes each: one for each instance and check. With 100 instances, a run of eleven hours is
+/// checked every second.
 const SUMS_MAX: i64 = 1 << 22;
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// The times at which utilisations are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Looks {
-    /// Time between two looks, seconds: 1, unless the run is too long for that.
+    /// Time between two checks, seconds: 1, unless the run is too long for this.
     pub every_s: i64,
-    /// Number of looks in each window.
+    /// Number of checks in each window.
     per_window: i64,
-    /// Number of looks during the run.
+    /// Number of checks during the run.
     count: i64,
 }
 
 impl Looks {
-    /// As many looks as the bound on sums allows. A window lasts ten seconds, or one look if that is longer.
+    /// As many checks as the bound on sums allows. A window lasts ten seconds, or the time between two checks if that is longer.
     pub fn new(instances: usize, span_ns: i64) -> Self {
         let of = |every_s: i64| Self {
             every_s,
@@ -48,10 +48,10 @@ impl Looks {
     }
 }
 
-/// How long the slots of each instance were busy, for each look.
+/// How long the slots of each instance were busy before each check.
 pub struct Busy {
     looks: Looks,
-    /// By instance and look, nanoseconds. Empty for an instance with unlimited slots.
+    /// By instance and check, nanoseconds. Empty for an instance with unlimited slots.
     by_look: Vec<Vec<f64>>,
 }
 
@@ -83,7 +83,8 @@ impl Busy {
         Self { looks, by_look }
     }
 
-    /// The end of the first window in which the slots of a group were busy for more than a share. The group has no event within it.
+    /// The end of the first window in which the slots of a group were busy for more than a share of the time. Windows with an event of the
+    /// group do not count.
     pub fn first_above(&self, share: f64, group: u32, (joined, stages): (&Joined, &[Stage])) -> Option<i64> {
         let (look_ns, per_window) = (self.looks.every_ns(), self.looks.per_window);
         let hosts = &joined.surroundings.platform.hosts;

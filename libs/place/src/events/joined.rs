@@ -1,4 +1,4 @@
-//! [`Joined`]: the placements of a run, one after the other, as one platform with the instances of all of them.
+//! [`Joined`]: the placements of a run, one after the other, as one platform. It has the instances of all placements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,16 +25,16 @@ pub struct Joined {
     /// The load, with the instances of the platform.
     pub load: Load,
     pub surroundings: Surroundings,
-    /// By the number of the instance: for how long it gets requests.
+    /// By the number of the instance: the time for which the instance gets requests.
     pub active_ns: Vec<i64>,
-    /// By stage and group: its instances.
+    /// By stage and group: the instances of the group.
     pub members: Vec<Vec<Vec<u32>>>,
 }
 
-/// A recorded instance on a node, or the copy of one.
+/// A recorded instance on a node, or a copy of a recorded instance.
 type Key = (u32, String, u32);
 
-/// Joins stages, which are in the order of time and not empty.
+/// Joins stages. There is at least one, and they are in the order of time.
 pub fn join(site: &Site, tiers: &Tiers, load: &Load, span_ns: i64, stages: &[Stage]) -> Joined {
     let mut joiner = Joiner {
         site,
@@ -91,7 +91,7 @@ impl Turns {
     }
 }
 
-/// The place of each instance among those of its group.
+/// The place of each instance among the instances of its group.
 fn places(site: &Site) -> Vec<usize> {
     let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
     let each = site.group_of.iter().map(|group| {
@@ -114,7 +114,7 @@ struct Joiner<'a> {
 }
 
 impl Joiner<'_> {
-    /// Adds a stage of a length. Returns its instances by group.
+    /// Adds a stage and its length. Returns the instances of the stage by group.
     fn stage(&mut self, stage: &Stage, length_ns: i64) -> Vec<Vec<u32>> {
         let servers: Vec<u32> = stage
             .surroundings

@@ -1,7 +1,7 @@
 //! [`play`]: a simulation of a load with events.
 //!
-//! An event at a utilisation needs a simulation to find its time. What comes after it cannot change what came before, so each
-//! simulation adds the first event that the earlier events leave.
+//! The time of an event at a utilisation is known only after a simulation. An event cannot change what happened before it. So each
+//! simulation finds the time of one more event: the first one after the events that are already known.
 
 use plan::stations::{Failures, Load, Outcome, simulate_on};
 
@@ -20,7 +20,7 @@ pub struct Played {
     pub load: Load,
     pub surroundings: Surroundings,
     pub evaluation: Evaluation,
-    /// By event: the time after the first request at which it happened, nanoseconds. `None`: it did not.
+    /// By event: the time after the first request at which it happened, nanoseconds. `None`: the event did not happen.
     pub at_ns: Vec<Option<i64>>,
     /// The window over which utilisations were measured, seconds.
     pub window_s: i64,
@@ -95,7 +95,7 @@ fn next(
     times.min()
 }
 
-/// A sentence for a run that is too long for a look every second.
+/// A sentence for a run that is too long for a check every second.
 fn note(looks: Looks) -> Option<String> {
     let (every_s, window_s) = (looks.every_s, looks.window_s());
     (every_s > 1).then(|| {
@@ -105,7 +105,7 @@ fn note(looks: Looks) -> Option<String> {
     })
 }
 
-/// The placements that events make of the first one.
+/// The first placement, and the placement after each event.
 fn stages<E>(
     site: &Site,
     (assignment, events): (&Assignment, &[Event]),

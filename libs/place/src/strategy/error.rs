@@ -1,4 +1,4 @@
-//! [`StrategyError`]: a strategy that gives no placements.
+//! [`StrategyError`]: the reason why a strategy gave no placements.
 
 use std::time::Duration;
 

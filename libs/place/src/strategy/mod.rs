@@ -1,7 +1,7 @@
 //! Strategies: programs that read a summary of the run and the tiers on standard input, and write placements on standard output.
 //!
-//! - [`summary`]: what they read; [`answer`]: what they write; [`process`]: one run of a program, with bounds on time and output.
-//! - [`error`]: what can be wrong with it.
+//! - [`summary`]: the input of programs; [`answer`]: their output; [`process`]: one run of a program, with bounds on time and output.
+//! - [`error`]: reasons why a program gave no placements.
 
 mod answer;
 mod error;

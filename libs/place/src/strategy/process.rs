@@ -12,11 +12,11 @@ use super::error::StrategyError;
 
 /// Maximum number of bytes that a strategy may write: 64 placements of 256 modules take a tenth of it.
 pub const OUTPUT_BYTES_MAX: u64 = 1 << 20;
-/// Maximum number of bytes of standard error that are kept, of which the last line is shown.
+/// Maximum number of bytes of standard error that are kept. The last line of them is shown.
 const STDERR_BYTES_MAX: u64 = 64 << 10;
 /// Maximum number of characters of that line.
 const LAST_WORDS_MAX: usize = 200;
-/// Time between two looks at the program.
+/// Time between two checks of the program.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Bounds on a program.
@@ -32,7 +32,7 @@ pub struct Limits<'a> {
 /// If it cannot be started, fails, takes too long, or writes too much.
 pub fn run(program: &Path, input: &[u8], limits: &Limits<'_>) -> Result<Vec<u8>, StrategyError> {
     let name = program.display().to_string();
-    // A group of its own, so that everything that it starts can be killed with it.
+    // The program gets a process group of its own, so that everything that it starts can be killed with it.
     let child = Command::new(program)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -103,7 +103,7 @@ fn check(name: &str, limits: &Limits<'_>, deadline: Instant) -> Result<(), Strat
     }
 }
 
-/// Reads at most so many bytes on a thread of its own.
+/// Reads a limited number of bytes on a thread of its own.
 fn read(from: Option<impl Read + Send + 'static>, bytes_max: u64) -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -115,7 +115,7 @@ fn read(from: Option<impl Read + Send + 'static>, bytes_max: u64) -> Receiver<io
     receiver
 }
 
-/// A child with everything that it started.
+/// A child process, and everything that it started.
 struct Group(Child);
 
 impl Drop for Group {

@@ -1,4 +1,4 @@
-//! [`summary`]: what a strategy reads: modules with their work and calls, nodes and links.
+//! [`summary`]: the input of a strategy: modules with their work and calls, nodes and links.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ struct Summary<'a> {
     run_id: &'a str,
     /// The figure of root responses by which placements are ranked.
     by: Metric,
-    /// Factor on the recorded arrival rate. Rates below are the recorded ones times this.
+    /// Factor on the recorded arrival rate. The rates below are already multiplied by this factor.
     scale: f64,
     modules: Vec<ModuleSummary<'a>>,
     nodes: Vec<NodeSummary<'a>>,
@@ -33,7 +33,7 @@ struct Summary<'a> {
 
 #[derive(Serialize)]
 struct ModuleSummary<'a> {
-    /// With its node, if the module has instances on several: `cart@edge0`.
+    /// The module's name. If the module has instances on several nodes, with the node: `cart@edge0`.
     module: &'a str,
     recorded_on: Vec<&'a str>,
     may_run_on: Vec<&'a str>,
@@ -41,7 +41,7 @@ struct ModuleSummary<'a> {
     /// Slots of all instances; null: unlimited.
     slots: Option<u64>,
     requests_per_s: f64,
-    /// Of these, requests from outside.
+    /// The part of these requests that comes from outside.
     from_outside_per_s: f64,
     /// Mean CPU time of a request on its recorded node; null if unknown.
     cpu_ms: Option<f64>,
@@ -135,7 +135,7 @@ pub fn summary(predictor: &Predictor<'_>, by: Metric) -> serde_json::Result<Vec<
     Ok(bytes)
 }
 
-/// Calls by calling and called group; for each group, its requests and those of them that came from outside.
+/// Calls by calling and called group. For each group, the number of its requests, and how many of them came from outside.
 type CallsAndRoots = (BTreeMap<(u32, u32), Calls>, BTreeMap<u32, [u64; 2]>);
 
 /// Counts the calls between groups and the requests of each group.

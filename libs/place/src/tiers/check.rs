@@ -1,4 +1,4 @@
-//! [`Tiers::complete`]: tiers checked against a recorded run, with what they leave to the recording filled in.
+//! [`Tiers::complete`]: checks tiers against a recorded run, and fills in the values that the file leaves to the recording.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ impl Tiers {
         tiers
     }
 
-    /// Checks the tiers, and fills in what the recording knows of their nodes. `groups` are the ones that get requests.
+    /// Checks the tiers, and fills in the recorded values of their nodes. `groups` are the groups that get requests.
     ///
     /// # Errors
     /// If something is named that does not exist, a recorded node is not named, or a module may run nowhere.

@@ -1,7 +1,7 @@
-//! [`Tiers`]: the user's file that describes where modules may run: nodes, links, and what is fixed.
+//! [`Tiers`]: the user's file that describes where modules may run: nodes, links, and rules.
 //!
-//! - [`read`]: the file; [`check`]: whether it fits a recorded run, and what it leaves to the recording.
-//! - [`error`]: what is wrong with it.
+//! - [`read`]: reads the file; [`check`]: checks it against a recorded run, and fills in recorded values.
+//! - [`error`]: the errors of the file.
 
 pub mod check;
 pub mod error;
@@ -23,15 +23,15 @@ pub const DRIVER_NODE: &str = "driver0";
 pub struct Tiers {
     pub nodes: BTreeMap<String, Node>,
     pub links: Vec<Link>,
-    /// The links of the file. They describe the recorded ones where the recording does not.
+    /// The links of the file. They also describe recorded links whose figures the recording lacks.
     pub stated_links: Vec<Link>,
-    /// What is fixed, by group or module.
+    /// Rules by group or module.
     pub modules: BTreeMap<String, Rule>,
     /// Node from which requests from outside come. `None`: [`DRIVER_NODE`].
     pub outside: Option<String>,
 }
 
-/// A node. What is `None` is as recorded.
+/// A node. A value that is `None` is as recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Node {
     pub cores: Option<u32>,
@@ -42,7 +42,7 @@ pub struct Node {
     pub mips_per_core: Option<f64>,
     /// Another measure of speed, as in `nodes.json`.
     pub cpu_score: Option<f64>,
-    /// A factor on the speed; `None`: 1. Only a change of a what-if has it.
+    /// A factor on the speed; `None`: 1. Only the change of a what-if sets it.
     pub speed_factor: Option<f64>,
     /// Maximum number of slots of an instance there.
     pub slots_max: Option<u32>,
@@ -53,7 +53,7 @@ pub struct Node {
     pub power_max_w: Option<f64>,
 }
 
-/// A link between two nodes, for both directions unless the other one has a link of its own.
+/// A link between two nodes. It is used for both directions, unless the file has another link for the other direction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Link {
     /// Calling node.
@@ -81,7 +81,7 @@ impl Tiers {
         self.outside.as_deref().unwrap_or(DRIVER_NODE)
     }
 
-    /// The link over which `u` calls `v`, else the one of the other direction.
+    /// The link over which `u` calls `v`, or else the link of the other direction.
     pub fn link(&self, u: &str, v: &str) -> Option<&Link> {
         find(&self.links, u, v)
     }

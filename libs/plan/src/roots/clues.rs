@@ -9,7 +9,7 @@ pub const PATH_BYTES_MAX: usize = 6 * 1024;
 /// Maximum size of a body, bytes. The driver holds the whole body in memory.
 pub const BODY_BYTES_MAX: u64 = 64 << 20;
 
-/// Reasons for not sending a root that could be sent over HTTP.
+/// Reasons why a root over HTTP is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsent {
     TooLarge,
@@ -98,7 +98,7 @@ impl Clues {
         }
     }
 
-    /// Combines the facts of a call with those of the invocation that answered it. The facts of the client take precedence,
+    /// Combines the facts of a call with the facts of the invocation that answered it. The facts of the client take precedence,
     /// because the replay stands in for the client. Only the receiver reports a query.
     pub fn joined(self, answer: Self) -> Self {
         Self {

@@ -46,7 +46,7 @@ impl<'f> RootWriter<'f> {
         }
     }
 
-    /// Appends an encoded root. Its time must not be earlier than that of the previous root.
+    /// Appends an encoded root. Its time must not be earlier than the time of the previous root.
     pub fn push(&mut self, at_ns: i64, encoded: &[u8]) -> anyhow::Result<()> {
         let piece = self.index.last().map(|(_, offset)| *offset);
         if piece.is_none_or(|piece| self.offset - piece >= READ_BYTES as u64) {

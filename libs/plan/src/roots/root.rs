@@ -21,7 +21,7 @@ pub struct Root {
     pub origin: Origin,
     pub kind: Kind,
     /// Module that answered. If there is no answer, the first of these that is known: `peer_module`; the module that answered
-    /// all other requests to the same peer; the module of the inventory whose name is that of the peer; the peer;
+    /// all other requests to the same peer; the module of the inventory that has the peer's name; the peer;
     /// [`UNKNOWN_MODULE`].
     pub module: Arc<str>,
     /// Instance that answered.
@@ -55,7 +55,7 @@ pub enum Receivers {
     /// The application's services. They can get only HTTP requests.
     #[default]
     Services,
-    /// Stand-ins. They can get all roots that a recorded invocation processed, because the plan has the work of these.
+    /// Stand-ins. They can get all roots that a recorded invocation processed, because the plan has the work of such invocations.
     StandIns,
 }
 

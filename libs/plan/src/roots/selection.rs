@@ -24,7 +24,7 @@
 //!      would be. Each root is sent several times, so keys and cache entries repeat.
 //!    - [`By::Squeeze`], any factor f. Each time between requests is divided by f. Preserved: the order, the mix of requests, the
 //!      coefficient of variation of the times between requests, and the pattern of bursts relative to the mean. Distorted: everything
-//!      with a fixed length, because users' think times, periods and timeouts are not divided. Its effect on arrivals is that of `speed`.
+//!      with a fixed length, because users' think times, periods and timeouts are not divided. It changes the arrivals in the same way as `speed`.
 //! 4. *Speed*: each time in the window is divided by the speed.
 //! 5. *Limit*: the first N of the remaining requests are sent.
 //!

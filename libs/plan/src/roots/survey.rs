@@ -43,7 +43,7 @@ pub struct Survey {
     /// Time of the first and the last root of any kind, nanoseconds since the Unix epoch.
     pub first_ns: Option<i64>,
     pub last_ns: Option<i64>,
-    /// First and last time with orphans included, even if orphans are dropped.
+    /// The same with orphans, even if orphans are dropped.
     span_with_orphans: Option<(i64, i64)>,
     by_kind: [u64; Kind::ALL.len()],
     /// Roots of all kinds that no invocation in the run processed.

@@ -27,7 +27,7 @@ struct Instance {
 struct Acquisition {
     queued_ns: i64,
     visit: u32,
-    /// The reason why it needed the slot.
+    /// The reason why the request needed the slot.
     owner: Owner,
     /// When the slot was assigned. For a request that returned from a call, when it started, which is after the wake-up.
     ready_ns: i64,

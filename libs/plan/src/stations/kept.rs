@@ -9,9 +9,9 @@ use super::platform::{Platform, WHOLE_PPM};
 use super::simulate::{Failures, simulate_on};
 use crate::work::NONE;
 
-/// By instance, the kept share of its recorded waits for CPUs, in millionths: what is left of them after the waits of a simulation in
-/// which only the instances of a server share its CPUs. `recorded` is the platform on which the load was recorded. Its servers are
-/// CPUs.
+/// For each instance, the share of its recorded waits for CPUs that stays as recorded, in millionths. This is the part of the recorded
+/// waits that is missing in a simulation in which only instances share the CPUs. `recorded` is the platform on which the load was
+/// recorded; its servers are CPUs.
 pub fn kept_cpu_waits(load: &Load, recorded: &Platform) -> Vec<u32> {
     let recorded_ns = recorded_waits(load);
     if recorded_ns.iter().all(|recorded_ns| *recorded_ns == 0) {

@@ -7,9 +7,9 @@
 //!
 //! - [`model`]: a plan as flat lists; [`mod@load`]: builds these lists; [`handover`]: infers when slots were released.
 //! - [`platform`]: slots, CPUs and links, if they are not the recorded ones; [`server`]: resources that requests share, such as the
-//!   CPUs of a node; [`kept`]: waits for CPUs that other processes caused.
+//!   CPUs of a node; [`kept`]: the time that invocations waited for a CPU because of other processes.
 //! - [`simulate`], [`calls`], [`own_work`], [`network`], [`serve`]: the simulator; [`progress`]: the state of visits and calls;
-//!   [`dependents`]: the calls that wait for a call.
+//!   [`dependents`]: for each call, the other calls that wait for its end.
 //! - [`moved`]: the same work with other arrivals.
 //! - [`outcome`]: the simulated times of a visit; [`fit`]: compares them with the recorded ones.
 

@@ -72,7 +72,7 @@ pub enum Fails {
     #[default]
     Never,
     Always,
-    /// If a call with [`Call::fails_visit`] has failed.
+    /// The visit fails if a call with [`Call::fails_visit`] has failed.
     WithCalls,
 }
 
@@ -104,7 +104,7 @@ impl Wait {
         first..first + usize::from(self.after) + usize::from(self.any_of)
     }
 
-    /// The calls that must all end, and the group of which `need` must end.
+    /// The calls that must all end, and the group in which `need` calls must end.
     pub fn of<'l>(&self, waits_for: &'l [u32]) -> (&'l [u32], &'l [u32]) {
         waits_for[self.places()].split_at(usize::from(self.after))
     }

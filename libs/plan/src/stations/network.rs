@@ -6,7 +6,7 @@ use super::simulate::{Kind, Simulator};
 use crate::work::NONE;
 
 impl Simulator<'_> {
-    /// The request of a call leaves its caller.
+    /// Sends the request of a call.
     pub(super) fn send_request(&mut self, index: u32, now: i64) {
         let call = &self.load.calls[index as usize];
         let Some(way) = self.platform.way(self.load, call) else {
@@ -21,7 +21,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// The last byte of a request is on the link.
+    /// Continues when the last byte of a request is on the link.
     pub(super) fn request_sent(&mut self, index: u32, sent_ns: i64) {
         let call = &self.load.calls[index as usize];
         if let Some(way) = self.platform.way(self.load, call) {
@@ -31,7 +31,8 @@ impl Simulator<'_> {
         }
     }
 
-    /// The callee of a call ends then. An answer ahead of this end uses the link alone, because it is in the past when the end is known.
+    /// Sends the answer of a call whose callee ends at `end_ns`. If the answer leaves before this end, it does not share the link: when the
+    /// end is known, the answer's time is already over.
     pub(super) fn send_reply(&mut self, index: u32, end_ns: i64, now: i64, ends_call: bool) {
         let call = &self.load.calls[index as usize];
         let Some(way) = self.platform.way(self.load, call) else {
@@ -46,7 +47,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// The last byte of an answer is on the link.
+    /// Continues when the last byte of an answer is on the link.
     pub(super) fn reply_sent(&mut self, index: u32, now: i64) {
         self.reply_arrives(index, now, now, true);
     }
@@ -65,7 +66,7 @@ impl Simulator<'_> {
     }
 }
 
-/// The server of a direction that requests share, and the work of a body. `None` if nothing is shared.
+/// The server of a direction of the link, and the work of a body there. `None` if requests do not share this direction.
 fn shared(way: &Way, side: usize, bytes: u32) -> Option<(u32, i64)> {
     let work_ns = way.after.transfer_ns(bytes);
     (way.servers[side] != NONE && work_ns > 0).then_some((way.servers[side], work_ns))

@@ -10,7 +10,7 @@ use super::simulate::{Kind, Simulator};
 use crate::work::NONE;
 
 impl Simulator<'_> {
-    /// The own work before a call begins, at the earliest when the thread of its slot is awake.
+    /// Begins the own work before a call, at the earliest when the slot's thread is awake.
     pub(super) fn work_for_call(&mut self, index: u32, now: i64) {
         let call = &self.load.calls[index as usize];
         let progress = &mut self.visits[call.visit as usize];
@@ -33,13 +33,13 @@ impl Simulator<'_> {
         }
     }
 
-    /// The CPU time before a call is over.
+    /// Continues when the CPU time before a call has been used.
     pub(super) fn worked_for_call(&mut self, index: u32, now: i64) {
         let call = &self.load.calls[index as usize];
         self.leave_and_start(index, now, self.rest_ns(call.visit, &call.wait));
     }
 
-    /// The call starts after this time. An instance that releases its slot may do so before, at the earliest now.
+    /// Starts the call after `ns`. If the instance releases its slot for the call, it may release the slot earlier, but not before `now`.
     fn leave_and_start(&mut self, index: u32, now: i64, ns: i64) {
         let call = &self.load.calls[index as usize];
         if self.visits[call.visit as usize].is_released {
@@ -49,7 +49,7 @@ impl Simulator<'_> {
         self.after(now, ns, Kind::CallStart, index);
     }
 
-    /// The own work before the answer begins.
+    /// Begins the own work before the answer.
     pub(super) fn work_for_answer(&mut self, visit: u32, now: i64) {
         let progress = &mut self.visits[visit as usize];
         progress.working += 1;
@@ -72,13 +72,13 @@ impl Simulator<'_> {
         }
     }
 
-    /// The CPU time before the answer is over.
+    /// Continues when the CPU time before the answer has been used.
     pub(super) fn worked_for_answer(&mut self, visit: u32, now: i64) {
         let rest_ns = self.rest_ns(visit, &self.load.visits[visit as usize].answer);
         self.answer_at(visit, now.saturating_add(rest_ns), now);
     }
 
-    /// The end is known from now on: an answer ahead of it reaches the caller before.
+    /// Schedules the end of a visit. If the answer leaves before this end, it can be sent as soon as the end is known.
     fn answer_at(&mut self, visit: u32, end_ns: i64, now: i64) {
         self.after(end_ns, 0, Kind::End, visit);
         if self.is_ahead(visit) {
@@ -102,7 +102,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// The CPUs that a gap needs, and for how long. `None` if it needs none, or the platform has none.
+    /// The CPUs that a gap needs, and for how long. `None` if the gap needs no CPU, or the platform has no CPUs.
     fn cpu_work(&self, visit: u32, wait: &Wait) -> Option<(u32, i64)> {
         let instance = self.load.visits[visit as usize].instance;
         let host = self.platform.hosts[instance as usize];
@@ -110,7 +110,7 @@ impl Simulator<'_> {
         needs_cpu.then(|| (host.cpus, scaled(wait.cpu_ns, host.slowness)))
     }
 
-    /// The length of a gap that needs no CPU of the platform. Waits for CPUs are as recorded if the platform has none.
+    /// The length of a gap that needs no CPU of the platform. If the platform has no CPUs, the waits for CPUs are as recorded.
     fn gap_ns(&self, visit: u32, wait: &Wait) -> i64 {
         let instance = self.load.visits[visit as usize].instance;
         let host = self.platform.hosts[instance as usize];
@@ -121,7 +121,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// The part of a gap that only passes, with the waits for CPUs that stay as recorded.
+    /// The part of a gap without CPU time. It includes the waits for CPUs that stay as recorded.
     fn rest_ns(&self, visit: u32, wait: &Wait) -> i64 {
         let instance = self.load.visits[visit as usize].instance;
         let kept = i128::from(self.platform.hosts[instance as usize].cpu_wait_kept_ppm);

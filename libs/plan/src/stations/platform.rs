@@ -44,7 +44,7 @@ pub struct Server {
     pub capacity: u32,
 }
 
-/// A link, as it was recorded and as it is.
+/// A link, with its recorded and its current properties.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Way {
     pub before: Link,
@@ -56,7 +56,7 @@ pub struct Way {
 /// Times on a link. The default is the way within a node.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Link {
-    /// One way.
+    /// Delay in one direction, nanoseconds.
     pub delay_ns: i64,
     /// Transfer time of a byte. 0: no limit.
     pub ns_per_byte: f64,
@@ -68,7 +68,7 @@ impl Link {
         (self.ns_per_byte * f64::from(bytes)).round() as i64
     }
 
-    /// Time on it in both directions.
+    /// Time on the link in both directions.
     fn time_ns(self, bytes: [u32; 2]) -> i64 {
         2 * self.delay_ns + self.transfer_ns(bytes[0]) + self.transfer_ns(bytes[1])
     }

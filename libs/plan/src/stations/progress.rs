@@ -48,23 +48,24 @@ pub struct VisitProgress {
     /// the next one.
     pub ready: u32,
     pub is_answer_ready: bool,
-    /// Whether it is queued for another slot after calls, and the call whose gap needs this slot; `NONE` stands for the answer.
+    /// Whether the visit is queued for another slot after calls.
     pub is_back: bool,
+    /// The call whose gap needs this slot; `NONE` stands for the answer.
     pub back_for: u32,
-    /// When it was queued last.
+    /// When the visit was queued last.
     pub queued_ns: i64,
-    /// When the thread of its slot has woken up.
+    /// When the thread of the visit's slot has woken up.
     pub awake_ns: i64,
-    /// Whether its station has slots, and it needs one.
+    /// Whether the station has slots, and the visit needs one.
     pub needs_slot: bool,
-    /// Whether it releases its slot while it waits for calls.
+    /// Whether the visit releases its slot while it waits for calls.
     pub is_released: bool,
     pub holds_slot: bool,
     pub has_started: bool,
     pub has_answered: bool,
-    /// Whether one of the calls has failed whose failure makes this visit fail.
+    /// Whether a call has failed whose failure makes this visit fail.
     pub has_failed_call: bool,
-    /// Whether its answer is a failure.
+    /// Whether the visit's answer is a failure.
     pub has_failed: bool,
 }
 

@@ -1,7 +1,7 @@
 //! [`ServerState`]: jobs that share a server equally, by virtual time.
 //!
-//! All jobs get the same amount of work in the same time, so that one number, the virtual time, has the work that a job would have got
-//! since the server was idle. A job ends when it has grown by the work of the job.
+//! The jobs in progress get equal amounts of work in the same time. So one number is enough for all jobs: the virtual time is the work that
+//! a job would have got since the server was last idle. A job ends when the virtual time has grown by the job's work.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,7 +12,7 @@ const PARTS: i128 = 1_024;
 /// The end of time. A job that would take longer ends then, so that no simulation is endless.
 const END_NS: i64 = i64::MAX - 1;
 
-/// What a job was for.
+/// The purpose of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Job {
     /// CPU time before a call.
@@ -34,14 +34,14 @@ pub struct ServerState {
     /// Virtual time, in parts, at `at_ns`.
     virtual_parts: i128,
     at_ns: i64,
-    /// When the next job ends, unless others arrive. The maximum if there is none.
+    /// When the next job ends, unless further jobs arrive. The maximum if there are no jobs.
     pub due_ns: i64,
-    /// By the virtual time of their end.
+    /// Jobs by the virtual time of their end.
     jobs: BinaryHeap<Reverse<(i128, Job)>>,
     /// Work of all jobs so far.
     pub worked_ns: i64,
-    /// Time for which the jobs that have ended took longer than alone, minus the beginning and work of each job in progress. Jobs
-    /// that delay nothing do not count.
+    /// Sum over all ended jobs of the time that they took longer than alone. The begin and the work of each job in progress are already
+    /// subtracted; the job's end adds its end time. Jobs that delay nothing do not count.
     waited_ns: i128,
 }
 
@@ -58,12 +58,12 @@ impl ServerState {
         }
     }
 
-    /// Time for which all jobs took longer than alone, after the last one has ended.
+    /// Sum over all jobs of the time that they took longer than alone. Valid only after the last job has ended.
     pub fn waited_ns(&self) -> i64 {
         i64::try_from(self.waited_ns).unwrap_or_default().max(0)
     }
 
-    /// Adds a job that would take so long alone.
+    /// Adds a job that would take `work_ns` alone.
     pub fn add(&mut self, job: Job, work_ns: i64, now: i64) {
         self.advance(now);
         if self.jobs.is_empty() {
@@ -78,7 +78,7 @@ impl ServerState {
         self.schedule();
     }
 
-    /// Takes the next job that has ended by now.
+    /// Removes and returns the next job that has ended by now.
     pub fn ended(&mut self, now: i64) -> Option<Job> {
         self.advance(now);
         let Reverse((end, _)) = self.jobs.peek()?;
@@ -92,7 +92,7 @@ impl ServerState {
         Some(job)
     }
 
-    /// The number of jobs, of which each gets an equal part.
+    /// The number of jobs. Each gets an equal part.
     fn shared_by(&self) -> i128 {
         self.capacity.max(self.jobs.len() as i128)
     }

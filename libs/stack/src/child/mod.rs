@@ -27,7 +27,7 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(3);
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Timeout of one readiness probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How much of a failed child's standard error an error message contains.
+/// Maximum part of a failed child's standard error that an error message contains.
 const SHOWN_LINES: usize = 15;
 const SHOWN_BYTES: u64 = 64 * 1024;
 /// Maximum length of a child's name in the name of its file. File systems accept 255 bytes.
@@ -36,7 +36,7 @@ const FILE_NAME_CHARACTERS_MAX: usize = 100;
 /// Timeouts of one child.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Maximum time for the child to announce its ports, and again to become ready.
+    /// Maximum time for the child to announce its ports. The same time applies again until the child is ready.
     pub start: Duration,
     /// Maximum time between SIGTERM and the child's exit.
     pub stop: Duration,

@@ -68,12 +68,12 @@ impl Recording {
         named.next().is_none().then_some(first)
     }
 
-    /// The recorded node of an instance; that of the first one if the instance was not recorded.
+    /// The recorded node of an instance or, if the instance was not recorded, of the first instance.
     pub(super) fn node_of(&self, module: &str, instance: &str) -> Option<&str> {
         Some(self.instance_of(module, instance)?.node.as_str())
     }
 
-    /// The recorded station of an instance; that of the first one if the instance was not recorded.
+    /// The recorded station of an instance or, if the instance was not recorded, of the first instance.
     pub(super) fn station_of(&self, module: &str, instance: &str) -> Option<Station> {
         Some(self.instance_of(module, instance)?.station)
     }
@@ -112,7 +112,7 @@ impl Recording {
 }
 
 impl Placement {
-    /// Changes to the instances of a module that were recorded on `node`. The entry of the group comes before that of the module.
+    /// Changes to the instances of a module that were recorded on `node`. The entry of the group has priority over the entry of the module.
     pub fn of(&self, module: &str, node: &str) -> ModulePlace {
         let whole = self.modules.get(module).cloned().unwrap_or_default();
         match self.modules.get(&group_name(module, node)) {

@@ -14,7 +14,7 @@ use super::stand_in::StandIn;
 /// All stand-ins of a run.
 #[derive(Debug, Clone)]
 pub struct Placed {
-    /// Stand-ins. Those of a caller precede those of its callees, unless a cycle of calls prevents it.
+    /// Stand-ins. A caller's stand-ins precede its callees' stand-ins, unless a cycle of calls prevents this order.
     pub stand_ins: Vec<StandIn>,
     /// The placement from each event on, in the order of time.
     pub stages: Vec<Stage>,

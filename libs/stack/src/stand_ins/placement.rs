@@ -37,7 +37,7 @@ pub struct EventPlace {
     pub node: Option<String>,
     /// Number of stand-ins that take turns.
     pub replicas: Option<u32>,
-    /// Slots of each stand-in on the new node. `None`: those of the stand-ins that started.
+    /// Slots of each stand-in on the new node. `None`: as many as the stand-ins started with.
     pub slots: Option<EventSlots>,
     /// Why, for the record of the event.
     pub reason: Option<String>,

@@ -36,7 +36,7 @@ pub struct Stage {
 struct Group {
     node: String,
     replicas: Option<u32>,
-    /// Slots of its stand-ins on the node. `None`: those of the stand-ins that started.
+    /// Slots of its stand-ins on the node. `None`: as many as the stand-ins started with.
     slots: Option<EventSlots>,
 }
 

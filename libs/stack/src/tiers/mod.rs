@@ -1,4 +1,4 @@
-//! [`Tiers`]: nodes in network namespaces, connected by links with a set delay and rate.
+//! [`Tiers`]: nodes in network namespaces, connected by links of known delay and rate.
 //!
 //! ```text
 //!            ep0 ◀── 50 Mbit/s ──▶ router ◀── 50 Mbit/s ──▶ edge0

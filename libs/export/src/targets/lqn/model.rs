@@ -49,19 +49,20 @@ pub struct Entry {
 pub struct Edge {
     pub to: u32,
     pub count: u64,
-    /// Recorded time of the calls beyond the response of the callees; and whole recorded time. Nanoseconds.
+    /// Recorded time of the calls minus the response times of the callees, nanoseconds.
     pub net_ns: i64,
+    /// Recorded time of the calls, nanoseconds.
     pub recorded_ns: i64,
 }
 
-/// What the rows of an instance say, for comparison. Sums, nanoseconds.
+/// The recorded figures of an instance, for comparison. Times are sums in nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Recorded {
     pub invocations: u64,
-    /// From the start to the end of those that had a slot.
+    /// Time from the start to the end of the invocations that had a slot.
     pub service_ns: i64,
     pub response_ns: i64,
-    /// Of those that report a queue time.
+    /// Number of invocations that report a queue time.
     pub queued: u64,
     pub queue_ns: i64,
 }

@@ -1,4 +1,4 @@
-//! [`Rows`]: the invocations of a run as tasks of OpenDC. Its unit of time is the millisecond, that of work the MHz times a time.
+//! [`Rows`]: the invocations of a run as tasks of OpenDC. Its unit of time is the millisecond. Its unit of work is MHz times a time.
 
 use plan::plan::Invocation;
 

@@ -128,8 +128,8 @@ fn of_event(event: &PlacementEvent<'_>) -> Attributes {
     out
 }
 
-/// Passes the reported events of all parts to `take`, in the order of the files, which is that of their arrival. A later part
-/// begins with the instances that run already; those that an earlier part has started are left out.
+/// Passes the reported events of all parts to `take`, in the order of the files, which is the order of arrival. A later part begins with
+/// start events of all instances that run already. If an earlier part has started an instance, its repeated start is left out.
 ///
 /// # Errors
 /// If a file cannot be read, or an error of `take`.

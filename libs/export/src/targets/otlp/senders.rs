@@ -115,7 +115,7 @@ impl Senders {
         }
     }
 
-    /// The sender of a row. A call does not state application and process; they are those of its instance.
+    /// The sender of a row. A call does not state application and process, so they are taken from its instance.
     pub fn of_row<'a>(&'a self, row: &'a Row<'_>) -> Sender<'a> {
         let (app, pid) = match row {
             Row::Invocation(row) => (row.app_id.as_deref(), row.pid),

@@ -1,4 +1,4 @@
-//! [`picks`]: selects the roots of an export. They are those of the run, or arrivals of another run with work of this run.
+//! [`picks`]: selects the roots of an export. They are the run's own roots, or arrivals of another run with the work of this run.
 
 use cctf_proto::cctf::{SpanId, TraceId};
 use foldhash::HashMap;

@@ -34,9 +34,9 @@ pub struct Task {
 /// The origin of a task, which gives its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Name {
-    /// Own work of an invocation; the number is that of its endpoint.
+    /// Own work of an invocation, with the number of its endpoint.
     Endpoint(u32),
-    /// A call to a peer without telemetry; the number is that of the receiver.
+    /// A call to a peer without telemetry, with the number of the receiver.
     Receiver(u32),
     /// Only time passes.
     #[default]
