@@ -159,6 +159,11 @@ impl Calls {
         });
     }
 
+    /// Number of requests that have no answer yet.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// The clock of the answers.
     pub fn clock(&self) -> Clock {
         self.clock

@@ -156,14 +156,16 @@ impl StandIn {
         (others < AFTERWARDS_MAX).then_some(entered)
     }
 
-    /// Number of invocations that have work after their answer.
+    /// Number of invocations that have work after their answer, and of calls in flight. A request whose answer nobody awaits
+    /// would be lost if the process ended before it is written.
     pub fn unfinished(&self) -> usize {
-        self.afterwards.load(Ordering::Relaxed)
+        // With `Acquire`, what was sent before an invocation ended is in flight.
+        self.afterwards.load(Ordering::Acquire) + self.calls.in_flight()
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
