@@ -10,6 +10,8 @@ REGRET_MAX = 0.05
 JUDGED_BUSY_MAX = 0.75
 # Maximum busy share of the machine's CPUs in a measured run, and maximum share that the host took, percent.
 CPU_PERCENT_MAX, STOLEN_PERCENT_MAX = 60.0, 0.5
+# Minimum change of an instance's mean own time that is named as a reason. At a utilisation of 0.7, waits grow by some 8 times this share.
+OWN_CHANGE_MIN = 0.01
 BY = "p95"
 
 
@@ -34,8 +36,21 @@ def doubts(run):
     return found
 
 
-def errors(case, busy, aa):
-    """A row for each figure of a case: predicted, measured, error, limit, and why it misses."""
+def slower(run, known):
+    """Instances whose requests took longer or shorter by themselves than in the recording of the prediction."""
+    found = []
+    for name, before in known.services.items():
+        now = run.services.get(name)
+        if now and abs(now["own"] / before["own"] - 1) > OWN_CHANGE_MIN:
+            waits = now["wait"] - before["wait"]
+            found.append(
+                f"a request of {name} took {now['own']:.2f} ms instead of {before['own']:.2f} ms, with {waits:+.2f} ms of waits for a CPU"
+            )
+    return found
+
+
+def errors(case, known, busy, aa):
+    """A row for each figure of a case: predicted, measured, error, limit, and why it misses. `known` is the run of the prediction."""
     limits = RECORDED_MAX if case["is_recorded"] else MOVED_MAX
     rows = []
     for name in FIGURES:
@@ -45,7 +60,7 @@ def errors(case, busy, aa):
         is_judged = busy <= JUDGED_BUSY_MAX
         reasons = []
         if is_judged and abs(error) > limit:
-            reasons = doubts(case["run"])
+            reasons = doubts(case["run"]) + slower(case["run"], known)
             if overlaps(predicted, measured):
                 reasons.append("the intervals overlap: more requests would decide")
             reasons = reasons or ["not explained"]

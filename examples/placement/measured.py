@@ -20,6 +20,9 @@ class Measured:
     figures: dict
     mean_ms: float
     requests: int
+    # For each instance, means of a request in milliseconds: `own`, its service time without the calls, and `wait`, the part of
+    # it in which the request waited for a CPU.
+    services: dict
     # Mean share of the machine's CPUs that was busy, and share that the host took, percent.
     cpu_percent: float
     stolen_percent: float
@@ -71,6 +74,17 @@ def interval(times, share, seed=1):
     }
 
 
+def services(run):
+    """Mean own time of the requests of each instance, and mean wait for a CPU, milliseconds."""
+    found = {}
+    for row in rows(run, "invocations"):
+        sums = found.setdefault(f"{row['module_id']} {row['instance_id']}", [0, 0.0, 0.0])
+        sums[0] += 1
+        sums[1] += row["service_time_ms"] - (row["downstream_ms"] or 0)
+        sums[2] += row["cpu_wait_ms"] or 0
+    return {name: {"own": own / count, "wait": wait / count} for name, (count, own, wait) in found.items()}
+
+
 def measured(run, began):
     """The figures of a run; `began` has the counters of the CPUs before it."""
     used, stolen = Host().percent_since(began)
@@ -80,6 +94,7 @@ def measured(run, began):
         figures={name: interval(times, share) for name, share in FIGURES.items()},
         mean_ms=sum(times) / len(times),
         requests=len(times),
+        services=services(run),
         # A short run has no sample. Start and merge are part of the other figure.
         cpu_percent=sum(busy) / len(busy) if busy else used,
         stolen_percent=stolen,

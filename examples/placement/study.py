@@ -160,7 +160,7 @@ class Study:
                 "run": run,
                 "without_queues": {figure: free["after"]["response_ms"][figure]["value"] for figure in FIGURES},
             }
-            case["errors"] = judge.errors(case, load["busy"], load["aa"])
+            case["errors"] = judge.errors(case, known["recorded"], load["busy"], load["aa"])
             load["cases"].append(case)
         run = load["cases"][1:]
         load["wrong_order"], load["regret"] = judge.order(run), judge.regret(run)
