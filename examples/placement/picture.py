@@ -9,26 +9,32 @@ PANEL, LEFT, TOP, HEIGHT, GAP, LABELS = 420, 56, 64, 220, 40, 96
 OFFSETS = {"p50": -22, "p95": 0, "p99": 22}
 COLOURS = {"p50": "#0072b2", "p95": "#d55e00", "p99": "#6a3d9a"}
 TICKS = 5
+# Maximum number of panels beside each other.
+COLUMNS = 2
 
 
 def picture(studies):
-    """A row of panels for each application, one for each load."""
-    columns = max(len(study["loads"]) for study in studies)
-    width = columns * (PANEL + GAP) + LEFT
+    """A panel for each application and load. Each application begins a row."""
+    panels = [
+        [(study["name"], load) for load in study["loads"][first : first + COLUMNS]]
+        for study in studies
+        for first in range(0, len(study["loads"]), COLUMNS)
+    ]
+    width = max(len(of) for of in panels) * (PANEL + GAP) + LEFT
     row = TOP + HEIGHT + LABELS
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {row * len(studies) + 30}" role="img" font-family="sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {row * len(panels) + 30}" role="img" font-family="sans-serif" '
         'font-size="11"><title>Predicted and measured response times of placements</title>'
         "<style>svg{background:#fff;color:#222}text{fill:currentColor}line{stroke:currentColor}"
         "@media(prefers-color-scheme:dark){svg{background:#15181c;color:#ddd}}</style>"
     ]
-    for number, study in enumerate(studies):
-        for column, load in enumerate(study["loads"]):
+    for number, of in enumerate(panels):
+        for column, (name, load) in enumerate(of):
             origin = LEFT + column * (PANEL + GAP), TOP + number * row
-            parts.append(panel(study["name"], load, origin))
+            parts.append(panel(name, load, origin))
     legend = "circle: measured; diamond: predicted; dash: critical path without queues. Lines are 95% intervals."
     colours = "  ".join(f'<tspan fill="{COLOURS[name]}">{name}</tspan>' for name in FIGURES)
-    parts.append(f'<text x="{LEFT}" y="{row * len(studies) + 16}">{escape(legend)} {colours}</text></svg>')
+    parts.append(f'<text x="{LEFT}" y="{row * len(panels) + 16}">{escape(legend)} {colours}</text></svg>')
     return "\n".join(parts) + "\n"
 
 
