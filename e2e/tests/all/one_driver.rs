@@ -31,9 +31,10 @@ fn a_second_driver_with_the_same_run_id_is_refused() {
     let mut first = command("cctf").unwrap();
     let first = first
         .args(args)
-        .arg("5s")
+        .arg("120s")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    // It lasts until it is interrupted.
     let first = first.spawn().unwrap();
     let calls = logs.path().join("r/cctf/calls.jsonl");
     wait_for("the first rows", || {
@@ -48,8 +49,11 @@ fn a_second_driver_with_the_same_run_id_is_refused() {
             .contains("cannot start run r: another load driver has started it"),
         "{second:?}"
     );
+    let id = libc::pid_t::try_from(first.id()).unwrap();
+    // SAFETY: kill only sends a signal, to the child that this test started and has not waited for.
+    assert_eq!(unsafe { libc::kill(id, libc::SIGINT) }, 0);
     let first = first.wait_with_output().unwrap();
-    assert!(first.status.success(), "{first:?}");
+    assert_eq!(first.status.code(), Some(1), "it was interrupted: {first:?}");
     let meta = logs.path().join("r/cctf/run_meta.json");
     wait_for("the end of run r", || {
         let meta = rows::document(&meta).ok();
