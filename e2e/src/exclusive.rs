@@ -1,8 +1,8 @@
 //! The lock for tests that must not run at the same time as others. Without it, the tests of a binary run in parallel.
 //!
 //! A test takes the lock for one of these reasons:
-//! - Its bounds hold only if no other test uses the CPU. The main case is a short run, in which a row waits for its caller for
-//!   one second: on a slow machine, it becomes an orphan.
+//! - Its bounds hold only if no other test uses the CPU. The main case is a run of which each row waits only some seconds for
+//!   its caller: on a slow machine, it becomes an orphan.
 //! - It changes the machine for others: containers, network interfaces, fixed ports.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -72,7 +72,7 @@ fn the_plan_of_a_program_has_its_dependences_and_no_others() {
 /// Records the program as run `r` in the folder `logs`.
 fn record(logs: &Path) {
     let bin_dir = bin_dir().unwrap();
-    let normalizer = Child::normalizer(&bin_dir, logs, &["--join-window", "1s"]).unwrap();
+    let normalizer = Child::normalizer(&bin_dir, logs, &["--join-window", "5s"]).unwrap();
     let otlp = normalizer.url("grpc").unwrap();
     let branches = Branches::start(&bin_dir, &otlp, |_, url| Ok(url.to_owned())).unwrap();
     let mut run = command("cctf").unwrap();

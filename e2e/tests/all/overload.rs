@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use e2e::binaries::{Done, bin_dir, cctf, command};
+use e2e::binaries::{Done, LONG_WINDOW, bin_dir, cctf, command};
 use e2e::child::{Child, wait_for};
 use e2e::exclusive;
 use e2e::http;
@@ -18,8 +18,12 @@ fn a_full_queue_answers_503_with_retry_after_and_every_answer_is_a_row() {
     let _machine = exclusive::machine();
     let logs = tempfile::tempdir().unwrap();
     let bins = bin_dir().unwrap();
-    let normalizer =
-        Child::normalizer(&bins, logs.path(), &["--run-id", "r", "--join-window", "1s"]).unwrap();
+    let normalizer = Child::normalizer(
+        &bins,
+        logs.path(),
+        &["--run-id", "r", "--join-window", LONG_WINDOW],
+    )
+    .unwrap();
     let otlp = normalizer.url("grpc").unwrap();
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),

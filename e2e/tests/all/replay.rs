@@ -28,7 +28,7 @@ impl Stack {
     fn start(hops: &[(&str, &str)]) -> Self {
         let logs = tempfile::tempdir().unwrap();
         let bin_dir = bin_dir().unwrap();
-        let normalizer = Child::normalizer(&bin_dir, logs.path(), &["--join-window", "1s"]).unwrap();
+        let normalizer = Child::normalizer(&bin_dir, logs.path(), &["--join-window", "3s"]).unwrap();
         let mut stack = Self {
             logs,
             normalizer,

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::certificates::{Authority, Pair};
-use e2e::binaries::{Done, bin_dir, command};
+use e2e::binaries::{Done, LONG_WINDOW, bin_dir, command};
 use e2e::child::{Child, wait_for};
 use e2e::{http, rows};
 use tempfile::TempDir;
@@ -238,7 +238,7 @@ fn a_run_of_its_own_children_ignores_the_callers_receiver() {
     let own = [
         "run",
         "--join-window",
-        "1s",
+        LONG_WINDOW,
         "--run-id",
         "r",
         "--logs-dir",

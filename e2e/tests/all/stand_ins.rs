@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use e2e::binaries::{Done, bin_dir, cctf, command};
+use e2e::binaries::{Done, LONG_WINDOW, bin_dir, cctf, command};
 use e2e::exclusive;
 use e2e::rows::{self, number, text};
 use e2e::sources::{read, root};
@@ -32,7 +32,7 @@ pub fn again(run: &Path, logs: &Path) -> Command {
             "--run-id",
             "again",
             "--join-window",
-            "1s",
+            LONG_WINDOW,
             "--format",
             "json",
         ])
