@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::protobuf::{bytes_field, field};
+use crate::protobuf::{begin_field, bytes_field, field, field_len};
+
+/// Number of spans like its first one for which a scope has room at once.
+const SPANS_ROOM: usize = 4;
 
 #[derive(Debug, Default)]
 pub struct Grouped(Vec<Resource>);
@@ -42,7 +45,7 @@ impl Grouped {
             scopes.push(Scope {
                 name: name.to_owned(),
                 version: version.to_owned(),
-                spans: Vec::new(),
+                spans: Vec::with_capacity(SPANS_ROOM * span.len()),
             });
             scopes.len() - 1
         });
@@ -51,25 +54,41 @@ impl Grouped {
 
     /// The request of all spans. None are left afterwards.
     pub fn take_request(&mut self) -> Bytes {
-        let (mut out, mut of_resource, mut of_scope, mut scope_bytes) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut out = Vec::with_capacity(self.0.iter().map(|resource| field_len(resource.len())).sum());
         for resource in self.0.drain(..) {
-            of_resource.clear();
-            bytes_field(field::RESOURCE, &resource.attributes, &mut of_resource);
+            begin_field(field::RESOURCE_DATA, resource.len(), &mut out);
+            bytes_field(field::RESOURCE, &resource.attributes, &mut out);
             for scope in &resource.scopes {
-                of_scope.clear();
-                if !scope.name.is_empty() {
-                    scope_bytes.clear();
-                    bytes_field(field::SCOPE_NAME, scope.name.as_bytes(), &mut scope_bytes);
-                    bytes_field(field::SCOPE_VERSION, scope.version.as_bytes(), &mut scope_bytes);
-                    bytes_field(field::SCOPE, &scope_bytes, &mut of_scope);
+                begin_field(field::SCOPE_DATA, scope.len(), &mut out);
+                if let Some(length) = scope.name_len() {
+                    begin_field(field::SCOPE, length, &mut out);
+                    bytes_field(field::SCOPE_NAME, scope.name.as_bytes(), &mut out);
+                    bytes_field(field::SCOPE_VERSION, scope.version.as_bytes(), &mut out);
                 }
-                of_scope.extend_from_slice(&scope.spans);
-                bytes_field(field::SCOPE_DATA, &of_scope, &mut of_resource);
+                out.extend_from_slice(&scope.spans);
             }
-            bytes_field(field::RESOURCE_DATA, &of_resource, &mut out);
         }
         out.into()
+    }
+}
+
+impl Resource {
+    /// Length of its message.
+    fn len(&self) -> usize {
+        let scopes = self.scopes.iter().map(|scope| field_len(scope.len()));
+        field_len(self.attributes.len()) + scopes.sum::<usize>()
+    }
+}
+
+impl Scope {
+    /// Length of its message.
+    fn len(&self) -> usize {
+        self.name_len().map_or(0, field_len) + self.spans.len()
+    }
+
+    /// Length of the message with its name, if it has one.
+    fn name_len(&self) -> Option<usize> {
+        (!self.name.is_empty()).then(|| field_len(self.name.len()) + field_len(self.version.len()))
     }
 }
 

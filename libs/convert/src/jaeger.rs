@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use self::model::{DamagedTrace, Log, Process, Processes, RecordedSpan, RecordedTrace, Tag};
 use crate::grouped::Grouped;
 use crate::protobuf::{Value, attribute, bytes_field, field, fixed64, text_attribute, varint_field};
-use crate::spans::{Gaps, US, id, is_short, kind, push_status};
+use crate::spans::{Gaps, US, id, is_short, kind, parsed, push_status};
 
 /// A trace that was read.
 pub struct Trace {
@@ -31,14 +31,14 @@ pub struct Trace {
 /// If it is no trace.
 pub fn read(json: &[u8]) -> Result<Trace, serde_json::Error> {
     let mut request = Request::default();
-    match serde_json::from_slice::<RecordedTrace<'_>>(json) {
+    match parsed::<RecordedTrace<'_>>(json) {
         Ok(trace) => {
             for span in &trace.spans {
                 request.add(span, &trace.processes);
             }
         }
         Err(_) => {
-            let trace: DamagedTrace<'_> = serde_json::from_slice(json)?;
+            let trace: DamagedTrace<'_> = parsed(json)?;
             for (number, json) in (1..).zip(&trace.spans) {
                 match serde_json::from_str::<RecordedSpan<'_>>(json.get()) {
                     Ok(span) => request.add(&span, &trace.processes),
@@ -120,6 +120,7 @@ impl Request {
         }
         let (mut attributes, mut is_named) = (Vec::new(), false);
         if let Some(process) = processes.get(id) {
+            attributes.reserve(resource_len(process));
             is_named = !process.service_name.is_empty();
             push_resource(process, &mut attributes);
         }
@@ -128,6 +129,15 @@ impl Request {
         self.by_process.insert(id.to_owned(), known);
         known
     }
+}
+
+/// About the length of the attributes of a process.
+fn resource_len(process: &Process<'_>) -> usize {
+    /// Keys and lengths of an attribute, and the name of the one with the service.
+    const MORE_BYTES: usize = 24;
+    let tags = process.tags.iter().flatten();
+    let of_tags = tags.map(|tag| tag.key.len() + tag.value.get().len() + MORE_BYTES);
+    process.service_name.len() + MORE_BYTES + of_tags.sum::<usize>()
 }
 
 fn push_resource(process: &Process<'_>, out: &mut Vec<u8>) {
@@ -157,8 +167,11 @@ fn push_resource(process: &Process<'_>, out: &mut Vec<u8>) {
 fn push_references(recorded: &RecordedSpan<'_>, trace_id: [u8; 16], link: &mut Vec<u8>, out: &mut Vec<u8>) {
     let (mut parent, mut dropped, mut has_links) = (None, 0, false);
     for reference in recorded.references.iter().flatten() {
-        let (Some(of_trace), Some(of_span)) = (id::<16>(&reference.trace_id), id::<8>(&reference.span_id))
-        else {
+        let of_trace = match reference.trace_id == recorded.trace_id {
+            true => Some(trace_id),
+            false => id(&reference.trace_id),
+        };
+        let (Some(of_trace), Some(of_span)) = (of_trace, id::<8>(&reference.span_id)) else {
             dropped += 1;
             continue;
         };

@@ -10,6 +10,7 @@ use crate::keys::{Container, Keys};
 use crate::place::Position;
 use crate::source::Source;
 
+mod fast;
 mod grammar;
 
 /// Maximum length of a record, bytes. A trace of 60,000 spans, the maximum of a merge, has about 50 MB in Jaeger's format.
@@ -158,7 +159,11 @@ impl Splitter {
     fn scan(&mut self, bytes: &[u8], base: u64) -> (usize, Option<Found>) {
         self.keep_from = 0;
         let mut at = 0;
-        while at < bytes.len() {
+        loop {
+            at = self.read_plain(bytes, at);
+            if at >= bytes.len() {
+                break;
+            }
             match self.step(bytes, at, base) {
                 Step::To(next) => at = next,
                 Step::RecordEnd(next) => {

@@ -2,6 +2,7 @@
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use serde::Deserialize;
 
 use crate::protobuf::{bytes_field, field, varint_field};
 
@@ -42,6 +43,18 @@ impl Gaps {
                 self.trace_id_padded,
             ),
         ]
+    }
+}
+
+/// Reads a record. Whether it is UTF-8 is checked for all of it at once, because a check of each text takes longer.
+///
+/// # Errors
+/// If it is not JSON of this type.
+pub fn parsed<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
+    match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        // The error says where.
+        Err(_) => serde_json::from_slice(json),
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::grouped::Grouped;
 use crate::protobuf::{bytes_field, field, fixed64, text_attribute, varint_field};
-use crate::spans::{Gaps, US, id, is_short, kind, push_status};
+use crate::spans::{Gaps, US, id, is_short, kind, parsed, push_status};
 
 /// Number of spans in a request, and bytes of their JSON, at which it is complete. The Collector's batches are about as large.
 const SPANS_MAX: usize = 512;
@@ -160,8 +160,8 @@ impl Batch {
     /// If it is something else. Nothing of it is added then.
     pub fn add(&mut self, json: &[u8]) -> Result<Gaps, serde_json::Error> {
         let recorded = match json.first() {
-            Some(b'[') => serde_json::from_slice::<Vec<RecordedSpan<'_>>>(json)?,
-            _ => vec![serde_json::from_slice(json)?],
+            Some(b'[') => parsed::<Vec<RecordedSpan<'_>>>(json)?,
+            _ => vec![parsed(json)?],
         };
         let ids: Vec<Ids> = recorded.iter().map(Ids::of).collect::<Result<_, _>>()?;
         self.bytes += json.len();

@@ -2,6 +2,8 @@
 
 use cctf_proto::cctf::Field;
 
+use crate::words::{ONES, bytes_equal_to, find};
+
 /// The index of a field that CCTF does not define.
 pub const UNKNOWN: usize = usize::MAX;
 
@@ -130,37 +132,6 @@ fn skip_spaces(line: &[u8], mut offset: usize) -> usize {
         offset += 1;
     }
     offset
-}
-
-/// The value 1 in each byte.
-const ONES: u64 = u64::MAX / 255;
-
-/// The top bit of the first byte that equals `wanted`. Top bits of later bytes may be wrong.
-#[inline]
-fn bytes_equal_to(word: u64, wanted: u8) -> u64 {
-    let zero_if_equal = word ^ (ONES * wanted as u64);
-    zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & (ONES << 7)
-}
-
-/// The offset of the first matching byte, from `offset` on. `hits` compares eight bytes at once, and `matches` the last ones.
-#[inline]
-fn find(
-    line: &[u8],
-    mut offset: usize,
-    hits: impl Fn(u64) -> u64,
-    matches: impl Fn(u8) -> bool,
-) -> Option<usize> {
-    while let Some(eight) = line.get(offset..).and_then(|rest| rest.first_chunk::<8>()) {
-        let found = hits(u64::from_le_bytes(*eight));
-        if found != 0 {
-            return Some(offset + found.trailing_zeros() as usize / 8);
-        }
-        offset += 8;
-    }
-    let rest = line.get(offset..)?;
-    rest.iter()
-        .position(|byte| matches(*byte))
-        .map(|index| offset + index)
 }
 
 /// The offset after the closing quote of the string that starts at `offset`.

@@ -7,6 +7,7 @@
 //! - [`parts`]: the parts of a long run, and the successor of each.
 //! - [`byte_count`]: bytes read, for a progress bar.
 //! - [`fields`]: the fields of one line as written, without decoding the row.
+//! - [`words`]: searches in short texts.
 //! - [`contents`]: rows and bytes of each file.
 //! - [`listing`]: the runs in a folder, without reading their rows.
 //! - [`trace_lines`]: the lines of one trace in all parts of a run.
@@ -28,6 +29,7 @@ pub mod regular;
 mod siblings;
 pub mod trace_lines;
 pub mod validate;
+pub mod words;
 
 pub use cli::UsageError;
 pub use error::ReadError;

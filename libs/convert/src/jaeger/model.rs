@@ -1,15 +1,15 @@
 //! The JSON of a trace of Jaeger, as it is read.
 
 use std::borrow::{Borrow, Cow};
-use std::collections::HashMap;
 
+use aggregate::maps::Map;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::protobuf::Value;
 
 /// Processes by their ids.
-pub type Processes<'a> = HashMap<ProcessId<'a>, Process<'a>>;
+pub type Processes<'a> = Map<ProcessId<'a>, Process<'a>>;
 
 #[derive(Deserialize, PartialEq, Eq, Hash)]
 pub struct ProcessId<'a>(#[serde(borrow)] Cow<'a, str>);

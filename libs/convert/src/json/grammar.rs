@@ -182,7 +182,9 @@ impl Splitter {
                     return self.end_value(next);
                 }
                 self.expected = Expected::Colon;
-                self.note_key_of_record();
+                if self.notes_keys() {
+                    self.keys.note(&self.key);
+                }
                 Step::To(next)
             }
         }
@@ -206,11 +208,10 @@ impl Splitter {
         }
     }
 
-    fn note_key_of_record(&mut self) {
+    /// Whether the keys of the current object are those of a record, or of an object in a record that is an array.
+    pub(super) fn notes_keys(&self) -> bool {
         let outer = self.array_depth.unwrap_or(0);
         let is_in_list = self.stack.len() == outer + 2 && self.stack.get(outer) == Some(&Bracket::Array);
-        if self.stack.len() == outer + 1 || is_in_list {
-            self.keys.note(&self.key);
-        }
+        self.stack.len() == outer + 1 || is_in_list
     }
 }

@@ -3,6 +3,8 @@
 
 use std::io::{self, Read};
 
+use proptest::prelude::*;
+
 use super::grammar::BRACKETS_MAX;
 use super::*;
 
@@ -200,4 +202,18 @@ fn the_keys_of_a_record_are_those_of_its_own_level() {
     assert!(!inner.keys.has(&[Keys::TRACE_ID]) && !inner.keys.has(&[Keys::ID]));
     let listed = keys("[[{\"traceId\":\"1\",\"id\":\"2\"}]]");
     assert!(listed.keys.has(&[Keys::TRACE_ID, Keys::ID]) && listed.container.is_none());
+}
+
+proptest! {
+    /// In pieces of one byte, the grammar reads everything. In one piece, it reads what the fast way leaves.
+    #[test]
+    fn the_fast_way_finds_what_the_grammar_finds(
+        begin in prop::sample::select(vec!["", "[", "{\"data\":[", "{\"data\":[{\"a\":[", "{\"a\":{"]),
+        tokens in prop::collection::vec(
+            prop::sample::select(vec!["{", "}", "[", "]", ",", ":", "\"ab\"", "\"a\\\"\"", "\"", "12", "null", " ", "\n", "\\"]),
+            0..40,
+        ),
+    ) {
+        split(&[begin, &tokens.concat()].concat());
+    }
 }
