@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind, Stage, Text, TraceId, Value};
+use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind, Stage, TraceId};
 
 use crate::ids::InstanceId;
 use crate::inputs::LineLocation;
@@ -79,8 +79,9 @@ pub struct MadeTrace {
     trace_id: TraceId,
     /// Each row has its sender's number instead of node and instance, until the merge knows them.
     pub(crate) rows: Vec<SpanRow>,
-    /// Texts and records of the rows.
-    pub(crate) bytes: Vec<u8>,
+    /// Records of the rows.
+    pub(crate) records: Vec<u8>,
+    pub(crate) texts: String,
     /// Senders that no earlier trace has.
     pub(crate) senders: Vec<Sender>,
 }
@@ -90,7 +91,8 @@ impl Default for MadeTrace {
         Self {
             trace_id: TraceId([0; 16]),
             rows: Vec::new(),
-            bytes: Vec::new(),
+            records: Vec::new(),
+            texts: String::new(),
             senders: Vec::new(),
         }
     }
@@ -101,7 +103,8 @@ impl MadeTrace {
     pub fn begin(&mut self, trace_id: TraceId) {
         self.trace_id = trace_id;
         self.rows.clear();
-        self.bytes.clear();
+        self.records.clear();
+        self.texts.clear();
     }
 
     /// Number of rows.
@@ -119,8 +122,8 @@ impl MadeTrace {
     }
 
     pub fn push(&mut self, made: &MadeRow<'_>) {
-        let begin = self.bytes.len();
-        self.bytes.extend_from_slice(made.record);
+        let begin = self.records.len();
+        self.records.extend_from_slice(made.record);
         let location = LineLocation::in_no_folder(begin as u64, made.record.len() as u32);
         let mut flags = Flags::NONE;
         if made.is_truncated {
@@ -152,11 +155,11 @@ impl MadeTrace {
     }
 
     fn text(&mut self, text: Option<&str>) -> Option<ByteRange> {
-        let begin = self.bytes.len() as u32;
-        Text::from(text?).encode(&mut self.bytes);
+        let begin = self.texts.len() as u32;
+        self.texts.push_str(text?);
         Some(ByteRange {
             begin,
-            end: self.bytes.len() as u32,
+            end: self.texts.len() as u32,
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::requests::link_calls::LinkCalls;
 use crate::requests::partitions::trace_hash;
 use crate::requests::resolve::Resolution;
 use crate::requests::unlisted::UnlistedOut;
-use crate::rows::row::SpanRow;
+use crate::rows::row::{SpanRow, Texts};
 
 /// Maximum number of different edges: from a module to a module, or from a module to a peer. Further edges are left out.
 const EDGES_MAX: usize = 65_536;
@@ -77,17 +77,17 @@ impl GraphStats {
         self.is_full || self.clocks.is_full
     }
 
-    /// Takes a row and its index in its trace. `partition` contains the texts of the row. `unlisted` gets the invocation if its
-    /// endpoint is not listed. Without `unlisted`, these invocations count as one endpoint.
+    /// Takes a row and its index in its trace. `unlisted` gets the invocation if its endpoint is not listed. Without `unlisted`, these
+    /// invocations count as one endpoint.
     pub fn record_invocation(
         &mut self,
         (row, index): (&SpanRow, usize),
         found: &Resolution,
-        partition: &[u8],
+        texts: Texts<'_>,
         registry: &EntityRegistry,
         unlisted: Option<&mut UnlistedOut>,
     ) -> anyhow::Result<()> {
-        let (method, path) = (row.text(partition, row.method), row.text(partition, row.path));
+        let (method, path) = (row.text(texts, row.method), row.text(texts, row.path));
         endpoint_key(method.as_deref(), path.as_deref(), &mut self.key);
         let module = registry.module_of(row.instance);
         let stats = self.modules.entry(module).or_default();
@@ -121,16 +121,15 @@ impl GraphStats {
         }
     }
 
-    /// `partition` contains the texts of the row.
     pub fn record_call(
         &mut self,
         row: &SpanRow,
         callee: Option<Callee>,
-        partition: &[u8],
+        texts: Texts<'_>,
         registry: &EntityRegistry,
     ) {
         let from = registry.module_of(row.instance);
-        let peer = row.text(partition, row.peer);
+        let peer = row.text(texts, row.peer);
         let peer = peer.and_then(|peer| self.peer(&peer));
         self.modules.entry(from).or_default().makes_calls = true;
         let Some(callee) = callee else {
@@ -153,26 +152,28 @@ impl GraphStats {
     }
 
     pub fn add_unanswered(&mut self, from: ModuleId, peer: NameId, calls: u64) {
-        if self.unanswered.contains_key(&(from, peer)) || self.is_room() {
-            *self.unanswered.entry((from, peer)).or_default() += calls;
+        if let Some(known) = self.unanswered.get_mut(&(from, peer)) {
+            *known += calls;
+        } else if self.is_room() {
+            self.unanswered.insert((from, peer), calls);
         }
     }
 
     pub fn add_calls(&mut self, from: ModuleId, callee: Callee, calls: u64) {
         let to = callee.module;
         if !callee.is_answered {
-            if self.recorded_calls.contains_key(&(from, to)) || self.is_room() {
-                *self.recorded_calls.entry((from, to)).or_default() += calls;
+            if let Some(known) = self.recorded_calls.get_mut(&(from, to)) {
+                *known += calls;
+            } else if self.is_room() {
+                self.recorded_calls.insert((from, to), calls);
             }
             return;
         }
-        let known = self
-            .modules
-            .get(&from)
-            .is_some_and(|stats| stats.calls.contains_key(&to));
-        if known || self.is_room() {
-            let stats = self.modules.entry(from).or_default();
-            *stats.calls.entry(to).or_default() += calls;
+        let stats = self.modules.get_mut(&from);
+        if let Some(known) = stats.and_then(|stats| stats.calls.get_mut(&to)) {
+            *known += calls;
+        } else if self.is_room() {
+            self.modules.entry(from).or_default().calls.insert(to, calls);
         }
     }
 
@@ -190,10 +191,11 @@ impl GraphStats {
 
     /// Adds body bytes of calls.
     pub fn add_bytes(&mut self, from: ModuleId, to: ModuleId, bytes: Mean) {
-        let stats = self.modules.get(&from);
-        if stats.is_some_and(|stats| stats.call_bytes.contains_key(&to)) || self.is_room() {
-            let stats = self.modules.entry(from).or_default();
-            stats.call_bytes.entry(to).or_default().merge(bytes);
+        let stats = self.modules.get_mut(&from);
+        if let Some(known) = stats.and_then(|stats| stats.call_bytes.get_mut(&to)) {
+            known.merge(bytes);
+        } else if self.is_room() {
+            self.modules.entry(from).or_default().call_bytes.insert(to, bytes);
         }
     }
 

@@ -1,6 +1,8 @@
 //! [`Resolver`]: infers from the rows of one trace which call caused which row. It does no I/O. The rows are
 //! sorted, so their order in the folders does not matter.
 
+use std::ops::Range;
+
 use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind};
 
 use crate::rows::row::SpanRow;
@@ -35,6 +37,8 @@ enum Ancestor {
 pub struct Resolver {
     /// The resolutions of the rows of the last trace, by index.
     pub resolved: Vec<Resolution>,
+    /// The span ids of the rows. A search in them reads far less memory than one in the rows.
+    spans: Vec<SpanId>,
     parents: Vec<Option<usize>>,
     callers: Vec<Option<usize>>,
     /// For each call, the number of rows that answered it. 0 for invocations.
@@ -49,6 +53,8 @@ impl Resolver {
     pub fn resolve(&mut self, rows: &[SpanRow]) {
         self.resolved.clear();
         self.resolved.resize(rows.len(), Resolution::default());
+        self.spans.clear();
+        self.spans.extend(rows.iter().map(|row| row.span_id));
         self.find_callers(rows);
         self.ancestors.clear();
         self.ancestors.resize(rows.len(), Ancestor::NotVisited);
@@ -64,11 +70,18 @@ impl Resolver {
 
     fn find_callers(&mut self, rows: &[SpanRow]) {
         self.parents.clear();
-        self.parents
-            .extend((0..rows.len()).map(|index| parent_of(rows, index)));
         self.callers.clear();
-        self.callers
-            .extend((0..rows.len()).map(|index| caller_of(rows, &self.parents, index)));
+        for (index, row) in rows.iter().enumerate() {
+            let twin = twin_of(rows, &self.spans, index);
+            let parent = row.parent_span_id.and_then(|parent| {
+                let named = || with_span(&self.spans, parent);
+                twin.or_else(|| parent_of(rows, named(), index))
+            });
+            // The call that caused the row: its parent if that is a call, else its twin.
+            let caller = parent.filter(|&parent| is_callee(row) && rows[parent].is_call());
+            self.parents.push(parent);
+            self.callers.push(caller.or(twin));
+        }
         self.callees.clear();
         self.callees.resize(rows.len(), 0);
         for (index, caller) in self.callers.iter().enumerate() {
@@ -160,7 +173,7 @@ impl Resolver {
     /// The row of the nearest ancestor that is an invocation, if the trace contains it.
     fn ancestor_of(&self, rows: &[SpanRow], index: usize) -> Option<usize> {
         match self.ancestors[index] {
-            Ancestor::Known(Some(span)) => with_span(rows, span).find(|&other| !rows[other].is_call()),
+            Ancestor::Known(Some(span)) => with_span(&self.spans, span).find(|&other| !rows[other].is_call()),
             _ => None,
         }
     }
@@ -216,21 +229,20 @@ fn is_callee(row: &SpanRow) -> bool {
     matches!(row.kind, SpanKind::Server | SpanKind::Consumer)
 }
 
-fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
-    let begin = rows.partition_point(|row| row.span_id < span);
-    let count = rows[begin..].iter().take_while(|row| row.span_id == span).count();
-    begin..begin + count
+/// The indices of a span id among those of all rows.
+fn with_span(spans: &[SpanId], span: SpanId) -> Range<usize> {
+    let begin = spans.partition_point(|&known| known < span);
+    begin..begin + spans[begin..].iter().take_while(|&&known| known == span).count()
 }
 
 /// The parent of a row, by the normalizer's rules in docs/cctf.md. A row without `parent_span_id` has no parent. If a call and a
-/// callee have the same span id and the same parent span, as in Zipkin, the call is the parent of the callee. Otherwise, the parent is a
-/// row whose id is `parent_span_id`. If several rows have this id, SERVER and CONSUMER rows have priority over calls. If the child is
-/// neither SERVER nor CONSUMER, rows of the child's instance have priority over all others.
-fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
+/// callee have the same span id and the same parent span, as in Zipkin, the call is the parent of the callee. Otherwise, this function
+/// finds it among `named`, the rows whose id is `parent_span_id`. If several rows have this id, SERVER and CONSUMER rows have priority
+/// over calls. If the child is neither SERVER nor CONSUMER, rows of the child's instance have priority over all others.
+fn parent_of(rows: &[SpanRow], mut named: Range<usize>, index: usize) -> Option<usize> {
     let row = &rows[index];
-    let named = with_span(rows, row.parent_span_id?);
-    if let Some(twin) = twin_of(rows, index) {
-        return Some(twin);
+    if named.len() == 1 {
+        return named.next().filter(|&other| other != index);
     }
     let rank = |other: &usize| {
         let other = &rows[*other];
@@ -245,12 +257,16 @@ fn is_certain(row: &SpanRow, parent: &SpanRow) -> bool {
     is_callee(row) || row.instance == parent.instance
 }
 
-/// The call with the same span id and the same parent span id as a callee.
-fn twin_of(rows: &[SpanRow], index: usize) -> Option<usize> {
+/// The call with the same span id and the same parent span id as a callee. Rows with one span id are beside each other.
+fn twin_of(rows: &[SpanRow], spans: &[SpanId], index: usize) -> Option<usize> {
     let row = &rows[index];
-    let is_twin = |other: &usize| rows[*other].is_call() && rows[*other].parent_span_id == row.parent_span_id;
-    let twin = || with_span(rows, row.span_id).find(is_twin);
-    is_callee(row).then(twin).flatten()
+    if !is_callee(row) {
+        return None;
+    }
+    let others = spans[..index].iter().rev();
+    let begin = index - others.take_while(|&&known| known == row.span_id).count();
+    let mut same = (begin..rows.len()).take_while(|&other| spans[other] == row.span_id);
+    same.find(|&other| rows[other].is_call() && rows[other].parent_span_id == row.parent_span_id)
 }
 
 /// Priority of kinds as parents, if all else is equal.
@@ -262,16 +278,6 @@ fn role_order(kind: SpanKind) -> u8 {
         SpanKind::Client => 3,
         SpanKind::Producer => 4,
     }
-}
-
-/// The call that caused a row: its parent if that is a call, else its twin ([`twin_of`]).
-fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], index: usize) -> Option<usize> {
-    if !is_callee(&rows[index]) {
-        return None;
-    }
-    parents[index]
-        .filter(|&parent| rows[parent].is_call())
-        .or_else(|| twin_of(rows, index))
 }
 
 /// Whether the normalizer that wrote the row found the row's ancestor.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use cctf_proto::cctf::{Flag, Flags};
+use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind};
 
 use crate::made::MadeTrace;
 use crate::model::{Counts, Limits};
@@ -15,7 +15,8 @@ use crate::requests::partitions::{HASH_BITS, Partitions, records, trace_hash};
 use crate::requests::resolve::{Resolution, Resolver};
 use crate::requests::unlisted::UnlistedOut;
 use crate::rows::records::{ResolvedRow, row_at, trace_of};
-use crate::rows::row::SpanRow;
+use crate::rows::row::{SpanRow, Texts};
+use crate::rows::span_file::SpanFile;
 use cctf_sort::record::{Record, key_of};
 use cctf_sort::scratch::DAMAGED;
 use cctf_sort::sorter::Sorter;
@@ -33,6 +34,8 @@ pub struct Traces<'m> {
     unlisted: Option<&'m mut UnlistedOut>,
     resolver: Resolver,
     rows: Vec<SpanRow>,
+    /// What decides the order of the rows of a trace, and their indices.
+    keys: Vec<((SpanId, SpanFile, SpanKind), usize)>,
     record: Vec<u8>,
 }
 
@@ -52,6 +55,7 @@ impl<'m> Traces<'m> {
             unlisted,
             resolver: Resolver::default(),
             rows: Vec::new(),
+            keys: Vec::new(),
             record: Vec::new(),
         }
     }
@@ -116,7 +120,7 @@ impl<'m> Traces<'m> {
             });
             // Two traces may have the same hash.
             for of_trace in rows.chunk_by(|left, right| left.trace_id == right.trace_id) {
-                self.resolve_trace(of_trace, partition)?;
+                self.resolve_trace(of_trace, Texts::Json(partition), &[])?;
             }
             self.rows = rows;
         }
@@ -129,17 +133,24 @@ impl<'m> Traces<'m> {
         for row in &trace.rows {
             self.counts.read[row.file.file() as usize] += 1;
         }
-        trace.rows.sort_unstable_by(order);
-        let before = trace.rows.len();
-        trace
-            .rows
-            .dedup_by(|duplicate, kept| order(duplicate, kept) == Ordering::Equal);
-        self.counts.duplicates += (before - trace.rows.len()) as u64;
-        self.resolve_trace(&trace.rows, &trace.bytes)
+        // Sorted as by [`order`]. Rows are far longer than their keys, so each of them moves only once.
+        self.keys.clear();
+        let keys = trace.rows.iter().zip(0..);
+        self.keys
+            .extend(keys.map(|(row, index)| ((row.span_id, row.file, row.kind), index)));
+        self.keys.sort_unstable();
+        self.keys.dedup_by_key(|(key, _)| *key);
+        self.counts.duplicates += (trace.rows.len() - self.keys.len()) as u64;
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.clear();
+        rows.extend(self.keys.iter().map(|&(_, index)| trace.rows[index].clone()));
+        self.resolve_trace(&rows, Texts::Plain(&trace.texts), &trace.records)?;
+        self.rows = rows;
+        Ok(())
     }
 
-    /// `partition` contains the texts of the rows.
-    fn resolve_trace(&mut self, rows: &[SpanRow], partition: &[u8]) -> anyhow::Result<()> {
+    /// `records` are those of rows that are in no folder.
+    fn resolve_trace(&mut self, rows: &[SpanRow], texts: Texts<'_>, records: &[u8]) -> anyhow::Result<()> {
         self.resolver.resolve(rows);
         for (index, row) in rows.iter().enumerate() {
             let found = self.resolver.resolved[index];
@@ -149,12 +160,12 @@ impl<'m> Traces<'m> {
             self.counts.resolved += u64::from(was_orphan && !found.is_orphan);
             let mut callee = None;
             if row.is_call() {
-                callee = self.callee_of(row, &found, rows, partition)?;
-                self.graph.record_call(row, callee, partition, self.registry);
+                callee = self.callee_of(row, &found, rows, texts)?;
+                self.graph.record_call(row, callee, texts, self.registry);
             } else {
                 let unlisted = self.unlisted.as_deref_mut();
                 self.graph
-                    .record_invocation((row, index), &found, partition, self.registry, unlisted)?;
+                    .record_invocation((row, index), &found, texts, self.registry, unlisted)?;
                 if let (Some(caller), Some((_, Some(net_ns)))) = (found.caller, found.caller_fields) {
                     self.graph
                         .record_answer(&rows[caller], row, net_ns, self.registry)?;
@@ -174,7 +185,7 @@ impl<'m> Traces<'m> {
             resolved.push(&mut self.record);
             if !row.location.is_in_folder() {
                 let begin = row.location.offset as usize;
-                let record = partition.get(begin..begin + row.location.length as usize);
+                let record = records.get(begin..begin + row.location.length as usize);
                 self.record.extend_from_slice(record.context(DAMAGED)?);
             }
             self.sorted[row.file as usize].push(&Record {
@@ -192,7 +203,7 @@ impl<'m> Traces<'m> {
         row: &SpanRow,
         found: &Resolution,
         rows: &[SpanRow],
-        partition: &[u8],
+        texts: Texts<'_>,
     ) -> anyhow::Result<Option<Callee>> {
         if let Some(callee) = found.callee {
             return Ok(Some(Callee {
@@ -200,7 +211,7 @@ impl<'m> Traces<'m> {
                 is_answered: true,
             }));
         }
-        let Some(name) = row.text(partition, row.peer_module) else {
+        let Some(name) = row.text(texts, row.peer_module) else {
             return Ok(None);
         };
         Ok(Some(Callee {
@@ -232,7 +243,7 @@ fn unite(row: &mut SpanRow, duplicate: &SpanRow, partition: &[u8]) {
     };
     row.caller_span_id = caller.map(|(caller, _)| caller);
     row.net_ns = caller.and_then(|(_, net)| net);
-    let peer_module = |row: &SpanRow| row.text(partition, row.peer_module);
+    let peer_module = |row: &SpanRow| row.text(Texts::Json(partition), row.peer_module);
     let is_theirs = match (peer_module(row), peer_module(duplicate)) {
         (Some(ours), Some(theirs)) => theirs < ours,
         (None, _) => true,

@@ -9,7 +9,7 @@ use crate::inputs::LineLocation;
 use crate::rows::derived_fields::DerivedFieldOffsets;
 use crate::rows::span_file::SpanFile;
 
-/// A range of bytes of a line, or of the partition that holds the row's record.
+/// A range of bytes of a line, of the partition that holds the row's record, or of the texts of rows that are in no folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ByteRange {
     pub begin: u32,
@@ -20,6 +20,15 @@ impl ByteRange {
     pub fn slice(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.begin as usize..self.end as usize]
     }
+}
+
+/// The bytes in which the texts of rows are.
+#[derive(Debug, Clone, Copy)]
+pub enum Texts<'b> {
+    /// JSON strings: in the line from which a row was read, or in the partition with its record.
+    Json(&'b [u8]),
+    /// The texts themselves, of rows that are in no folder.
+    Plain(&'b str),
 }
 
 #[derive(Debug, Clone)]
@@ -94,10 +103,15 @@ impl SpanRow {
         self.file == SpanFile::Calls
     }
 
-    /// A string of the row. `bytes` is the line from which the row was read, or the partition with its record. `None` if the
-    /// string is absent or invalid.
-    pub fn text<'b>(&self, bytes: &'b [u8], range: Option<ByteRange>) -> Option<Cow<'b, str>> {
-        rundir::fields::text(range?.slice(bytes))
+    /// A text of the row. `None` if it is absent or invalid.
+    pub fn text<'b>(&self, texts: Texts<'b>, range: Option<ByteRange>) -> Option<Cow<'b, str>> {
+        let range = range?;
+        match texts {
+            Texts::Json(bytes) => rundir::fields::text(range.slice(bytes)),
+            Texts::Plain(text) => text
+                .get(range.begin as usize..range.end as usize)
+                .map(Cow::Borrowed),
+        }
     }
 
     /// End minus start, nanoseconds.
