@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use foldhash::quality::RandomState;
+pub use foldhash::quality::RandomState;
 
 pub type Map<K, V> = HashMap<K, V, RandomState>;
 pub type Set<K> = HashSet<K, RandomState>;

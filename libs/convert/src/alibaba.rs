@@ -69,7 +69,7 @@ impl CallGraph {
     pub fn new(scratch: &Path) -> Self {
         Self {
             names: Names::new(),
-            sorter: Sorter::new(scratch, SORT_BYTES),
+            sorter: Sorter::of_groups(scratch, SORT_BYTES),
             nodes: Map::default(),
             encoded: Vec::new(),
         }
@@ -163,9 +163,8 @@ fn times(timestamp: &[u8], rt: &[u8]) -> Result<(i64, i64), Unusable> {
 
 /// The name; empty if the text stands for a missing name.
 fn known(name: &[u8]) -> &[u8] {
-    const MISSING: [&[u8]; 7] = [b"(?)", b"?", b"NAN", b"NaN", b"nan", b"UNKNOWN", b"None"];
-    match MISSING.contains(&name) {
-        true => b"",
-        false => name,
+    match name {
+        b"(?)" | b"?" | b"NAN" | b"NaN" | b"nan" | b"UNKNOWN" | b"None" => b"",
+        name => name,
     }
 }

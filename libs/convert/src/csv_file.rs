@@ -46,17 +46,16 @@ pub fn read(source: &mut Source<'_>, records: &mut Records<'_>, table: &Table) -
             continue;
         };
         let has_line_break = source.unread().len() > length;
-        let bytes = length + usize::from(has_line_break);
         if !has_line_break && source.failure().is_some() {
             // The rest of a file that is cut off. The cut is counted by the caller.
-            source.consume(bytes);
+            source.consume_line(length);
             return Ok(());
         }
-        let line = &source.unread()[..bytes];
+        let line = &source.unread()[..length];
         if !line.trim_ascii().is_empty() {
             take(line, begin, table, &mut fields, records)?;
         }
-        source.consume(bytes);
+        source.consume_line(length);
         rows += 1;
         if rows % PROGRESS_ROWS == 0 {
             records.show_progress()?;

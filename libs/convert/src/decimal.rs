@@ -10,20 +10,16 @@ pub fn nanoseconds(text: &[u8], unit_ns: i64) -> Option<i64> {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    let (whole, fraction) = match digits.iter().position(|&byte| byte == b'.') {
-        Some(point) => (&digits[..point], &digits[point + 1..]),
-        None => (digits, &[][..]),
-    };
-    if whole.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
-        return with_exponent(text, unit_ns);
-    }
-    let mut number = 0_i64;
-    for &digit in whole {
-        if !digit.is_ascii_digit() {
-            return with_exponent(text, unit_ns);
-        }
+    let (mut number, mut whole) = (0_i64, 0);
+    while let Some(digit) = digits.get(whole).filter(|digit| digit.is_ascii_digit()) {
         number = number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+        whole += 1;
     }
+    let fraction = match &digits[whole..] {
+        [] if whole > 0 => &[][..],
+        [b'.', fraction @ ..] if whole > 0 && fraction.iter().all(u8::is_ascii_digit) => fraction,
+        _ => return with_exponent(text, unit_ns),
+    };
     let mut number = number.checked_mul(unit_ns)?;
     let mut place = unit_ns;
     for &digit in fraction.iter().take(FRACTION_DIGITS) {

@@ -1,7 +1,8 @@
 //! [`Fields`]: the fields of one line of a table.
 
 use csv_core::{ReadRecordResult, Reader};
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr_iter, memchr2};
+use rundir::words::all_bytes_equal_to;
 
 /// Maximum number of fields of a line.
 const FIELDS_MAX: usize = 64;
@@ -35,13 +36,12 @@ impl Fields {
     /// # Errors
     /// The reason, if it has too many fields, or an open quote.
     pub fn split(&mut self, line: &[u8]) -> Result<(), &'static str> {
-        let quotes = memchr_iter(b'"', line).count();
         let content = line.strip_suffix(b"\n").unwrap_or(line);
         let content = content.strip_suffix(b"\r").unwrap_or(content);
-        if quotes == 0 && memchr(b'\r', content).is_none() {
+        if memchr2(b'"', b'\r', content).is_none() {
             return self.split_plain(content);
         }
-        if !quotes.is_multiple_of(2) {
+        if !memchr_iter(b'"', line).count().is_multiple_of(2) {
             return Err("a quote is open at the end of the line");
         }
         self.gap = 0;
@@ -77,10 +77,33 @@ impl Fields {
         self.texts.clear();
         self.texts.extend_from_slice(line);
         (self.gap, self.count) = (1, 0);
-        for end in memchr_iter(b',', line).chain([line.len()]) {
-            *self.ends.get_mut(self.count).ok_or(TOO_MANY)? = end;
-            self.count += 1;
+        let (words, rest) = line.as_chunks::<8>();
+        for (index, word) in words.iter().enumerate() {
+            self.end_fields(8 * index, all_bytes_equal_to(u64::from_le_bytes(*word), b','))?;
         }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.end_fields(
+            8 * words.len(),
+            all_bytes_equal_to(u64::from_le_bytes(last), b','),
+        )?;
+        self.end_field(line.len())
+    }
+
+    /// Ends fields at the commas of the eight bytes at `begin`. Each has a bit.
+    #[inline]
+    fn end_fields(&mut self, begin: usize, mut commas: u64) -> Result<(), &'static str> {
+        while commas != 0 {
+            self.end_field(begin + commas.trailing_zeros() as usize / 8)?;
+            commas &= commas - 1;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn end_field(&mut self, end: usize) -> Result<(), &'static str> {
+        *self.ends.get_mut(self.count).ok_or(TOO_MANY)? = end;
+        self.count += 1;
         Ok(())
     }
 

@@ -22,16 +22,21 @@ pub fn mixed(mut hash: u64) -> u64 {
 /// hashed.
 pub fn trace_id(name: &[u8]) -> u128 {
     let digits = name.strip_prefix(b"T_").unwrap_or(name);
-    let number = std::str::from_utf8(digits)
-        .ok()
-        .filter(|digits| digits.len() <= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .and_then(|digits| u128::from_str_radix(digits, 16).ok());
+    let number = Some(digits).filter(|digits| digits.len() <= 32).and_then(hex);
     let hashed = || {
         let high = extended(START, name);
         u128::from(mixed(high)) << 64 | u128::from(mixed(extended(high, name)))
     };
     // An id of zeros is not valid.
     number.filter(|&number| number != 0).unwrap_or_else(hashed).max(1)
+}
+
+/// The number in hex digits, of which there are at most 32.
+fn hex(digits: &[u8]) -> Option<u128> {
+    let digits = digits.iter();
+    digits
+        .map(|&digit| char::from(digit).to_digit(16))
+        .try_fold(0, |number, digit| Some(number << 4 | u128::from(digit?)))
 }
 
 /// An id for a text.
@@ -49,6 +54,17 @@ mod tests {
         assert_eq!(trace_id(b"T_11560863075"), 0x115_6086_3075);
         let hashed = trace_id(b"trace-1");
         assert!(hashed >> 96 != 0 && hashed != trace_id(b"trace-2"));
-        assert_ne!(trace_id(b"0"), 0);
+        let digits = "0123456789abcdefABCDEF0123456789";
+        assert_eq!(Ok(trace_id(digits.as_bytes())), u128::from_str_radix(digits, 16));
+        for other in [
+            &b""[..],
+            b"0",
+            b"T_",
+            b"+1",
+            b"0x1",
+            b"123456789012345678901234567890123",
+        ] {
+            assert!(trace_id(other) >> 96 != 0, "{other:?}");
+        }
     }
 }

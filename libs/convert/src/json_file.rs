@@ -53,7 +53,6 @@ fn take_line(source: &mut Source<'_>, records: &mut Records<'_>) -> anyhow::Resu
     if !records.take_line(signal, line, begin)? {
         return Ok(false);
     }
-    let has_line_break = source.unread().len() > length;
-    source.consume(length + usize::from(has_line_break));
+    source.consume_line(length);
     Ok(true)
 }

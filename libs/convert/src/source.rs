@@ -121,6 +121,15 @@ impl<'r> Source<'r> {
         }
     }
 
+    /// Steps over the current line, whose length is known from [`Self::line_len`], and its line break.
+    pub fn consume_line(&mut self, length: usize) {
+        let has_line_break = self.unread().len() > length;
+        let bytes = length + usize::from(has_line_break);
+        self.line += u64::from(has_line_break);
+        self.offset += bytes as u64;
+        self.start += bytes;
+    }
+
     /// Steps over unread bytes.
     pub fn consume(&mut self, bytes: usize) {
         let passed = &self.buffer[self.start..self.start + bytes];

@@ -126,7 +126,11 @@ impl Table {
     pub fn get<'f>(&self, fields: &'f Fields, column: usize) -> &'f [u8] {
         match self.columns[column] {
             ABSENT => &[],
-            index => fields.get(index).trim_ascii(),
+            index => match fields.get(index) {
+                // Nearly no field has anything to trim.
+                text @ [b'!'..=0xff, .., b'!'..=0xff] => text,
+                text => text.trim_ascii(),
+            },
         }
     }
 
@@ -233,11 +237,15 @@ const LEVELS_MAX: usize = 128;
 
 /// Whether a text is numbers with dots between them.
 pub fn is_rpc_id(text: &[u8]) -> bool {
-    text.len() <= RPC_ID_BYTES_MAX
-        && text.iter().filter(|&&byte| byte == b'.').count() < LEVELS_MAX
-        && text
-            .split(|&byte| byte == b'.')
-            .all(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+    let (mut levels, mut is_number) = (1, false);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' => is_number = true,
+            b'.' if is_number => (levels, is_number) = (levels + 1, false),
+            _ => return false,
+        }
+    }
+    is_number && levels <= LEVELS_MAX && text.len() <= RPC_ID_BYTES_MAX
 }
 
 #[cfg(test)]

@@ -192,7 +192,9 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
 
 /// Splits a complete `package.Service/Method`. The path of a gRPC request has this form, and so has rpc.method since version 1.38.
 pub fn service_and_method(whole: &str) -> Option<(&str, &str)> {
-    whole.trim_start_matches('/').rsplit_once('/')
+    let whole = whole.trim_start_matches('/');
+    let slash = memchr::memrchr(b'/', whole.as_bytes())?;
+    Some((&whole[..slash], &whole[slash + 1..]))
 }
 
 fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {

@@ -1,7 +1,13 @@
 //! [`Ids`]: the rpc ids of a trace as a forest. [`Group`]: the rows of a trace, which it sorts by these ids.
 
+use std::cmp::Ordering;
+
+use cctf_sort::record::prefix_of;
+use memchr::memchr_iter;
+
 use super::names::Names;
 use super::rows::CallRow;
+use crate::hash::extended;
 
 /// The rows of one trace, as they were read.
 #[derive(Default)]
@@ -35,24 +41,38 @@ impl Group {
     /// Returns the ids, and the rows by id and time. If several files have the same rows, those of one file remain, and the
     /// third value is the others.
     pub fn ordered(&self, names: &Names) -> (Ids<'_>, Vec<(usize, CallRow)>, Vec<CallRow>) {
-        let ids = Ids::new((0..self.rows.len()).map(|index| self.rpc_id(index)));
-        let mut rows: Vec<(usize, CallRow)> = (0..self.rows.len())
-            .map(|index| (ids.find(self.rpc_id(index)), self.rows[index]))
+        let mut ids = Ids::with_capacity(self.rows.len());
+        let order = self.order(names);
+        let rows = order
+            .iter()
+            .map(|&(_, index)| (ids.push(self.rpc_id(index)), self.rows[index]));
+        let mut rows: Vec<(usize, CallRow)> = rows.collect();
+        let repeated = drop_repeated(&mut rows);
+        (ids, rows, repeated)
+    }
+
+    /// The indices of the rows by id and time, each with the beginning of its id, which decides most comparisons.
+    fn order(&self, names: &Names) -> Vec<([u64; 2], usize)> {
+        let indices = 0..self.rows.len();
+        let mut order: Vec<_> = indices
+            .map(|index| (prefix_of(self.rpc_id(index)), index))
             .collect();
         // The order does not depend on that of the files: names are compared as texts, not by their numbers.
         let labels = |row: &CallRow| row.labels.all().map(|name| names.text(name));
-        rows.sort_by(|(left_id, left), (right_id, right)| {
-            let order = |id, row: &CallRow| (id, row.begin_ns, row.rt_ns, row.kind);
-            order(*left_id, left)
-                .cmp(&order(*right_id, right))
-                .then_with(|| match left.labels == right.labels {
-                    true => std::cmp::Ordering::Equal,
-                    false => labels(left).cmp(&labels(right)),
+        let times = |row: &CallRow| (row.begin_ns, row.rt_ns, row.kind);
+        order.sort_unstable_by(|&(left_prefix, left), &(right_prefix, right)| {
+            let (left_row, right_row) = (&self.rows[left], &self.rows[right]);
+            left_prefix
+                .cmp(&right_prefix)
+                .then_with(|| self.rpc_id(left).cmp(self.rpc_id(right)))
+                .then_with(|| times(left_row).cmp(&times(right_row)))
+                .then_with(|| match left_row.labels == right_row.labels {
+                    true => Ordering::Equal,
+                    false => labels(left_row).cmp(&labels(right_row)),
                 })
-                .then_with(|| left.at.cmp(&right.at))
+                .then_with(|| left_row.at.cmp(&right_row.at))
         });
-        let repeated = drop_repeated(&mut rows);
-        (ids, rows, repeated)
+        order
     }
 }
 
@@ -97,46 +117,39 @@ pub struct Ids<'t> {
 }
 
 impl<'t> Ids<'t> {
-    fn new(rpc_ids: impl Iterator<Item = &'t [u8]>) -> Self {
-        let mut texts: Vec<&[u8]> = rpc_ids.collect();
-        texts.sort_unstable();
-        texts.dedup();
-        let mut beginnings = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
-            // The beginnings that an id shares with the id before it are already in the list.
-            let known = index.checked_sub(1).map_or(&[][..], |before| texts[before]);
-            let shared = text
-                .iter()
-                .zip(known)
-                .take_while(|(left, right)| left == right)
-                .count();
-            let mut begin = *text;
-            while let Some(parent) = parent_of(begin) {
-                if parent.len() < shared && known.get(parent.len()) == Some(&b'.') {
-                    break;
-                }
-                beginnings.push(parent);
-                begin = parent;
-            }
+    fn with_capacity(ids: usize) -> Self {
+        Self {
+            texts: Vec::with_capacity(ids),
+            parents: Vec::with_capacity(ids),
         }
-        texts.extend(beginnings);
-        texts.sort_unstable();
-        texts.dedup();
-        let mut ids = Self {
-            texts,
-            parents: Vec::new(),
-        };
-        ids.parents = ids
-            .texts
-            .iter()
-            .map(|text| parent_of(text).map(|parent| ids.find(parent)))
-            .collect();
-        ids
     }
 
-    /// The index of an id.
-    fn find(&self, text: &[u8]) -> usize {
-        self.texts.partition_point(|known| *known < text)
+    /// Adds an id that does not come before the last one, and those of its beginnings that are not known. Returns its index.
+    ///
+    /// A point comes before all digits, so all ids below a beginning follow each other. So a known beginning is the last id or above it.
+    fn push(&mut self, text: &'t [u8]) -> usize {
+        let mut known = self.texts.len().checked_sub(1);
+        while let Some(id) = known {
+            let of_known = self.texts[id];
+            if of_known == text {
+                return id;
+            }
+            if text.starts_with(of_known) && text[of_known.len()] == b'.' {
+                break;
+            }
+            known = self.parents[id];
+        }
+        let begin = known.map_or(0, |id| self.texts[id].len() + 1);
+        for point in memchr_iter(b'.', &text[begin..]) {
+            known = Some(self.add(&text[..begin + point], known));
+        }
+        self.add(text, known)
+    }
+
+    fn add(&mut self, text: &'t [u8], parent: Option<usize>) -> usize {
+        self.texts.push(text);
+        self.parents.push(parent);
+        self.texts.len() - 1
     }
 
     pub fn len(&self) -> usize {
@@ -147,13 +160,21 @@ impl<'t> Ids<'t> {
         self.parents[id]
     }
 
+    /// The hash of each id, which extends `start`. An id extends the hash of its parent by the rest of its text.
+    pub fn hashes(&self, start: u64) -> Vec<u64> {
+        let mut hashes = Vec::with_capacity(self.len());
+        for (text, parent) in self.texts.iter().zip(&self.parents) {
+            hashes.push(match *parent {
+                Some(parent) => extended(hashes[parent], &text[self.texts[parent].len()..]),
+                None => extended(start, text),
+            });
+        }
+        hashes
+    }
+
     pub fn text(&self, id: usize) -> &'t [u8] {
         self.texts[id]
     }
-}
-
-fn parent_of(text: &[u8]) -> Option<&[u8]> {
-    memchr::memrchr(b'.', text).map(|dot| &text[..dot])
 }
 
 #[cfg(test)]
@@ -161,6 +182,7 @@ mod tests {
     use super::*;
     use crate::alibaba::names::NONE;
     use crate::alibaba::rows::{At, Kind, Labels, MS};
+    use crate::hash::START;
     use crate::tables::Year;
 
     fn row(file: u32, line: u64) -> CallRow {
@@ -184,13 +206,24 @@ mod tests {
 
     #[test]
     fn ids_have_all_their_beginnings_and_parents() {
-        let ids = Ids::new([&b"0.1.10.2"[..], b"0.1.1", b"9", b"0.1.10"].into_iter());
+        let mut ids = Ids::with_capacity(0);
+        let found =
+            [&b"0.1.1"[..], b"0.1.1", b"0.1.10", b"0.1.10.2", b"9", b"90.1"].map(|text| ids.push(text));
+        assert_eq!(found, [2, 2, 3, 4, 5, 7]);
         let texts: Vec<_> = (0..ids.len())
             .map(|id| String::from_utf8_lossy(ids.text(id)).into_owned())
             .collect();
-        assert_eq!(texts, ["0", "0.1", "0.1.1", "0.1.10", "0.1.10.2", "9"]);
+        assert_eq!(
+            texts,
+            ["0", "0.1", "0.1.1", "0.1.10", "0.1.10.2", "9", "90", "90.1"]
+        );
         let parents: Vec<_> = (0..ids.len()).map(|id| ids.parent(id)).collect();
-        assert_eq!(parents, [None, Some(0), Some(1), Some(1), Some(3), None]);
+        let expected = [None, Some(0), Some(1), Some(1), Some(3), None, None, Some(6)];
+        assert_eq!(parents, expected);
+        let hashes = ids.hashes(START);
+        for (id, hash) in hashes.into_iter().enumerate() {
+            assert_eq!(hash, extended(START, ids.text(id)), "{id}");
+        }
     }
 
     #[test]

@@ -1,13 +1,27 @@
 //! [`LineRecord`]: all from which a row is written, in few bytes, because rows are sorted by time before they become lines.
 
-use cctf_merge::made::{DerivedFields, Sender, SpanFile};
+use cctf_merge::made::{DerivedFields, SpanFile};
 use cctf_proto::cctf::{
-    Call, Invocation, Milliseconds, Row as _, SpanId, SpanKind, TEXT_BYTES_MAX, Text, TraceId, bounded,
+    Call, Invocation, Milliseconds, Row as _, SpanId, SpanKind, Stage, TEXT_BYTES_MAX, Text, TraceId,
+    bounded, field_index,
 };
 
 use super::names::{NONE, NameId, Names};
 use super::operation::Operation;
 use super::rows::Kind;
+use super::senders::EncodedFields;
+
+const MODULE_ID: usize = field_index(Invocation::FIELDS, "module_id");
+const TS_ENQUEUE: usize = field_index(Invocation::FIELDS, "ts_enqueue");
+const NODE: usize = field_index(Invocation::FIELDS, "node");
+const METHOD: usize = field_index(Invocation::FIELDS, "method");
+const INVOCATION_END: usize = Invocation::FIELDS.len();
+const CALL_MODULE_ID: usize = field_index(Call::FIELDS, "module_id");
+const CALL_TS_START: usize = field_index(Call::FIELDS, "ts_start");
+const CALL_END: usize = Call::FIELDS.len();
+/// The fields of a sender are beside each other.
+const _: () =
+    assert!(MODULE_ID + 2 == TS_ENQUEUE && NODE + 2 == METHOD && CALL_MODULE_ID + 4 == CALL_TS_START);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineRecord<'r> {
@@ -132,7 +146,7 @@ impl<'r> LineRecord<'r> {
     pub fn write(
         &self,
         file: SpanFile,
-        (names, sender): (&Names, &Sender),
+        (names, sender): (&Names, &EncodedFields),
         derived: &DerivedFields<'_>,
         buffer: &mut String,
         out: &mut Vec<u8>,
@@ -141,10 +155,20 @@ impl<'r> LineRecord<'r> {
         let name = self.name(names, &operation, buffer).map(Text::from);
         match file {
             SpanFile::Calls => {
-                let call = self.call(sender, &operation, self.peer(names, &operation), name, derived);
-                call.encode(out);
+                let call = self.call(&operation, self.peer(names, &operation), name, derived);
+                call.encode_part::<0, CALL_MODULE_ID>(out);
+                out.extend_from_slice(&sender.module);
+                out.extend_from_slice(&sender.node);
+                call.encode_part::<CALL_TS_START, CALL_END>(out);
             }
-            SpanFile::Invocations => self.invocation(sender, &operation, name, derived).encode(out),
+            SpanFile::Invocations => {
+                let invocation = self.invocation(&operation, name, derived);
+                invocation.encode_part::<0, MODULE_ID>(out);
+                out.extend_from_slice(&sender.module);
+                invocation.encode_part::<TS_ENQUEUE, NODE>(out);
+                out.extend_from_slice(&sender.node);
+                invocation.encode_part::<METHOD, INVOCATION_END>(out);
+            }
         }
     }
 
@@ -157,9 +181,9 @@ impl<'r> LineRecord<'r> {
         )
     }
 
+    /// Without the fields of the sender.
     fn invocation<'a>(
         &self,
-        sender: &'a Sender,
         operation: &Operation<'a>,
         name: Option<Text<'a>>,
         derived: &DerivedFields<'_>,
@@ -173,13 +197,13 @@ impl<'r> LineRecord<'r> {
             span_id,
             parent_id: derived.ancestor,
             parent_span_id,
-            module_id: sender.module_id.as_str().into(),
-            instance_id: sender.instance_id.as_str().into(),
+            module_id: Text::default(),
+            instance_id: Text::default(),
             ts_enqueue: begin,
             ts_start: begin,
             ts_end: Milliseconds::from_ns(self.end_ns),
-            node: sender.node.as_str().into(),
-            stage: sender.stage,
+            node: Text::default(),
+            stage: Stage::Unknown,
             method: operation.method.map(Text::from),
             path: operation.path.map(Text::from),
             bytes_in: None,
@@ -212,9 +236,9 @@ impl<'r> LineRecord<'r> {
         }
     }
 
+    /// Without the fields of the sender.
     fn call<'a>(
         &self,
-        sender: &'a Sender,
         operation: &Operation<'a>,
         peer: Option<&'a str>,
         name: Option<Text<'a>>,
@@ -226,10 +250,10 @@ impl<'r> LineRecord<'r> {
             span_id,
             parent_span_id,
             ancestor_id: derived.ancestor,
-            module_id: sender.module_id.as_str().into(),
-            instance_id: sender.instance_id.as_str().into(),
-            node: sender.node.as_str().into(),
-            stage: sender.stage,
+            module_id: Text::default(),
+            instance_id: Text::default(),
+            node: Text::default(),
+            stage: Stage::Unknown,
             ts_start: Milliseconds::from_ns(self.begin_ns),
             ts_end: Milliseconds::from_ns(self.end_ns),
             method: operation.method.map(Text::from),

@@ -3,13 +3,13 @@
 
 use std::hash::BuildHasher;
 
-use aggregate::maps::{Map, Set};
+use aggregate::maps::{RandomState, Set};
 use cctf_proto::cctf::bounded;
 
 /// Maximum size of all names, bytes. The data set of 2022 has about 600,000 names of modules, instances and nodes; interfaces
 /// are more.
 const TEXT_BYTES_MAX: usize = 512 << 20;
-/// Maximum number of names. Each takes about 28 bytes beside its text.
+/// Maximum number of names. Each takes at most 36 bytes beside its text.
 const NAMES_MAX: usize = 8_000_000;
 
 /// Number of a name.
@@ -18,12 +18,25 @@ pub type NameId = u32;
 /// The number of a missing name.
 pub const NONE: NameId = 0;
 
+/// Number of slots at the beginning, a power of two.
+const SLOTS_MIN: usize = 1 << 10;
+
+/// A slot of the table of numbers. It is free if it has no number.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    /// A part of the hash, so that other texts are rarely compared.
+    hash: u32,
+    number: NameId,
+}
+
+/// A table of its own, because a map with hashes as keys would hash them again, and look in one more place. A row has seven names.
 pub struct Names {
     texts: String,
     /// End of each text.
     ends: Vec<u32>,
-    /// Numbers by the hash of the text.
-    by_hash: Map<u64, NameId>,
+    /// Numbers in the slots that the hashes of their texts name, or in the next free ones. At least half of the slots are free.
+    slots: Vec<Slot>,
+    hasher: RandomState,
     /// Names that were cut or are not UTF-8.
     damaged: Set<NameId>,
 }
@@ -34,7 +47,8 @@ impl Names {
             texts: String::new(),
             // The missing name has no bytes.
             ends: vec![0],
-            by_hash: Map::default(),
+            slots: vec![Slot::default(); SLOTS_MIN],
+            hasher: RandomState::default(),
             damaged: Set::default(),
         }
     }
@@ -45,19 +59,23 @@ impl Names {
         if text.is_empty() {
             return Some(NONE);
         }
-        // Two texts with one hash are so rare that a second hash decides.
-        for salt in 0_u8..=u8::MAX {
-            let hash = self.by_hash.hasher().hash_one((salt, text));
-            match self.by_hash.get(&hash) {
-                Some(&known) if self.text(known).as_bytes() == text => return Some(known),
-                Some(_) => {}
-                None => return self.insert(hash, text),
+        let hash = self.hasher.hash_one(text) as u32;
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            let known = self.slots[slot];
+            if known.number == NONE {
+                return self.insert(hash, text);
             }
+            if known.hash == hash && self.text(known.number).as_bytes() == text {
+                return Some(known.number);
+            }
+            slot = (slot + 1) & mask;
         }
-        None
     }
 
-    fn insert(&mut self, hash: u64, text: &[u8]) -> Option<NameId> {
+    #[cold]
+    fn insert(&mut self, hash: u32, text: &[u8]) -> Option<NameId> {
         let Some(whole) = whole(text) else {
             return self.number_of_damaged(text);
         };
@@ -67,8 +85,26 @@ impl Names {
         self.texts.push_str(whole);
         self.ends.push(self.texts.len() as u32);
         let number = self.ends.len() as u32 - 1;
-        self.by_hash.insert(hash, number);
+        if 2 * self.ends.len() > self.slots.len() {
+            let slots = vec![Slot::default(); 2 * self.slots.len()];
+            for known in std::mem::replace(&mut self.slots, slots) {
+                if known.number != NONE {
+                    self.put(known);
+                }
+            }
+        }
+        self.put(Slot { hash, number });
         Some(number)
+    }
+
+    /// Puts a number into its slot, or into the next free one.
+    fn put(&mut self, new: Slot) {
+        let mask = self.slots.len() - 1;
+        let mut slot = new.hash as usize & mask;
+        while self.slots[slot].number != NONE {
+            slot = (slot + 1) & mask;
+        }
+        self.slots[slot] = new;
     }
 
     #[cold]
@@ -142,6 +178,19 @@ mod tests {
         assert_eq!(names.number(b"front"), Some(front));
         assert_eq!((names.text(front), names.text(stock)), ("front", "stock"));
         assert_eq!(names.text(NONE), "");
+    }
+
+    #[test]
+    fn names_keep_their_numbers_when_the_table_grows() {
+        let (mut names, text) = (Names::new(), |number: u32| format!("MS_{number}"));
+        for number in 0..5_000 {
+            assert_eq!(names.number(text(number).as_bytes()), Some(number + 1));
+        }
+        for number in 0..5_000 {
+            assert_eq!(names.number(text(number).as_bytes()), Some(number + 1));
+            assert_eq!(names.text(number + 1), text(number));
+        }
+        assert!(names.slots.len() >= 10_000);
     }
 
     #[test]

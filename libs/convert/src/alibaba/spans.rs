@@ -45,15 +45,15 @@ struct Trace<'t> {
     /// The first row.
     at: At,
     ids: &'t Ids<'t>,
+    /// The hash of the trace and of each rpc id.
+    hashes: Vec<u64>,
     tree: &'t Tree,
 }
 
 impl Trace<'_> {
     /// The span id of one side of the call with this number among those with the id.
     fn span_id(&self, id: usize, ordinal: u32, side: Side) -> u64 {
-        let mut hash = extended(START, &self.id.to_be_bytes());
-        hash = extended(hash, self.ids.text(id));
-        hash = extended(hash, &ordinal.to_be_bytes());
+        let hash = extended(self.hashes[id], &ordinal.to_be_bytes());
         mixed(extended(hash, &[side as u8])).max(1)
     }
 
@@ -99,6 +99,7 @@ impl Writer<'_> {
             origin_ns,
             at,
             ids,
+            hashes: ids.hashes(extended(START, &trace_id.to_be_bytes())),
             tree,
         };
         for index in 0..tree.calls.len() {

@@ -88,7 +88,7 @@ impl Traces {
         &mut self,
         take: &mut dyn FnMut(&mut MadeTrace, u64) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Some(first) = self.group.rows.first().copied() else {
+        let Some(first) = self.group.rows.iter().min_by_key(|row| row.at).copied() else {
             return Ok(());
         };
         let records = self.group.rows.len() as u64;
