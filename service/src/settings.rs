@@ -110,8 +110,8 @@ pub struct Settings {
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
-    /// Path to the stand-ins file. The service then executes the recorded work in each request, instead of its endpoints
-    /// (docs/stand-ins.md)
+    /// Path to the stand-ins file. The service then does the recorded work that the body of each request contains, instead of the work
+    /// of its own endpoints (docs/stand-ins.md)
     ///
     /// The file lists the addresses of the stand-ins for other modules. It need not exist when this service starts, but must be complete
     /// before the first request.
@@ -121,7 +121,7 @@ pub struct Settings {
     /// URL of the next service to call, for requests that name none in X-Next-Url or call_url
     #[arg(long, env = "DEFAULT_NEXT_URL", value_parser = NextUrl::parse_setting)]
     pub default_next_url: Option<NextUrl>,
-    /// Origins that requests may have called, comma-separated, such as http://10.0.0.2:8080 [default: none]
+    /// Origins that the service may call if a request asks for it, comma-separated, such as http://10.0.0.2:8080 [default: none]
     ///
     /// A request names a URL to call in the header X-Next-Url, or in the parameter call_url of /work. The origin of --default-next-url is
     /// always allowed.

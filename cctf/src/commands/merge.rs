@@ -59,8 +59,8 @@ pub struct MergeArgs {
     /// Merge only the traces of bucket i of N, a power of two up to 512. OUT is then not a run, but an input of --rests.
     #[arg(long, value_name = "i/N", conflicts_with_all = ["rests", "rows"])]
     bucket: Option<Bucket>,
-    /// Write the rest of the result, which depends on all buckets: everything except invocations and calls. Give the folders IN of the
-    /// buckets in the same order, and this flag after them. With --align-clocks, IN is the result of the first round's --rests.
+    /// Write the rest of the result, which depends on all buckets: everything except invocations and calls. Name the same
+    /// folders IN, in the same order, as for the buckets, and this flag after them. With --align-clocks, IN is the result of the first round's --rests.
     #[arg(long, value_name = "BUCKET", num_args = 1..)]
     rests: Vec<PathBuf>,
     /// With --rests: also merge the invocations and calls of all buckets, so that OUT is a run.

@@ -8,10 +8,10 @@ use cctf_proto::cctf::LINE_BYTES_MAX;
 
 use crate::{ReadError, regular};
 
-/// Bytes per read: large enough that system calls cost little compared to parsing.
+/// Bytes per read, unless another size is set: large enough that system calls cost little compared to parsing.
 const READ_BYTES: usize = 512 << 10;
 
-/// The lines of a file. The only buffer has `READ_BYTES` at first. It doubles when a line does not fit, up to one byte more than the
+/// The lines of a file. The only buffer has the size of one read at first. It doubles when a line does not fit, up to one byte more than the
 /// limit.
 pub struct Lines {
     path: PathBuf,

@@ -59,7 +59,7 @@ struct Shared {
     is_durable: bool,
     /// Bits of [`DiskFull`].
     disk_full: AtomicU8,
-    /// Signals that the bytes of [`Journal::allow_bytes`] have been accepted.
+    /// Signals that as many bytes have been accepted as [`Journal::allow_bytes`] has set.
     used_up: Notify,
     /// Whether the pipeline must be informed that time passes.
     needs_ticks: AtomicBool,
@@ -70,7 +70,7 @@ struct State {
     waiting: Vec<Record>,
     waiting_held: QueueUsage,
     held: QueueUsage,
-    /// Bytes that may be accepted before the next check of the disks.
+    /// Bytes until the next check of the disks. At 0, the check is requested, and requests are still accepted.
     allowed_bytes: u64,
     last_unix_ns: u64,
     closed: bool,

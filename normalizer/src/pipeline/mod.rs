@@ -43,9 +43,9 @@ pub use self::shared::settings::Settings;
 /// Version of the serialized state, which is the whole [`Pipeline`]. A state of another version cannot be read.
 pub const STATE_VERSION: u32 = 10;
 
-/// Interval of housekeeping, in journal time (the arrival times of the records). Housekeeping is the work that depends on time. Two
-/// such steps are not part of it, but follow each record: rows whose join window has passed are written, and folders that are large or
-/// old enough are closed.
+/// Interval of housekeeping, in journal time (the arrival times of the records). Housekeeping is the periodic work. Two
+/// checks follow each record instead: rows whose join window has passed are written, and folders that are large or old enough are
+/// closed.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 
 /// The state machine.

@@ -137,8 +137,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Processes the spans read ahead. Then learns new templates. This waits until all these spans are processed, because a new template
-    /// can replace one that a waiting span still needs.
+    /// Processes the spans read ahead, and then learns new templates. No template is learnt before all these spans are processed, because
+    /// a new template can replace one that a waiting span still needs.
     fn take_waiting(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) -> Result<(), WireError> {
         let taken = self.take_each(ahead, output);
         for waiting in ahead.spans.iter().filter(|waiting| waiting.template.is_none()) {

@@ -119,7 +119,7 @@ impl Intake {
     }
 }
 
-/// Does work that takes time in proportion to `bytes`, without delaying other requests.
+/// Does work that takes time in proportion to `bytes`. Long work does not delay other requests, except on a runtime with one thread.
 pub(super) fn off_the_loop<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     if bytes < LONG_WORK_BYTES || Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
         return work();

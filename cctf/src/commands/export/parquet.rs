@@ -26,9 +26,9 @@ Examples:
   cd data && duckdb -init duckdb.sql
     SELECT module_id, count(*), quantile_disc(rt_ms, 0.99) FROM invocations GROUP BY ALL;
 
-DATASET has a folder for each file of a run: invocations/run_id=RUN/bucket=000/part-0.parquet and so on. Rows are sorted by trace
-and time. Each such folder is divided into buckets. The trace id decides the bucket, so all invocations and calls of a trace are in
-buckets of the same number.
+DATASET has a folder for each kind of file, in it one for each run, and in this one a folder for each bucket:
+invocations/run_id=RUN/bucket=000/part-0.parquet and so on. The trace id decides the bucket, so all invocations and calls of a
+trace are in buckets of the same number. Within a bucket, rows are sorted by trace and time.
 Times and durations are integers in nanoseconds, in columns *_ns. duckdb.sql and spark.sql have views with the columns of the JSON
 files, so that the same query works on the data set and on the JSON files. index.json lists the
 column types and the runs, each with its first and last time and its numbers of rows.

@@ -123,12 +123,13 @@ pub struct RunArgs {
     /// Maximum number of requests that wait for a slot, per service.
     #[arg(long, env = "QUEUE_LIMIT")]
     pub(super) queue_limit: Option<u32>,
-    /// Whether a request keeps its slot while it waits for a downstream call: held or released.
+    /// Whether a request keeps its slot during a downstream call or the sleep of /work: held or released.
     #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
     pub(super) slot_policy: Option<String>,
     /// Time for which a row (a line of the files) waits for its parent span. Then the normalizer writes the row without a parent.
     ///
-    /// If an ancestor span has arrived, but is possibly not a request, the row waits up to this time again until that is certain.
+    /// If an ancestor span has arrived, but it is not certain yet whether this span is a request, the row waits until this is certain, at
+    /// most as long again.
     #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
     pub(super) join_window: Option<DurationArg>,
     /// Time without telemetry from an instance after which the normalizer considers the instance stopped.

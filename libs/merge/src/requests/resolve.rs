@@ -229,16 +229,16 @@ fn is_callee(row: &SpanRow) -> bool {
     matches!(row.kind, SpanKind::Server | SpanKind::Consumer)
 }
 
-/// The indices of a span id among those of all rows.
+/// The indices of the rows with this span id. `spans` has the span ids of all rows, sorted.
 fn with_span(spans: &[SpanId], span: SpanId) -> Range<usize> {
     let begin = spans.partition_point(|&known| known < span);
     begin..begin + spans[begin..].iter().take_while(|&&known| known == span).count()
 }
 
-/// The parent of a row, by the normalizer's rules in docs/cctf.md. A row without `parent_span_id` has no parent. If a call and a
-/// callee have the same span id and the same parent span, as in Zipkin, the call is the parent of the callee. Otherwise, this function
-/// finds it among `named`, the rows whose id is `parent_span_id`. If several rows have this id, SERVER and CONSUMER rows have priority
-/// over calls. If the child is neither SERVER nor CONSUMER, rows of the child's instance have priority over all others.
+/// The parent of a row that has no twin ([`twin_of`]), by the normalizer's rules in docs/cctf.md. A row without `parent_span_id` has no
+/// parent. The parent is one of `named`, the rows whose id is `parent_span_id`. If several rows have this id, SERVER and CONSUMER rows
+/// have priority, and calls come last. If the child is neither SERVER nor CONSUMER, rows of the child's instance have priority over all
+/// others.
 fn parent_of(rows: &[SpanRow], mut named: Range<usize>, index: usize) -> Option<usize> {
     let row = &rows[index];
     if named.len() == 1 {
