@@ -120,8 +120,10 @@ impl ModuleStats {
 
     pub fn add(&mut self, facts: &InvocationFacts) {
         self.add_to_totals(facts);
-        let known = self.endpoints.contains_key(&facts.endpoint);
-        let is_own = known || self.endpoints.len() < ENDPOINTS_MAX;
+        if let Some(known) = self.endpoints.get_mut(&facts.endpoint) {
+            return known.add(facts);
+        }
+        let is_own = self.endpoints.len() < ENDPOINTS_MAX;
         let endpoint = facts.endpoint.filter(|_| is_own);
         self.endpoints.entry(endpoint).or_default().add(facts);
     }
