@@ -137,13 +137,18 @@ from measured import Measured, interval, quantile
 def of(value, half):
     return {name: {"value": value, "low": value - half, "high": value + half} for name in ("p50", "p95", "p99")}
 
-def case(name, predicted, measured, half=1, cpu=30.0, is_recorded=False):
-    run = Measured(of(measured, half), measured, 100, cpu, 0.0)
+def services(own, wait):
+    return {"back 1": {"own": own, "wait": wait}, "front 1": {"own": 2.0, "wait": 0.0}}
+
+known = Measured(of(100, 1), 100, 100, services(10.0, 0.5), 30.0, 0.0)
+
+def case(name, predicted, measured, half=1, cpu=30.0, is_recorded=False, own=10.0, wait=0.5):
+    run = Measured(of(measured, half), measured, 100, services(own, wait), cpu, 0.0)
     return {"name": name, "is_recorded": is_recorded, "predicted": of(predicted, half), "run": run,
             "without_queues": dict.fromkeys(("p50", "p95", "p99"), predicted / 2)}
 
 def reasons(case, busy=0.5, aa=0.01):
-    rows = judge.errors(case, busy, dict.fromkeys(("p50", "p95", "p99"), aa))
+    rows = judge.errors(case, known, busy, dict.fromkeys(("p50", "p95", "p99"), aa))
     return [row["misses_because"] for row in rows]
 
 print(reasons(case("within", 108, 100)))
@@ -152,6 +157,8 @@ print(reasons(case("near", 112, 100, half=8)))
 print(reasons(case("noise", 112, 100), aa=0.13))
 print(reasons(case("busy", 130, 100, cpu=70.0)))
 print(reasons(case("high", 130, 100), busy=0.85))
+print(reasons(case("slower", 130, 100, own=10.4, wait=0.8))[0])
+print(reasons(case("hardly slower", 130, 100, own=10.05, wait=0.55))[0])
 cases = [case("a", 100, 90), case("b", 110, 80), case("c", 111, 70, half=20)]
 print(judge.order(cases), round(judge.regret(cases), 4))
 for one in cases:
@@ -179,6 +186,9 @@ fn limits_order_and_regret_are_judged_by_arithmetic() {
         "[[], [], []]".to_owned(),
         format!("[{0}, {0}, {0}]", "['the CPUs of the machine were busy for 70%']"),
         "[[], [], []]".to_owned(),
+        "['a request of back 1 took 10.40 ms instead of 10.00 ms, with +0.30 ms of waits for a CPU']"
+            .to_owned(),
+        "['not explained']".to_owned(),
         "['a before b'] 0.2857".to_owned(),
         "['wrong order: x', 'regret 20.0%, limit 5%']".to_owned(),
         "[]".to_owned(),
