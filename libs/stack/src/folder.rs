@@ -34,7 +34,7 @@ impl Drop for Claimed {
     }
 }
 
-/// Creates the folder of all runs, and in it the folder of run `run_id`, if there is no such run.
+/// Creates the folder of run `run_id`, in the folder of all runs. Fails if it has files, or if another command uses it.
 pub fn prepare(logs_dir: &Path, run_id: &str) -> Result<Claimed, FolderError> {
     let unwritable = |source| FolderError::Unwritable {
         path: logs_dir.to_owned(),

@@ -1,5 +1,5 @@
 //! [`Written`]: a pipeline, and the folders that the sink would write for its output.
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, reason = "not every test uses all of it")]
 
 use std::fmt::Display;
 

@@ -327,7 +327,7 @@ impl OnSlot {
         reading
     }
 
-    /// The wait without a slot begins before the thread of calls gets the calls. The work of this thread is no part of it.
+    /// The wait without a slot begins before this thread hands over its calls. It does not contain the work of handing them over.
     fn release_slot(mut self) {
         let since_ns = self.request.stand_in.service.clock.now_ns();
         let before = meter::read();

@@ -87,8 +87,8 @@ pub struct PlaceArgs {
     /// Statistic of the roots' response times by which placements are ranked.
     #[arg(long, value_enum, default_value = "p95")]
     by: By,
-    /// Number of best placements to list. These are simulated again with the loads of --replications, and so are the recorded placement
-    /// and those that programs of --strategy propose.
+    /// Number of best placements to list. They, the recorded placement, and those that a program of --strategy
+    /// proposes are simulated again with the loads of --replications.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     top: u16,
     /// Path to a program that proposes placements. Repeatable.

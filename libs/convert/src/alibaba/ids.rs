@@ -12,7 +12,7 @@ use crate::hash::extended;
 /// The rows of one trace, as they were read.
 #[derive(Default)]
 pub struct Group {
-    /// 0, which is no trace id, before the first trace.
+    /// 0 before the first trace. No trace has this id.
     pub trace_id: u128,
     pub rows: Vec<CallRow>,
     /// The rpc ids of the rows, one after the other, and the end of each.

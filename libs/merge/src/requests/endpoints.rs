@@ -87,8 +87,8 @@ impl Endpoints {
         of_module.others.get_or_insert_default().add(facts);
     }
 
-    /// Adds the statistics of an endpoint. Endpoints must come in the order of their first invocations. If there is no room for an
-    /// endpoint, it counts as one that is not listed.
+    /// Adds the statistics of an endpoint. Endpoints must come in the order of their first invocations. Without room
+    /// for it, it counts among the others of its module.
     pub fn unite(&mut self, module: ModuleId, key: Option<&str>, first: Place, stats: EndpointStats) {
         let of_module = self.modules.entry(module).or_default();
         let has_room = self.count < ENDPOINTS_MAX && of_module.listed.len() < PER_MODULE_MAX;
