@@ -19,7 +19,7 @@ use super::{DONE, FAILED, Format as Printed, print, print_json};
 
 const AFTER_HELP: &str = "\
 Formats, recognised by their content:
-  otlp    files of the OpenTelemetry Collector's file exporter (JSON lines, protobuf, zstd); requests of OTLP as JSON documents
+  otlp    files of the OpenTelemetry Collector's file exporter (JSON lines, protobuf, zstd); OTLP requests as JSON documents
   jaeger  JSON of Jaeger's UI (\"Download Results\") and of its API (/api/traces)
   zipkin  JSON of Zipkin's API, version 2 (/api/v2/traces, or one span a line)
   alibaba2021, alibaba2022
@@ -27,8 +27,8 @@ Formats, recognised by their content:
   azure2021
           the trace of invocations of Azure Functions (January 2021), as CSV
 
-An input can be a file, a folder, a pattern in quotes, or - for standard input. Files can be compressed with gzip or zstd, and be tar
-archives. Files can be in any order, and several formats in one file are fine.
+An input can be a file, a folder, a pattern in quotes, or - for standard input. Files can be compressed with gzip or zstd, and packed
+in tar archives. Files can be in any order, and one file can contain several formats.
 
 The conversion uses the same mapping as the normalizer. Spans without a run id get the id of --run-id. If the files have several
 runs, OUT has a folder for each. A record that cannot be converted is left out: the summary shows its place and the reason.
@@ -74,7 +74,7 @@ pub struct ConvertArgs {
     /// Path to the folder of the result. It must not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Take only records of this format. Default: all formats, recognised by their content.
+    /// Convert only records of this format, and ignore all others. Default: all formats, recognised by their content.
     #[arg(long, value_name = "NAME", value_enum)]
     format: Option<Input>,
     /// Run id for telemetry without a run id. Default: the name of DIR.

@@ -39,14 +39,15 @@ Examples:
 Exit codes:
   0  the result is at OUT
   1  a file cannot be read or written, or a row is invalid; or the result is at OUT, but the summary cannot be printed
-  2  the folders are not runs or cannot be merged, a bucket is missing or does not fit, or OUT exists";
+  2  the folders are not runs or cannot be merged, a bucket is missing or belongs to another merge, or OUT exists";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct MergeArgs {
     /// Path to the folder of the result. It must not exist.
     out: PathBuf,
-    /// Paths to the folders to merge, in any order: runs, parts of a long run (`<RUN_ID>-0002`), or results of earlier merges.
+    /// Paths to the folders to merge: runs, parts of a long run (`<RUN_ID>-0002`), or results of earlier merges. Their order does
+    /// not matter, but must be the same for all buckets and for --rests.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
     /// Run id of the result. Required if the folders belong to different runs.
@@ -59,8 +60,8 @@ pub struct MergeArgs {
     /// Merge only the traces of bucket i of N, a power of two up to 512. OUT is then not a run, but an input of --rests.
     #[arg(long, value_name = "i/N", conflicts_with_all = ["rests", "rows"])]
     bucket: Option<Bucket>,
-    /// Write the rest of the result, which depends on all buckets: everything except invocations and calls. Name the same
-    /// folders IN, in the same order, as for the buckets, and this flag after them. With --align-clocks, IN is the result of the first round's --rests.
+    /// Write the rest of the result, which depends on all buckets: everything except invocations and calls. Before this flag, name the
+    /// same folders IN, in the same order, as for the buckets. With --align-clocks, IN is the result of the first round's --rests.
     #[arg(long, value_name = "BUCKET", num_args = 1..)]
     rests: Vec<PathBuf>,
     /// With --rests: also merge the invocations and calls of all buckets, so that OUT is a run.

@@ -49,9 +49,10 @@ meanwhile. The command exits when the run ends, or at Ctrl-C.
 With --traces, the command reads all invocations and calls, and prints each trace like cctf trace. With --format json, a trace is
 one line. A trace counts as finished when the trace has had no new row for the time of --trace-idle, or when the run has ended.
 Later rows of a finished trace are printed as another tree. 'incomplete' marks a trace that was printed before it was finished.
-There are three possible reasons: --no-follow, Ctrl-C, or too many rows in memory (100000 of one trace, over 200000 in all, or over
-50000 traces). With --lines N, the command reads only the last N invocations and the last N calls, so earlier rows are missing in
-the trees.
+There are three possible reasons: --no-follow before the end of the run, a run that was deleted or cannot be read, or too many rows
+in memory (100000 of one trace, over 200000 in all, or over 50000 traces). After Ctrl-C, the command reports the number of unfinished
+traces, but does not print them. With --lines N, the command reads only the last N invocations and the last N calls, so earlier rows
+are missing in the trees.
 
 Exit codes:
   0  the run has ended, the requested lines were shown, Ctrl-C was pressed, or the reader closed the pipe

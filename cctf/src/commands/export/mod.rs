@@ -36,8 +36,8 @@ Each target has a page in docs/export. The page states the source and the unit o
 export. If the target needs a value that a run does not state, the export assumes a value. The command prints its assumptions and
 writes them to OUT/assumptions.json. With --strict, the command refuses the export if an assumption can make results wrong.
 
-Two targets differ, as their help describes. otlp assumes nothing, but lists what is lost; it can also send the run instead of
-writing OUT. parquet has neither assumptions nor --strict, and can add runs to an existing OUT.";
+Two targets are exceptions. otlp assumes nothing, but lists what is lost; it can also send the run instead of writing OUT.
+parquet has neither assumptions nor --strict, and can add runs to an existing OUT.";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]

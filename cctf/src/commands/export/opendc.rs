@@ -21,7 +21,7 @@ Examples:
   cctf export opendc logs/latest --out datacentre
   cd datacentre && OpenDCExperimentRunner --experiment-path experiment.json
 
-docs/export/opendc.md describes each field, and the version of OpenDC whose columns the files have.
+docs/export/opendc.md describes each field, and names the commit of OpenDC that defines the columns.
 ";
 
 #[derive(Debug, Clone, Args)]

@@ -77,7 +77,7 @@ pub struct OtlpArgs {
     sent_run_id: Option<String>,
     #[command(flatten)]
     window: WindowFlags,
-    /// Refuse the export if something that matters would be lost.
+    /// Refuse the export if it would lose something that the summary marks as a warning, not only as a note.
     #[arg(long)]
     strict: bool,
     /// Output format of the summary.

@@ -26,16 +26,16 @@ Examples:
   cd data && duckdb -init duckdb.sql
     SELECT module_id, count(*), quantile_disc(rt_ms, 0.99) FROM invocations GROUP BY ALL;
 
-DATASET has a folder for each kind of file, in it one for each run, and in this one a folder for each bucket:
-invocations/run_id=RUN/bucket=000/part-0.parquet and so on. The trace id decides the bucket, so all invocations and calls of a
-trace are in buckets of the same number. Within a bucket, rows are sorted by trace and time.
+DATASET has a folder for each file of CCTF, with a subfolder for each run: nodes/run_id=RUN/part-0.parquet and so on. Invocations and
+calls are also divided into buckets: invocations/run_id=RUN/bucket=000/part-0.parquet and so on. The trace id decides the bucket, so
+all invocations and calls of a trace are in buckets of the same number. Within a bucket, rows are sorted by trace and time.
 Times and durations are integers in nanoseconds, in columns *_ns. duckdb.sql and spark.sql have views with the columns of the JSON
-files, so that the same query works on the data set and on the JSON files. index.json lists the
-column types and the runs, each with its first and last time and its numbers of rows.
+files, so that the same query works on the data set and on the JSON files. index.json lists the column types, and for each run its
+start, its end and its numbers of rows.
 docs/export/parquet.md describes each column, and how DuckDB, polars, pandas and Spark read the data set.
 
-The export includes all parts (folders) of a long run. Its temporary files are beside DATASET and need up to the size of the
-largest run. A new data set gets its name only when it is complete.
+The export includes all parts (folders) of a long run. Its temporary files need up to the size of the largest run. They are beside
+DATASET or, with --append, in a hidden folder in DATASET. A new data set gets its name only when it is complete.
 
 Exit codes:
   0  the runs are in the data set

@@ -77,18 +77,18 @@ pub struct PlaceArgs {
     /// Path to a JSON file with nodes, links and rules.
     #[arg(long, value_name = "FILE")]
     tiers: PathBuf,
-    /// Fix a module to a node, such as front=ep0. MODULE@NODE=NODE fixes only the instances that were recorded on one node, such as
-    /// front@edge0=ep0. Repeatable.
+    /// Keep a module on one node in all placements, such as front=ep0. MODULE@NODE=NODE applies only to the instances that were
+    /// recorded on one node, such as front@edge0=ep0. Repeatable.
     #[arg(long = "pin", value_name = "MODULE=NODE", value_parser = parse_place)]
     pins: Vec<Pair<String>>,
-    /// Exclude a node for a module, such as cart=ep0. Repeatable.
+    /// Keep a module off a node, such as cart=ep0. Repeatable.
     #[arg(long = "exclude", value_name = "MODULE=NODE", value_parser = parse_place)]
     exclusions: Vec<Pair<String>>,
     /// Statistic of the roots' response times by which placements are ranked.
     #[arg(long, value_enum, default_value = "p95")]
     by: By,
-    /// Number of best placements to list. They, the recorded placement, and those that a program of --strategy
-    /// proposes are simulated again with the loads of --replications.
+    /// Number of best placements to list. These placements are simulated again with the loads of --replications, and so are the
+    /// recorded placement and the placements that programs of --strategy propose.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     top: u16,
     /// Path to a program that proposes placements. Repeatable.
@@ -102,7 +102,7 @@ pub struct PlaceArgs {
     /// Print the summary that programs of --strategy read, and exit.
     #[arg(long)]
     strategy_input: bool,
-    /// Path to a new folder, to which the placement files are written, and the ranking as JSON and as an offline page.
+    /// Path to a new folder for the placement files, and for the ranking as JSON and as an offline page.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

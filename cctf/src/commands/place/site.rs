@@ -64,7 +64,7 @@ pub struct SiteFlags {
     pub logs_dir: PathBuf,
     #[command(flatten)]
     pub window: WindowFlags,
-    /// Multiply the arrival rate. Above 1, copies of the load, each shifted by a random time, overlap. Below 1, requests are left out.
+    /// Multiply the arrival rate. Above 1, copies of the load, shifted by random times, are added to it. Below 1, requests are left out.
     #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = parse_factor)]
     pub scale: f64,
     /// Number of further loads to simulate, besides the recorded load. Each further load consists of random stretches of the recorded

@@ -46,9 +46,10 @@ slots and for CPUs: a simulator that executes the plan produces its own waits.
                must end before this call starts
 docs/plan.md describes each field, how fields are inferred, and how to execute a plan.
 
-The self-check shows whether the plan can be used. It has two parts. First, it adds the planned times and the recorded waits of each
-invocation. If this sum differs from the recorded response time by more than 1 us, the invocation counts as a deviation. Second, it
-compares simulated with recorded queue times. If they differ by more than 10% and by more than 0.1 ms, a warning names the module.
+The self-check shows whether the plan can be used. It has two parts. First, it adds the recorded waits and network times to the
+planned times of each invocation. If this sum differs from the recorded response time by more than 1 us, the invocation counts as a
+deviation. Second, it compares simulated with recorded waits for slots. If the mean or the 95th percentile differs by more than 10%
+and by more than 0.1 ms, a warning names the module.
 
 Exit codes:
   0  the plan was written (a warning of the self-check is a result, not an error)

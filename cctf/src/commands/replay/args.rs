@@ -87,14 +87,14 @@ pub struct ReplayArgs {
     /// Seed of random bodies and of random choices of --scale. Default: the seed of the recorded run, or 1 if the run has none.
     #[arg(long, env = "CCTF_SEED")]
     pub seed: Option<u64>,
-    /// Refuse a run from which the replay would leave out or replace anything.
+    /// Refuse the replay if it would leave out or replace anything of the run.
     ///
-    /// The command then refuses the replay if there is any of these: damaged lines; missing parts or files; requests whose caller is
+    /// The command refuses the replay if the run has any of these: damaged lines; missing parts or files; requests whose caller is
     /// missing, unless --orphans root is set; requests from outside that are not HTTP; bodies of unknown content or size, or above
     /// 64 MiB; paths above 6 KiB; bodies from --bodies that do not have the recorded size; a request that reads a key without an
     /// earlier request that stores this key.
     ///
-    /// With --stand-in, the command refuses the replay if there is any of these: damaged lines; missing parts or files; requests whose caller
+    /// With --stand-in, the command refuses the replay if the run has any of these: damaged lines; missing parts or files; requests whose caller
     /// is missing; requests from outside that no recorded instance processed; anything above the limits of a plan or a stand-in.
     #[arg(long)]
     pub strict: bool,

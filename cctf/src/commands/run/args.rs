@@ -54,7 +54,7 @@ Exit codes:
   0  the run is complete and its folder is valid
   1  a child process failed, spans were lost, all requests of an endpoint failed, the folder is invalid, the run was
      interrupted, or the result cannot be printed
-  2  invalid flag, environment variable or placement, the recorded run does not exist, or the new run's folder already exists
+  2  invalid flag, environment variable or placement, the recorded run does not exist, or the new run's folder has files
   130  stopped at once by a second Ctrl-C";
 
 #[derive(Debug, Clone, Args)]
@@ -84,7 +84,7 @@ pub struct RunArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub(super) logs_dir: PathBuf,
-    /// Path to the folder with the programs cctf-normalizer and tunable-svc. Default: the folder of cctf.
+    /// Path to the folder with the programs cctf-normalizer and tunable-svc. Default: the folder with the program cctf.
     #[arg(long, env = "CCTF_BIN_DIR", value_name = "DIR")]
     pub(super) bin_dir: Option<PathBuf>,
     /// URL of a service that already runs. The command sends load to it and starts no processes. Requires --otlp-endpoint.
