@@ -38,7 +38,7 @@ pub use lines::{Ending, Line, Lines};
 
 /// Folder of the CCTF files inside of a run folder.
 pub const CCTF: &str = "cctf";
-/// The file that makes a folder one bucket of a merge, with some of the traces of a run.
+/// The file that marks one bucket of a merge: a folder with some of the traces of a run.
 pub const BUCKET_FILE: &str = "bucket.json";
 /// The file that marks the output of `cctf merge --rests` without `--rows`: a folder without invocations and calls.
 pub const RESTS_FILE: &str = "rests.json";

@@ -37,8 +37,8 @@ pub struct StoreSettings {
 /// The reason why the journal cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no space for another segment, or within a segment if the file system could not reserve it. A later attempt can
-    /// succeed.
+    /// There is no space for another segment. If the file system could not reserve a segment's space, the space can also run out
+    /// within the segment. A later attempt can succeed.
     #[error("cannot create a journal segment in {}: the disk is full; free some space or use a larger disk", folder.display())]
     DiskFull {
         folder: PathBuf,
@@ -212,7 +212,7 @@ impl Store {
             file.sync_all().map_err(fatal("sync", &path))?;
             segment::sync_folder(folder).map_err(fatal("sync", folder))?;
         }
-        // A segment without records has the same name.
+        // If the current segment has no records, the new one has the same name and has replaced it.
         self.segments.retain(|segment| segment.path != path);
         self.current = Some(Segment::reopen(
             path.clone(),

@@ -1,4 +1,5 @@
-//! The mapping from OpenTelemetry's names to CCTF's fields: pure functions over views, and one table in [`conventions`].
+//! The mapping from OpenTelemetry's names to CCTF's fields: pure functions that borrow from an OTLP message, and one table of names
+//! in [`conventions`].
 
 pub mod conventions;
 mod failure;
@@ -13,8 +14,8 @@ mod status;
 mod url;
 
 /// Version of all code that determines the rows for given records: this mapping, the join and the pipeline. Raise it with every
-/// change that gives different rows for some records. Then a journal that ended with a crash is refused, because its recomputed
-/// rows would differ. `tests/all/golden_rows.rs` fails if raising it was forgotten.
+/// change that gives different rows for some records; otherwise `tests/all/golden_rows.rs` fails. After a crash, a normalizer
+/// without `--remap` refuses a journal of another version, because the recomputed rows would differ from those in the files.
 pub const MAPPING_VERSION: u32 = 8;
 
 pub use failure::failure;

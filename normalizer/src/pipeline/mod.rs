@@ -43,9 +43,9 @@ pub use self::shared::settings::Settings;
 /// Version of the serialized state, which is the whole [`Pipeline`]. A state of another version cannot be read.
 pub const STATE_VERSION: u32 = 10;
 
-/// Interval of housekeeping, in journal time (the arrival times of the records). Housekeeping is the periodic work. Two
-/// checks follow each record instead: rows whose join window has passed are written, and folders that are large or old enough are
-/// closed.
+/// Interval of housekeeping, the periodic work, in journal time (the arrival times of the records). Some work is done after each
+/// record instead: writing rows whose join window has passed, evicting rows above the memory limit, and closing folders that are
+/// large or old enough.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 
 /// The state machine.
@@ -144,13 +144,13 @@ impl Pipeline {
         self.templates.forget();
     }
 
-    /// Sets the maximum number of templates; 0 for none. A template is an earlier span with which similar spans are compared, so that
-    /// these are read faster. The output does not depend on this number.
+    /// Sets the maximum number of templates; 0 for none. A template is an earlier span. Comparing a similar span with it is faster
+    /// than decoding the whole span. The output does not depend on this number.
     pub fn limit_templates(&mut self, max: usize) {
         self.templates.limit(max);
     }
 
-    /// Number of spans read by templates since this pipeline was created or restored.
+    /// Number of spans read with the help of templates since this pipeline was created or restored.
     pub fn spans_by_template(&self) -> u64 {
         self.templates.hits()
     }

@@ -19,8 +19,8 @@ const RUNS_MAX: usize = 1_024;
 /// Maximum size of a message that is examined. A start has about 1 KiB, or somewhat more if the run has many targets.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
-/// A driver that has reported that it is alive counts as dead after this time without another report, nanoseconds. It reports every
-/// ten seconds. The time is that of the journal.
+/// Nanoseconds of journal time without a report after which a driver counts as dead. This applies only if the driver has reported
+/// before that it is alive. It reports every ten seconds.
 const SILENCE_MAX_NS: u64 = 60_000_000_000;
 /// Maximum length of an instance id that is remembered.
 const INSTANCE_BYTES_MAX: usize = 256;
@@ -81,8 +81,7 @@ impl Control {
     }
 }
 
-/// The instance id of the driver that reports that it is alive, if the message is such a report. The message must be valid and have no
-/// rows.
+/// The driver's instance id, if the message is the report of a driver that it is alive. The message must be valid and have no rows.
 pub(super) fn alive(message: &[u8]) -> Option<&str> {
     if message.len() > MESSAGE_BYTES_MAX {
         return None;
@@ -119,7 +118,7 @@ struct Claim {
     /// The span that started it.
     start: SpanIds,
     driver: Option<String>,
-    /// Number of this start among all.
+    /// Position of this start in the order of all starts.
     number: u64,
     /// When it last reported that it is alive. `None`: never.
     heard_ns: Option<u64>,

@@ -1,4 +1,5 @@
-//! [`stats`]: figures of a recorded run by module, endpoint, node and link, in one pass over its rows.
+//! [`stats`]: figures of a recorded run by module, endpoint, node and link, in one pass over its rows. With a
+//! window, an earlier pass finds the start of the run.
 //!
 //! - [`opened`]: the files of a run; [`row`]: the fields of a line.
 //! - [`scan`]: reads the lines of all files on all cores; the order of the results does not depend on the threads.
@@ -7,9 +8,9 @@
 //! - [`series`], [`load`], [`stations`]: confidence intervals of times and of other figures; the length of the run in
 //!   relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
-//! - [`lint`]: operational laws, with [`sampled`], [`hosts`] and [`flow`].
-//! - [`notes`]: sentences about missing data. [`origin`]: one about the telemetry of a converted run. [`window`]: a period of the
-//!   run; [`ordered`]: threads with ordered results.
+//! - [`lint`]: checks the figures against operational laws, such as Little's law, and against [`sampled`], [`hosts`] and [`flow`].
+//! - [`notes`]: sentences about missing data. [`origin`]: a sentence about the telemetry of a converted run. [`window`]: a period
+//!   of the run; [`ordered`]: threads with ordered results.
 
 pub mod arrivals;
 pub mod cells;
@@ -105,9 +106,9 @@ pub struct Stats {
     pub damages: Damages,
     /// Sentences about missing data.
     pub notes: Vec<String>,
-    /// By grouping, as requested.
+    /// Groups of all requested groupings, in the order of the request.
     pub groups: Vec<Group>,
-    /// Results of the laws, if they were requested.
+    /// Results of the lint, if it was requested.
     pub checks: Vec<Check>,
 }
 

@@ -3,15 +3,14 @@
 //! A root is a request from outside; the plan has its arrival time. An invocation is a request that an instance processed; the
 //! plan has its instance, its own CPU time and other own time, the sizes of its bodies, its failure and its calls. Own time is
 //! time during which the instance itself works. The plan has no queue times and no waits for slots or CPUs, because an
-//! execution of the plan produces new ones. Recorded network times are in it only for executors that have no model of the
-//! links.
+//! execution of the plan produces new ones. The plan has recorded network times only for executors without a model of the links.
 //!
-//! For each call, the plan lists the calls that must end before it starts, and the time from the last of these ends to the
-//! start (the gap). It has no absolute start time, so a slower callee delays everything that waits for it.
+//! For each call, the plan lists the calls that must end before this call starts, and the time from the last of these ends to the
+//! start (the gap). A call has no absolute start time, so a slower callee delays everything that waits for its answer.
 //!
 //! - [`model`]: the types; [`read`]: reads the rows of a run from its files.
-//! - [`timeline`], [`signature`], [`orders`], [`waits`]: infer the calls for which a call waits, from all invocations that make
-//!   the same calls.
+//! - [`timeline`], [`signature`], [`orders`], [`waits`]: compare all invocations that make the same calls, and infer from them which
+//!   calls must end before a call starts.
 //! - [`gaps`], [`own_time`], [`cpu`], [`refused`]: own time between calls. [`invocation`], [`build`]: invocations and roots.
 //! - [`check`], [`counts`]: the self-check, and the omissions of a plan. [`write`]: the plan as JSON lines.
 
