@@ -2,6 +2,7 @@
 //! in [`conventions`].
 
 pub mod conventions;
+mod encoded;
 mod failure;
 mod identity;
 mod links;
@@ -18,6 +19,7 @@ mod url;
 /// without `--remap` refuses a journal of another version, because the recomputed rows would differ from those in the files.
 pub const MAPPING_VERSION: u32 = 8;
 
+pub use encoded::EncodedFields;
 pub use failure::failure;
 pub use identity::{Identity, StageTable, UNKNOWN_NODE};
 pub use links::links;

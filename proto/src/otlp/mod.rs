@@ -16,6 +16,7 @@ mod attributes;
 pub mod check;
 pub mod common;
 mod data_points;
+pub mod field;
 pub mod layouts;
 pub mod logs;
 pub mod metrics;

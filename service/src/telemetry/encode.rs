@@ -3,6 +3,7 @@
 //! opentelemetry-proto's types allocate a string for each key and value of each span, which costs more CPU time than the
 //! rest of a span's life. A test compares this encoder with them.
 
+use cctf_proto::otlp::field;
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceState};
 use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
 use opentelemetry_proto::tonic::{resource, trace};
@@ -17,37 +18,6 @@ use crate::clock::unix_ns;
 /// Span flags of opentelemetry/proto/trace/v1/trace.proto: whether `is_remote` of the parent is known, and its value.
 const FLAG_HAS_IS_REMOTE: u32 = 0x100;
 const FLAG_IS_REMOTE: u32 = 0x200;
-
-/// Field numbers of trace.proto and common.proto.
-mod field {
-    pub const SPAN_TRACE_ID: u32 = 1;
-    pub const SPAN_SPAN_ID: u32 = 2;
-    pub const SPAN_TRACE_STATE: u32 = 3;
-    pub const SPAN_PARENT_SPAN_ID: u32 = 4;
-    pub const SPAN_NAME: u32 = 5;
-    pub const SPAN_KIND: u32 = 6;
-    pub const SPAN_START: u32 = 7;
-    pub const SPAN_END: u32 = 8;
-    pub const SPAN_ATTRIBUTES: u32 = 9;
-    pub const SPAN_DROPPED_ATTRIBUTES: u32 = 10;
-    pub const SPAN_STATUS: u32 = 15;
-    pub const SPAN_FLAGS: u32 = 16;
-    pub const STATUS_MESSAGE: u32 = 2;
-    pub const STATUS_CODE: u32 = 3;
-    pub const PAIR_KEY: u32 = 1;
-    pub const PAIR_VALUE: u32 = 2;
-    pub const ANY_STRING: u32 = 1;
-    pub const ANY_BOOL: u32 = 2;
-    pub const ANY_INT: u32 = 3;
-    pub const ANY_DOUBLE: u32 = 4;
-    pub const SCOPE_SPANS_SCOPE: u32 = 1;
-    pub const SCOPE_SPANS_SPANS: u32 = 2;
-    pub const RESOURCE_SPANS_RESOURCE: u32 = 1;
-    pub const RESOURCE_SPANS_SCOPE_SPANS: u32 = 2;
-    pub const REQUEST_RESOURCE_SPANS: u32 = 1;
-    pub const SCOPE_NAME: u32 = 1;
-    pub const SCOPE_VERSION: u32 = 2;
-}
 
 /// The encoded resource, which is part of every request.
 pub fn resource(resource: &Resource) -> Vec<u8> {
@@ -70,15 +40,11 @@ pub fn request(resource: &[u8], scopes: &[(InstrumentationScope, Vec<u8>)]) -> V
             .map(|(head, spans)| bytes_len(of_scope_len(head, spans)))
             .sum::<usize>();
     let mut request = Vec::with_capacity(bytes_len(of_resource_len));
-    length(field::REQUEST_RESOURCE_SPANS, of_resource_len, &mut request);
-    bytes(field::RESOURCE_SPANS_RESOURCE, resource, &mut request);
+    length(field::RESOURCE_DATA, of_resource_len, &mut request);
+    bytes(field::RESOURCE, resource, &mut request);
     for (head, spans) in scopes {
-        length(
-            field::RESOURCE_SPANS_SCOPE_SPANS,
-            of_scope_len(head, spans),
-            &mut request,
-        );
-        bytes(field::SCOPE_SPANS_SCOPE, head, &mut request);
+        length(field::SCOPE_DATA, of_scope_len(head, spans), &mut request);
+        bytes(field::SCOPE, head, &mut request);
         request.extend_from_slice(spans);
     }
     request
@@ -103,7 +69,7 @@ pub fn span(span: &SpanData, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     } else {
         write_span(span, scratch);
     }
-    bytes(field::SCOPE_SPANS_SPANS, scratch, out);
+    bytes(field::ITEM, scratch, out);
 }
 
 /// Whether a span has events, links or arrays. This service does not create such spans; the library encodes them.
@@ -118,12 +84,12 @@ fn needs_library(span: &SpanData) -> bool {
 fn write_span(span: &SpanData, out: &mut Vec<u8>) {
     let context = &span.span_context;
     bytes(field::SPAN_TRACE_ID, &context.trace_id().to_bytes(), out);
-    bytes(field::SPAN_SPAN_ID, &context.span_id().to_bytes(), out);
+    bytes(field::SPAN_ID, &context.span_id().to_bytes(), out);
     if *context.trace_state() != TraceState::NONE {
         string(field::SPAN_TRACE_STATE, &context.trace_state().header(), out);
     }
     if span.parent_span_id != SpanId::INVALID {
-        bytes(field::SPAN_PARENT_SPAN_ID, &span.parent_span_id.to_bytes(), out);
+        bytes(field::SPAN_PARENT, &span.parent_span_id.to_bytes(), out);
     }
     string(field::SPAN_NAME, &span.name, out);
     varint(field::SPAN_KIND, kind_number(&span.span_kind), out);

@@ -1,6 +1,7 @@
 //! [`LineRecord`]: all from which a row is written, in few bytes, because rows are sorted by time before they become lines.
 
 use cctf_merge::made::{DerivedFields, SpanFile};
+use cctf_normalizer::mapping::EncodedFields;
 use cctf_proto::cctf::{
     Call, Invocation, Milliseconds, Row as _, SpanId, SpanKind, Stage, TEXT_BYTES_MAX, Text, TraceId,
     bounded, field_index,
@@ -9,7 +10,6 @@ use cctf_proto::cctf::{
 use super::names::{NONE, NameId, Names};
 use super::operation::Operation;
 use super::rows::Kind;
-use super::senders::EncodedFields;
 
 const MODULE_ID: usize = field_index(Invocation::FIELDS, "module_id");
 const TS_ENQUEUE: usize = field_index(Invocation::FIELDS, "ts_enqueue");

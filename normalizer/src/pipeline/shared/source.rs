@@ -3,10 +3,9 @@
 use std::sync::OnceLock;
 
 use aggregate::ids::{InstanceId, NodeId};
-use cctf_proto::cctf::{Field, Invocation, Row, Text, field_index, push_field};
 use serde::{Deserialize, Serialize};
 
-use crate::mapping::Identity;
+use crate::mapping::{EncodedFields, Identity};
 
 /// A resource that was read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,22 +21,6 @@ pub struct Source {
     encoded: OnceLock<EncodedFields>,
 }
 
-/// The fields that all rows of a source share, as they appear in a row.
-#[derive(Debug)]
-pub struct EncodedFields {
-    /// module_id and instance_id.
-    pub module: Vec<u8>,
-    /// node and stage.
-    pub node: Vec<u8>,
-}
-
-/// Calls have the same four fields as invocations.
-const FIELDS: &[Field] = Invocation::FIELDS;
-const MODULE_ID: usize = field_index(FIELDS, "module_id");
-const INSTANCE_ID: usize = field_index(FIELDS, "instance_id");
-const NODE: usize = field_index(FIELDS, "node");
-const STAGE: usize = field_index(FIELDS, "stage");
-
 impl Source {
     pub fn new(identity: Identity, instance: Option<InstanceId>, node: Option<NodeId>, number: u64) -> Self {
         Self {
@@ -51,23 +34,6 @@ impl Source {
 
     /// Encodes the fields once. So the four texts need not be searched for characters to escape in each row.
     pub fn encoded(&self) -> &EncodedFields {
-        self.encoded.get_or_init(|| {
-            let (mut module, mut node) = (Vec::new(), Vec::new());
-            let text = |text| Some(Text::from(text));
-            let identity = &self.identity;
-            push_field(
-                &FIELDS[MODULE_ID],
-                text(&*identity.module_id).as_ref(),
-                &mut module,
-            );
-            push_field(
-                &FIELDS[INSTANCE_ID],
-                text(&*identity.instance_id).as_ref(),
-                &mut module,
-            );
-            push_field(&FIELDS[NODE], text(&*identity.node).as_ref(), &mut node);
-            push_field(&FIELDS[STAGE], Some(&identity.stage()), &mut node);
-            EncodedFields { module, node }
-        })
+        self.encoded.get_or_init(|| EncodedFields::of(&self.identity))
     }
 }
