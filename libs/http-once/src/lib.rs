@@ -305,8 +305,12 @@ mod tests {
             error.to_string(),
             format!("no answer from 127.0.0.1:{port} within 0.05 s")
         );
-        let server = std::thread::spawn(move || drop(listener.accept().unwrap().0.read(&mut [0; 200])));
-        // The first connection is the one that was given up.
+        let server = std::thread::spawn(move || {
+            // The first connection is the one that was given up.
+            let _given_up = listener.accept().unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 200]).unwrap() > 0);
+        });
         let error = get("127.0.0.1", port, "/", Duration::from_secs(60)).unwrap_err();
         server.join().unwrap();
         assert!(matches!(error, HttpError::NoAnswer { .. }), "{error}");
