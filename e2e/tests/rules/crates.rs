@@ -53,9 +53,14 @@ pub const CRATES: &[Member] = &[
     member("libs/cli", "cctf-cli", &[]),
     member("libs/http-once", "http-once", &[]),
     member("libs/otlp-send", "otlp-send", &[]),
+    member("libs/disk", "cctf-disk", &[]),
     member("libs/sort", "cctf-sort", &[]),
     member("libs/standin", "cctf-standin", &["cctf-cli"]),
-    member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
+    member(
+        "libs/rundir",
+        "cctf-rundir",
+        &["cctf-proto", "cctf-cli", "cctf-disk"],
+    ),
     member(
         "libs/dataset",
         "cctf-dataset",
@@ -84,6 +89,7 @@ pub const CRATES: &[Member] = &[
         &[
             "cctf-proto",
             "cctf-cli",
+            "cctf-disk",
             "http-once",
             "cctf-aggregate",
             "cctf-page",

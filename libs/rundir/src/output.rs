@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cctf_proto::cctf::FILE_LINKS;
+use disk::aligned::AlignedBuffer;
+use disk::large::LargeFile;
 
 use crate::{CCTF, NORMALIZER_LOCK, UsageError};
 
@@ -15,6 +17,8 @@ use crate::{CCTF, NORMALIZER_LOCK, UsageError};
 const NEW_FILE_MODE: u32 = 0o666;
 /// Bytes per write.
 const WRITE_BYTES: usize = 256 << 10;
+/// Bytes of lines per write. Past the page cache, large writes cost less: one of 1 MiB takes half the CPU time of four of 256 KiB.
+const LINES_BYTES: usize = 1 << 20;
 /// A lock on this file means that another process is writing to the same path.
 const LOCK: &str = "lock";
 
@@ -161,11 +165,11 @@ impl Drop for OutFolder {
     }
 }
 
-/// A file of lines in progress.
+/// A file of lines in progress. Nobody reads it yet, so its lines go past the page cache.
 pub struct LinesOut {
     path: PathBuf,
-    file: File,
-    buffer: Vec<u8>,
+    file: LargeFile,
+    buffer: AlignedBuffer,
     lines: u64,
     /// Total length of the lines so far, bytes.
     pub bytes: u64,
@@ -180,8 +184,8 @@ impl LinesOut {
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self {
             path: path.to_owned(),
-            file,
-            buffer: Vec::with_capacity(WRITE_BYTES + (8 << 10)),
+            file: LargeFile::new(file),
+            buffer: AlignedBuffer::new(LINES_BYTES + LINES_BYTES / 16),
             lines: 0,
             bytes: 0,
         })
@@ -208,20 +212,15 @@ impl LinesOut {
         append: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let before = self.buffer.len();
-        append(&mut self.buffer)?;
-        self.buffer.push(b'\n');
+        let bytes = self.buffer.vec();
+        append(bytes)?;
+        bytes.push(b'\n');
         self.lines += 1;
         self.bytes += (self.buffer.len() - before) as u64;
-        if self.buffer.len() >= WRITE_BYTES {
-            self.flush()?;
+        if self.buffer.len() >= LINES_BYTES {
+            let written = self.file.write_blocks(&mut self.buffer);
+            written.with_context(|| format!("cannot write {}", self.path.display()))?;
         }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        let written = self.file.write_all(&self.buffer);
-        written.with_context(|| format!("cannot write {}", self.path.display()))?;
-        self.buffer.clear();
         Ok(())
     }
 
@@ -230,9 +229,8 @@ impl LinesOut {
     /// # Errors
     /// An I/O error.
     pub fn finish(mut self) -> anyhow::Result<u64> {
-        self.flush()?;
-        let synced = self.file.sync_all();
-        synced.with_context(|| format!("cannot write {}", self.path.display()))?;
+        let finished = self.file.finish(&mut self.buffer);
+        finished.with_context(|| format!("cannot write {}", self.path.display()))?;
         Ok(self.lines)
     }
 }

@@ -9,8 +9,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Alignment of address, offset and length of a write. No disk has larger blocks.
-const BLOCK_BYTES: usize = 4096;
+use disk::BLOCK_BYTES;
+use disk::direct::is_unsupported;
+
 /// Maximum size of one write. A larger group takes several writes.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
@@ -97,11 +98,6 @@ impl DirectWriter {
         self.len = kept;
         Ok(())
     }
-}
-
-/// Whether an error means that the file system has no direct writes.
-pub fn is_unsupported(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::direct::{DirectWriter, is_unsupported};
+use disk::direct::is_unsupported;
+
+use super::direct::DirectWriter;
 use super::frame::{HEADER_LEN, body, encode_header, frame_len};
 use super::record::Record;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};

@@ -5,12 +5,12 @@ use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 
+use disk::reserve::reserve;
+
 /// Minimum length of a file for which space is reserved. A small run must not occupy more space than it needs.
 const RESERVED_FROM_BYTES: u64 = 1 << 20;
 /// Maximum space reserved at once. If the process is killed, the file keeps it until the next process opens it.
 const RESERVED_BYTES_MAX: u64 = 8 << 20;
-/// Space is reserved only while the disk has this many times as much free space, so that reservations never fill a disk.
-const FREE_RATIO: u64 = 128;
 /// Minimum space beyond the end that counts as left by a killed process. A file system's own blocks are less.
 const LEFT_BYTES_MIN: u64 = 256 << 10;
 /// Unit of [`MetadataExt::blocks`], bytes.
@@ -52,29 +52,6 @@ impl Appended {
 fn space_beyond_end(found: &Metadata) -> u64 {
     (found.blocks() * BLOCK_BYTES).saturating_sub(found.len())
 }
-
-#[cfg(target_os = "linux")]
-fn reserve(file: &File, from: u64, bytes: u64) {
-    use std::os::fd::AsRawFd;
-
-    let (Ok(from), Ok(len)) = (i64::try_from(from), i64::try_from(bytes)) else {
-        return;
-    };
-    let mut space = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the descriptor is open for as long as `file` lives, and the pointer is valid during the call.
-    if unsafe { libc::fstatvfs(file.as_raw_fd(), space.as_mut_ptr()) } != 0 {
-        return;
-    }
-    // SAFETY: the call has succeeded, so it has filled the structure.
-    let space = unsafe { space.assume_init() };
-    if space.f_bavail.saturating_mul(space.f_frsize) / FREE_RATIO >= bytes {
-        // SAFETY: the descriptor is open for as long as `file` lives, and the call touches no memory.
-        unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, from, len) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn reserve(_file: &File, _from: u64, _bytes: u64) {}
 
 impl Write for Appended {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
