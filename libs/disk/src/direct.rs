@@ -15,7 +15,11 @@ pub fn set_direct(file: &File, is_direct: bool) -> io::Result<()> {
     if flags < 0 {
         return Err(io::Error::last_os_error());
     }
-    let flags = if is_direct { flags | libc::O_DIRECT } else { flags & !libc::O_DIRECT };
+    let flags = if is_direct {
+        flags | libc::O_DIRECT
+    } else {
+        flags & !libc::O_DIRECT
+    };
     // SAFETY: as above.
     match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags) } {
         0.. => Ok(()),

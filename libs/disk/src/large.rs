@@ -133,7 +133,10 @@ mod tests {
         file.finish(&mut buffer).unwrap();
         assert!(std::fs::read(&path).unwrap() == expected);
         let occupied = std::fs::metadata(&path).unwrap().blocks() * 512;
-        assert!(occupied < expected.len() as u64 + RESERVED_BYTES / 2, "{occupied}");
+        assert!(
+            occupied < expected.len() as u64 + RESERVED_BYTES / 2,
+            "{occupied}"
+        );
     }
 
     proptest! {
