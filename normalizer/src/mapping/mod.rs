@@ -29,4 +29,4 @@ pub use slots::{AttributeSlots, convention_of, is_blank};
 pub use span::{
     MappedSpan, body_sizes, http_path, http_status, is_connect, map_span, peer, service_and_method,
 };
-pub use url::path as path_of_url;
+pub use url::has_path;

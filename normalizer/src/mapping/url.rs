@@ -12,6 +12,11 @@ pub fn path(url: &str) -> Option<&str> {
     }
 }
 
+/// Whether [`path`] finds one.
+pub fn has_path(url: &str) -> bool {
+    after_usual_scheme(url).is_some() || path(url).is_some()
+}
+
 /// The path of a request's target. The target is normally a path; in a request to a proxy, it is a complete URL.
 pub fn path_of_target(target: &str) -> &str {
     path_or_root(split(target).map_or(target, |(_, rest)| rest))
@@ -55,14 +60,28 @@ fn is_v6(address: &str) -> bool {
 /// The authority and the rest of a URL. The scheme is the text before `://`, unless this is in a query.
 fn split(url: &str) -> Option<(&str, &str)> {
     // This is called for each span. A search for bytes takes half the instructions of a search for characters.
+    let rest = match after_usual_scheme(url) {
+        Some(rest) => rest,
+        None => after_scheme(url)?,
+    };
+    let end = memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len());
+    Some(rest.split_at(end))
+}
+
+/// Nearly all URLs have one of two schemes, and comparing them takes less than a search.
+fn after_usual_scheme(url: &str) -> Option<&str> {
+    url.strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"))
+}
+
+fn after_scheme(url: &str) -> Option<&str> {
     if !url.as_bytes().first()?.is_ascii_alphabetic() {
         return None;
     }
     let (scheme, rest) = url.split_at(memchr(b':', url.as_bytes())?);
-    let rest = rest.strip_prefix("://")?;
     let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let end = memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len());
-    scheme.bytes().all(is_of_scheme).then(|| rest.split_at(end))
+    rest.strip_prefix("://")
+        .filter(|_| scheme.bytes().all(is_of_scheme))
 }
 
 fn path_or_root(reference: &str) -> &str {
@@ -83,6 +102,10 @@ mod tests {
             ("http://h", Some("/")),
             ("http://h?x", Some("/")),
             ("https://h/#f", Some("/")),
+            ("HTTP://h/a#f", Some("/a")),
+            ("ws+unix://h/a?x", Some("/a")),
+            ("http:/h/a", None),
+            ("w_s://h/a", None),
             ("https://h?back=http://other/a", Some("/")),
             ("/plain?x", Some("/plain")),
             ("/login?next=https://other.example/home", Some("/login")),
@@ -94,6 +117,7 @@ mod tests {
             ("://h/a", None),
         ] {
             assert_eq!(path(url), expected, "{url}");
+            assert_eq!(has_path(url), expected.is_some(), "{url}");
         }
     }
 

@@ -18,7 +18,7 @@ use super::row::RowTemplate;
 use super::slot_set::SlotSet;
 use crate::join::Role;
 use crate::mapping::conventions::Slot;
-use crate::mapping::{AttributeSlots, is_connect, map_span, path_of_url, peer};
+use crate::mapping::{AttributeSlots, has_path, is_connect, map_span, peer};
 use crate::pipeline::shared::Shared;
 use crate::pipeline::shared::source::Source;
 
@@ -198,7 +198,7 @@ impl Template {
             Check::None => true,
             Check::NameIsNoConnect => !is_connect(span.name),
             Check::UrlHasPath => values.iter().any(|found| match found.value {
-                Value::Text(url) if found.slot == Slot::UrlFull => path_of_url(url).is_some(),
+                Value::Text(url) if found.slot == Slot::UrlFull => has_path(url),
                 _ => false,
             }),
         }
