@@ -104,7 +104,9 @@ impl Entries {
     pub fn prefetch_expiring(&self, deadlines: &VecDeque<(u64, EntryId)>) {
         if let Some(&(_, entry)) = deadlines.get(2 * EXPIRING_AHEAD) {
             let entry = self.get(entry);
+            // An entry is in two or three cache lines.
             prefetch(entry);
+            prefetch(&entry.instance);
             prefetch(&entry.callees);
         }
         if let Some(&(_, entry)) = deadlines.get(EXPIRING_AHEAD) {
@@ -113,13 +115,25 @@ impl Entries {
         }
     }
 
+    /// The hash of an id. [`Self::find_by`] and [`Self::add`] take it, so that it is computed once for each span.
+    #[inline]
+    pub fn hash(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) -> u32 {
+        hash(&self.hasher, trace_id, span_id)
+    }
+
     /// The first entry with this id. `next_same_id` leads to the others.
     pub fn find(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) -> Option<EntryId> {
+        self.find_by(self.hash(trace_id, span_id), trace_id, span_id)
+    }
+
+    /// The first entry with this id, by the id's hash.
+    #[inline]
+    pub fn find_by(&self, hash: u32, trace_id: &[u8; 16], span_id: &[u8; 8]) -> Option<EntryId> {
         let is_same = |candidate: EntryId| {
             let entry = self.get(candidate);
             entry.span_id == *span_id && entry.trace_id == *trace_id
         };
-        self.index.find(hash(&self.hasher, trace_id, span_id), is_same)
+        self.index.find(hash, is_same)
     }
 
     /// The first wanted entry among `first` and the following ones with the same id.
@@ -139,8 +153,8 @@ impl Entries {
         None
     }
 
-    /// Adds an entry in front of `first`, the first existing entry with the same id.
-    pub fn add(&mut self, mut entry: Entry, first: Option<EntryId>) -> EntryId {
+    /// Adds an entry in front of `first`, the first existing entry with the same id. `hash` is that of the id.
+    pub fn add(&mut self, mut entry: Entry, hash: u32, first: Option<EntryId>) -> EntryId {
         entry.next_same_id = first;
         let id = match self.free.pop() {
             Some(id) => {
@@ -151,32 +165,41 @@ impl Entries {
         };
         match first {
             Some(first) => {
-                let hash = self.hash_of(id);
                 self.index.replace(hash, first, id);
             }
-            None => self.put_into_index(id),
+            None => self.index.insert(hash, id),
         }
         id
     }
 
     /// Removes an entry that neither waits nor is waited on.
     pub fn remove(&mut self, entry: EntryId) {
-        let gone = *self.get(entry);
         let hash = self.hash_of(entry);
+        let gone = self.get_mut(entry);
+        gone.set(Fact::Alive, false);
         let is_first = match gone.next_same_id {
             None => self.index.remove(hash, entry),
             Some(next) => self.index.replace(hash, entry, next),
         };
         if !is_first {
-            let first = self.find(&gone.trace_id, &gone.span_id);
-            let before = self.among(first, |_, other| other.next_same_id == Some(entry));
-            debug_assert!(before.is_some(), "a live entry is found by its id");
-            if let Some(before) = before {
-                self.get_mut(before).next_same_id = gone.next_same_id;
-            }
+            self.remove_from_same_id(entry, hash);
         }
-        self.get_mut(entry).set(Fact::Alive, false);
         self.free.push(entry);
+    }
+
+    /// Removes an entry from the list of entries with its id. It is not the first one.
+    #[cold]
+    fn remove_from_same_id(&mut self, entry: EntryId, hash: u32) {
+        let gone = self.get(entry);
+        let (next, first) = (
+            gone.next_same_id,
+            self.find_by(hash, &gone.trace_id, &gone.span_id),
+        );
+        let before = self.among(first, |_, other| other.next_same_id == Some(entry));
+        debug_assert!(before.is_some(), "a live entry is found by its id");
+        if let Some(before) = before {
+            self.get_mut(before).next_same_id = next;
+        }
     }
 
     fn push(&mut self, entry: Entry) -> EntryId {

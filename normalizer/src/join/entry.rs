@@ -163,6 +163,15 @@ impl Entry {
         }
     }
 
+    /// Whether the end of the window decides nothing: no row waits for it, and the span neither waits nor is waited on.
+    #[inline]
+    pub(super) fn is_done(&self) -> bool {
+        self.row.is_empty()
+            && self.waits_on.is_none()
+            && self.first_waiter.is_none()
+            && !self.is(Fact::Tentative)
+    }
+
     pub(super) fn ancestor(&self) -> Option<SpanId> {
         SpanId::from_bytes(&self.ancestor)
     }

@@ -106,16 +106,11 @@ impl JoinTable {
         self.evicted.pop()
     }
 
-    fn set_deadline(&mut self, entry: EntryId, now: u64) -> u64 {
-        let deadline = now.saturating_add(self.window_ns);
-        self.entries.get_mut(entry).deadline = deadline;
-        self.deadlines.push_back((deadline, entry));
-        deadline
-    }
-
     /// The entry for a span: a new one, or the placeholder that was added when a child named the span.
     fn place(&mut self, arrival: &Arrival, now: u64) -> EntryId {
-        let first = self.entries.find(&arrival.trace_id, &arrival.span_id);
+        let (trace_id, span_id) = (&arrival.trace_id, &arrival.span_id);
+        let hash = self.entries.hash(trace_id, span_id);
+        let first = self.entries.find_by(hash, trace_id, span_id);
         let awaited = self.entries.among(first, |_, other| other.role == Role::Missing);
         let entry = match awaited {
             Some(entry) => {
@@ -125,11 +120,10 @@ impl JoinTable {
             None => {
                 let mut span = Entry::missing(arrival.trace_id, arrival.span_id);
                 span.take(arrival);
-                self.entries.add(span, first)
+                self.entries.add(span, hash, first)
             }
         };
-        let deadline = self.set_deadline(entry, now);
-        self.entries.get_mut(entry).needed_until = deadline;
+        self.set_deadline_on_arrival(entry, awaited.is_some(), now);
         match first.filter(|_| awaited.is_none()) {
             Some(twin) => self.meet_twins(entry, twin),
             None => self.judge_waiters(entry),
@@ -197,16 +191,21 @@ impl JoinTable {
 
     /// Returns the parent's entry, and whether it is final: no better parent can arrive. Adds a placeholder for a missing parent.
     fn parent_of(&mut self, entry: EntryId, now: u64) -> (EntryId, bool) {
-        let (best, is_final) = self.entries.best_parent(entry);
-        if let Some(best) = best {
+        if let Some(twin) = self.entries.twin_call(entry) {
+            return (twin, true);
+        }
+        let span = self.entries.get(entry);
+        let (trace_id, parent_span_id) = (span.trace_id, span.parent_span_id);
+        let hash = self.entries.hash(&trace_id, &parent_span_id);
+        let first = self.entries.find_by(hash, &trace_id, &parent_span_id);
+        if let (Some(best), is_final) = self.entries.best_of(entry, first) {
             return (best, is_final);
         }
-        let span = *self.entries.get(entry);
-        if let Some(first) = self.entries.find(&span.trace_id, &span.parent_span_id) {
+        if let Some(first) = first {
             return (first, true);
         }
-        let missing = Entry::missing(span.trace_id, span.parent_span_id);
-        let missing = self.entries.add(missing, None);
+        let missing = Entry::missing(trace_id, parent_span_id);
+        let missing = self.entries.add(missing, hash, None);
         self.set_deadline(missing, now);
         (missing, true)
     }
@@ -363,7 +362,12 @@ impl JoinTable {
         }
         self.notify_waiters();
         self.entries.stop_waiting(entry);
-        let span = *self.entries.get(entry);
+        self.let_go(entry);
+    }
+
+    /// Removes an entry that neither waits nor is waited on.
+    fn let_go(&mut self, entry: EntryId) {
+        let span = self.entries.get(entry);
         if span.role.is_call() {
             self.evicted.push(Evicted {
                 instance: span.instance,

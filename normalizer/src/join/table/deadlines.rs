@@ -16,6 +16,7 @@ impl JoinTable {
         while let Some(&(deadline, entry)) = self.deadlines.front() {
             let current = self.entries.get(entry);
             let is_current = current.is(Fact::Alive) && current.deadline == deadline;
+            let is_done = current.is_done();
             let is_crowded = self.len() > self.entries_max;
             if is_current && deadline > now && !is_crowded {
                 break;
@@ -23,6 +24,11 @@ impl JoinTable {
             self.deadlines.pop_front();
             self.entries.prefetch_expiring(&self.deadlines);
             if is_current {
+                // Nearly all spans are done at their deadline, and leave at once.
+                if is_done && (is_crowded || deadline > self.tentative_until) {
+                    self.let_go(entry);
+                    continue;
+                }
                 if self.decide(entry, is_crowded) {
                     self.begin_second_window(entry, now);
                     continue;
@@ -43,6 +49,26 @@ impl JoinTable {
                     self.set_deadline(entry, now);
                 }
             }
+        }
+    }
+
+    /// Sets the time at which an entry is examined next: one window from now.
+    pub(super) fn set_deadline(&mut self, entry: EntryId, now: u64) -> u64 {
+        let deadline = now.saturating_add(self.window_ns);
+        self.entries.get_mut(entry).deadline = deadline;
+        self.deadlines.push_back((deadline, entry));
+        deadline
+    }
+
+    /// Sets the deadline of a span that has just arrived.
+    pub(super) fn set_deadline_on_arrival(&mut self, entry: EntryId, was_awaited: bool, now: u64) {
+        let deadline = now.saturating_add(self.window_ns);
+        let span = self.entries.get_mut(entry);
+        span.needed_until = deadline;
+        // An entry that was added for a child of the same request has this deadline already, and its pair is in the queue.
+        if !was_awaited || span.deadline != deadline {
+            span.deadline = deadline;
+            self.deadlines.push_back((deadline, entry));
         }
     }
 

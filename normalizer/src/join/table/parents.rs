@@ -17,11 +17,18 @@ impl Entries {
     /// The best parent that has arrived, and whether no better one can arrive.
     pub(super) fn best_parent(&self, entry: EntryId) -> (Option<EntryId>, bool) {
         let span = self.get(entry);
-        let may_share = span.is(Fact::MayShareId);
-        if let Some(twin) = self.twin_call(entry, span) {
+        if let Some(twin) = self.twin_call(entry) {
             return (Some(twin), true);
         }
-        let mut next = self.find(&span.trace_id, &span.parent_span_id);
+        self.best_of(entry, self.find(&span.trace_id, &span.parent_span_id))
+    }
+
+    /// The best parent among `first` and the following entries with the same id, and whether no better one can arrive.
+    #[inline]
+    pub(super) fn best_of(&self, entry: EntryId, first: Option<EntryId>) -> (Option<EntryId>, bool) {
+        let span = self.get(entry);
+        let may_share = span.is(Fact::MayShareId);
+        let mut next = first;
         let (mut best, mut best_rank, mut shares) = (None, (u8::MAX, u8::MAX), may_share);
         while let Some(candidate) = next {
             let other = self.get(candidate);
@@ -39,7 +46,8 @@ impl Entries {
     }
 
     /// The call with the same id as a callee. In Zipkin's model, this call is the callee's parent.
-    fn twin_call(&self, entry: EntryId, span: &Entry) -> Option<EntryId> {
+    pub(super) fn twin_call(&self, entry: EntryId) -> Option<EntryId> {
+        let span = self.get(entry);
         if !span.role.is_callee() || span.next_same_id.is_none() && !span.is(Fact::MayShareId) {
             return None;
         }
