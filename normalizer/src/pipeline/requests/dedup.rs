@@ -172,14 +172,21 @@ impl RecentSet {
         for displacement in 0..=DISPLACEMENT_MAX {
             let place = (home + displacement) & mask;
             let wanted = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS;
-            for (slot, &word) in self.buckets[place].0.iter().enumerate() {
-                let is_live = self.is_live((word & TAG_MASK) as u8);
-                if is_live && word & !TAG_MASK == wanted {
-                    return Some(false);
-                }
-                if !is_live && free.is_none() {
-                    free = Some((displacement, slot));
-                }
+            let words = &self.buckets[place].0;
+            // Duplicates are rare, so all slots are compared without a branch for each.
+            let is_same = |word: u64| word ^ wanted <= TAG_MASK;
+            if words.iter().fold(false, |any, &word| any | is_same(word))
+                && words
+                    .iter()
+                    .any(|&word| is_same(word) && self.is_live((word & TAG_MASK) as u8))
+            {
+                return Some(false);
+            }
+            if free.is_none() {
+                let slot = words
+                    .iter()
+                    .position(|&word| !self.is_live((word & TAG_MASK) as u8));
+                free = slot.map(|slot| (displacement, slot));
             }
             if !self.is_live(self.passed[place]) && free.is_some() {
                 break;

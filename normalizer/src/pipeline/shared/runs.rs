@@ -167,17 +167,22 @@ impl Runs {
     /// The open driven run, if there is exactly one. If none is open, the run whose end was reported, if there is exactly one:
     /// it still accepts rows.
     pub fn only_driven(&self) -> Option<RunId> {
-        let driven = |is_wanted: fn(Phase) -> bool| {
-            let mut found = self.matching(move |run| run.driven && is_wanted(run.phase));
-            (found.next(), found.next().is_some())
-        };
-        match driven(|phase| phase == Phase::Open) {
-            (Some(run), false) => Some(run),
-            (Some(_), true) => None,
-            (None, _) => match driven(|phase| matches!(phase, Phase::Ending(_))) {
-                (Some(run), false) => Some(run),
-                _ => None,
-            },
+        // This is called for each span that names no run.
+        let (mut open, mut ending) = ((None, 0_usize), (None, 0_usize));
+        for (slot, run) in self.slots.iter().enumerate() {
+            let found = match run {
+                Some(run) if run.driven => match run.phase {
+                    Phase::Open => &mut open,
+                    Phase::Ending(_) => &mut ending,
+                    Phase::Closed(_) => continue,
+                },
+                _ => continue,
+            };
+            *found = (Some(RunId::new(slot)), found.1 + 1);
+        }
+        match (open, ending) {
+            ((only, 1), _) | ((None, 0), (only, 1)) => only,
+            _ => None,
         }
     }
 
