@@ -117,7 +117,11 @@ impl PendingRows {
         let fits = |spare: &Vec<u8>| spare.capacity() <= 2 * line.len();
         let mut buffer = self.spare.pop().filter(fits).unwrap_or_default();
         buffer.extend_from_slice(line);
-        let row = Some(PendingRow {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(None);
+            PendingId::new(self.rows.len() - 1)
+        });
+        self.rows[id.index()] = Some(PendingRow {
             line: buffer,
             offsets,
             facts,
@@ -129,16 +133,6 @@ impl PendingRows {
             waits_for_run: run.is_none(),
             number: self.made,
         });
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.rows[id.index()] = row;
-                id
-            }
-            None => {
-                self.rows.push(row);
-                PendingId::new(self.rows.len() - 1)
-            }
-        };
         let ticket = (id, self.made);
         self.line_bytes += line.len() as u64;
         self.pop_gone();
@@ -174,30 +168,32 @@ impl PendingRows {
         }
     }
 
-    /// Sets the outcome of a row. If its run is also known, removes and returns the row.
-    pub fn resolve(&mut self, id: PendingId, outcome: Outcome) -> Option<PendingRow> {
-        let row = self.rows[id.index()].as_mut()?;
+    /// Sets the outcome of a row. Returns true if its run is also known, so that the row can be written and removed.
+    pub fn resolve(&mut self, id: PendingId, outcome: Outcome) -> bool {
+        let Some(row) = self.rows[id.index()].as_mut() else {
+            return false;
+        };
         row.outcome = Some(outcome);
         if row.is_refused {
             self.forget_in_trace(id);
-            self.take(id);
-            return None;
+            self.remove(id);
+            return false;
         }
         if outcome == Outcome::Nothing {
             let fate = row.facts.fate_without_row();
             row.rowless.count(fate);
         }
-        if row.run.is_some() { self.take(id) } else { None }
+        row.run.is_some()
     }
 
-    /// Sets the run of a trace. Calls `note` with each row that waited for the run. Removes and returns those rows whose outcome
-    /// is also known.
+    /// Sets the run of a trace. Calls `note` with each row that waited for the run. Returns those rows whose outcome is also
+    /// known.
     pub fn set_run_of_trace(
         &mut self,
         trace_id: &[u8; 16],
         run: RunId,
         mut note: impl FnMut(&PendingRow),
-    ) -> Vec<PendingRow> {
+    ) -> Vec<PendingId> {
         let of_trace = self.by_trace.remove(trace_id).unwrap_or_default();
         let waits = |&(id, number): &Ticket| {
             let row = self.rows[id.index()].as_ref();
@@ -208,21 +204,19 @@ impl PendingRows {
             .into_iter()
             .filter_map(|(id, _)| {
                 note(self.get(id)?);
-                self.set_run(id, run)
+                self.set_run(id, run).then_some(id)
             })
             .collect()
     }
 
-    /// Sets the run of a row. If its outcome is also known, removes and returns the row.
-    pub fn set_run(&mut self, id: PendingId, run: RunId) -> Option<PendingRow> {
-        let row = self.rows[id.index()].as_mut()?;
+    /// Sets the run of a row. Returns true if its outcome is also known, so that the row can be written and removed.
+    pub fn set_run(&mut self, id: PendingId, run: RunId) -> bool {
+        let Some(row) = self.rows[id.index()].as_mut() else {
+            return false;
+        };
         row.run = Some(run);
         row.waits_for_run = false;
-        if row.outcome.is_some() {
-            self.take(id)
-        } else {
-            None
-        }
+        row.outcome.is_some()
     }
 
     /// Returns the next row that has no run at its deadline. From then on, the row no longer waits for a run.
@@ -256,7 +250,7 @@ impl PendingRows {
         row.is_refused = true;
         let spans = (row.rowless.inner + row.rowless.asides).max(1);
         if row.outcome.is_some() {
-            self.take(id);
+            self.remove(id);
         }
         spans
     }
@@ -318,19 +312,19 @@ impl PendingRows {
             .is_some_and(|row| row.outcome != Some(Outcome::Nothing))
     }
 
-    /// Keeps the buffer of a written row for reuse.
-    pub fn give_back(&mut self, mut line: Vec<u8>) {
+    /// Removes a row, and keeps its buffer for reuse. A row is not moved for this, because it has 300 bytes.
+    pub fn remove(&mut self, id: PendingId) {
+        let Some(row) = self.rows[id.index()].as_mut() else {
+            return;
+        };
+        let mut line = std::mem::take(&mut row.line);
+        self.rows[id.index()] = None;
+        self.free.push(id);
+        self.line_bytes -= line.len() as u64;
         if self.spare.len() < SPARE_MAX && line.capacity() <= SPARE_BYTES_MAX {
             line.clear();
             self.spare.push(line);
         }
-    }
-
-    fn take(&mut self, id: PendingId) -> Option<PendingRow> {
-        let row = self.rows[id.index()].take()?;
-        self.line_bytes -= row.line.len() as u64;
-        self.free.push(id);
-        Some(row)
     }
 
     /// Notes that a row no longer waits in the list of its trace. The last row to leave removes the list.

@@ -7,7 +7,6 @@ use super::Requests;
 use super::crossings::RowRun;
 use super::encode::RowSpan;
 use super::graph_stats::record_call_edge;
-use super::pending_rows::PendingRow;
 use super::request_rows::RequestRow;
 use super::row_facts::{DerivedFieldOffsets, RowFacts};
 use super::write::{EncodedRow, write_row};
@@ -165,8 +164,8 @@ impl Requests {
                     }
                 }
                 RowRef::Pending(id) => {
-                    if let Some(row) = self.pending.resolve(id, outcome) {
-                        self.write_pending(row, shared, output);
+                    if self.pending.resolve(id, outcome) {
+                        self.write_pending(id, shared, output);
                     }
                 }
             }
@@ -244,8 +243,8 @@ impl Requests {
         if let Some(pending) = self.pending.get(row) {
             self.row_runs.note_decided(pending, RowRun::Known(run), shared);
         }
-        if let Some(pending) = self.pending.set_run(row, run) {
-            self.write_pending(pending, shared, output);
+        if self.pending.set_run(row, run) {
+            self.write_pending(row, shared, output);
         }
         if is_row {
             self.write_rows_of_trace(&trace_id, run, shared, output);
@@ -276,12 +275,14 @@ impl Requests {
         let resolved = self.pending.set_run_of_trace(trace_id, run, |row| {
             row_runs.note_decided(row, RowRun::Known(run), shared);
         });
-        for pending in resolved {
-            self.write_pending(pending, shared, output);
+        for row in resolved {
+            self.write_pending(row, shared, output);
         }
     }
 
-    fn write_pending(&mut self, row: PendingRow, shared: &mut Shared, output: &mut Output) {
+    /// Writes and removes a row whose run and outcome are known.
+    fn write_pending(&mut self, id: PendingId, shared: &mut Shared, output: &mut Output) {
+        let Some(row) = self.pending.get(id) else { return };
         for (fate, spans) in row.rowless.by_fate() {
             if spans > 0 {
                 shared.account(row.run, fate, spans);
@@ -298,7 +299,7 @@ impl Requests {
             };
             write_row(encoded, outcome, &self.row_runs, shared, output);
         }
-        self.pending.give_back(row.line);
+        self.pending.remove(id);
     }
 }
 

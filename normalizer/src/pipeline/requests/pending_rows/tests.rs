@@ -23,6 +23,13 @@ fn hold(
     rows.add(b"{", at_the_end, facts(trace), run, outcome, deadline)
 }
 
+/// Sets the run of a trace, and removes the rows that can be written.
+fn set_run_and_remove(rows: &mut PendingRows, trace: u8, run: RunId) -> Vec<PendingId> {
+    let complete = rows.set_run_of_trace(&[trace; 16], run, |_| ());
+    complete.iter().for_each(|&id| rows.remove(id));
+    complete
+}
+
 fn facts(trace: u8) -> RowFacts {
     RowFacts {
         row_type: RowType::Invocation,
@@ -47,14 +54,12 @@ fn a_row_goes_when_both_its_run_and_its_outcome_are_known() {
     let outcome_first = hold(&mut rows, 1, None, None, 10);
     let run_first = hold(&mut rows, 1, None, None, 10);
     hold(&mut rows, 2, None, Some(OUTCOME), 10);
-    assert!(rows.resolve(outcome_first, OUTCOME).is_none());
-    let gone = rows.set_run_of_trace(&[1; 16], RunId::new(3), |_| ());
-    assert_eq!(
-        gone.iter().map(|row| row.run).collect::<Vec<_>>(),
-        [Some(RunId::new(3))]
-    );
-    assert!(rows.resolve(run_first, OUTCOME).is_some());
-    assert_eq!(rows.set_run_of_trace(&[2; 16], RunId::new(4), |_| ()).len(), 1);
+    assert!(!rows.resolve(outcome_first, OUTCOME));
+    assert_eq!(set_run_and_remove(&mut rows, 1, RunId::new(3)), [outcome_first]);
+    assert!(rows.resolve(run_first, OUTCOME));
+    assert_eq!(rows.get(run_first).and_then(|row| row.run), Some(RunId::new(3)));
+    rows.remove(run_first);
+    assert_eq!(set_run_and_remove(&mut rows, 2, RunId::new(4)).len(), 1);
     assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
 }
 
@@ -65,14 +70,15 @@ fn a_row_whose_run_never_comes_leaves_once_and_its_trace_is_forgotten() {
     let second = hold(&mut rows, 1, None, None, 20);
     assert_eq!(rows.next_without_run(9), None);
     assert_eq!(rows.next_without_run(10), Some(first));
-    assert!(rows.set_run(first, RunId::new(0)).is_some());
+    assert!(rows.set_run(first, RunId::new(0)));
+    rows.remove(first);
     assert_eq!(rows.next_without_run(10), None);
     assert_eq!(rows.next_without_run(20), Some(second));
     assert!(rows.by_trace.is_empty());
-    assert!(rows.set_run_of_trace(&[1; 16], RunId::new(1), |_| ()).is_empty());
+    assert!(set_run_and_remove(&mut rows, 1, RunId::new(1)).is_empty());
     rows.refuse(second);
     assert_eq!(rows.len(), 1, "the join still refers to it");
-    assert!(rows.resolve(second, OUTCOME).is_none());
+    assert!(!rows.resolve(second, OUTCOME));
     assert_eq!(rows.len(), 0);
 }
 
@@ -80,11 +86,11 @@ fn a_row_whose_run_never_comes_leaves_once_and_its_trace_is_forgotten() {
 fn a_place_that_is_used_again_is_not_taken_for_the_row_that_had_it() {
     let mut rows = PendingRows::default();
     let old = hold(&mut rows, 1, None, None, 10);
-    assert!(rows.resolve(old, OUTCOME).is_none());
-    assert_eq!(rows.set_run_of_trace(&[1; 16], RunId::new(0), |_| ()).len(), 1);
+    assert!(!rows.resolve(old, OUTCOME));
+    assert_eq!(set_run_and_remove(&mut rows, 1, RunId::new(0)), [old]);
     let new = hold(&mut rows, 2, None, Some(OUTCOME), 30);
     assert_eq!(old, new);
-    assert!(rows.set_run_of_trace(&[1; 16], RunId::new(0), |_| ()).is_empty());
+    assert!(set_run_and_remove(&mut rows, 1, RunId::new(0)).is_empty());
     assert_eq!(rows.next_without_run(10), None);
     assert_eq!(rows.next_without_run(30), Some(new));
 }
@@ -97,11 +103,15 @@ fn spans_without_a_row_wait_for_their_run_in_one_place() {
         rows.add_rowless(fate, facts(1), 10);
     }
     assert_eq!(rows.len(), 2);
-    assert!(rows.resolve(server, Outcome::Nothing).is_none());
+    assert!(!rows.resolve(server, Outcome::Nothing));
     assert!(!rows.has_line(server));
     let gone = rows.set_run_of_trace(&[1; 16], RunId::new(3), |_| ());
-    let counted: Vec<_> = gone.iter().map(|row| row.rowless.by_fate()).collect();
+    let counted: Vec<_> = gone
+        .iter()
+        .filter_map(|&id| Some(rows.get(id)?.rowless.by_fate()))
+        .collect();
     let of = |inner, asides| [(Fate::Inner, inner), (Fate::Aside, asides)];
     assert_eq!(counted, [of(1, 0), of(2, 1)]);
+    gone.into_iter().for_each(|id| rows.remove(id));
     assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
 }
