@@ -18,6 +18,8 @@ use crate::mapping::{body_sizes, http_path, http_status, query};
 
 /// Memory that the values of a row usually take, bytes.
 const VALUES_BYTES: usize = 512;
+/// Most parts of a text are at most this long, bytes.
+const PIECE: usize = 64;
 
 const QUERY: &Field = &Invocation::FIELDS[field_index(Invocation::FIELDS, "query")];
 const PEER: &Field = &Call::FIELDS[field_index(Call::FIELDS, "peer")];
@@ -28,8 +30,9 @@ const ORIGINAL_SPAN: &Field = &Call::FIELDS[field_index(Call::FIELDS, "replay_of
 /// The row of a template.
 #[derive(Debug)]
 pub struct RowTemplate {
-    /// The parts of the text, each with its length and the value behind it.
+    /// The parts of the text, and behind them [`PIECE`] zeros.
     text: Box<[u8]>,
+    /// The length of each part, and the value behind it.
     parts: Box<[(usize, Patch)]>,
     varying: SlotSet,
     is_call: bool,
@@ -96,7 +99,8 @@ impl RowTemplate {
             has_start: row.slots.has(Slot::StartTime),
             is_query_kept: of.is_query_kept,
         };
-        let (text, parts) = patches.split(fields, &text, &ends);
+        let (mut text, parts) = patches.split(fields, &text, &ends);
+        text.extend_from_slice(&[0; PIECE]);
         Some(Self {
             text: text.into(),
             parts: parts.into(),
@@ -188,9 +192,8 @@ impl RowTemplate {
         let mut offsets = DerivedFieldOffsets { first: 0, second: 0 };
         let mut text = &*self.text;
         for &(length, patch) in &self.parts {
-            let (part, rest) = text.split_at(length);
-            text = rest;
-            lines.extend_from_slice(part);
+            push_part(text, length, lines);
+            text = &text[length..];
             match patch {
                 Patch::End => break,
                 Patch::First => offsets.first = lines.len() - begin,
@@ -235,6 +238,20 @@ impl RowTemplate {
             }
         }
         offsets
+    }
+}
+
+/// Appends the first `length` bytes of `text`. It copies a piece of constant length, which takes no call, and cuts it. A row has
+/// eleven parts, and their lengths differ, so each call would also take a wrong way through the copying function.
+#[inline]
+fn push_part(text: &[u8], length: usize, lines: &mut Vec<u8>) {
+    match text.first_chunk::<PIECE>() {
+        Some(piece) if length <= PIECE => {
+            let end = lines.len() + length;
+            lines.extend_from_slice(piece);
+            lines.truncate(end);
+        }
+        _ => lines.extend_from_slice(&text[..length]),
     }
 }
 
