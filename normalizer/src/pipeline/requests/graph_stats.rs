@@ -78,8 +78,14 @@ fn record_link(shared: &mut Shared, run: RunId, facts: &RowFacts, caller: &Calle
     link.add(&call, shared.clock.now);
 }
 
-/// Counts the module or peer that a call reached. Called when no answer can arrive any more.
-pub fn record_call_edge(shared: &mut Shared, row_runs: &RowRuns, evicted: &Evicted) {
+/// Whether two calls are certainly counted for the same run, module and peer.
+pub fn is_same_edge(one: &Evicted, other: &Evicted) -> bool {
+    let of = |call: &Evicted| (call.run, call.instance, call.callee, call.peer, call.is_message);
+    one.run.is_some() && of(one) == of(other)
+}
+
+/// Counts the module or peer that a number of like calls reached. Called when no answer can arrive any more.
+pub fn record_call_edges(shared: &mut Shared, row_runs: &RowRuns, evicted: &Evicted, count: u64) {
     let Some(instance) = evicted.instance else { return };
     let caller = shared.sources.instance(instance);
     let from = caller.module;
@@ -103,13 +109,14 @@ pub fn record_call_edge(shared: &mut Shared, row_runs: &RowRuns, evicted: &Evict
                 run.modules_by_peer.entry(peer).or_insert(to);
             }
             let calls = run.modules.entry(from).or_default().calls.entry(to).or_default();
-            *calls += 1;
-            if *calls == 1 {
+            let is_first = *calls == 0;
+            *calls += count;
+            if is_first {
                 // The rows of this module may belong to another run.
                 run.modules.entry(to).or_default();
             }
         }
-        (None, Some(peer)) => *run.external_calls.entry((from, peer)).or_default() += 1,
+        (None, Some(peer)) => *run.external_calls.entry((from, peer)).or_default() += count,
         // The receiver is unknown, so no inventory can name it.
         (None, None) => {}
     }

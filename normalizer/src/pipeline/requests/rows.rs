@@ -6,7 +6,7 @@ use cctf_proto::otlp::trace::Span;
 use super::Requests;
 use super::crossings::RowRun;
 use super::encode::RowSpan;
-use super::graph_stats::record_call_edge;
+use super::graph_stats::{is_same_edge, record_call_edges};
 use super::request_rows::RequestRow;
 use super::row_facts::{DerivedFieldOffsets, RowFacts};
 use super::write::{EncodedRow, write_row};
@@ -170,9 +170,23 @@ impl Requests {
                 }
             }
         }
+        self.count_evicted(shared);
+    }
+
+    /// Counts the calls that have left the join. Those that leave together are mostly alike, and are counted at once.
+    fn count_evicted(&mut self, shared: &mut Shared) {
+        let Some(mut like) = self.join.take_evicted() else {
+            return;
+        };
+        let mut count = 1;
         while let Some(evicted) = self.join.take_evicted() {
-            record_call_edge(shared, &self.row_runs, &evicted);
+            if !is_same_edge(&like, &evicted) {
+                record_call_edges(shared, &self.row_runs, &like, count);
+                (like, count) = (evicted, 0);
+            }
+            count += 1;
         }
+        record_call_edges(shared, &self.row_runs, &like, count);
     }
 
     fn write_request_row(&mut self, place: u32, outcome: Outcome, shared: &mut Shared, output: &mut Output) {
