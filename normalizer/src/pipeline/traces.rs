@@ -12,6 +12,7 @@ use cctf_proto::otlp::usual::SpanMessage;
 use super::Pipeline;
 use super::output::Output;
 use super::requests::{Found, Place, TemplateId, is_inner_work};
+use super::shared::facts::Activity;
 use super::shared::source::Source;
 use crate::mapping::AttributeSlots;
 use crate::mapping::conventions::Slot;
@@ -53,6 +54,8 @@ struct Ahead<'a> {
     /// Sources in the order of the request.
     sources: Vec<RequestSource>,
     slots: AttributeSlots<'a>,
+    /// The combined activity of the last spans, which are all of one instance. The placement stage does not have it yet.
+    activity: Option<Activity>,
 }
 
 impl Pipeline {
@@ -64,6 +67,7 @@ impl Pipeline {
             inner: Vec::new(),
             sources: Vec::new(),
             slots: AttributeSlots::new(),
+            activity: None,
         };
         self.templates.begin_request();
         let read = self.read_spans(message, &mut ahead, output);
@@ -160,17 +164,27 @@ impl Pipeline {
             inner,
             sources,
             slots,
+            activity,
         } = ahead;
         let mut begin = 0;
-        spans.iter().try_for_each(|waiting| {
+        let taken = spans.iter().try_for_each(|waiting| {
             let source = &sources[waiting.source];
             let values = &values[begin..waiting.values_end];
             begin = waiting.values_end;
-            if self.take_in_turn(waiting, values, source, slots, output)? {
+            if self.take_in_turn(waiting, values, source, (slots, activity), output)? {
                 inner.push(*waiting);
             }
             Ok(())
-        })
+        });
+        self.touch(activity);
+        taken
+    }
+
+    /// Passes the activity on to the placement stage.
+    fn touch(&mut self, activity: &mut Option<Activity>) {
+        if let Some(activity) = activity.take() {
+            self.placement.touch(activity, &self.shared);
+        }
     }
 
     /// Processes again those spans of inner work that may be invocations.
@@ -191,7 +205,7 @@ impl Pipeline {
         waiting: &Waiting<'a>,
         values: &[Found<'a>],
         of: &RequestSource,
-        slots: &mut AttributeSlots<'a>,
+        (slots, activity): (&mut AttributeSlots<'a>, &mut Option<Activity>),
         output: &mut Output,
     ) -> Result<bool, WireError> {
         let span = &waiting.span;
@@ -212,16 +226,23 @@ impl Pipeline {
             return Ok(false);
         }
         if waiting.is_control {
+            self.touch(activity);
             self.take_control(span, slots, &of.source, output);
             return Ok(false);
         }
         let facts = self
             .requests
             .take_span(span, slots, &of.source, template, &mut self.shared, output);
-        if let Some(activity) = facts.activity {
-            self.placement.touch(activity, &self.shared);
+        if let Some(new) = facts.activity {
+            if activity.is_some_and(|earlier| earlier.instance != new.instance) {
+                self.touch(activity);
+            }
+            *activity = Some(new.and(*activity));
         }
-        self.announce_opened(output);
+        if self.shared.has_opened() {
+            self.touch(activity);
+            self.announce_opened(output);
+        }
         Ok(facts.is_taken_again)
     }
 }

@@ -156,6 +156,12 @@ impl Shared {
         }
     }
 
+    /// Whether runs were opened whose running instances have not been written yet.
+    #[inline]
+    pub fn has_opened(&self) -> bool {
+        !self.opened.is_empty()
+    }
+
     /// Removes and returns a run that was opened and whose running instances have not been written yet.
     #[inline]
     pub fn take_opened(&mut self) -> Option<OpenedRun> {
