@@ -19,7 +19,7 @@ const BLOCK_MASK: usize = (1 << BLOCK_LOG2) - 1;
 
 /// Distance between the entry that is removed and the entry that is prefetched at the same time. It covers the latency of
 /// memory.
-const EXPIRING_AHEAD: usize = 8;
+const EXPIRING_AHEAD: usize = 16;
 
 /// Entries by number.
 #[derive(Debug, Default, Serialize, Deserialize)]
