@@ -140,16 +140,27 @@ impl Value for Milliseconds {
         let mut text = [0; 2 * TEXT_LEN_MAX];
         let ns = self.0.unsigned_abs();
         let (mut whole, rest) = (ns / NANOS_PER_MILLI, (ns % NANOS_PER_MILLI) as usize);
-        let [[a, b], [c, d], [e, f]] = [rest / 10_000, rest / 100 % 100, rest % 100].map(|two| DIGITS[two]);
+        let ([a, b], [c, d], [e, f]) = (
+            DIGITS[rest / 10_000],
+            DIGITS[rest / 100 % 100],
+            DIGITS[rest % 100],
+        );
         text[POINT..TEXT_LEN_MAX].copy_from_slice(&[b'.', a, b, c, d, e, f]);
         let mut at = POINT;
         if whole >= EIGHT_DIGITS {
             let low = (whole % EIGHT_DIGITS) as usize;
             whole /= EIGHT_DIGITS;
             at -= 8;
-            let pairs = [low / 1_000_000, low / 10_000 % 100, low / 100 % 100, low % 100];
-            let [[a, b], [c, d], [e, f], [g, h]] = pairs.map(|two| DIGITS[two]);
+            let ([a, b], [c, d]) = (DIGITS[low / 1_000_000], DIGITS[low / 10_000 % 100]);
+            let ([e, f], [g, h]) = (DIGITS[low / 100 % 100], DIGITS[low % 100]);
             text[POINT - 8..POINT].copy_from_slice(&[a, b, c, d, e, f, g, h]);
+            // Times from 2001 to 2286 have five more digits.
+            if let high @ 10_000..100_000 = whole as usize {
+                let ([a, b], [c, d]) = (DIGITS[high / 1000], DIGITS[high / 10 % 100]);
+                text[POINT - 13..POINT - 8].copy_from_slice(&[a, b, c, d, b'0' + (high % 10) as u8]);
+                at = POINT - 13;
+                whole = 0;
+            }
         }
         while whole >= 10 {
             at -= 2;
