@@ -182,8 +182,10 @@ ssize_t writev(int fd, const struct iovec *pieces, int piece_count) {
     if (!write_fails("write", fd, piece_count, &halves)) return real(fd, pieces, piece_count);
     if (!halves) return -1;
     struct iovec half[2] = {pieces[0], pieces[1]};
-    half[1].iov_len /= 2;
-    return real(fd, half, 2);
+    // Something must be left to write, or the failing call for the rest never comes. The body of a tick is empty.
+    int last = pieces[1].iov_len > 1;
+    half[last].iov_len /= 2;
+    return real(fd, half, last + 1);
 }
 
 ssize_t read(int fd, void *bytes, size_t len) {
