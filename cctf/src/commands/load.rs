@@ -28,8 +28,9 @@ Examples:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --rate 2000 --duration 1m --arrivals poisson \\
       --otlp-endpoint http://127.0.0.1:4317 --out events_client.jsonl
     vegeta report < events_client.jsonl
-  The first command sends load to a path of your choice, the second one to an endpoint that forwards its result to another service:
+  Load on a path of your choice:
     cctf load --target http://127.0.0.1:8080 --endpoint '/work?cpu_ms=20' --rate 50
+  Load on an endpoint that forwards its result to another service:
     cctf load --target http://127.0.0.1:8080 --endpoint gzip --header 'X-Next-Url: http://127.0.0.1:8081/kv/set/k1'
   A service behind a proxy that routes by host name, with a different content type:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --header 'Host: shop.example' --header 'Content-Type: text/csv'

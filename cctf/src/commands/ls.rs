@@ -32,12 +32,13 @@ Columns:
   size         total size of all files in all parts
   parts        number of existing parts
   nodes        number of nodes in nodes.json
-  merged       'yes' if the folder is the result of cctf merge, convert or anonymise, or of a simulation: its clocks are aligned, or
-               the lock file of a normalizer is missing
+  merged       'yes' if the folder is the result of cctf merge, convert or anonymise, or of a simulation. The command recognises
+               such a folder by its aligned clocks, or because it has no lock file of a normalizer
   check        'ok' if all files exist, run_meta.json is valid, and the file sizes are plausible. Otherwise, the first problem
-               and the number of further ones. With --validate, 'valid', the number of warnings or errors, or 'unreadable' takes
-               the place of 'ok' and precedes a problem. 'output of merge --rests' marks a folder that is not a run, because
-               it was merged without --rows: its invocations and calls are in the buckets
+               and the number of further ones. With --validate, the result of the validation replaces 'ok': 'valid', the
+               number of warnings or errors, or 'unreadable'. If there is also a problem, it follows this result. 'output of
+               merge --rests' marks a folder that is not a run, because it was merged without --rows: its invocations and calls
+               are in the buckets
 
 Without --validate, the command reads no rows, but only run_meta.json, nodes.json, and the names, sizes and last bytes of files.
 It skips folders without a subfolder cctf, because they are not runs.

@@ -76,15 +76,15 @@ margins! {
     /// Unpaired runs: share of the mean number of calls per invocation.
     calls_per_invocation = 0.02, "share", "as service_mean";
     /// Minimum margin for calls per invocation.
-    calls_floor = 0.005, "calls", "one call in two hundred requests: of a call that only B has, a share of A would be 0";
-    /// Unpaired runs: share of an endpoint's share in all requests from outside.
+    calls_floor = 0.005, "calls", "one call in two hundred requests; without this minimum, the margin of a call that only B makes would be 0";
+    /// Unpaired runs: margin of an endpoint's share of all requests from outside, relative to this share in A.
     endpoint_share = 0.1, "share", "a tenth more or fewer requests to an endpoint";
     /// Minimum margin for an endpoint's share.
     endpoint_share_floor = 0.01, "share", "one request in a hundred: in two runs of 5,000 requests, a share of 10 % differs with a standard deviation of 0.6 percentage points";
     /// Minimum margin for service and CPU times.
     mean_floor_ms = 0.01, "ms", "2 % of a service time of 0.1 ms is 2 us; CPU caches and frequency changes alone move it by that much";
     /// Share of A's mean.
-    service_mean = 0.02, "share", "users do not notice 2 %; what it adds to waits (M/M/1: 8 % of p95 at a utilization of 0.7, 16 % at 0.85) is computed and shown as explained";
+    service_mean = 0.02, "share", "users do not notice 2 %; waits change by more (M/M/1: 8 % of p95 at a utilization of 0.7, 16 % at 0.85), and the output shows this change as the explained part of the difference";
     /// Share of A's mean.
     cpu_mean = 0.02, "share", "as service_mean";
     /// Share of A's mean. The minimum margins of waits also apply.

@@ -129,8 +129,8 @@ pub struct Config {
     pub run_id: Option<String>,
     /// Time for which a row waits for its parent span. Then the normalizer writes the row without a parent, as an orphan.
     ///
-    /// If an ancestor span has arrived, but it is not certain yet whether this span is a request, the row waits until this is certain, at
-    /// most as long again.
+    /// If an ancestor span has arrived, it can be uncertain whether that span is a request. Then the row waits until this is certain, but
+    /// in total at most twice the time of this flag.
     #[arg(long, help_heading = RUNS, env = "JOIN_WINDOW", default_value = "15s", value_name = "DURATION", value_parser = parse_duration)]
     pub join_window: Duration,
     /// Time for which the normalizer remembers a span or data point, to detect its duplicates.

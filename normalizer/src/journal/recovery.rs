@@ -148,8 +148,8 @@ fn read(
         reading.read(feed)?;
     }
     recovered.segments = segment::list(folder).map_err(io_error("list", folder))?;
-    // After skipped damage or a gap, new records go to a new segment, because a later start reads a segment as a whole. A
-    // segment also has only one mapping version.
+    // After skipped damage or a gap, new records go to a new segment. Otherwise, a later start that needs the new records
+    // would have to read past the damage or gap again. A segment also has only one mapping version.
     if recovered.repaired || recovered.remapped || recovered.next_sequence < from {
         recovered.tail = None;
     }
@@ -258,7 +258,8 @@ impl Reading<'_> {
         Ok(next)
     }
 
-    /// Continues with record number `found`. Returns an error, unless no needed record is missing or `--repair` is set.
+    /// Continues with record number `found`. Without `--repair`, returns an error if a needed record is missing, or if `found`
+    /// is not after the expected record.
     fn lose(&mut self, offset: u64, found: u64, what: impl FnOnce() -> String) -> Result<(), RecoveryError> {
         let expected = self.recovered.next_sequence;
         if found > self.from || found <= expected {

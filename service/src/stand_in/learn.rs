@@ -16,7 +16,7 @@ pub struct Observed {
     pub burnt_ns: u64,
     /// CPU time that the request saved, because earlier requests had used too much.
     pub saved_ns: u64,
-    /// Whether CPU time was used in the gap of the answer, so that the total could be made exact.
+    /// Whether CPU time was used in the last gap, which ends with the answer. This gap makes the request's total exact.
     pub is_exact: bool,
     /// Whether the request stayed on one slot. For others, the CPU time on earlier slots is unknown.
     pub had_one_slot: bool,

@@ -60,11 +60,11 @@ struct OnSlot {
     request: InProgress,
     /// The reading of the CPU meter when the slot took the request.
     before: Reading,
-    /// The part of the measured wait for a CPU by which gaps have already been extended.
+    /// The meter's wait for a CPU at the last extension of the gaps. A later wait extends them again.
     delayed_ns: u64,
     /// Time from the end of a wait until the thread ran, as far as it is not counted yet.
     late_ns: u64,
-    /// Whether CPU time was used in the gap of the answer, so that the total could be made exact.
+    /// Whether CPU time was used in the last gap, which ends with the answer. This gap makes the request's total exact.
     is_exact: bool,
     /// CPU time that was used as planned work.
     burnt_ns: u64,
@@ -217,7 +217,7 @@ impl OnSlot {
         }
     }
 
-    /// Extends a gap that needed CPU time by its wait for a CPU, because the planned gap does not include waits.
+    /// Makes the gaps that need CPU time longer by new waits for a CPU, because the planned gaps do not include such waits.
     fn delay_gaps(&mut self, reading: Reading, now_ns: u64) {
         let wait_ns = reading.wait_ns.saturating_sub(self.delayed_ns);
         if wait_ns > 0 {
@@ -361,9 +361,9 @@ impl OnSlot {
         } = self.request;
         used.add(execution.used_by_calls);
         times.used = Some(used);
-        // While the invocation had no slot, the thread of calls used this CPU time. The plan has some CPU time during
-        // calls. If the calls used more, the excess counts as a part of the wait for them. The gaps then use less CPU time by
-        // this amount, but their length stays as planned.
+        // CPU time that the thread of calls used while the invocation had no slot. The plan has some CPU time during calls,
+        // and CPU time up to this amount is not part of the wait for calls. The excess is. To make up for the excess, the gaps
+        // use less CPU time, but keep their planned length.
         let by_calls = execution.used_by_calls;
         times.downstream_ns = times
             .downstream_ns

@@ -105,7 +105,8 @@ impl<T> Queue<T> {
         state.take()
     }
 
-    /// Waits for an item, for a slot whose [`Queue::release`] returned none. Returns none once the queue is closed and empty.
+    /// Waits for an item. A slot calls this after its [`Queue::release`] returned none. Returns none once the queue is closed
+    /// and empty.
     pub fn take(&self) -> Option<Taken<T>> {
         let mut state = self.lock();
         loop {

@@ -128,8 +128,8 @@ pub struct RunArgs {
     pub(super) slot_policy: Option<String>,
     /// Time for which a row (a line of the files) waits for its parent span. Then the normalizer writes the row without a parent.
     ///
-    /// If an ancestor span has arrived, but it is not certain yet whether this span is a request, the row waits until this is certain, at
-    /// most as long again.
+    /// If an ancestor span has arrived, it can be uncertain whether that span is a request. Then the row waits until this is certain, but
+    /// in total at most twice the time of this flag.
     #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
     pub(super) join_window: Option<DurationArg>,
     /// Time without telemetry from an instance after which the normalizer considers the instance stopped.

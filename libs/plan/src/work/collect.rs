@@ -37,8 +37,8 @@ pub struct Collector {
     by_id: HashMap<(TraceId, SpanId), u32>,
     /// The first invocation that each call caused, by the ids of the call.
     by_caller: HashMap<(TraceId, SpanId), u32>,
-    /// The first invocation for each parent span and parent invocation, for rows that do not name the call that caused them.
-    /// The parent span can be that call.
+    /// For rows that do not name the call that caused them: the first invocation by trace, parent span and parent invocation.
+    /// If the parent span is a call, the call caused this invocation.
     by_parent: HashMap<(TraceId, SpanId, Option<SpanId>), u32>,
 }
 
@@ -49,7 +49,8 @@ pub struct Ties {
     /// Whether the row names the call that caused it.
     pub has_caller: bool,
     pub is_orphan: bool,
-    /// Own time without a slot outside of calls, in nanoseconds: the invocation slept.
+    /// Time for which the invocation had no slot and did not wait for one, nanoseconds. An invocation without calls slept for
+    /// this time.
     pub asleep_ns: i64,
     pub node: u32,
 }
@@ -113,8 +114,8 @@ impl Collector {
         self.ties.push(ties);
         let first = match (row.caller_span_id, row.parent_span_id) {
             (Some(caller), _) => self.by_caller.entry((row.trace_id, caller)).or_insert(index),
-            // The parent span is a call only if the row has a parent invocation or is a SERVER span. A message from outside can
-            // have another service's span as its parent, and that service may send the message by itself.
+            // The parent span counts as the call only if the row has a parent invocation or is a SERVER span. Other rows can be
+            // messages that a service sent without having received a request. Such a message counts as coming from outside.
             (None, Some(parent)) if row.parent_id.is_some() || row.kind == SpanKind::Server => {
                 let above = (row.trace_id, parent, row.parent_id);
                 self.by_parent.entry(above).or_insert(index)
