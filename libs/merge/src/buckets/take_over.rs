@@ -26,7 +26,7 @@ use cctf_sort::sorter::Sorter;
 
 /// Bytes of names, and of listed endpoints, that are sorted in memory.
 const HELD_BYTES: usize = 8 << 20;
-// The first rows of names are in the order in which a merge reads the files.
+// A row's place starts with the number of its file. A merge reads invocations before calls, so their numbers must have this order.
 const _: () = assert!((File::Invocations as u8) < File::Calls as u8);
 
 /// Reads the files of all buckets in `folders`.
@@ -77,7 +77,7 @@ pub fn take_over(
     check_full(state.graph)
 }
 
-/// Rejects what a single merge would have counted only in part, because a table would have been full.
+/// Refuses the merge in buckets if a table is full. A single merge would have left out some peers or pairs then.
 ///
 /// # Errors
 /// A [`UsageError`].
@@ -312,7 +312,7 @@ impl State<'_> {
         Ok(())
     }
 
-    /// The first call of the line stands for the bytes of all.
+    /// The bytes of all calls of the line are added with its first call; the other calls have no bytes.
     fn second(&mut self, line: &SecondLine<'static>) -> anyhow::Result<()> {
         ensure!(!line.net_ns.is_empty(), "a second without calls");
         let pair = self.pair(&line.from, &line.to)?;

@@ -5,7 +5,8 @@ mod saved;
 use crate::join::{large_vec, prefetch};
 
 /// Number of generations in the window. The oldest is dropped as a whole, so a span is remembered for the window and at most a
-/// twelfth more. Including the one that is being filled, there are fewer generations than the 15 tags of four bits.
+/// twelfth more. With the generation that is being filled, 13 tags are in use. A tag has four bits, and 0 marks an empty slot, so
+/// there are 15 tags.
 const GENERATIONS: u64 = 12;
 const TAGS: u8 = 15;
 /// Number of slots in a bucket, which is one cache line.
