@@ -28,7 +28,7 @@ impl AlignedBuffer {
         self.len() == 0
     }
 
-    /// The vector to append to. It starts with the padding; what it contains must stay as it is.
+    /// The vector to append to. It starts with the padding. Callers must not change the bytes that it already has.
     pub fn vec(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }

@@ -39,8 +39,8 @@ pub struct StoreSettings {
 /// The reason why the journal cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no space for another segment. If the file system could not reserve a segment's space, the space can also run out
-    /// within the segment. A later attempt can succeed.
+    /// The disk has no space for another segment, or for the rest of a segment whose space the file system could not reserve. A
+    /// later attempt can succeed.
     #[error("cannot create a journal segment in {}: the disk is full; free some space or use a larger disk", folder.display())]
     DiskFull {
         folder: PathBuf,

@@ -68,7 +68,7 @@ Verdicts:
                interval differs. For this verdict, the confidence level of the intervals is corrected for the number of voters
                (Holm's method). Slots have no interval. If one run replays the other, call graph, statuses and arrivals have none
                either
-  cannot tell  the data do not decide. The output states how many requests would be enough, if that can be
+  cannot tell  the runs have too little data for an answer. The output states how many requests would be enough, if that can be
                estimated
   void         the load driver was late, so the modules did not get the intended arrivals
 

@@ -173,7 +173,7 @@ impl Requests {
         self.count_evicted(shared);
     }
 
-    /// Counts the calls that have left the join. Those that leave together are mostly alike, and are counted at once.
+    /// Counts the calls that have left the join. Most consecutive calls have the same run, module and peer, so they are counted together.
     fn count_evicted(&mut self, shared: &mut Shared) {
         let Some(mut like) = self.join.take_evicted() else {
             return;

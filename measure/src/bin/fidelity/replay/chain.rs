@@ -4,9 +4,9 @@
 //! The replay uses the same processes as the recording. New processes have other caches, files and memory. Their means can
 //! differ by more than the allowed margin: for `/kv/set`, 0.157 ms was measured in one process and 0.195 ms in the next.
 //!
-//! Each request works for a CPU time that does not depend on the speed of the machine. With `/json/validate`, `/blob/gzip` and
-//! `/kv/set`, the verdict on 35,000 requests was *cannot tell*: a virtual machine's speed changes from minute to minute, so mean
-//! CPU times were 6 to 18% lower in the replay.
+//! Each request uses a CPU time that does not depend on the speed of the machine. `/json/validate`, `/blob/gzip` and `/kv/set` need
+//! more or less CPU time when the speed of a virtual machine changes. With them, the verdict on 35,000 requests was *cannot tell*:
+//! mean CPU times were 6 to 18% lower in the replay.
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,9 @@ use crate::finding::Finding;
 
 /// Node and stage, in the order of a request's path.
 const NODES: [(&str, &str); 3] = [("ep0", "endpoint"), ("edge0", "edge"), ("cloud0", "cloud")];
-/// Request to each node. Of longer work, waits for a CPU vary by about their margin: with 2 ms, one verdict of two was *cannot tell*
-/// about them. Of shorter work, 2% are not much more than what HTTP and telemetry, some 0.1 ms, change with the machine's speed.
+/// Request to each node. Longer work has waits for a CPU that vary by about their margin: with 2 ms, one of two verdicts was
+/// *cannot tell* for this reason. For shorter work, the margin of 2% is hardly more than the change of the CPU time of HTTP and
+/// telemetry (some 0.1 ms) with the machine's speed.
 const WORK: &str = "/work?cpu_ms=1.7&resp_kb=8";
 /// One-way delays of the links behind the first and the second node, ms.
 const DELAYS_MS: [u32; 2] = [5, 20];
