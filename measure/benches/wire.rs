@@ -1,4 +1,4 @@
-//! Nanoseconds a span from the wire to lines of JSON, compared with prost, which only decodes the same bytes.
+//! Measures the nanoseconds that a span takes from the wire to lines of JSON. For comparison, prost only decodes the same bytes.
 //!
 //! The request holds the spans of 256 requests of a busy run: CLIENT spans of the driver and SERVER spans of the service.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]

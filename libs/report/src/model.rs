@@ -47,7 +47,7 @@ pub struct Meta {
     /// Nanoseconds since the Unix epoch.
     pub started_ns: i64,
     pub ended_ns: Option<i64>,
-    /// Name and value of each other field and count that is not null, as text.
+    /// Name and value, as text, of each further field that is not null, and of each count that is not zero.
     pub facts: Vec<(String, String)>,
 }
 

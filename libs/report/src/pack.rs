@@ -72,7 +72,7 @@ struct PackedSeries {
 struct PackedTime {
     counts: Vec<u64>,
     means_us: Vec<f64>,
-    /// Sketches by bucket: the number of the first bin, then the count of each further bin. A negative number skips bins.
+    /// Sketches by bucket: the number of the first bin, then the counts from this bin on. A negative number `-n` skips `n` bins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bins: Vec<Vec<i64>>,
 }

@@ -2,11 +2,11 @@
 
 use crate::number::{Unit, without_zeros};
 
-/// Larger values are drawn at this one, so that their sums and steps stay finite.
+/// Maximum value in a chart. Larger values are drawn at this maximum, so that sums and steps of values stay finite.
 pub(super) const VALUE_MAX: f64 = 1e18;
 /// Maximum number of ticks of a time axis. Eight labels fit beside each other in 600 pixels.
 const TIME_TICKS_MAX: f64 = 8.0;
-/// Number of intervals between ticks of a vertical axis for which a step is chosen. Most axes get three to five.
+/// Maximum number of intervals between the ticks of a vertical axis. The step is rounded up, so an axis has two to four.
 const VALUE_STEPS: f64 = 4.0;
 /// Round numbers of seconds for the distance between ticks, up to a day.
 const ROUND_SECONDS: [f64; 19] = [
@@ -120,7 +120,7 @@ impl ValueAxis {
         Self::with_steps(max, unit, VALUE_STEPS)
     }
 
-    /// Like [`ValueAxis::new`], with about `steps` intervals between ticks at most.
+    /// Like [`ValueAxis::new`], with at most `steps` intervals between ticks.
     pub fn with_steps(max: f64, unit: Unit, steps: f64) -> Self {
         let max = match max.is_finite() && max > 0.0 {
             true => max.clamp(1e-9, VALUE_MAX),

@@ -226,7 +226,7 @@ impl Label {
         (columns(&self.above) + errors).max(below) as f64 * SMALL_CHAR + HEAD + 6.0
     }
 
-    /// Both lines at the end of an edge. The style sheet aligns them by the edge's class.
+    /// The texts above and below the end of an edge. The style sheet aligns them by the edge's class.
     fn html(&self, x: f64, y: f64) -> Html {
         let text = |y: f64| element("text").attr("x", pixel(x)).attr("y", pixel(y));
         let errors = self.errors.as_ref().map(|errors| {

@@ -170,7 +170,8 @@ fn level_paths(counts: &[Vec<u64>], buckets: usize, rows: usize, scale: &Scale) 
     paths
 }
 
-/// Ticks at 1, 2 and 5 times powers of ten, or at powers of ten only if those are enough.
+/// Ticks at 1, 2 and 5 times powers of ten. Over more than four powers of ten, only these get ticks. A short axis gets further
+/// round values.
 fn value_ticks(bounds: &[f64], unit: Unit) -> Vec<Tick> {
     let (Some(&low), Some(&high)) = (bounds.first(), bounds.last()) else {
         return Vec::new();
@@ -184,7 +185,7 @@ fn value_ticks(bounds: &[f64], unit: Unit) -> Vec<Tick> {
         decades if decades > 0.6 => &[1.0, 2.0, 5.0],
         _ => &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
     };
-    // If a caller passes the whole range of numbers, there are still at most twelve labels.
+    // Even if the boundaries span the whole range of `f64`, there are at most 13 labels.
     let stride = (decades / 12.0).ceil().max(1.0);
     let first = low.log10().floor();
     let powers = (0..=13).map(|index| 10f64.powf(first + f64::from(index) * stride));

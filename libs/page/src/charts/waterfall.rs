@@ -7,7 +7,7 @@ use crate::number::{Unit, duration};
 
 /// Maximum number of rows that are drawn. Each takes about 800 bytes.
 pub const ROWS_MAX: usize = 200;
-/// Maximum level of indentation. Rows at deeper levels are indented like this one.
+/// Maximum level of indentation. Rows at deeper levels are indented like rows at this level.
 const DEPTH_MAX: usize = 12;
 /// Minimum length of a bar as a share of the axis, so that it can be seen.
 const BAR_MIN: f64 = 0.003;

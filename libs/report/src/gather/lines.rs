@@ -37,7 +37,7 @@ pub fn each_row(
 }
 
 impl Found {
-    /// Adds a sentence to `notes` if the file or lines of it are missing.
+    /// Adds a sentence to `notes` if the file is missing, and one if it has damaged lines.
     pub fn note(&self, file: File, without_it: &str, notes: &mut Vec<String>) {
         if !self.exists {
             notes.push(format!("the run has no {}, so {without_it}", file.name()));

@@ -84,7 +84,7 @@ fn add(sums: &mut Map<String, Value>, more: &Map<String, Value>) {
     }
 }
 
-/// Adds counts that are not zero. The names of the enclosing objects (`above`) precede the name of each.
+/// Adds counts that are not zero. Each name begins with the names of the enclosing objects (`above`).
 fn push_counts(above: &str, counts: &Map<String, Value>, facts: &mut Vec<(String, String)>) {
     for (name, value) in counts {
         let name = format!("{above}.{name}");

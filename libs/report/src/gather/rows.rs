@@ -9,8 +9,8 @@ use analyze::survey::{Surveyed, survey};
 use page::number::{counted, exact};
 use rundir::ReadError;
 
-/// Number of passes. They read the figures; the timeline, the edges and the choice of traces; and the rows of the chosen
-/// traces.
+/// Number of passes. The first computes the figures. The second computes the timeline and the edges, and chooses traces. The
+/// third reads the rows of these traces.
 pub const PASSES: u64 = 3;
 
 /// Reads the figures and all other data that comes from invocations and calls. Adds notes about the two files.

@@ -85,7 +85,7 @@ pub fn comparison(views: [&View; 2], rows: usize, is_judged: bool) -> Html {
     html
 }
 
-/// The number of modules' figures with each verdict.
+/// For each verdict, the number of figures of modules that have it.
 fn verdicts(modules: &Comparison<'_>) -> Html {
     let all = || {
         modules
@@ -101,7 +101,7 @@ fn verdicts(modules: &Comparison<'_>) -> Html {
     ];
     let items = verdicts.into_iter().filter_map(|verdict| {
         let count = all().filter(|found| *found == verdict).count();
-        // A verdict that no figure has gets no sign, because a sign would attract attention.
+        // A verdict that no figure has is not listed, because its sign would attract attention.
         (count > 0).then(|| {
             element("li")
                 .child(shown_verdict(verdict))

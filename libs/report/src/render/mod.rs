@@ -116,7 +116,7 @@ fn page_of(runs: &[RunData], against: bool, sheet: Option<&Sheet>) -> Rendered {
         left = left.saturating_sub(rendering.bytes);
         renderings.push(rendering);
     }
-    // Earlier runs that lack rows are drawn again with the bytes that remain. The last run was drawn with all of them already.
+    // Earlier runs that lack rows are drawn again with the bytes that remain. The last run already had all bytes that were left.
     let earlier = views.len().saturating_sub(1);
     for (view, rendering) in views.iter().zip(&mut renderings).take(earlier) {
         if rendering.is_whole || left < REDRAWN_BYTES_MIN {

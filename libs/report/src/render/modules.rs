@@ -1,4 +1,5 @@
-//! [`modules`]: figures of modules, and the parts of their response times; [`nodes`], [`endpoints`]: figures of these.
+//! [`modules`]: figures of modules, and the parts of their response times. [`nodes`] and [`endpoints`]: figures of nodes and of
+//! endpoints.
 
 use analyze::stats::figures::Time;
 use analyze::stats::group::Group;
@@ -56,7 +57,7 @@ pub fn nodes(view: &View, rows: usize) -> Html {
     html
 }
 
-/// A kind of groups. It has two tables: one of times, one of load.
+/// A kind of group: module or node. Each kind has two tables: one of times, one of load.
 struct Kind<'a> {
     ids: [&'static str; 2],
     /// The name that `cctf stats --by` takes.

@@ -82,7 +82,8 @@ fn charts(view: &View, rows: usize) -> Html {
     html
 }
 
-/// A line for the run, and one for each of the first modules. If there is one module only, its line is that of the run.
+/// A line for the run, and one for each of the first modules. A single module gets no line, because its line would be
+/// that of the run.
 fn series(view: &View, modules: usize, value: fn(&Bucket) -> Option<f64>) -> Vec<Line> {
     let timeline = &view.run.timeline;
     let values = |buckets: &[Bucket]| -> Vec<Option<f64>> { buckets.iter().map(value).collect() };

@@ -135,7 +135,8 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
         .position(|part| part.id == LATENCY)
         .map(|index| &mut sections[index]);
     if let Some(section) = latency {
-        // The part may have been left out. Texts from telemetry cannot contain this markup, because their quotes are escaped.
+        // The part with the controls may have been left out. Texts from telemetry cannot contain this markup, because their
+        // quotes are escaped.
         let controls = format!("id=\"{}\"", view.id(CONTROLS));
         packed = packed.filter(|_| section.body.as_str().contains(&controls));
         let sentence = element("p").class("note").child(reach(view, packed.as_ref()));

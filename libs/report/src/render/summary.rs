@@ -67,7 +67,7 @@ fn fact<'v>(view: &View<'v>, name: &str) -> Option<&'v String> {
     facts.find(|(fact, _)| fact == name).map(|(_, value)| value)
 }
 
-/// Of a run that `cctf convert` made.
+/// The judgement on a run that `cctf convert` made.
 fn conversion(view: &View) -> Option<Judgement> {
     let from = cut(fact(view, CONVERTED_FROM)?, NAME_MAX);
     Some(Judgement {
@@ -78,7 +78,7 @@ fn conversion(view: &View) -> Option<Judgement> {
     })
 }
 
-/// Of a run that a simulator produced.
+/// The judgement on a run that a simulator produced.
 fn simulation(view: &View) -> Option<Judgement> {
     let simulator = cut(fact(view, SIMULATED_BY)?, NAME_MAX);
     let of =
@@ -91,7 +91,7 @@ fn simulation(view: &View) -> Option<Judgement> {
     })
 }
 
-/// Of rows whose times contradict `run_meta.json`.
+/// The judgement on a run with rows whose times contradict `run_meta.json`. `outside` is their number.
 fn clocks(outside: u64) -> Judgement {
     let one = "invocation starts more than a minute before started_ts of run_meta.json, or ends";
     let more = "invocations start more than a minute before started_ts of run_meta.json, or end";

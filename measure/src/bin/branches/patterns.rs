@@ -6,7 +6,7 @@ use tokio::try_join;
 
 use crate::request::{InnerSpan, Request};
 
-/// Every third request to `/retry` is retried.
+/// In every third request to `/retry`, a call is repeated.
 const RETRIED_EVERY: u64 = 3;
 
 /// Does the work of a route.

@@ -43,7 +43,7 @@ use clap::Parser;
 use finding::Finding;
 use steal::{Ticks, Verdict};
 
-/// Compares recorded values with queueing theory, with the kernel's counters, with the settings of links and with those of replays.
+/// Compares recorded values with queueing theory, the kernel's counters, the settings of links, and the values of replays.
 #[derive(Parser)]
 struct Flags {
     /// Folder of the release binaries.
@@ -53,7 +53,7 @@ struct Flags {
     #[arg(long, default_value = "120s")]
     duration: String,
     /// Parts to measure. Default: all. `hosts` and `links` need root and the binaries of `make collector` and `make toxiproxy`;
-    /// `replay-chain` and `dependence` need the latter; `simgrid` needs SimGrid, and LINE in `target/tools/line`;
+    /// `replay-chain` and `dependence` need those of `make toxiproxy`; `simgrid` needs SimGrid, and LINE in `target/tools/line`;
     /// `shop` needs root, toxiproxy and `make need-shop`.
     #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,

@@ -1,5 +1,5 @@
-//! The load is twice the capacity. The queue becomes full, further requests get 503 with Retry-After, and the others are served
-//! as before.
+//! The load is twice the capacity. The queue becomes full, further requests get 503 with Retry-After, and requests in the
+//! queue are served as before.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -122,7 +122,7 @@ impl Answers {
     }
 }
 
-/// Sends one request after the other until the load ends. Returns the first 503.
+/// Sends one request after the other until the first 503, which is returned, or until the load ends.
 fn first_refusal(address: SocketAddr, loaded: &AtomicBool) -> Option<Response> {
     while !loaded.load(Ordering::Relaxed) {
         let answer = http::send(address, "GET", WORK, &[], b"").ok();

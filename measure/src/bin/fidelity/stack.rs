@@ -47,7 +47,7 @@ impl Row {
 }
 
 impl Stack {
-    /// Starts both. `variables` are those of the service.
+    /// Starts the normalizer and the service. `variables` are environment variables of the service.
     pub fn start(bin_dir: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
         let logs = tempfile::tempdir()?;
         let normalizer = Child::normalizer(bin_dir, logs.path(), &["--run-id", "r", "--join-window", "1s"])?;

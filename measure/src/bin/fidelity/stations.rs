@@ -28,7 +28,7 @@ const BACK: &str = "/work?cpu_ms=1.5";
 const CHAIN_RATE: f64 = 200.0;
 /// Seed of all loads. They differ nevertheless, because each has its own rate.
 const SEED: &str = "1";
-/// Share of the given time for each of the eight loads.
+/// Length of each of the eight loads as a share of `--duration`.
 const SHARE: f64 = 0.125;
 /// Maximum difference if slots are held, where waiting times are exact to the nanosecond.
 const HELD_MS_MAX: f64 = 0.001;

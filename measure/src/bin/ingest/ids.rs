@@ -2,8 +2,8 @@
 
 use super::trace::SPANS_A_TRACE;
 
-/// Added before mixing, so that the two halves of a trace id and the span ids differ. For the numbers in use no sum is 0. Only
-/// 0 would give 0, which is an invalid id.
+/// Added before mixing, so that the two halves of a trace id and the span ids differ. A sum of 0 would give the id 0, which is
+/// invalid, but no number in use has this sum.
 const HIGH: u64 = 0x1000_0000_0000_0001;
 const LOW: u64 = 0x2000_0000_0000_0001;
 const SPAN: u64 = 0x4000_0000_0000_0001;

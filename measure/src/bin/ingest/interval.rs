@@ -36,8 +36,8 @@ impl Interval {
     }
 }
 
-/// Number of sorted values outside of the median's interval at either end. It is the sign test's interval, which assumes independent
-/// turns and no distribution. With `n` values and `k` left out, the coverage is `1 - 2 P(Binomial(n, 1/2) <= k)`.
+/// Number of sorted values outside of the median's interval at either end. The interval is that of the sign test, which assumes
+/// independent turns and no distribution. With `n` values and `k` left out, the coverage is `1 - 2 P(Binomial(n, 1/2) <= k)`.
 fn values_outside(n: usize) -> usize {
     let mut probability = 0.5_f64.powi(i32::try_from(n).unwrap_or(i32::MAX));
     let mut tail = probability;

@@ -17,9 +17,9 @@ use super::subject::{Kind, Places, Subject};
 const VIEWERS: usize = 2;
 /// Length of a window with viewers, and of one without. The page is sent once a second.
 const WINDOW: Duration = Duration::from_secs(3);
-/// Until tables and connections are warm.
+/// Time until tables and connections are warm.
 const WARM_UP: Duration = Duration::from_secs(8);
-/// Of the threads that receive spans and serve the live page.
+/// Name of the threads that receive spans and serve the live page.
 const SERVING: &str = "receiver";
 
 /// CPU time that the viewers cost, in per cent of a core.
@@ -38,7 +38,8 @@ struct Cost {
 #[derive(Clone, Copy)]
 struct Used([Duration; 2]);
 
-/// Loads a normalizer. In each turn, a window with viewers and one without follow each other; every second turn begins without.
+/// Loads a normalizer. In each turn, a window with viewers and one without follow each other; every second turn begins with
+/// the window without.
 pub fn measure(
     places: &Places,
     spans_a_request: usize,
@@ -138,7 +139,7 @@ impl Used {
 struct Viewers(Vec<(TcpStream, std::thread::JoinHandle<usize>)>);
 
 impl Viewers {
-    /// Opens so many, and waits for the first bytes of each.
+    /// Opens `count` viewers, and waits for the first bytes of each.
     fn open(admin: SocketAddr, count: usize) -> anyhow::Result<Self> {
         let open = || {
             let mut stream = TcpStream::connect(admin).context("cannot open the live page")?;
@@ -167,7 +168,7 @@ impl Viewers {
             .map(Self)
     }
 
-    /// Ends them. Returns how many bytes they have read.
+    /// Stops the viewers. Returns the number of bytes that they read.
     fn close(self) -> anyhow::Result<usize> {
         let mut bytes = 0;
         for (stream, thread) in self.0 {

@@ -17,8 +17,8 @@ use super::trace::{REQUESTS_A_BLOCK, ROWS_A_TRACE};
 
 /// Number of connections to each address.
 pub const CONNECTIONS: usize = 8;
-/// Time after which a refused request is repeated. Few requests are refused twice after this time. Receivers ask for a longer
-/// time, but would then be idle.
+/// Time after which a refused request is repeated. After this time, few requests are refused again. Receivers ask for a
+/// longer time, but would be idle until then.
 const SEND_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Maximum number of requests that wait for a connection in a load with a given rate. Further requests are delayed and count as
 /// late.

@@ -78,7 +78,7 @@ pub fn measure(
     Ok(())
 }
 
-/// Both ratios of this CPU time. Returns that of the candidate.
+/// Prints both ratios of one kind of CPU time. Returns that of the candidate.
 fn ratios(of: &'static str, turns: &[[Cost; 3]], time: impl Fn(Cost) -> f64) -> anyhow::Result<Interval> {
     let times = || turns.iter().map(|costs| costs.map(&time));
     // The candidate is compared with the mean of both baselines, so that one lucky run has less influence.

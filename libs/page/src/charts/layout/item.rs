@@ -1,6 +1,6 @@
 //! [`Item`] and [`Segment`]: the things in a layer, and the lines between two layers.
 
-/// A node, or the lane of an edge in a layer that it passes.
+/// A node, or a lane: the free space in a layer through which an edge passes on its way to a layer behind it.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     pub layer: usize,

@@ -90,8 +90,8 @@ struct Layered {
 }
 
 impl Layout {
-    /// Lays out a graph. Lines with labels end `spacing` apart. `links` must not contain links of unknown nodes or links from a
-    /// node to itself.
+    /// Lays out a graph. Lines with labels that end at the same node end `spacing` apart. `links` must not contain links of
+    /// unknown nodes or links from a node to itself.
     pub fn new(nodes: &[NodeSize], links: &[Link], spacing: f64) -> Self {
         let layered = Layered::new(nodes, links, spacing);
         let layers = order::order(&layered.items, &layered.segments, layered.layers);
@@ -163,7 +163,7 @@ impl Layered {
         }
     }
 
-    /// The links that end at one side of a node.
+    /// The links that start or end at one side of a node.
     fn ends(&self, node: usize, side: Side) -> Vec<usize> {
         let is_end = |chain: &Vec<usize>| match side {
             Side::Left => chain.last() == Some(&node),
@@ -264,7 +264,8 @@ impl Layered {
         for (node, rect) in rects.iter().enumerate() {
             for side in [Side::Left, Side::Right] {
                 let mut ends = self.ends(node, side);
-                // Lines are sorted by the other end of the part beside this node, so that they do not cross beside the node.
+                // Of each line, only the segment from this node to the next layer matters here. Sorted by the far ends of their
+                // segments, the lines do not cross beside the node.
                 let other = |link: &usize| {
                     let chain = &self.chains[*link];
                     match side {

@@ -1,7 +1,8 @@
 //! [`rank`]: the layer of each node, and the edges that close cycles.
 
 pub(super) struct Ranks {
-    /// For each node, the length of the longest path to it from a node without incoming edges.
+    /// For each node, the length of the longest path to it, with the edges that close cycles reversed. A node without incoming
+    /// edges is one layer before its first target.
     pub layer: Vec<usize>,
     /// For each edge, whether it leads to an earlier layer.
     pub is_back: Vec<bool>,
@@ -19,8 +20,8 @@ pub(super) fn rank(nodes: usize, edges: &[(usize, usize)]) -> Ranks {
     Ranks { layer, is_back }
 }
 
-/// Marks edges that close a cycle: a depth-first search from the nodes without incoming edges has entered their target, but not
-/// left it.
+/// Marks edges that close a cycle. A depth-first search finds such an edge after it has entered the edge's target, and before
+/// it leaves this target. The search starts with the nodes without incoming edges.
 fn back_edges(nodes: usize, edges: &[(usize, usize)]) -> Vec<bool> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {

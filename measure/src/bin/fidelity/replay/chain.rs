@@ -28,17 +28,17 @@ const WORK: &str = "/work?cpu_ms=1.7&resp_kb=8";
 /// One-way delays of the links behind the first and the second node, ms.
 const DELAYS_MS: [u32; 2] = [5, 20];
 /// Slots of each service. A request holds a slot of the first node for some 60 ms, because the slot is held during calls, so 80
-/// requests/s occupy 5 slots on average. A service that holds a thread during its calls has a pool for that.
+/// requests/s occupy 5 slots on average. Services that hold a thread during calls have thread pools of such a size.
 /// `SLOT_POLICY=released` needs no more slots than CPUs, but then simulated waits are not exact.
 const WORKERS: &str = "16";
-/// A quarter of two CPUs. At a constant rate, answers would come back after a whole number of periods, and meet new requests on the
-/// CPU either always or never.
+/// Load that uses a quarter of two CPUs. Arrivals are random. At a constant rate, every answer would come back at the same time
+/// after the latest arrival, so answers would meet new requests on the CPU either always or never.
 const LOAD: [&str; 6] = ["--endpoint", WORK, "--rate", "80", "--arrivals", "poisson"];
 const DURATION: &str = "160s";
 /// Length of the load before the recording. It brings connections and caches into the state of a service that has
 /// run for some time.
 const WARM_UP: &str = "20s";
-/// Maximum lateness of the recorded sends, as `cctf compare` wants it of the replay: 99th percentile.
+/// Maximum 99th percentile of the lateness of the recorded sends. `cctf compare` has the same maximum for the replay.
 const LATENESS_P99_MAX_MS: f64 = 5.0;
 
 /// Records and replays the chain, and compares the merged folders.

@@ -14,13 +14,13 @@ const FALSE_ALARMS_MAX: usize = 1;
 /// Minimum share of pairs that must be judged to be the same, for loads up to the utilisation [`CALM`].
 const SAME_SHARE_MIN: f64 = 0.9;
 const CALM: f64 = 0.7;
-/// Request of the Poisson loads, and the CPU time that the service adds to it, ms.
+/// Request of the Poisson loads, and its service time, ms: the work, and the CPU time that the service adds.
 const WORK: &str = "/work?cpu_ms=1";
 const SERVICE_MS: f64 = 1.1;
 /// The endpoints of `make real-all`.
 const ENDPOINTS: &str = "json,gzip,hash,kvset,kvget";
-/// Requests/s of each of them, and the size of their bodies, bytes. With small bodies, or with fewer requests, the interval of some mean
-/// service times is wider than its margin of 10 us: every thousandth write takes milliseconds.
+/// Requests/s of each endpoint, and the size of the bodies, bytes. With small bodies, or with fewer requests, the interval of
+/// some mean service times is wider than its margin of 10 us: every thousandth write takes milliseconds.
 const LOAD: [&str; 4] = ["--rate", "100", "--size", "65536"];
 
 /// The load during one recording.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::site::{Site, Verdict, Word};
 use crate::finding::Finding;
 
-/// CPU time of a request in the first module, ms. The second module gets its own by the header for the next hop.
+/// Request to the first module. The header for the next hop contains the request to the second module.
 const FRONT_WORK: &str = "/work?cpu_ms=1";
 /// Rate at which the second module's two workers have a third of their maximum load, so that the changes must show without long
 /// queues.

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::site::{Word, compare};
 use crate::finding::Finding;
 
-/// Minimum mean CPU time of an instance that is judged, ms. Below it, what executing a call costs is a large part of the CPU time.
+/// Minimum mean CPU time of an instance that is judged, ms. Below it, the cost of executing calls is a large part of
+/// the CPU time.
 const JUDGED_MS: f64 = 0.3;
 /// Maximum deviation of an instance's mean CPU time.
 const DEVIATION_MAX: f64 = 0.01;

@@ -1,4 +1,5 @@
-//! [`Answer`]: what LINE says of the chain at another rate: the layered queueing network of the known recording, solved by its own program.
+//! [`Answer`]: the means that LINE computes for the chain at another rate. The export of the known recording contains a layered
+//! queueing network and the program that solves it with LINE.
 
 use std::fs;
 use std::path::Path;

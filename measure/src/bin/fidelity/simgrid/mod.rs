@@ -1,8 +1,8 @@
 //! A chain whose services compute for 20% of their time and sleep for the rest, at three utilisations of its last station.
 //! SimGrid and our own simulator of stations get the recording with the lowest utilisation, and the arrivals of the other two.
-//! From these they predict the other two. [`line`] has the answer of an analytic model, which gets only their rate; [`program`] runs
-//! programs of others. Our simulator also simulates each busier recording with that recording's own service times. An error that
-//! remains is its own; the rest of the prediction's error comes from service times that change with the load.
+//! From these they predict the other two. [`line`] has the answer of an analytic model, which gets only their rates; [`program`]
+//! runs third-party programs. Our simulator also simulates each busier recording with that recording's own service times. An
+//! error that remains is its own; the rest of the prediction's error comes from service times that change with the load.
 //!
 //! All services are on one node, because they share the machine.
 
@@ -41,7 +41,7 @@ const CHAIN: [(&str, &str, &str); 3] = [
 /// Service time of the last station including its overhead. The rates are computed from it.
 const BACK_MS: f64 = 10.2;
 const BACK_SLOTS: f64 = 2.0;
-/// Share of the given time for each load.
+/// Length of each load as a share of `--duration`.
 const SHARE: f64 = 0.5;
 const SEED: u64 = 1;
 /// Maximum utilisation of the other stations and of the machine. Above it, a recording is not valid.
@@ -250,7 +250,7 @@ fn ours(known: &Path, busier: &Path) -> anyhow::Result<[Times; 2]> {
     Ok([predicted, load(&other_plan)].map(|load| Times::simulated(&load)))
 }
 
-/// Requests a second from outside: all that an analytic model knows of a run.
+/// Requests a second from outside: the only figure of a busier run that the analytic model gets.
 fn rate_of(run: &Path) -> anyhow::Result<f64> {
     let rows = rows::lines(&run.join("cctf/invocations.jsonl"))?;
     let of_first = rows.iter().filter(|row| row["module_id"] == CHAIN[0].0);

@@ -1,4 +1,4 @@
-//! [`finish`]: a program of others, run to its end.
+//! [`finish`]: runs a third-party program to its end.
 
 use std::process::Command;
 

@@ -24,10 +24,10 @@ use crate::finding::Finding;
 
 /// Maximum deviation of a module's mean response time in stand-ins.
 const MEAN_ERROR_MAX: f64 = 0.05;
-/// Maximum deviation for short responses, ms. A request between two stand-ins alone costs some 0.1 ms.
+/// Maximum deviation for short responses, ms. A request between two stand-ins costs some 0.1 ms even without work.
 const MEAN_ERROR_FLOOR_MS: f64 = 0.3;
-/// Maximum difference between the changes of two means, as a share of the change, and at least of twice the one-way delay. The
-/// other modules of the shop change, too, because caches are colder and requests overlap more.
+/// Maximum difference between the changes of two means, as a share of the change, or of twice the one-way delay if this is
+/// longer. The other modules of the shop change, too, because caches are colder and requests overlap more.
 const MOVEMENT_ERROR_MAX: f64 = 0.1;
 const WAY_MS: f64 = 2.0 * ONE_WAY_MS as f64;
 

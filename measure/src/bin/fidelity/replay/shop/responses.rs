@@ -10,7 +10,7 @@ use super::traces::Traces;
 /// Quantile of the normal distribution for a 95% interval.
 const Z: f64 = 1.96;
 
-/// For each module, the mean response time in each trace, ms, by the trace id of the original.
+/// For each module, the mean response time in each trace, ms. The key is the trace id in the recording.
 pub struct Responses(BTreeMap<String, BTreeMap<String, f64>>);
 
 /// A mean, and half of the length of its interval.

@@ -13,7 +13,7 @@ use serde_json::Value;
 const WARM_UP_MS: f64 = 20_060.0;
 const DRIVER: &str = "cctf-load";
 
-/// The traces of a run. The key is the trace id of the original.
+/// The traces of a run. The key is the trace id in the recording, also for a repetition of the recording.
 pub struct Traces(pub BTreeMap<String, Trace>);
 
 /// A request from outside, with all its invocations.
