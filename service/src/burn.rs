@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::meter::thread_cpu_ns;
 
-/// Bytes that are hashed between two readings of the clock. Hashing them takes about 2 us. So the readings take a tenth of the
-/// time, and the end is exact to 2 us.
+/// Bytes that are hashed between two readings of the thread's CPU clock. Hashing them takes about 2 us. So the readings take a
+/// tenth of the time, and the end is exact to 2 us.
 const BLOCK: [u8; 4096] = [0x5a; 4096];
 
 /// Uses CPU time of this thread. Time in which the thread has no CPU does not count.

@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn timestamps_are_near_the_wall_clock_and_never_decrease() {
-        // The anchor, and corrections of the wall clock since then.
+        // Allows for an inexact anchor, and for corrections of the wall clock after the start.
         const TOLERANCE_NS: u64 = 1_000_000_000;
         let before = unix_ns(SystemTime::now());
         let clock = Clock::start();

@@ -18,7 +18,7 @@ pub const USER_AGENT: &str = concat!("tunable-svc/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Default, Clone)]
 pub struct Origin {
     pub parent: Option<SpanContext>,
-    /// A trace id without a parent span. Only the header X-Trace-Id of the runbook gives this.
+    /// A trace id without a parent span. Only the header X-Trace-Id gives this. It is read if there is no W3C trace context.
     pub trace_id: Option<TraceId>,
     /// The unchanged baggage, to be passed on.
     pub baggage: Option<Box<str>>,
@@ -28,7 +28,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads W3C trace context and baggage. Without trace context, reads the runbook's headers.
+    /// Reads W3C trace context and baggage. Without trace context, reads the runbook's headers, such as X-Trace-Id.
     pub fn read(headers: &Headers<'_>) -> Self {
         let mut origin = Self {
             parent: w3c_parent(headers),

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 
 /// Name of the binary, expected beside the service's own.
 const NAME: &str = "cctf-normalizer";
-/// Maximum time for the normalizer to print its ports, which includes replaying its journal.
+/// Maximum time for the normalizer to print its ports. Before it prints them, it replays its journal.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum time for the normalizer to write its waiting rows. `docker stop` allows 10 s in total, of which
 /// DRAIN_TIMEOUT_MS and FLUSH_TIMEOUT_MS use 6 by default.
@@ -154,15 +154,15 @@ fn first_endpoint(start: &Receiver<anyhow::Result<String>>) -> anyhow::Result<St
 }
 
 impl Shared {
-    /// Restarts the child whenever it exits, until the stop. Sends the first child's endpoint or, if it fails, the error, and
-    /// then gives up.
+    /// Restarts the child whenever it exits, until the stop. Sends the endpoint of the first child through `started`. If the
+    /// first child fails, sends its error instead, and gives up.
     fn supervise(&self, started: &Sender<anyhow::Result<String>>) {
         let mut endpoint = None;
         let mut pause = RESTART_PAUSE;
         while !self.stopping.load(Ordering::Relaxed) {
             let result = self.run_once(endpoint.as_deref(), |new| {
                 if endpoint.is_none() {
-                    // The receiver exists until the first message.
+                    // Fails only if `first_endpoint` has timed out. Nobody needs the endpoint then.
                     let _ = started.send(Ok(new.to_owned()));
                 }
             });
@@ -189,7 +189,8 @@ impl Shared {
         }
     }
 
-    /// Runs one child until it exits, and returns its endpoint. Calls `listens` with it as soon as it is known.
+    /// Runs one child until it exits, and returns its endpoint. Calls `listens` with the endpoint as soon as the child has
+    /// reported it.
     fn run_once(&self, endpoint: Option<&str>, listens: impl FnOnce(&str)) -> anyhow::Result<String> {
         let stdout = self.spawn(endpoint)?;
         let mut stdout = BufReader::new(stdout);
@@ -199,10 +200,10 @@ impl Shared {
         if let Ok(endpoint) = &reported {
             listens(endpoint);
         }
-        // It prints nothing else, so this waits until it exits.
+        // The child prints nothing else, so this waits until the child exits.
         let _ = io::copy(&mut stdout, &mut io::sink());
         if let Some(mut child) = self.lock().take() {
-            // Also closes its stdin, on which it stops.
+            // `wait` also closes the child's stdin. A child that closed only its stdout stops then (--stop-with-stdin).
             let status = child.wait().context("cannot wait for its exit")?;
             reported.with_context(|| format!("it exited ({status})"))
         } else {
@@ -214,7 +215,7 @@ impl Shared {
         let grpc_listen = endpoint
             .and_then(|endpoint| endpoint.strip_prefix("http://"))
             .unwrap_or("127.0.0.1:0");
-        // Through the descriptor, because the current user may have no access to the folder of the binary.
+        // Runs the binary through its open descriptor, because the current user may have no access to the folder of the binary.
         let mut command = Command::new(format!("/proc/self/fd/{}", self.program.file.as_raw_fd()));
         command.arg0(NAME).arg("--out-dir").arg(&self.out_dir);
         command.args(["--grpc-listen", grpc_listen, "--stop-with-stdin"]);

@@ -41,13 +41,14 @@ impl Header {
     }
 }
 
-/// The values of these headers. One pass is cheaper than lookups by name in the HTTP library's map. Each lookup parses the
-/// name, and allocates for non-standard names.
+/// The values of the headers in [`Header`]. Finding them in one pass is cheaper than lookups by name in the HTTP library's map:
+/// each lookup parses the name, and allocates for non-standard names.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Headers<'a>([Option<&'a str>; Header::COUNT]);
 
 impl<'a> Headers<'a> {
-    /// Keeps the value of a header that this service reads, if it is the first one of this name. Otherwise `text` is not called.
+    /// Keeps the value of a header if this service reads it, and if the request has no earlier header with this name. Otherwise
+    /// `text` is not called.
     pub fn keep(&mut self, name: &str, text: impl FnOnce() -> Option<&'a str>) {
         if let Some(header) = Header::from_name(name) {
             let value = &mut self.0[header as usize];

@@ -107,7 +107,7 @@ pub async fn serve(
         (_, Err(rejected)) => reject(&service, rejected.answer, ticket),
         (None, Ok(_)) => reject(&service, Answer::error(404, "no such endpoint"), ticket),
     };
-    // The body of a plan was not read, so the connection is closed.
+    // A request with a plan was refused, and its body was not read. So the connection is closed.
     respond(answer, &target, is_planned || service.is_draining())
 }
 
@@ -191,7 +191,7 @@ fn is_utf8_decoded(encoded: &str) -> bool {
     !encoded.contains('%') || percent_decode_str(encoded).decode_utf8().is_ok()
 }
 
-/// The number of hops of a request, if there may be another one.
+/// The number of hops of a request, or the answer that refuses the request: the header is invalid, or HOP_LIMIT is reached.
 pub fn hops_of(service: &Service, headers: &Headers<'_>) -> Result<u32, Answer> {
     let Some(text) = headers.text(Header::HopCount) else {
         return Ok(0);

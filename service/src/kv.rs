@@ -23,7 +23,7 @@ const SELECT: &str = "SELECT value FROM kv WHERE key = ?1";
 pub struct Store {
     path: PathBuf,
     writer: Mutex<Connection>,
-    /// Idle readers; at most one per slot, because each returns its reader.
+    /// Idle readers; at most one per slot, because each slot returns its reader after a statement.
     readers: Mutex<Vec<Connection>>,
 }
 

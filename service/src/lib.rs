@@ -9,7 +9,7 @@
 //! `admin` is not part of the recorded workload. `embedded` starts a normalizer if no OTLP receiver is configured;
 //! `privileges` drops root.
 
-// These macros panic if a pipe is closed or a disk is full; `stdio` of the contract crate does not.
+// These macros panic if a pipe is closed or a disk is full; `stdio` of the crate `cctf-proto` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod admin;

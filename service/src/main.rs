@@ -1,6 +1,6 @@
 //! The binary: reads the command line, then serves or runs the health check.
 
-// These macros panic if a pipe is closed or a disk is full; `stdio` of the contract crate does not.
+// These macros panic if a pipe is closed or a disk is full; `stdio` of the crate `cctf-proto` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 use std::process::ExitCode;

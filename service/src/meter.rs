@@ -39,7 +39,7 @@ impl Reading {
 }
 
 /// Reads the calling thread's clocks: two system calls, 0.6 us. The second call is skipped if the thread has been on a CPU
-/// since its last reading, because the delay cannot have grown.
+/// without a break since its last reading, because the delay cannot have grown.
 pub fn read() -> Reading {
     METER.with(ThreadMeter::read)
 }
@@ -50,7 +50,7 @@ pub fn thread_cpu_ns() -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: it is a pointer to a live timespec on this stack frame, as clock_gettime requires.
+    // SAFETY: the argument is a pointer to a live timespec on this stack frame, as clock_gettime requires.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     if result != 0 {
         return 0;
@@ -126,12 +126,12 @@ mod tests {
         assert!(slept.since(before).cpu_ns < worked.since(slept).cpu_ns);
     }
 
-    /// Fails if a reading keeps the last delay although the thread was off the CPU (seen with the comparison at one second).
+    /// Fails if a reading keeps the last delay although the thread was off the CPU (seen when OFF_CPU_MIN was one second).
     #[test]
     fn a_skipped_reading_has_not_changed() {
         pin_to_one_cpu();
         let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        // Inherits the CPU affinity, so that one of the two always waits.
+        // The new thread inherits the CPU affinity, so that one of the two threads always waits.
         let other = std::thread::spawn({
             let stop = stop.clone();
             move || while !stop.load(std::sync::atomic::Ordering::Relaxed) {}
@@ -144,7 +144,7 @@ mod tests {
         while delay_ns() < inner + 20_000_000 && Instant::now() < deadline {
             let reading = read();
             readings += 1;
-            // Readings far apart, so that skipped delay is small compared with the total.
+            // The readings are far apart, so that the skipped delay is small compared with the total.
             while thread_cpu_ns() < reading.cpu_ns + 200_000 {}
         }
         let (inner, last, outer) = (delay_ns() - inner, read(), delay_ns() - outer);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 
-/// User and group to switch to if the folder belongs to root: `nonroot` of the distroless images.
+/// User and group to switch to if root owns the folder of the service's files: `nonroot` of the distroless images.
 const NONROOT: u32 = 65532;
 /// The sticky bit, as on /tmp.
 const STICKY: u32 = 0o1000;
@@ -48,7 +48,7 @@ fn unprivileged_owner(folder: &Path) -> io::Result<(u32, u32)> {
             change_owner(folder)?;
             Ok((NONROOT, NONROOT))
         }
-        // Group root has privileges of its own.
+        // The group root has privileges of its own, so the user's id is also used as group id.
         (user, 0) => Ok((user, user)),
         owner => Ok(owner),
     }

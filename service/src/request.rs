@@ -98,7 +98,7 @@ impl Outcome {
         }
     }
 
-    /// Success; the next hop gets different bytes from the caller.
+    /// Success; the next hop gets other bytes than the caller.
     pub fn forwarding(answer: Answer, bytes: Bytes, content_type: &'static str) -> Self {
         Self {
             answer,

@@ -258,7 +258,7 @@ fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
     config.default_service(web::to(handler(service, Target::Unknown)));
 }
 
-/// Every request of a stand-in contains its work.
+/// Routes of a stand-in. A request for its description is answered at once. Any other request contains work, and is executed.
 fn stand_in_routes(config: &mut web::ServiceConfig, stand_in: &Arc<StandIn>) {
     let (described, executing) = (stand_in.clone(), stand_in.clone());
     let probe = web::get().to(move || std::future::ready(intake::probe(&described)));

@@ -244,7 +244,9 @@ impl Settings {
         self.slots().unwrap_or_else(logical_cpus)
     }
 
-    /// Sets the limits of bodies and hops to those of plans. Checks that no setting needs a queue if slots are unlimited.
+    /// For a stand-in, sets the limits of bodies and hops to those of plans. Unlimited slots stand for a service without a queue:
+    /// a request keeps its slot during calls, and the limit of the queue is its maximum. Without a stand-in, unlimited slots are
+    /// an error.
     fn adapt_to_stand_in(&mut self) -> Result<(), &'static str> {
         if self.stand_in.is_some() {
             self.max_body_bytes = self.max_body_bytes.max(standin::BODY_BYTES_MAX as usize);

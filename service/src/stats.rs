@@ -10,7 +10,7 @@ const OTHER: usize = ENDPOINTS.len();
 /// Status classes 1xx to 5xx.
 const CLASSES: usize = 5;
 
-/// Counters. All but the requests in progress only increase.
+/// Counters. All of them only increase, except the number of requests in progress.
 #[derive(Debug, Default)]
 pub struct Stats {
     active: [AtomicI64; OTHER + 1],

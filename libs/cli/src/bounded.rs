@@ -7,7 +7,7 @@ use std::path::Path;
 /// Reads a file up to the limit, and parses its content.
 ///
 /// # Errors
-/// The cause why [`read`] or `parse` failed, without the path.
+/// The reason why [`read`] or `parse` failed, without the path.
 pub fn parse<T>(
     path: &Path,
     bytes_max: u64,

@@ -39,7 +39,7 @@ pub struct Fields<'a> {
 }
 
 impl Document {
-    /// Parses a text. Like all errors of this module, the error does not include a path.
+    /// Parses a text. Like all errors of this module, the error does not include the path of the file.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.trim_ascii().is_empty() {
             return Err("it is empty".to_owned());
@@ -134,7 +134,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The choice with this name.
+    /// The choice whose name is the value.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, String> {
         let found = choices.iter().find(|(name, _)| self.as_text() == Some(name));
         found.map(|(_, value)| *value).ok_or_else(|| {
@@ -175,7 +175,7 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| format!("the field {} is missing", below(&self.path, name)))
     }
 
-    /// The values of an object with free names, in the field `name`; none if it is missing.
+    /// The values of the object in the field `name`, by their names, which can be any; none if the field is missing.
     pub fn named<T>(
         &self,
         name: &str,

@@ -32,7 +32,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
-/// Exact to the nanosecond; smaller fractions are truncated.
+/// The duration of a number with its unit. It is exact to the nanosecond; smaller fractions are truncated.
 fn one_part(number: &str, unit: &str) -> Option<Duration> {
     let unit_ns: u128 = match unit {
         "ms" => 1_000_000,

@@ -48,8 +48,8 @@ pub fn set_finest_timer_slack() {
 pub fn set_batch_policy() {
     // The kernel reads one integer, the priority, which is 0 for this policy.
     let priority: libc::c_int = 0;
-    // SAFETY: `priority` lives as long as the call, and 0 stands for the calling thread. Failure leaves the policy as it is.
-    // The function of musl does nothing, hence the system call.
+    // SAFETY: `priority` lives as long as the call, and 0 stands for the calling thread. Failure leaves the policy as it is. The
+    // C library's function is not used, because that of musl does nothing.
     unsafe {
         libc::syscall(
             libc::SYS_sched_setscheduler,

@@ -14,11 +14,11 @@ pub const AHEAD_REQUESTS_MAX: usize = 1 << 15;
 /// Maximum memory of these requests: 0.4 s at 20,000 requests a second, with bodies of 8 KiB that are not shared between
 /// requests. A single larger request is accepted if the queue is empty.
 pub const AHEAD_BYTES_MAX: u64 = 64 << 20;
-/// Pause of the composer when the queue is full. The queue lasts longer than this at any rate, so the pacing thread never has
-/// to wake the composer.
+/// Pause of the composer when the queue is full. A full queue lasts longer than this, however many requests a second are due. So
+/// the pacing thread never has to wake the composer.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
-/// Maximum time for which the start of the stream waits until the queue is full. If a source is slower than the times of its
-/// requests, these are late.
+/// Maximum time for which the start of the stream waits until the queue is full. If a source prepares requests more slowly than
+/// they are due, they are late all the same.
 const HEAD_START_MAX: Duration = Duration::from_secs(1);
 /// Interval at which the pacing thread checks an empty queue for the stop flag.
 const STOP_CHECK: Duration = Duration::from_millis(100);
@@ -58,7 +58,7 @@ pub enum Next {
     Stopped,
 }
 
-/// A composer for requests to this number of targets, and the end of its queue.
+/// A composer for requests to this number of targets, and the pacing thread's side of its queue.
 pub fn composer(requests: Box<dyn Requests>, targets: usize) -> (Composer, Feed) {
     let (to_pacer, from_composer) = sync_channel(AHEAD_REQUESTS_MAX);
     let ahead = Arc::<Ahead>::default();

@@ -23,7 +23,7 @@ pub enum DriveError {
     Panicked(&'static str),
     #[error("invalid --size: a range varies the request body, but {0} sends no body; use a single size")]
     NoBody(String),
-    /// The source of the requests has failed. Those before the failure were sent.
+    /// The source of the requests has failed. The requests before the failure were sent.
     #[error("cannot prepare the next request: {0}")]
     Source(SourceError),
     /// The rows of both drivers would be in one folder.

@@ -14,7 +14,7 @@ pub const LATE_NS: u64 = 10_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// Number within the run, from 0. The ids follow from it.
+    /// Number within the run, from 0. The trace id and the span id are computed from it.
     pub number: u64,
     /// Scheduled time, nanoseconds of the monotonic clock.
     pub intended_ns: u64,

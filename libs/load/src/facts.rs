@@ -7,7 +7,7 @@ use prost::Message;
 use crate::otlp::attributes::{SPAN_FLAGS, integer, text};
 use crate::plan::target::Target;
 
-/// Shared by `Arc`: one for each method and URL of a run.
+/// The facts are shared by `Arc`: a run has one value for each method and URL.
 #[derive(Debug)]
 pub struct RequestFacts {
     is_head: bool,

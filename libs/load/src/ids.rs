@@ -24,7 +24,7 @@ impl Ids {
         }
     }
 
-    /// The trace id of a request: 16 bytes, unique within the process, and zero only in theory.
+    /// The trace id of a request: 16 bytes, never zero, and unique within the process.
     pub fn trace_id(&self, number: u64) -> [u8; 16] {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.high.to_be_bytes());

@@ -9,7 +9,7 @@
 //!                                     └───────(idle connections)────────┘                              └──▶ exporter ──▶ OTLP
 //! ```
 //!
-//! - [`plan`]: send times, sizes, bodies and targets; pure.
+//! - [`plan`]: send times, sizes, bodies and targets, without I/O.
 //! - [`facts`], [`stream`]: prepared requests, their source and their servers.
 //! - [`drive`], [`store`]: the load of one endpoint as a stream; values that requests read.
 //! - [`http`]: requests, responses and connections.
@@ -20,7 +20,7 @@
 //! - [`record`]: lines and figures of ended requests.
 //! - [`otlp`]: the driver's spans and control spans.
 //! - [`ids`], [`error`]: trace and span ids; the failure of a run.
-//! - [`threads`], [`session`]: the threads of one stream; all of it, for one run.
+//! - [`threads`], [`session`]: the threads of one stream; a whole run.
 
 pub mod backlog;
 pub mod clock;

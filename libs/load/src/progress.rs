@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exchange::{LATE_NS, Sent};
 
-/// Maximum number of refused requests that the io loop has not read yet: about 10 MiB. The loop reads none while the recorder
-/// is slow.
+/// Maximum number of refused requests (too many were waiting for a connection) that the io loop has not read yet: about 10 MiB.
+/// The loop reads none while the recorder is slow.
 pub const REFUSALS_MAX: u64 = 1 << 16;
 
 /// Counters of one stream, which a progress display may read at any time.
@@ -44,7 +44,7 @@ impl DriveProgress {
         }
     }
 
-    /// Counts a refused request. Returns whether the io loop gets an exchange for it. Only one thread may count.
+    /// Counts a refused request. Returns whether the io loop gets an exchange for it. Only one thread may call this.
     pub fn count_refused(&self) -> bool {
         let fits = self.unread.load(Ordering::Relaxed) < REFUSALS_MAX;
         let without_exchange = [&self.undescribed, &self.ended, &self.unsent, &self.failed];

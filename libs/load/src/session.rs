@@ -126,9 +126,9 @@ impl LoadSession {
 
     /// Sends each request of the stream at its time, and returns the figures. Calls `display` a few times a second.
     ///
-    /// Memory does not grow with the length of the stream. The numbers and bytes are bounded for requests that are prepared
-    /// ahead, requests that wait for a connection, and lines and spans that wait. If the source fails, the requests before the
-    /// failure are sent and recorded.
+    /// Memory does not grow with the length of the stream. These are bounded in number and bytes: requests that are prepared
+    /// ahead, requests that wait for a connection, and lines and spans that wait for the recorder and the exporter. If the source
+    /// fails, the requests before the failure are sent and recorded.
     pub fn send(
         &mut self,
         stream: Stream,

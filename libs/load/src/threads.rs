@@ -49,7 +49,7 @@ pub struct Ended {
     pub due: u64,
     /// CPU time of the driver divided by the elapsed time.
     pub driver_cpu_cores: f64,
-    /// Whether the source has failed.
+    /// The error of the source, if it has failed.
     pub composed: Result<(), SourceError>,
 }
 

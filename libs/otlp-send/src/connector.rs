@@ -21,7 +21,7 @@ use url::{Host, Url};
 use crate::destination::TlsFiles;
 use crate::tls::{self, TlsError};
 
-/// Timeout of a connection; less than that of an attempt.
+/// Maximum time to open a connection; less than the default timeout of an attempt.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection with or without TLS.

@@ -19,7 +19,7 @@ const VARIABLE: &str = "OTEL_EXPORTER_OTLP_";
 /// PEM files of TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
-    /// CA certificates for the receiver's certificate; none means those of the system.
+    /// CA certificates that verify the receiver's certificate; `None` means those of the system.
     pub(crate) certificate: Option<PathBuf>,
     /// Client certificate and its key.
     pub(crate) client: Option<(PathBuf, PathBuf)>,

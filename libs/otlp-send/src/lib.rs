@@ -1,12 +1,12 @@
 //! Sends OTLP: reads the standard variables, connects with or without TLS, makes one attempt, and classifies failures.
 //!
-//! - [`Variables`], [`list`]: environment variables according to OpenTelemetry's specification; pure.
-//! - [`Flags`], [`Destination`]: receiver and protocol of one signal, from flags and variables; pure.
+//! - [`Variables`], [`list`]: environment variables according to OpenTelemetry's specification, without I/O.
+//! - [`Flags`], [`Destination`]: receiver and protocol of one signal, from flags and variables, without I/O.
 //! - `tls`, `connector`: certificates from files, and connections.
 //! - [`Sender`]: one attempt over gRPC or HTTP. `persistent`: attempts until the answer is final; [`BlockingSender`].
-//! - [`Retry`]: whether and when a failed request may be sent again; pure.
+//! - [`Retry`]: whether and when a failed request may be sent again, without I/O.
 
-// These macros panic if a pipe is closed or a disk is full; `stdio` of the contract crate does not.
+// These macros panic if a pipe is closed or a disk is full; `stdio` of the crate `cctf-proto` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod connector;

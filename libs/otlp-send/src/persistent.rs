@@ -59,7 +59,7 @@ pub struct BlockingSender {
 }
 
 impl BlockingSender {
-    /// Connects for the first request.
+    /// The first request opens the connection.
     ///
     /// # Errors
     /// Invalid or unreadable certificates, or no runtime.

@@ -69,7 +69,7 @@ impl Failure {
     }
 }
 
-/// INTERNAL and UNKNOWN from a receiver are final. tonic also uses them for lost connections, but then with a source.
+/// INTERNAL and UNKNOWN from a receiver are final. tonic also uses them for lost connections, but then the status has a source.
 fn retry_of(status: &Status) -> Retry {
     let requested = status.get_details_retry_info().and_then(|info| info.retry_delay);
     match status.code() {

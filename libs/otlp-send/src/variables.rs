@@ -19,7 +19,7 @@ impl Variables {
     pub fn from_process() -> Self {
         let texts = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            // Values of the specification are UTF-8, so a lossy conversion makes no value valid.
+            // All valid values are UTF-8. A lossy conversion of another value does not make it valid.
             name.starts_with(PREFIX)
                 .then(|| (name, value.to_string_lossy().into_owned()))
         });

@@ -40,7 +40,7 @@ impl Heads {
         })
     }
 
-    /// The attributes that the spans of such requests share. `shape` is the name of the endpoint.
+    /// The attributes that the spans of requests with the same head share. `shape` is the name of the endpoint.
     pub fn facts(&self, target: &Target, shape: &str, method: &str, path: &str) -> RequestFacts {
         RequestFacts::new(shape, method, target, path, &self.run_id)
     }

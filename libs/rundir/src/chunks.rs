@@ -9,8 +9,8 @@ use cctf_proto::cctf::LINE_BYTES_MAX;
 
 use crate::{Ending, ReadError, regular};
 
-/// Bytes of a chunk: some thousand rows, so that the fixed costs of a chunk do not matter. The size does not depend on the
-/// number of threads, so results that depend on it are the same on every machine.
+/// Bytes of a chunk: some thousand rows, so that the fixed costs of a chunk do not matter. The size does not depend on the number
+/// of threads, so results that depend on the size are the same on every machine.
 const CHUNK_BYTES: u64 = 4 << 20;
 /// Bytes per read beyond the end of a chunk, to complete its last line.
 const REST_BYTES: u64 = 64 << 10;
@@ -60,7 +60,7 @@ impl ChunkedFile {
         &self.path
     }
 
-    /// Size when it was opened, bytes.
+    /// Size of the file when it was opened, bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -178,7 +178,7 @@ mod tests {
             while let Some(line) = lines.next_line().unwrap() {
                 expected.push((line.bytes.to_vec(), line.ending));
             }
-            // A chunk does not look for the end of a line within it, so a longer line is whole there.
+            // The limit does not apply to a line that ends within its chunk, so such a line is returned whole.
             for (line, ending) in &mut found {
                 if line.len() > limit {
                     line.truncate(limit);

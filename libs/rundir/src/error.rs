@@ -27,7 +27,7 @@ pub enum ReadError {
     PartOfMerge {
         /// The path.
         path: PathBuf,
-        /// Which part.
+        /// Description of the part.
         what: &'static str,
     },
     /// The path exists but is not a run folder.

@@ -193,7 +193,7 @@ fn end_of_nested(line: &[u8], mut offset: usize) -> Result<usize, NotAnObject> {
     }
 }
 
-/// The first bytes of a name and its closing quote, which are compared as one number.
+/// Number of bytes at the start of a name, with its closing quote, that are compared as one number.
 const NAME_BYTES: usize = 16;
 
 /// A field's name with its closing quote, as a number.
@@ -208,7 +208,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// Whether a name whose first bytes are equal to this one's is equal as a whole. `text` starts after the opening quote.
+    /// Whether a name equals this name as a whole, provided that its first bytes do. `text` starts after the opening quote.
     #[inline]
     fn has_rest(&self, text: &[u8]) -> bool {
         self.length < NAME_BYTES

@@ -46,7 +46,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The same for a folder that may be a part of a merge in buckets.
+    /// Like [`RunFolder::open`], but also accepts a part of a merge in buckets.
     ///
     /// # Errors
     /// If the path cannot be read, or has no such files.

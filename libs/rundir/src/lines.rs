@@ -45,7 +45,7 @@ pub enum Ending {
     Newline,
     /// End of the file. The line may be incomplete, because the run is in progress or was killed.
     EndOfFile,
-    /// The line exceeds the limit and was cut.
+    /// The line is longer than the limit and was cut.
     TooLong,
 }
 

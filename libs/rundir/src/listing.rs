@@ -62,8 +62,8 @@ pub struct ListedRun {
     pub bytes: u64,
     /// Number of entries in `nodes.json` of the last part that has this file. Each part lists all nodes so far.
     pub nodes: Option<u64>,
-    /// Whether the clocks are aligned, or the normalizer's lock file is missing. The latter is so for results of merges, conversions,
-    /// anonymisations and simulations. Unknown without a valid `run_meta.json`.
+    /// Whether a command made the run, such as a merge: its clocks are aligned, or it has no lock file of a normalizer. Results
+    /// of merges, conversions, anonymisations and simulations have none. Unknown without a valid `run_meta.json`.
     pub merged: Option<bool>,
     /// Whether the folder is not a run, but the output of `cctf merge --rests` without `--rows`: everything except invocations and
     /// calls, which are in the buckets.

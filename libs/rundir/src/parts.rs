@@ -80,8 +80,8 @@ impl Target {
 enum Found {
     /// The folder is this part of this run.
     Sure((Run, Part)),
-    /// `run_meta.json` is missing, and the folder's name ends like the number of a part. So this can be the first part of a run
-    /// with exactly this name, or a later part of the run with the shorter name.
+    /// `run_meta.json` is missing, and the folder's name ends like that of a later part (`-0002`). So this can be the first part
+    /// of a run with exactly this name, or a later part of the run with the shorter name.
     Unsure((Run, Part)),
     /// Not a run folder.
     Nothing,
@@ -210,7 +210,7 @@ impl Run {
         self.folder(part).join(CCTF).join(file.name())
     }
 
-    /// The id, or the folder's name if that was renamed.
+    /// The id, or the folder's name if the folder was renamed.
     pub fn id(&self) -> &str {
         &self.id
     }

@@ -1,5 +1,5 @@
-//! [`find`]: finds the lines of one trace in all parts of a run. It reads each file once, and only the trace ids of other
-//! lines.
+//! [`find`]: finds the lines of one trace in all parts of a run. It reads each file once. Of the lines of other traces, it
+//! decodes only the trace id.
 
 use cctf_proto::cctf::{Call, File, Invocation, Row, TraceId, field_index};
 
@@ -40,7 +40,7 @@ impl IdPrefix {
     }
 }
 
-/// Counts from the search for a trace.
+/// The result of a search for a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoundTrace {
     pub trace_id: TraceId,
@@ -232,7 +232,7 @@ pub fn trace_id(file: File, line: &[u8]) -> Result<Option<&[u8]>, NotAnObject> {
 mod tests {
     use super::*;
 
-    /// Also with fields in another order and with unknown fields.
+    /// Lines are also found if their fields are in another order, or if they have unknown fields.
     #[test]
     fn lines_are_found_by_their_id_up_to_the_bound() {
         let logs = tempfile::tempdir().unwrap();

@@ -1,25 +1,27 @@
-//! Searches in short texts, eight bytes at once. Calls of a search with wider registers would take longer.
+//! Searches in short texts, eight bytes at once. In a short text, the call of a function that searches with wider registers would
+//! take longer.
 
 /// The value 1 in each byte.
 pub const ONES: u64 = u64::MAX / 255;
 
-/// The top bit of the first byte that equals `wanted`. Top bits of later bytes may be wrong.
+/// A number in which the top bit of the first byte that equals `wanted` is set. Top bits of later bytes may be wrong.
 #[inline]
 pub fn bytes_equal_to(word: u64, wanted: u8) -> u64 {
     let zero_if_equal = word ^ (ONES * u64::from(wanted));
     zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & (ONES << 7)
 }
 
-/// The top bit of each byte that equals `wanted`.
+/// A number in which only the top bit of each byte that equals `wanted` is set.
 #[inline]
 pub fn all_bytes_equal_to(word: u64, wanted: u8) -> u64 {
     const LOW_BITS: u64 = ONES * 0x7f;
     let zero_if_equal = word ^ (ONES * u64::from(wanted));
-    // The sum of a byte's low bits and 0x7f has the top bit if one of them is set. No sum exceeds its byte.
+    // The sum of a byte's low bits and 0x7f has its top bit set if any of the low bits is set. No sum exceeds its byte.
     !(((zero_if_equal & LOW_BITS) + LOW_BITS) | zero_if_equal | LOW_BITS)
 }
 
-/// The offset of the first matching byte, from `offset` on. `hits` compares eight bytes at once, and `matches` the last ones.
+/// The offset of the first matching byte, from `offset` on. `hits` compares eight bytes at once. `matches` compares one byte, and
+/// is used for the bytes at the end.
 #[inline]
 pub fn find(
     line: &[u8],

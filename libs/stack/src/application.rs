@@ -20,8 +20,8 @@ const TIMEOUTS: Timeouts = Timeouts {
 
 /// Starts `program` and waits for one line of JSON on its standard output, whose field `listening` is the application's URL.
 ///
-/// Its telemetry goes to `otlp_endpoint`. SERVICE_URL is the URL of a tunable-svc (the project's own test service) that it may
-/// call. It must exit on SIGTERM.
+/// The application's telemetry goes to `otlp_endpoint`. SERVICE_URL is the URL of a tunable-svc (the project's own test service)
+/// that the application may call. The program must exit on SIGTERM.
 pub fn start(
     program: &Path,
     service: &Target,

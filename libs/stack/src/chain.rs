@@ -16,10 +16,11 @@ const CHAIN: [(&str, &str, &str); 3] = [
     ("edge0", "edge", GZIP),
     ("ep0", "endpoint", ""),
 ];
-/// Node and stage of the chain's end.
+/// Node and stage of the chain's last service.
 pub(crate) const END: (&str, &str) = (CHAIN[0].0, CHAIN[0].1);
 const GZIP: &str = "/blob/gzip";
-/// With level 0, the service sends as many bytes as it received. So the messages on the links have known sizes.
+/// With level 0, the service does not compress, and sends nearly as many bytes as it received. So the messages on the links have
+/// known sizes.
 const GZIP_STORED: &str = "/blob/gzip?level=0";
 
 /// Starts the chain's services from the last to the first. Returns them in the order of a request, and the first one's URL.
@@ -66,7 +67,7 @@ fn next_url(tiers: Option<&Tiers>, (from, to): (&str, &str), url: &Target, path:
     }
 }
 
-/// Starts a service with the run's settings, which calls `next_url`.
+/// Starts a service that has the run's settings and calls `next_url`.
 pub(crate) fn start_single(
     config: &StackConfig,
     (node, stage): (&str, &str),

@@ -44,7 +44,7 @@ struct Flow {
 impl Collector {
     /// Starts `binary`, listening at `host`, and waits until it is ready. It sends to `normalizer`.
     ///
-    /// The Collector's queue is stored in `scratch`. Its host metrics describe `node`, which has this stage.
+    /// The Collector's queue is stored in `scratch`. Its host metrics are reported as those of `node`, a node of `stage`.
     pub fn start(
         binary: &Path,
         host: Ipv4Addr,
@@ -92,7 +92,7 @@ impl Collector {
         })
     }
 
-    /// Fails if it has exited.
+    /// Fails if the Collector has exited.
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
         self.child.check_alive()
     }

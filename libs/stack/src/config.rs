@@ -24,10 +24,10 @@ pub struct StackConfig {
     pub workers: Option<u32>,
     /// Maximum queue length of each service.
     pub queue_limit: Option<u32>,
-    /// The policy of worker slots during calls to others: `held` or `released`.
+    /// Whether a request keeps its worker slot during calls to other services: `held` or `released`.
     pub slot_policy: Option<String>,
     pub app_id: Option<String>,
-    /// Program that starts a third-party application, which is loaded and may call the service.
+    /// Program that starts a third-party application. The application gets the load, and may call the service.
     pub application: Option<PathBuf>,
     /// Path to a Collector between services and normalizer.
     pub collector: Option<PathBuf>,
@@ -38,7 +38,7 @@ pub struct StackConfig {
 /// The services of a run.
 #[derive(Debug, Clone)]
 pub enum Services {
-    /// One service on this node, which is on this stage.
+    /// One service, on this node of this stage.
     Single { node: String, stage: String },
     /// Three services in a chain.
     Chain,

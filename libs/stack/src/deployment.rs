@@ -48,7 +48,7 @@ impl Deployment {
         ))
     }
 
-    /// Starts a second service on another node. The next drive loads this one.
+    /// Starts a second service on another node. The next load of the driver goes to this service.
     pub fn start_elsewhere(&mut self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, config, scratch) => Ok(stack.start_elsewhere(config, scratch, stop)?),
@@ -94,7 +94,7 @@ impl Deployment {
         }
     }
 
-    /// The page of the normalizer that was started, while it runs.
+    /// URL of the normalizer's live page, if the normalizer is a child process and a browser can reach it.
     pub fn live_page(&self) -> Option<&str> {
         match self {
             Self::Children(stack, ..) => stack.live_page.as_deref(),
@@ -110,7 +110,8 @@ impl Deployment {
         }
     }
 
-    /// Waits until the normalizer has the services' last telemetry, so that none of it arrives after the run's end.
+    /// Stops services that are child processes. Waits until the normalizer has the services' last telemetry, so that none of it
+    /// arrives after the run's end.
     pub fn settle(&mut self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, ..) => {

@@ -29,7 +29,7 @@ pub struct Claimed {
 
 impl Drop for Claimed {
     fn drop(&mut self) {
-        // Fails if the run has files. A command that failed before leaves no empty folder.
+        // The removal fails if the run has files. So only an empty folder is removed, which a command leaves if it fails early.
         let _ = fs::remove_dir(&self.run_dir);
     }
 }
@@ -49,8 +49,8 @@ pub fn prepare(logs_dir: &Path, run_id: &str) -> Result<Claimed, FolderError> {
         return Err(FolderError::Taken(run_dir));
     }
     fs::create_dir_all(&run_dir).map_err(unwritable)?;
-    // The lock must be taken before the folder is checked: if two commands start at once, both find an empty folder. A file
-    // system without locks is still accepted.
+    // The lock must be taken before the folder is checked. Otherwise two commands that start at once would both find an empty
+    // folder. A file system without locks is still accepted.
     let lock = File::open(&run_dir).ok();
     let locked = lock.as_ref().map(File::try_lock);
     if matches!(locked, Some(Err(TryLockError::WouldBlock))) {

@@ -3,10 +3,10 @@
 //! - [`child`]: one child process.
 //! - [`environment`]: the environment of child processes.
 //! - [`namespace`]: network namespaces.
-//! - [`application`]: a third-party application, which is loaded instead of a service.
+//! - [`application`]: a third-party application, which gets the load instead of a service.
 //! - [`collector`]: the OpenTelemetry Collector between services and normalizer.
-//! - [`config`]: the configuration of all processes; [`service`]: starts one service; [`chain`]: starts one service, or three
-//!   in a chain.
+//! - [`config`]: the configuration of all processes; [`service`]: starts one service; [`chain`]: starts the services under load,
+//!   a single one or three in a chain.
 //! - [`stand_ins`]: services that replace the instances of a recorded run.
 //! - [`stack`]: all child processes of a run.
 //! - [`tiers`]: nodes in network namespaces, connected by links of known delay and rate.

@@ -50,7 +50,7 @@ impl Namespace {
         if unsafe { libc::geteuid() } != 0 {
             return Err(NetworkError::NotRoot);
         }
-        // unshare affects the calling thread, so a thread of its own does it and ends.
+        // unshare affects the calling thread. So a separate thread calls it, and then ends.
         let thread = std::thread::spawn(|| {
             // SAFETY: plain system call on this thread's own namespaces.
             match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
@@ -67,12 +67,12 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// Path by which other processes can open it while this process holds it.
+    /// Path by which other processes can open the namespace while this process holds it open.
     pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
 
-    /// Moves the calling thread, and threads and processes that it starts later.
+    /// Moves the calling thread into this namespace. Threads and processes that it starts later are in the namespace, too.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -80,8 +80,8 @@ impl Namespace {
         set(&self.file).map_err(|error| NetworkError::Namespace("enter", error))
     }
 
-    /// Makes `command` run in this namespace. Its /sys shows the interfaces of this namespace, because their counters are read
-    /// there.
+    /// Makes `command` run in this namespace. The command's /sys shows the interfaces of this namespace, because programs read
+    /// the interfaces' counters there.
     pub fn host(&self, command: &mut Command) {
         let file = Arc::clone(&self.file);
         // SAFETY: between fork and exec only system calls are made.

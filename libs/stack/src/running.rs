@@ -88,7 +88,7 @@ impl RunningStack {
         meta["ended_ts"].is_number()
     }
 
-    /// Bytes of the rows of requests. Host metrics are written as long as the run is open.
+    /// Bytes of the rows of requests. Host metrics do not count, because they are written as long as the run is open.
     fn rows_bytes(&self) -> u64 {
         let files = [File::Invocations, File::Calls];
         files

@@ -19,12 +19,12 @@ pub(crate) struct Service<'a> {
     /// Name of the child process.
     pub name: String,
     pub variables: Vec<(&'static str, String)>,
-    /// Variables that it must not inherit.
+    /// Variables that the child must not inherit.
     pub removed: &'a [&'a str],
     pub network: Option<ServiceNetwork<'a>>,
 }
 
-/// Starts a service and waits until it is ready. Returns its URL, too.
+/// Starts a service and waits until it is ready. Returns its process and its URL.
 pub(crate) fn start_service(
     config: &StackConfig,
     service: Service<'_>,

@@ -16,7 +16,7 @@ use super::stand_ins::launch::launch;
 use super::tiers::{self, Tiers};
 
 const NORMALIZER: &str = "cctf-normalizer";
-/// Node and stage of the second service to which the load moves.
+/// Node and stage of the second service, to which the load moves.
 const MOVES_TO: (&str, &str) = ("cloud0", "cloud");
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Stack {
 impl Stack {
     /// Starts the normalizer, then the Collector, then the services. Each waits until the earlier ones are ready.
     pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
-        // The network comes first, because its start moves this thread into it.
+        // The network comes first, because its start moves this thread into a namespace of the network.
         let network = config.network.as_ref();
         let tiers = network
             .map(|network| Tiers::start(network, scratch, stop))
@@ -102,7 +102,7 @@ impl Stack {
             .try_for_each(Child::check_alive)
     }
 
-    /// Starts a second service on the other node. The next drive loads this service.
+    /// Starts a second service on the other node. The next load of the driver goes to this service.
     pub fn start_elsewhere(
         &mut self,
         config: &StackConfig,

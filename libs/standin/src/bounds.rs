@@ -4,7 +4,8 @@
 pub const CALLS_MAX: usize = 1_024;
 /// Maximum number of invocations that one call causes. A message to a thousand consumers fits.
 pub const CALLEES_MAX: usize = 1_024;
-/// Maximum number of invocations that all calls of one invocation cause. It is the maximum for a whole root in a plan.
+/// Maximum number of invocations that all calls of one invocation cause. In a plan, all invocations of a root have the same
+/// maximum.
 pub const CALLEES_TOTAL_MAX: usize = 16_384;
 /// Maximum number of ends for which all calls of one invocation wait. In a plan, a call waits for at most 64 ends, or for at
 /// most 128 if it also waits for a group.

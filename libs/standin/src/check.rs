@@ -7,7 +7,8 @@ use crate::bounds::{
 use crate::error::StandInError;
 use crate::work::{Call, Ends, Wait, Work};
 
-/// Checks the work of one invocation. The stand-in that receives nested work checks it.
+/// Checks the work of one invocation. Work that is nested in it is not checked here: each stand-in checks the work that it
+/// receives.
 pub fn check(work: &Work) -> Result<(), StandInError> {
     let count = work.calls.len();
     if count > CALLS_MAX {

@@ -1,5 +1,5 @@
-//! [`StandIns`]: the stand-ins file. For each recorded instance, it names the stand-in that executes its invocations, with the
-//! address.
+//! [`StandIns`]: the stand-ins file. For each recorded instance, the file has the address of the stand-in that executes the
+//! invocations of the instance.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

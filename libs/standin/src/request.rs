@@ -1,5 +1,5 @@
 //! [`method`], [`path`] and [`transport_status`]: the HTTP request and answer that carry a plan. Spans report the recorded
-//! values, which can be others.
+//! values, which can differ from those of the HTTP request.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,8 @@ pub struct Probe {
     pub mips_per_core: Option<f64>,
 }
 
-/// Method of the request: the recorded one if such requests usually have a body, and POST otherwise.
+/// Method of the request: the recorded one if it is GET, PUT, PATCH or DELETE, and POST otherwise. An answer to HEAD, for
+/// example, could not have a body.
 pub fn method(recorded: Option<&str>) -> &'static str {
     match recorded {
         Some("GET") => "GET",

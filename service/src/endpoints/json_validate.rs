@@ -22,7 +22,7 @@ pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
 }
 
 fn kind_of(body: &[u8]) -> Result<&'static str, serde_json::Value> {
-    // serde_json does not check the encoding of skipped strings, so it is checked first.
+    // serde_json does not check the encoding of skipped strings, so the encoding is checked first.
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());

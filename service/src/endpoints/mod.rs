@@ -17,7 +17,7 @@ pub struct Tools<'a> {
     pub store: &'a Store,
     /// Maximum size of a decompressed body.
     pub gunzip_bytes_max: usize,
-    /// The parent of its own spans.
+    /// Parent of the spans that the endpoint creates.
     pub trace: &'a RequestTrace,
 }
 

@@ -10,7 +10,8 @@ pub const NEXT_URL_LEN_MAX: usize = 2048;
 /// Maximum length of an unsupported scheme in an error; registered schemes are shorter.
 const SCHEME_SHOWN_MAX: usize = 32;
 
-/// Addresses of cloud metadata services, which return credentials, that are not link-local.
+/// Addresses of cloud metadata services, which return credentials. Link-local addresses are not listed, because all of them are
+/// forbidden.
 const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(168, 63, 129, 16),

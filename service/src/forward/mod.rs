@@ -160,7 +160,8 @@ impl Forwarder {
     }
 }
 
-/// The head of a call. It is built from a short list of headers, so that no others of the caller reach the next hop.
+/// The head of a call. It is built from a short list of headers, so that no other headers of the caller's request reach the next
+/// hop.
 struct Head<'a> {
     method: &'static str,
     next: &'a NextUrl,

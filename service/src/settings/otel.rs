@@ -171,7 +171,7 @@ impl OtelSettings {
     }
 }
 
-/// OTEL_RESOURCE_ATTRIBUTES. OTEL_SERVICE_NAME overrides its service.name.
+/// The attributes in OTEL_RESOURCE_ATTRIBUTES. OTEL_SERVICE_NAME overrides their service.name.
 fn resource(variables: &mut Variables) -> Vec<(String, String)> {
     let listed = variables
         .text("OTEL_RESOURCE_ATTRIBUTES")

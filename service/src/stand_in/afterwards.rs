@@ -1,5 +1,5 @@
-//! [`continue_after_answer`]: executes the calls of an invocation that are still open, or only start, after its answer. They
-//! need no slot.
+//! [`continue_after_answer`]: executes calls of an invocation that are still in progress at its answer, or start after it. These
+//! calls need no slot.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

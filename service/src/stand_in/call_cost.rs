@@ -46,7 +46,7 @@ impl CallCost {
         let (mean_bytes, mean_ns) = (sums.bytes / sums.weight, sums.ns / sums.weight);
         let spread = sums.bytes_squared / sums.weight - mean_bytes.powi(2);
         let covariance = sums.bytes_ns / sums.weight - mean_bytes * mean_ns;
-        // Bounds the slope: a larger body never makes a call cheaper, and a call without a body still costs something.
+        // Bounds the slope: a larger body never makes a call cheaper, and the cost of a call without a body is never negative.
         let steepest = mean_ns / mean_bytes.max(1.0);
         let slope = match spread > SPREAD_BYTES_MIN.powi(2) {
             true => (covariance / spread).clamp(0.0, steepest),

@@ -22,8 +22,8 @@ use crate::context;
 use crate::headers::{HOP_COUNT_HEADER, PLAN_HEADER};
 use crate::station::measured::{Measured, Thread};
 
-/// Maximum number of idle connections to one stand-in. Its callers together have at most this many slots, so no call has to
-/// open a new connection.
+/// Maximum number of idle connections to one stand-in. A process has at most this many slots. So if each slot makes one call at a
+/// time, no call has to open a new connection.
 const IDLE_CONNECTIONS_MAX: usize = 2_048;
 /// Maximum time for which a connection stays idle. It is shorter than the time after which a service closes idle connections.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
@@ -33,7 +33,8 @@ const READ_BUFFER_BYTES_MAX: usize = 64 << 10;
 const IN_FLIGHT_MAX: usize = 65_536;
 /// Maximum time for a connection to open.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-/// Maximum time of a call: the maximum of a planned time. Without it, a callee that never answers would occupy a slot forever.
+/// Maximum time of a call: the maximum of a planned time. Without a maximum, a callee that never answers would occupy a slot
+/// forever.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_nanos(standin::DURATION_NS_MAX);
 /// Time without data after which the system checks whether the other machine still exists.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
@@ -110,8 +111,9 @@ impl Calls {
         }
     }
 
-    /// A request that is sent when the returned future is first polled. It must be polled in the context of the runtime, and up
-    /// to its end, because the callee does its work even if the caller times out before the whole request is written.
+    /// Returns a future that sends the request at its first poll. The future must be polled in the context of the runtime, and up
+    /// to its end even if the call times out. Otherwise a part of the request may stay unwritten, and the callee would not do its
+    /// work.
     ///
     /// # Errors
     /// Too many calls are in flight.
@@ -148,7 +150,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Sends a request, or continues to wait for its answer, on the thread of calls.
+    /// Sends a request, or continues to wait for its answer, on the thread of calls: the only thread of the runtime for calls.
     pub fn spawn(&self, exchange: Exchange, awaited_by: Option<(Arc<Mailbox>, usize)>) {
         // This task is never aborted.
         self.runtime.spawn(async move {
@@ -164,7 +166,7 @@ impl Calls {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// The clock of the answers.
+    /// The clock for the times of answers.
     pub fn clock(&self) -> Clock {
         self.clock
     }

@@ -32,7 +32,7 @@ impl Default for Warned {
 }
 
 impl Counters {
-    /// Counts a request that is larger than recorded, because its plan alone is larger.
+    /// Counts a request that is larger than recorded, because its plan alone is larger than the recorded body.
     pub fn plan_is_larger(&self, by_bytes: u64) {
         self.larger_bodies.fetch_add(1, Ordering::Relaxed);
         self.larger_bytes.fetch_add(by_bytes, Ordering::Relaxed);

@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A request saves at most its planned CPU time divided by this number, so that it stays close to its plan.
 const SHARE: u64 = 50;
-/// A request with calls can save more: up to the expected cost of its calls, divided by this number. Their real cost is about as
-/// uncertain.
+/// A request with calls can save more: up to the expected cost of its calls, divided by this number. The real cost of calls can
+/// differ from the expected cost by about as much.
 const SHARE_OF_COSTS: u64 = 2;
 /// Maximum deviation of one request, nanoseconds. A larger deviation has another reason than the cost of executing plans, such
 /// as an interruption.
 const ERROR_NS_MAX: i64 = 500_000;
-/// Maximum debt, nanoseconds. If it is reached, plans have less CPU time than their execution costs, so it cannot be saved
-/// anyway.
+/// Maximum debt, nanoseconds. A debt of this size means that plans have less CPU time than their execution costs. Later requests
+/// cannot save a larger debt anyway.
 const DEBT_NS_MAX: i64 = 10_000_000;
 
 /// The sum of recent deviations, nanoseconds. The expected cost of a call is correct on average, but its errors do not cancel
@@ -50,7 +50,7 @@ mod tests {
         let debt = Debt::default();
         debt.settle(130_000, 100_000);
         assert_eq!(debt.share(1_000_000, 0), 20_000);
-        // The cost of calls is less certain than two per cent.
+        // A request with calls saves more than two per cent, because the cost of calls is less certain.
         assert_eq!(debt.share(1_000_000, 50_000), 25_000);
         assert_eq!(debt.share(1_000_000, 500_000), 30_000);
         assert_eq!(debt.share(10_000, 500_000), 10_000);

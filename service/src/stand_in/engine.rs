@@ -29,6 +29,7 @@ pub struct Engine {
     awaited: usize,
     /// CPU time of all gaps that have ended. A gap is the own time before a call or the answer.
     planned_cpu_ns: u64,
+    /// Planned CPU time beside calls (while the invocation only waits for calls) that is not used yet.
     beside_cpu_ns: u64,
     beside_used_ns: u64,
     /// Planned CPU time after the answer. It is not used.
@@ -133,8 +134,8 @@ impl Engine {
         is_awaited
     }
 
-    /// Records that a callee answered after `response_ns`. If the planned network time is over only after `at_ns`, the call
-    /// ends at that later time, with [`Ending::Answer`]. Otherwise returns false.
+    /// Records that a callee answered after `response_ns`. If the planned network time is over only after `at_ns`, returns true,
+    /// and the call ends at that later time, with [`Ending::Answer`]. Otherwise returns false.
     pub fn waits_for_network(&mut self, call: usize, response_ns: u64, at_ns: u64, is_failed: bool) -> bool {
         let node = self.nodes.get(call).filter(|node| node.state == State::Started);
         let due_ns = node.map_or(0, |node| node.arrives_ns(response_ns));

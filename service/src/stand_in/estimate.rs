@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A value changes the mean by the difference divided by this number. So one interrupted execution changes it little.
+/// A new value changes the mean by their difference, divided by this number. So one interrupted execution changes it little.
 const WEIGHT: u64 = 16;
 
 /// An exponential moving mean, nanoseconds.

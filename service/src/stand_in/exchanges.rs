@@ -11,7 +11,7 @@ use super::mailbox::{CallCpu, Mailbox};
 use crate::clock::Clock;
 use crate::meter;
 
-/// At most one exchange for each call of the plan.
+/// The exchanges in progress; at most one for each call of the plan.
 #[derive(Default)]
 pub struct Exchanges {
     open: Vec<Open>,
@@ -75,8 +75,8 @@ impl Exchanges {
         }
     }
 
-    /// Continues the exchanges that can continue. `was_busy` is whether the thread did other work. An answer then counts from
-    /// the time when it could be read.
+    /// Continues the exchanges that can continue. `was_busy` is whether the thread did other work. If it did, an answer counts
+    /// from the time at which it could be read.
     pub fn poll(&mut self, calls: &Calls, mailbox: &Mailbox, was_busy: bool) {
         self.open.retain_mut(|open| {
             let woken_ns = open.woken.at_ns.swap(0, Ordering::AcqRel);

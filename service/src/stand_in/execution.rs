@@ -35,7 +35,7 @@ pub struct Execution {
     pub calls_started: u64,
     /// By how much the first gaps are shorter than planned.
     pub expected_excess_ns: u64,
-    /// Bytes of the bodies of these calls and of their answers.
+    /// Bytes of the bodies of the calls so far and of their answers.
     pub bytes_of_calls: u64,
     stand_in: Arc<StandIn>,
     /// Calls in progress, if the invocation has a thread.

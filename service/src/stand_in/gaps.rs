@@ -37,7 +37,7 @@ impl Gaps {
         gaps.push(Reverse((node.gap_end_ns(), index)));
     }
 
-    /// Of all gaps in progress, the shortest time that remains beside CPU time; 0 without gaps.
+    /// Time of a gap minus its CPU time: the minimum of all gaps in progress; 0 without gaps.
     pub fn slack_ns(&self, nodes: &[Node]) -> u64 {
         let gaps = self.burning.iter().chain(&self.passing);
         let slack = gaps.map(|Reverse((_, index))| nodes[*index].gap_ns.saturating_sub(nodes[*index].cpu_ns));
@@ -72,7 +72,7 @@ impl Gaps {
         self.passing.pop().map(|Reverse(gap)| gap)
     }
 
-    /// Moves the begin of all gaps to `since_ns`, except those that began later.
+    /// Moves the start of all gaps to `since_ns`, except those that began later.
     pub fn begin_at(&mut self, since_ns: u64, nodes: &mut [Node]) {
         for gaps in [&mut self.burning, &mut self.passing] {
             let begun = std::mem::take(gaps).into_iter().map(|Reverse((_, index))| {

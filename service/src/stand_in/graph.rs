@@ -5,15 +5,15 @@ use standin::Work;
 /// The way in which a call waits for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// This end is required.
+    /// The end of the other call is required.
     All,
-    /// A number of ends of a group is required, and this is one of them.
+    /// The other call belongs to a group of calls, of which only a given number must end.
     OneOf,
     /// The call is sent only if the other call, its earlier attempt, failed.
     Retry,
 }
 
-/// Edges from each call to the calls that wait for it. The answer is the last node.
+/// Edges from each call to the calls that wait for it. A node is a call or the answer; the answer is the last node.
 #[derive(Debug)]
 pub struct Graph {
     /// The waiting calls, sorted by the call for which they wait.

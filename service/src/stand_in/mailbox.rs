@@ -22,7 +22,7 @@ pub struct Answered {
 pub enum CallCpu {
     /// CPU time on the slot's own thread after the call was sent. It is a part of what the slot measures.
     OnSlot(u64),
-    /// Use of the thread of calls, from the start of the call.
+    /// CPU time and run-queue delay on the thread of calls, from the start of the call.
     Elsewhere(Reading),
 }
 
@@ -63,7 +63,7 @@ enum Reader {
     Parked(Box<dyn Parked>),
 }
 
-/// An action after an answer, with the time of the answer. It does not need the invocation.
+/// An action that runs after an answer, and gets the time of the answer. It does not need the invocation.
 pub type OnAnswer = Box<dyn FnOnce(u64) + Send>;
 
 #[derive(Default)]

@@ -8,7 +8,7 @@
 //!   `exchanges` are executed on the slot's thread. `addresses` reads the file with the
 //!   addresses.
 //! - `mailbox` gets the answers. It wakes the invocation's thread, or continues an invocation without one; a `timer` does the
-//!   same. `delayed` requests are sent without their invocation.
+//!   same at planned times. `delayed` requests are sent without their invocation.
 //! - `shared` is the state that all requests share. It includes the expected costs of executing plans: `estimate` for each
 //!   cost, `call_cost` for a call by its size, and `debt` for CPU time beyond the plans. At the end of a request, `learn`
 //!   updates them.

@@ -11,7 +11,7 @@ pub struct Node {
     pub cpu_ns: u64,
     /// Number of required ends that have not come yet.
     pub open: usize,
-    /// Number of ends of the group that must still come.
+    /// If only some calls of a group must end, the number of those that must still end.
     pub need: u16,
     /// Time of the last end for which it waited. Its gap begins then.
     pub base_ns: u64,
@@ -23,7 +23,7 @@ pub struct Node {
     pub net_ns: u64,
     /// Time at which the call was sent.
     pub started_ns: u64,
-    /// The delay of each callee.
+    /// The delay of the request to each callee.
     pub delays_ns: Vec<u64>,
     /// Expected CPU time of executing the call.
     pub cost_ns: u64,
@@ -97,8 +97,8 @@ impl Node {
         }
     }
 
-    /// Removes the delays of a message in progress that ends with an answer. The first consumer's is kept, because its request
-    /// was sent. The requests to the others are then sent without the invocation, after the answer.
+    /// Removes the delays of a message in progress that ends with an answer. The delay of the first consumer is kept, because the
+    /// request to it was already sent. The requests to the others are then sent without the invocation, after the answer.
     pub fn take_delays_after_answer(&mut self) -> Vec<u64> {
         let ends_with_answer = self.is_message && self.ends == Ends::Answer && self.state == State::Started;
         match ends_with_answer && self.delays_ns.len() > 1 {

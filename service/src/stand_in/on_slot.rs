@@ -82,7 +82,7 @@ impl Task for NewPlan {
         let mut times = begin.times(ticket.enqueue_ns);
         let mut start_ns = begin.start_ns;
         if stand_in.service.settings.slots().is_none() {
-            // Without slots there is no queue. The time until the thread runs then belongs to the first gap, as in an
+            // With unlimited slots there is no queue. The time until the thread runs then belongs to the first gap, as in an
             // application that does not report queue times.
             start_ns = ticket.enqueue_ns;
             times.start_ns = None;
@@ -294,8 +294,8 @@ impl OnSlot {
         self.late_ns = off_cpu_ns - waited_ns;
     }
 
-    /// Counts the lateness of a thread that woke up too late. If it delays the next step, it counts as a part of the wait for
-    /// the call, as in other programs.
+    /// Counts the lateness of a thread that woke up too late. If the lateness delays the next step, it counts as a part of the
+    /// wait for the call, as in other programs.
     fn count_lateness(&mut self) {
         let late_ns = std::mem::take(&mut self.late_ns);
         let request = &mut self.request;
@@ -327,7 +327,8 @@ impl OnSlot {
         reading
     }
 
-    /// The wait without a slot begins before this thread hands over its calls. It does not contain the work of handing them over.
+    /// Continues the request without a slot. The wait without a slot begins before this thread hands over its calls, but does not
+    /// contain the work of handing them over.
     fn release_slot(mut self) {
         let since_ns = self.request.stand_in.service.clock.now_ns();
         let before = meter::read();

@@ -61,7 +61,7 @@ pub struct StandIn {
     pub debt: Debt,
     /// Time from the end of the answer's gap to the end of the request.
     pub finish: Estimate,
-    /// Own time of an invocation with calls, longer than planned.
+    /// Time by which the own time of an invocation with calls is longer than planned.
     pub excess: Estimate,
     /// The part of a call's CPU time that is used while the slot waits for the answer.
     pub polls: Estimate,
@@ -159,7 +159,7 @@ impl StandIn {
     /// Number of invocations that have work after their answer, and of calls in flight. A request whose answer nobody awaits
     /// would be lost if the process ended before it is written.
     pub fn unfinished(&self) -> usize {
-        // With `Acquire`, what was sent before an invocation ended is in flight.
+        // With `Acquire`, calls that an invocation sent before it ended are visible in `in_flight`.
         self.afterwards.load(Ordering::Acquire) + self.calls.in_flight()
     }
 }

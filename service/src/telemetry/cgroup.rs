@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Larger memory limits mean no limit: version 1 reports the maximum number of whole pages.
+/// Larger memory limits mean no limit. Version 1 reports "no limit" as the size of the largest possible number of whole pages.
 const NO_LIMIT: u64 = 1 << 62;
 const CPU: &str = "cpu";
 const MEMORY: &str = "memory";

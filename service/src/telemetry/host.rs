@@ -12,7 +12,7 @@ use super::interfaces::edge;
 /// Maximum number of reported interfaces, and of reported block devices.
 const DEVICES_MAX: usize = 256;
 const CLASS_NET: &str = "/sys/class/net";
-/// Size of a sector in /proc/diskstats, regardless of the disk's own.
+/// Size of a sector in /proc/diskstats, whatever the disk's own sector size is.
 const SECTOR_BYTES: u64 = 512;
 
 /// The host at one point in time.
@@ -141,7 +141,7 @@ impl CpuTicks {
         })
     }
 
-    /// Busy fraction of all CPUs. The kernel sometimes decreases iowait.
+    /// Busy fraction of all CPUs. The kernel sometimes decreases iowait, so the idle time may seem to shrink.
     fn busy_since(self, before: Self) -> Option<f64> {
         let all = self.all.checked_sub(before.all).filter(|&ticks| ticks > 0)?;
         let idle = self.idle.saturating_sub(before.idle).min(all);

@@ -15,8 +15,8 @@ struct Interface {
     /// Index of the interface below or at the other end, possibly in another namespace; its own index if there is none.
     link: u64,
     is_loopback: bool,
-    /// Whether it is an end of a veth pair. Its other end can have the same index in another namespace. Of the virtual
-    /// interfaces, only veth, tun and tap report a speed.
+    /// Whether it is an end of a veth pair. Its other end can have the same index in another namespace. It is recognised by its
+    /// speed: of the virtual interfaces, only veth, tun and tap report one.
     is_veth: bool,
     /// Whether it has a hardware device; virtual interfaces have no such link.
     is_physical: bool,

@@ -1,4 +1,4 @@
-//! Sends collected metrics, without retries, because the next collection repeats all sums.
+//! Sends collected metrics, without retries: with cumulative temporality, the default, the next collection repeats all sums.
 
 use std::time::Duration;
 

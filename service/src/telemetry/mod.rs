@@ -1,8 +1,8 @@
 //! Export of spans and metrics, and logging: starts and stops all of it.
 //!
-//! `server_span`, `planned_span` and `inner` create spans, `encode` writes them as OTLP, and `span_queue` keeps them until `transport` has
-//! delivered them. The SDK's reader pushes `metrics` and `host`. `placement` reports start and stop of the instance, and
-//! `resource` describes the instance and its node.
+//! `server_span`, `planned_span` and `inner` create spans, `encode` writes them as OTLP, and `span_queue` keeps them until
+//! `transport` has delivered them. The SDK's reader collects `metrics` and `host`, and `metric_sender` sends them. `placement`
+//! reports start and stop of the instance, and `resource` describes the instance and its node.
 
 pub mod cgroup;
 pub mod encode;
@@ -62,7 +62,7 @@ impl Telemetry {
     /// Starts logging, and telemetry according to the settings.
     ///
     /// # Errors
-    /// Invalid certificates, or no threads.
+    /// The certificates are invalid, or the system refuses a thread.
     pub fn start(settings: &Settings, clock: Clock, sources: Sources) -> anyhow::Result<Self> {
         let otel = &settings.otel;
         for warning in &otel.warnings {

@@ -8,7 +8,7 @@ use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::trace::Span;
 use standin::Kind;
 
-/// Maximum number of attributes of such a span. The list is allocated once, with room for all of them.
+/// Maximum number of attributes of a stand-in's span. The list is allocated once, with room for all of them.
 const ATTRIBUTES_MAX: usize = 16;
 
 /// The endpoint of an invocation, as recorded.
@@ -114,7 +114,7 @@ impl Outcome {
     }
 }
 
-/// Attributes of method and path.
+/// Names of the attributes for method and path.
 fn names(is_rpc: bool) -> [&'static str; 2] {
     if is_rpc {
         ["rpc.method", "rpc.service"]

@@ -61,7 +61,8 @@ pub fn set_names(settings: &mut Settings) {
         .or_else(|| Some(random_instance_id()));
 }
 
-/// The SDK's own attributes, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME. The SDK itself would not decode the variables.
+/// The SDK's own attributes, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME. The SDK itself would not decode the percent-encoding
+/// of the variables.
 fn from_variables(settings: &Settings) -> ResourceBuilder {
     let set = settings.otel.resource.iter();
     Resource::builder_empty()
@@ -107,7 +108,7 @@ fn detected() -> Vec<(&'static str, Value)> {
         ("process.pid", i64::from(std::process::id()).into()),
         ("host.arch", host_arch().into()),
         ("os.type", std::env::consts::OS.into()),
-        // The path `/work` alone does not identify the work.
+        // The path `/work` alone does not identify the work, so the normalizer must write the query, too.
         (keys::KEEP_QUERY, true.into()),
         (keys::NODE_CPU_SCORE, cpu_score_mib_per_s().into()),
     ];

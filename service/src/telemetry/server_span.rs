@@ -1,8 +1,8 @@
 //! The SERVER span of a request: its attributes at arrival and at the end.
 //!
-//! The SDK's tracer creates it, not `tracing`, because its timestamps are explicit: the arrival, and the time at which the
-//! slot was free again. A `tracing` span takes its own timestamps when it is created and dropped. The tracer is also several
-//! times cheaper: it has no registry and no string per field. Spans below it use `tracing`, see `inner`.
+//! The SDK's tracer creates this span, not `tracing`, because the span's timestamps are explicit: the arrival, and the time at
+//! which the slot was free again. A `tracing` span takes its own timestamps when it is created and dropped. The tracer is also
+//! several times cheaper: it has no registry and no string per field. The spans below the SERVER span use `tracing`, see `inner`.
 
 use cctf_proto::keys;
 use opentelemetry::trace::{

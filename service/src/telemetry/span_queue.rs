@@ -1,7 +1,7 @@
 //! A bounded queue of finished spans. Its own thread sends them, retries until the service stops, and counts dropped spans.
 //!
-//! The SDK's batch processor gives up a batch after a few attempts and reports drops only at shutdown. Each span is encoded
-//! by the thread that ends it. The queue holds the bytes, a third of the span's size in memory.
+//! It replaces the SDK's batch processor, which gives up a batch after a few attempts and reports drops only at shutdown. Each
+//! span is encoded by the thread that ends it. The queue holds the bytes, a third of the span's size in memory.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -74,7 +74,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// All but the last one are full.
+    /// Batches. All except the last one are full.
     waiting: VecDeque<Batch>,
     waiting_spans: usize,
     waiting_bytes: usize,
@@ -251,7 +251,8 @@ impl Shared {
         }
     }
 
-    /// Waits for a full batch, the schedule or a flush. Returns none at shutdown, once nothing or no time is left.
+    /// Waits for a full batch, the schedule or a flush. Returns none during a shutdown, as soon as the queue is empty or the time
+    /// is over.
     fn next_batch(&self) -> Option<Batch> {
         let mut state = self.lock();
         let mut due = Instant::now() + self.limits.schedule_delay;

@@ -18,8 +18,8 @@ pub struct Flight {
     pub prepared: Arc<Prepared>,
     pub sent: Sent,
     pub resends: u8,
-    /// Whether the connection was idle before this request. If it fails before the first byte of the response, the request is
-    /// sent again.
+    /// Whether the connection was idle before this request. If the connection fails before the first byte of the response, the
+    /// request is sent again.
     pub on_idle_connection: bool,
     /// Bytes that the socket has taken.
     pub written: usize,

@@ -1,6 +1,6 @@
 //! Requests, responses and connections.
 //!
-//! - [`request`], [`response`]: what is sent and received; pure.
+//! - [`request`], [`response`]: what is sent and received, without I/O.
 //! - [`connection`]: one nonblocking connection.
 
 pub mod connection;

@@ -1,4 +1,4 @@
-//! The bytes of requests: a head that many requests share, and the header with the ids of one.
+//! The bytes of requests: a head that many requests share, and the header with the ids of one request.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};

@@ -297,7 +297,7 @@ mod tests {
                 read("GET", most.as_bytes(), piece),
                 Ok(Some(answer(200, 1, true)))
             );
-            // A recursion for each of them would exceed the stack.
+            // A recursion for each interim answer would exceed the stack.
             for count in [INTERIM_ANSWERS_MAX + 1, 100_000] {
                 let failed = read("GET", interim(count).as_bytes(), piece);
                 assert_eq!(failed, Err(ResponseError::TooManyInterim));

@@ -16,7 +16,7 @@ pub struct IoConfig {
     pub ids: Ids,
     /// Maximum number of connections to all targets together.
     pub connections_max: usize,
-    /// From the send to the complete response, and from the scheduled time to the send, nanoseconds.
+    /// Maximum time from the scheduled time to the send, and again from the send to the complete response, nanoseconds.
     pub timeout_ns: u64,
     pub progress: Arc<DriveProgress>,
     pub backlog: Arc<Backlog>,

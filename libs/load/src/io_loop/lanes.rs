@@ -31,7 +31,7 @@ impl Pending {
 struct Lane {
     address: SocketAddr,
     pending: VecDeque<Pending>,
-    /// All connections, including the new ones.
+    /// All connections, including those whose handshake has not ended.
     connections: usize,
     /// Connections whose handshake has not ended.
     connecting: usize,
@@ -133,7 +133,7 @@ impl Lanes {
         });
     }
 
-    /// Takes the longest waiting request of a target.
+    /// Of the requests to a target, takes the one that has waited longest.
     pub fn pop(&mut self, target: usize) -> Option<Pending> {
         let pending = self.lanes[target].pending.pop_front()?;
         self.pending -= 1;
@@ -143,7 +143,7 @@ impl Lanes {
         Some(pending)
     }
 
-    /// The longest waiting request of a target.
+    /// Of the requests to a target, the one that has waited longest.
     pub fn first(&self, target: usize) -> Option<&Pending> {
         self.lanes[target].pending.front()
     }
@@ -153,8 +153,8 @@ impl Lanes {
         self.pending > self.lanes[target].pending.len()
     }
 
-    /// Whether a target without any connection has waited longer than this target. It gets the next free connection, so that no
-    /// target waits forever while others keep all connections busy.
+    /// Whether a target without any connection has waited longer than this target. That other target gets the next free
+    /// connection, so that no target waits forever while others keep all connections busy.
     pub fn must_yield(&self, target: usize) -> bool {
         let own = self.lanes[target].first_number();
         self.others_wait(target)

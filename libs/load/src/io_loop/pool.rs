@@ -59,7 +59,7 @@ impl Pool {
         idle.map(|(token, _)| *token).collect()
     }
 
-    /// Starts a handshake with the target. The caller makes room first.
+    /// Starts a handshake with the target. The caller calls [`Pool::make_room`] first.
     pub fn open(&mut self, target: usize) -> io::Result<()> {
         let token = self.next_token;
         let server = (target, self.lanes.address(target));

@@ -161,7 +161,7 @@ impl SpanQueue {
 }
 
 impl Exporter {
-    /// Starts the exporter's thread, which connects for the first request. `ids` are those of the session.
+    /// Starts the exporter's thread, which connects when it sends the first request. `ids` are those of the session.
     pub fn start(destination: &Destination, resource: &Resource, ids: Ids) -> Result<Self, ExportError> {
         let endpoint = destination.to_string();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -271,7 +271,7 @@ struct Worker {
     waiting: VecDeque<Vec<Exchange>>,
     waiting_spans: usize,
     under_way: JoinSet<()>,
-    /// The report that the driver is alive, until a task sends it.
+    /// The encoded report that the driver is alive, until it is passed to the task that sends it.
     alive: Option<Bytes>,
 }
 
@@ -300,7 +300,7 @@ impl Worker {
                         if sent.as_ref().is_ok_and(|accepted| accepted.rejected == 0) {
                             self.report_alive();
                         }
-                        // The caller waits for it, unless it was interrupted.
+                        // The caller waits for the reply. If it no longer does, the send fails, which is ignored.
                         let _ = reply.send(sent.and_then(|accepted| match accepted.rejected {
                             0 => Ok(()),
                             _ => Err(format!(

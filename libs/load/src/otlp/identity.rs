@@ -8,10 +8,10 @@ use crate::otlp::attributes::{integer, text};
 /// The driver's module name.
 pub const SERVICE_NAME: &str = "cctf-load";
 
-/// Where the driver runs, and the application of its load.
+/// The place at which the driver runs, and the application that gets its load.
 #[derive(Debug, Clone, Default)]
 pub struct DriverIdentity {
-    /// None leaves the node to the host name.
+    /// `None`: only the host name identifies the node.
     pub node_id: Option<String>,
     pub stage: Option<String>,
     pub app_id: Option<String>,

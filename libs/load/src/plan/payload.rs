@@ -101,7 +101,7 @@ fn text(size_bytes: usize, seed: u64) -> Vec<u8> {
     out
 }
 
-/// An array of records and one string that fills the rest; only a string if no record fits.
+/// An array of records, and one string that fills the rest. If the size is too small for an array, a bare string.
 fn json(size_bytes: usize, seed: u64) -> Vec<u8> {
     const CLOSING_BYTES: usize = 4; // `[""]`
     if size_bytes < CLOSING_BYTES {

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use cli::units;
 
-/// Number of different sizes in a range. They are enough to fit a line through the results, and few enough to keep all bodies
-/// in memory.
+/// Number of different sizes in a range. This many sizes are enough to fit a line through the results, and few enough to keep all
+/// bodies in memory.
 const STEPS: usize = 40;
 /// The sizes of consecutive requests are this many steps apart. Any [`STEPS`] consecutive requests have each size once, and
 /// large sizes do not follow each other.
@@ -65,7 +65,7 @@ impl Sizes {
     }
 }
 
-/// The index of a request's size among `count` sizes: the same for the same number.
+/// The index of a request's size among `count` sizes. It depends only on the number of the request.
 pub fn step_of(number: u64, count: usize) -> usize {
     let count = count.max(1) as u64;
     (number % count * STRIDE % count) as usize

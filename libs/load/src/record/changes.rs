@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::exchange::Exchange;
 
-/// Maximum number of different pairs that are counted separately. A service has a few; a recording can contain any number.
+/// Maximum number of pairs of recorded and new status that are counted separately. A service has a few; a recording can contain
+/// any number.
 const PAIRS_MAX: usize = 256;
 /// Number of pairs in the summary.
 const PAIRS_SHOWN: usize = 5;

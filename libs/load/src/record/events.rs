@@ -56,12 +56,13 @@ impl EventsWriter {
             .read(true)
             .open(path)
             .map_err(failed)?;
-        // This is checked after the open, which does not wait for a reader because it reads, too: the path may change before it.
+        // This is checked after the open, because the path could change between an earlier check and the open. The open does not
+        // wait for a reader of the pipe, because it opens the file for reading, too.
         let kind = file.metadata().map_err(failed)?.file_type();
         if kind.is_fifo() {
             return Err(EventsError::Pipe(path.to_owned()));
         }
-        // The lines of two drivers would be mixed. A file system without locks is no reason to refuse.
+        // Without the lock, the lines of two drivers would be mixed. A file system that does not support locks is accepted.
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(EventsError::Locked(path.to_owned()));
         }

@@ -10,7 +10,7 @@ use crate::record::summary::SummaryBuilder;
 
 /// Maximum number of batches that wait for the recorder; beyond that, the io loop waits.
 pub const RECORDER_BATCHES_MAX: usize = 1024;
-/// Maximum time for which lines are buffered, however many batches come: a driver that is killed loses no more than these.
+/// Maximum time for which lines are buffered. A driver that is killed loses at most the lines of this time.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Messages to the recorder.

@@ -14,8 +14,8 @@ const LEVEL: u32 = 6;
 const GZIP_BYTES_MIN: usize = 20;
 /// Deflate compresses at most 1,032 bytes into one.
 const DEFLATE_RATIO_MAX: usize = 1032;
-/// Maximum number of attempts to find a compressed size. At least every second one halves the interval, so the remaining error
-/// is small for any size.
+/// Maximum number of attempts to find a compressed size. At least every second attempt halves the interval of the search, so the
+/// remaining error is small for any size.
 const ATTEMPTS_MAX: usize = 16;
 /// Maximum size of the comment that fills up a gzip header. Decoders accept less than 64 KiB.
 const COMMENT_BYTES_MAX: usize = 60_000;
@@ -67,8 +67,8 @@ pub fn text_that_compresses_to(size: usize, compressed: usize, seed: u64) -> Vec
     found.closest.unwrap_or_else(|| text(size, seed))
 }
 
-/// A gzip file of exactly `size` bytes, unless that is too short. Its content has `content` bytes, if this is known and
-/// possible.
+/// A gzip file of exactly `size` bytes, or text if `size` is too small for a gzip file. Its content has `content` bytes, if this
+/// number is known and possible.
 pub fn gzip(size: usize, content: Option<usize>, seed: u64) -> Vec<u8> {
     if size < GZIP_BYTES_MIN {
         return text(size, seed);
@@ -90,8 +90,8 @@ pub fn gzip(size: usize, content: Option<usize>, seed: u64) -> Vec<u8> {
     padded(&fitting, size)
 }
 
-/// A file that starts like gzip and declares the maximum size of its content at its end. The service refuses it without
-/// decompressing.
+/// A file that starts like gzip. At its end, it declares the largest content that a file of its size can have. The service
+/// refuses it without decompressing.
 pub fn gzip_too_large(size: usize, seed: u64) -> Vec<u8> {
     let mut file = text(size, seed);
     if size >= GZIP_BYTES_MIN {

@@ -13,8 +13,8 @@ use plan::roots::{Arrival, Root, RootsError};
 
 use templates::{Shape, Templates};
 
-/// Maximum size of the cache for bodies that take time to make, bytes. A full cache is emptied. Runs of our driver have at most
-/// a few hundred sizes.
+/// Maximum size of the cache for bodies that take time to make, bytes. A full cache is emptied. Runs of our driver have at most a
+/// few hundred different sizes of bodies.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 /// Status of our endpoints for a body that they do not accept.
 const REFUSED: i64 = 400;
@@ -140,7 +140,8 @@ pub const SET_ROUTE: &str = "/kv/set/{key}";
 pub const GET: &str = "/kv/get/";
 pub const GET_ROUTE: &str = "/kv/get/{key}";
 
-/// Whether a root can belong to a route of our service. If no recorded service answered the request, its route is unknown.
+/// Whether a root can belong to a route of our service. If no recorded service answered the request, its route is unknown, so the
+/// root can belong to any route.
 pub fn has_route(root: &Root, ours: &str) -> bool {
     root.route.as_deref().is_none_or(|route| route == ours)
 }

@@ -32,7 +32,7 @@ pub enum TemplateError {
     },
 }
 
-/// The templates in the order of the file. The first one that matches a root gives its body.
+/// The templates in the order of the file. The first template that matches a root determines the body of the root.
 #[derive(Debug, Clone, Default)]
 pub struct Templates(Vec<Template>);
 

@@ -30,7 +30,7 @@ pub struct Tally {
     pub cut_times: u64,
     /// Bodies that were cut to 64 MiB.
     pub cut_bodies: u64,
-    /// Invocations that were left out, because a call causes more than 1,024.
+    /// Invocations that were left out, because their call causes more than 1,024 invocations.
     pub callees_left_out: u64,
 }
 
@@ -85,7 +85,7 @@ pub struct Changes {
     pub turns: Vec<Turns>,
 }
 
-/// Stand-ins that take turns with the requests of an instance. Without any, its own stand-in gets them.
+/// Stand-ins that take turns with the requests of an instance. If there are none, the instance's own stand-in gets its requests.
 #[derive(Debug, Default)]
 pub struct Turns {
     /// Ids of the stand-ins.
@@ -102,7 +102,7 @@ impl From<Vec<String>> for Turns {
     }
 }
 
-/// Changes from a time on.
+/// The changes that are in force at each time of a replay.
 #[derive(Debug, Default)]
 pub struct Stages {
     pub first: Changes,
@@ -172,7 +172,7 @@ pub fn nest(plan: &Plan, tree: &Tree, changes: &Changes, tally: &mut Tally) -> R
 struct One<'a, 'b> {
     plan: &'a Plan,
     tree: &'a Tree,
-    /// The encoded work of the invocations that it causes.
+    /// The encoded work of the tree's invocations, by index. Callees are encoded before their callers.
     encoded: &'a [Vec<u8>],
     changes: &'a Changes,
     factor: f64,
@@ -279,7 +279,7 @@ impl<'a> One<'a, '_> {
         }
     }
 
-    /// The part of the gap that is not CPU time stays the same at any speed of the node.
+    /// The wait of a call or of the answer. The part of the gap that is not CPU time stays the same at any speed of the node.
     fn wait(&mut self, wait: &plans::Wait) -> Wait {
         let cpu_ns = self.cpu(wait.cpu_ns);
         let other_ns = self.tally.time(wait.gap_ns - wait.cpu_ns);

@@ -28,8 +28,8 @@ enum Key {
     Module(u32),
 }
 
-/// A path of instances from a root to an invocation, each of which waits for the next one, and which enters one stand-in
-/// repeatedly.
+/// A path of instances from a root to an invocation, on which each instance waits for the next one. The path enters one stand-in
+/// more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeat {
     /// The module whose stand-in occurs more than once.

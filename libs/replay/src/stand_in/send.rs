@@ -127,7 +127,8 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
         }))
     }
 
-    /// The recorded method and path. A recorded HEAD request is sent as POST, and the driver waits for the body of its answer.
+    /// The facts that spans report, with the recorded method and path. For a recorded HEAD request, they have the method that is
+    /// sent, POST, so that the driver waits for the body of the answer.
     fn facts(&mut self, root: &Root, target: usize, method: &str, path: &str) -> Arc<RequestFacts> {
         let recorded = root.method.clone().filter(|method| &**method != "HEAD");
         let is_plain =

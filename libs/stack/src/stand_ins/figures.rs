@@ -12,9 +12,9 @@ use crate::tiers::settings::{DELAY_MAX, RATE_BPS};
 /// tbf (the kernel's rate limit) counts frames.
 const FRAME_PER_BODY: f64 = 1514.0 / 1448.0;
 
-/// Delays below this are the same, milliseconds: floats of seconds are less exact.
+/// Error of a recorded delay, milliseconds. The delay is recorded in seconds, as a float, which is not exact.
 const FLOAT_ERROR_MS: f64 = 1e-6;
-/// Minimum part of a delay that counts as cut, milliseconds.
+/// Minimum part of a delay that counts as cut off by rounding down, milliseconds.
 const CUT_MS_MIN: f64 = 0.05;
 
 /// Delay and rate by calling and called node.
@@ -65,8 +65,8 @@ impl Figures {
         Ok(())
     }
 
-    /// The link over which `u` calls `v`. A link of the placement comes first, for this direction or else for the other one.
-    /// Otherwise the recorded link is used. `None` if neither has one.
+    /// The link over which `u` calls `v`: the link for this direction, or else the link for the other one. Delay and rate come
+    /// from the placement, or else from the recording. `None` if neither has the link.
     pub fn link(&self, u: &str, v: &str, rounding: Rounding) -> Option<ConfiguredLink> {
         let (placed, recorded) = self.both(u, v);
         if placed.is_none() && recorded.is_none() {
@@ -83,7 +83,7 @@ impl Figures {
         })
     }
 
-    /// Whether rounding down shortens the recorded delay by a part that counts.
+    /// Whether rounding down shortens the recorded delay by [`CUT_MS_MIN`] or more, and the placement does not set the delay.
     pub fn is_cut(&self, u: &str, v: &str) -> bool {
         let (placed, recorded) = self.both(u, v);
         let is_placed = placed.is_some_and(|link| link.delay_ms.is_some());
@@ -103,7 +103,7 @@ impl Figures {
 /// How a recorded delay becomes whole milliseconds, the resolution of toxiproxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rounding {
-    /// A call between stand-ins lasts its recorded network time, so the caller waits for the rest.
+    /// A call between stand-ins lasts its recorded network time, so the caller waits for the rest of the delay.
     Down,
     /// Nobody waits for the rest of the delay of a request from outside.
     Nearest,
@@ -112,7 +112,7 @@ pub enum Rounding {
 impl Rounding {
     fn whole_ms(self, delay_ms: f64) -> f64 {
         match self {
-            // 29 ms in seconds are a little less than 29 ms.
+            // 29 ms, recorded as 0.029 s, can become a little less than 29 ms.
             Self::Down => (delay_ms + FLOAT_ERROR_MS).floor(),
             Self::Nearest => delay_ms.round(),
         }
@@ -129,7 +129,7 @@ impl Figures {
         recorded.map(|link| way(*link))
     }
 
-    /// Like [`Figures::recorded_way`], but a link of the placement comes first.
+    /// Like [`Figures::recorded_way`], but delay and rate come from the placement if it sets them.
     pub(super) fn way(&self, u: &str, v: &str) -> Option<Way> {
         let (placed, recorded) = self.both(u, v);
         let recorded = recorded.map(|link| way(*link));
@@ -142,7 +142,7 @@ impl Figures {
     }
 }
 
-/// A recorded link, with its rate only if that is emulated.
+/// A recorded link. Its rate is `None` if the rate is not emulated.
 fn way(recorded: Link) -> Way {
     let rate_bps = emulated_bps(recorded).and(recorded.rate_bps);
     (recorded.delay_s.unwrap_or(0.0).max(0.0), rate_bps)

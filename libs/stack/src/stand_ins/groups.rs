@@ -44,12 +44,12 @@ impl Module {
 }
 
 impl Recording {
-    /// `None` if it is neither a module nor a group. A module comes first.
+    /// Whether a name is that of a module or of a group. `None` if it is neither. If it could be both, it is a module.
     pub(super) fn named(&self, name: &str) -> Option<Named> {
         if self.modules.contains_key(name) {
             return Some(Named::Module);
         }
-        // Names of modules and of nodes can have this character, too.
+        // Names of modules and of nodes can contain `@`, too. So each `@` may be the separator.
         let mut places = name.match_indices('@').map(|(at, _)| at);
         let is_group = |at: usize| {
             let module = self.modules.get(&name[..at]);
@@ -58,7 +58,7 @@ impl Recording {
         places.any(is_group).then_some(Named::Group)
     }
 
-    /// Module and recorded node of the only group that a name means.
+    /// Module and recorded node of the only group that a name means. `None` if it means no group, or several.
     pub(super) fn group(&self, name: &str) -> Option<(&str, &str)> {
         let all = self.modules.iter();
         let all = all
@@ -99,7 +99,7 @@ impl Recording {
         )
     }
 
-    /// The names of all modules, and of the groups of modules with several, for an error.
+    /// The names of all modules, and of the groups of each module that has several groups, for an error message.
     pub(super) fn known_names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = self.modules.keys().cloned().collect();
         for (name, module) in &self.modules {

@@ -41,8 +41,8 @@ pub struct Launched {
     pub first: Target,
 }
 
-/// Starts the stand-ins one after the other. When all listen, it writes the files with their addresses. In a network, each node
-/// has its own file, because its links lead to other addresses.
+/// Starts the stand-ins one after the other. When all listen, writes the files with their addresses. In a network, each node has
+/// its own file, because its links lead to other addresses.
 pub fn launch(
     config: &StackConfig,
     placed: &Placed,

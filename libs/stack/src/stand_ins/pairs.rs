@@ -33,7 +33,7 @@ pub(super) fn pairs(recording: &Recording, stand_ins: &[StandIn]) -> BTreeSet<(S
 
 /// Module and id of a recorded instance.
 pub type InstanceName<'a> = (&'a str, &'a str);
-/// Calling and called instances of a run's rows.
+/// Pairs of calling and called instance, from the rows of a run.
 pub type Called<'a> = BTreeSet<[InstanceName<'a>; 2]>;
 
 /// The pairs of nodes between which stand-ins repeat recorded calls. The inventories of a run can lack some of them.
@@ -43,7 +43,8 @@ pub(super) fn pairs_of_calls(stand_ins: &[StandIn], called: &Called<'_>) -> BTre
     pairs.collect()
 }
 
-/// Whether an instance may have called another one. If the recording has no link, every instance may.
+/// Whether an instance may have called another one. If the recording has no links at all, any instance may have called any other
+/// one.
 fn may_call(recording: &Recording, from: &Instance, to: &Instance) -> bool {
     from.node == to.node
         || recording.links.is_empty()

@@ -36,7 +36,8 @@ impl Placed {
         Ok(placed)
     }
 
-    /// The same for a prediction, which starts nothing: of any number of instances.
+    /// Like [`Placed::new`], but does not check whether the stand-ins can be started. A prediction starts nothing, so it can have
+    /// any number of instances.
     ///
     /// # Errors
     /// If the placement names something unknown or impossible.

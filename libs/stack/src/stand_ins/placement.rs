@@ -11,7 +11,7 @@ use super::error::PlacementError;
 
 /// Maximum size of the file: 4 KiB for each of 256 modules.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Maximum number of slots that a tunable-svc can count.
+/// Maximum number of slots of a tunable-svc, unless its slots are unlimited.
 pub const SLOTS_MAX: u32 = 1_024;
 /// Maximum length of a tunable-svc's queue.
 pub const QUEUE_LIMIT_MAX: u32 = 1 << 20;
@@ -39,7 +39,7 @@ pub struct EventPlace {
     pub replicas: Option<u32>,
     /// Slots of each stand-in on the new node. `None`: as many as the stand-ins started with.
     pub slots: Option<EventSlots>,
-    /// Why, for the record of the event.
+    /// The reason, for the record of the event.
     pub reason: Option<String>,
 }
 
@@ -309,7 +309,7 @@ fn slots(item: &Item<'_>) -> Result<Slots, String> {
     }
 }
 
-/// The same, or `"recorded"`.
+/// A number of slots, `"unlimited"` or `"recorded"`.
 fn event_slots(item: &Item<'_>) -> Result<EventSlots, String> {
     if item.as_text() == Some("recorded") {
         return Ok(EventSlots::Recorded);

@@ -40,7 +40,7 @@ pub struct Instance {
     pub station: Station,
 }
 
-/// A recorded node. `None`: the recording has no figure. Units as in `nodes.json`.
+/// A recorded node. A figure is `None` if the recording does not contain it. Units are those of `nodes.json`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Node {
     pub stage: String,

@@ -13,14 +13,14 @@ use super::placement::{EventPlace, EventSlots, Placement};
 use super::recording::Recording;
 use super::stand_in::StandIn;
 
-/// The placement from an event on.
+/// The state of a placement from an event on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     /// Seconds after the first request.
     pub at_s: f64,
     /// The module that moved or was scaled.
     pub module: String,
-    /// The node of its stand-ins before and now.
+    /// The node of the module's stand-ins before the event. `node` is their node after it.
     pub from: String,
     pub node: String,
     /// The number of its stand-ins on the node, if it was scaled.
@@ -28,11 +28,11 @@ pub struct Stage {
     pub reason: Option<String>,
     /// The ids of the stand-ins that take turns with the requests of a recorded instance, by module and instance.
     pub turns: BTreeMap<(String, String), Vec<String>>,
-    /// A stand-in for each recorded instance, where it is now.
+    /// A stand-in for each recorded instance, at its place after the event.
     pub of_recorded: Vec<StandIn>,
 }
 
-/// A group while events happen.
+/// The current state of a group, while the events are applied one after the other.
 struct Group {
     node: String,
     replicas: Option<u32>,
@@ -155,7 +155,7 @@ fn needed(
     Ok(ids)
 }
 
-/// The station of a stand-in like another one, with the slots of an event.
+/// The station of an added stand-in. It equals the station of `like`, except for the slots of an event.
 fn station(recording: &Recording, like: &StandIn, slots: Option<EventSlots>) -> Station {
     let recorded = || recording.station_of(&like.module, &like.instance);
     let slots = match slots {

@@ -16,13 +16,13 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Number of the process's slots. `None`: as many as it needs. An instance with more slots than can be counted gets `None`,
+    /// Number of the process's slots. `None`: as many as it needs. An instance with more than [`SLOTS_MAX`] slots gets `None`,
     /// too.
     pub fn counted_slots(&self) -> Option<u32> {
         self.station.slots.filter(|slots| *slots <= SLOTS_MAX)
     }
 
-    /// The policy of slots during calls to others: `held` or `released`.
+    /// Whether a request keeps its slot during calls to other stand-ins: `held` or `released`.
     pub fn slot_policy(&self) -> &'static str {
         if self.station.is_released {
             "released"

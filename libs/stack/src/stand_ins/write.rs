@@ -1,4 +1,4 @@
-//! [`Placement::to_json`]: a placement as the file that is read.
+//! [`Placement::to_json`]: writes a placement in the format of the file that [`Placement::parse`] reads.
 
 use serde_json::{Map, Value, json};
 

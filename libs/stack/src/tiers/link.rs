@@ -119,7 +119,7 @@ fn interface(used: &mut Used, node: usize, peer: &str, link: usize) -> String {
     if fits && used.insert((node, named.clone())) {
         return named;
     }
-    // No other interface has this name, because the names of the others begin with `to-`.
+    // No other interface of the node has this name: each link has another number, and all other names begin with `to-`.
     format!("link{link}")
 }
 

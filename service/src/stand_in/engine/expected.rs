@@ -37,7 +37,7 @@ impl Engine {
         self.future_cpu_ns
     }
 
-    /// What its calls that have not ended are expected to cost.
+    /// Expected cost (CPU time) of executing the calls before the answer that have not ended.
     pub fn open_costs_ns(&self) -> u64 {
         self.open_costs_ns
     }

@@ -9,8 +9,8 @@ impl Engine {
         self.events.take_sends(&mut self.nodes)
     }
 
-    /// Removes the requests that are due a fixed time after the answer to a message in progress. Returns call, callee, and this
-    /// time.
+    /// Removes the requests that are due a fixed time after the answer to a message in progress. Returns call, callee and delay
+    /// of each.
     pub fn take_sends_after_answers(&mut self) -> Vec<(usize, usize, u64)> {
         let nodes = self.nodes.iter_mut().enumerate();
         let sends = nodes.flat_map(|(call, node)| {
