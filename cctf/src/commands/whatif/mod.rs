@@ -42,8 +42,9 @@ between the two has a narrower interval than either of them. If the run has more
 simulated. The output has the calibration error: the difference between the simulated and the recorded response times of the
 recorded run. This error widens the intervals.
 
-As in cctf place, the answer is marked as not predicted if something would be busy for more than 85% of the time, or if a CPU time,
-a speed, cores or a link is unknown. docs/placement.md has the method. cctf place ranks all placements.
+As in cctf place, the answer is marked as not predicted if slots, CPUs or a link would be busy for more than 85% of the time. The
+same applies if the CPU time of a module, the speed or cores of a node, or a link is unknown. docs/placement.md has the method.
+cctf place ranks all placements.
 
 Exit codes:
   0  the change is predicted
