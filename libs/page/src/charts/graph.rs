@@ -306,7 +306,7 @@ fn loop_group(edge: &Edge, rect: &Rect, highest: f64) -> Html {
     let height = top - LOOP_HEIGHT + 8.0;
     let points = [from, top, from, height, to, height, to, top - HEAD].map(pixel);
     let [x0, y0, x1, y1, x2, y2, x3, y3] = points;
-    // Both texts are in one line, because no edge runs between them.
+    // The texts above and below the edge become one line, because the edge does not run between them.
     let mut label = Label::new(edge);
     if let Some(below) = label.below.take() {
         label.above = format!("{} {below}", label.above);

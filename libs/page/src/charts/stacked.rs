@@ -1,4 +1,4 @@
-//! [`stacked`]: one bar for each module, which consists of its parts.
+//! [`stacked`]: one bar for each module. A bar consists of the parts of the module's response time.
 
 use super::axes::{VALUE_MAX, percentage};
 use super::parts::{Part, legend, patterns, used};

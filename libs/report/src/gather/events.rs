@@ -10,7 +10,8 @@ use crate::model::Event;
 /// Maximum number of events. A chart could not show more as separate marks.
 const EVENTS_MAX: usize = 500;
 
-/// The first events in order of time.
+/// The first [`EVENTS_MAX`] events of the file, sorted by time. Starts that a later part repeats, because the instance was
+/// already running, are left out.
 ///
 /// # Errors
 /// If a file cannot be read.

@@ -124,7 +124,8 @@ impl<'a> Site<'a> {
         self.send("load", run_id, &[load.as_slice(), more].concat())
     }
 
-    /// Records several endpoints, one after the other, in one run. Each gets this load for this long.
+    /// Records several endpoints, one after the other, in one run. Each endpoint gets the same `load` for the same
+    /// `duration`.
     pub fn record_all(
         &self,
         run_id: &str,

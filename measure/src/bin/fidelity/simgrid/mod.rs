@@ -262,7 +262,8 @@ fn rate_of(run: &Path) -> anyhow::Result<f64> {
     Ok(1e3 * (times.len() - 1) as f64 / (last - first))
 }
 
-/// Compares the predictions. SimGrid's are judged. Ours, and those of LINE, which are means only, are shown beside them.
+/// Compares the predictions with the recording. Only SimGrid's are judged. Those of our own simulator, and LINE's means, are
+/// shown beside them.
 fn compared(
     busy: f64,
     mut recorded: Times,
