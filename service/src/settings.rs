@@ -18,7 +18,7 @@ mod otel;
 
 pub use otel::{OtelFlags, OtelSettings};
 
-/// Maximum of QUEUE_LIMIT: what a queue may hold without much memory.
+/// Maximum of QUEUE_LIMIT. The entries of a queue of this length need little memory.
 const QUEUE_LIMIT_MAX: usize = 1 << 20;
 
 const AFTER_HELP: &str = "\

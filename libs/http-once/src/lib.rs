@@ -306,7 +306,7 @@ mod tests {
             format!("no answer from 127.0.0.1:{port} within 0.05 s")
         );
         let server = std::thread::spawn(move || {
-            // The first connection is the one that was given up.
+            // The first connection is that of the request above, which has timed out.
             let _given_up = listener.accept().unwrap();
             let (mut stream, _) = listener.accept().unwrap();
             assert!(stream.read(&mut [0; 200]).unwrap() > 0);

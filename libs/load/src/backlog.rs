@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Maximum number of requests that wait for a connection: almost a minute at 20,000 requests a second.
 const REQUESTS_MAX: u64 = 1 << 20;
-/// Maximum memory of these requests: three seconds at 20,000 requests a second, with bodies of 8 KiB that are not shared
-/// between requests. (The bodies of `cctf load` are shared.)
+/// Maximum memory of the requests that wait for a connection: three seconds at 20,000 requests a second, with bodies of 8 KiB
+/// that are not shared between requests. (The bodies of `cctf load` are shared.)
 const BYTES_MAX: u64 = 512 << 20;
 
 /// Requests that wait for a connection. The pacing thread adds them, and the io loop takes them out.

@@ -1,4 +1,4 @@
-//! The clocks of the pacing thread, and its waits: an absolute sleep, then a short spin (busy waiting).
+//! The clocks of the pacing thread, and its waits: a sleep until an absolute time, then a short spin (busy waiting).
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};

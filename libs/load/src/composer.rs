@@ -11,8 +11,8 @@ use crate::stream::{Prepared, Requests, SourceError};
 /// Maximum number of requests that are prepared ahead: more than a second at 20,000 requests a second. So neither a slow source
 /// nor a busy CPU delays the pacing thread.
 pub const AHEAD_REQUESTS_MAX: usize = 1 << 15;
-/// Maximum memory of these requests: 0.4 s at 20,000 requests a second, with bodies of 8 KiB that are not shared between
-/// requests. A single larger request is accepted if the queue is empty.
+/// Maximum memory of the requests that are prepared ahead: 0.4 s at 20,000 requests a second, with bodies of 8 KiB that are not
+/// shared between requests. A single larger request is accepted if the queue is empty.
 pub const AHEAD_BYTES_MAX: u64 = 64 << 20;
 /// Pause of the composer when the queue is full. A full queue lasts longer than this, however many requests a second are due. So
 /// the pacing thread never has to wake the composer.

@@ -122,7 +122,8 @@ impl Deployment {
         }
     }
 
-    /// Completes the files after the run's end: stops the normalizer, or waits until a running one closes the run.
+    /// Completes the files after the run's end: stops the normalizer, or waits until the normalizer of a running stack closes the
+    /// run.
     pub fn finish(self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, ..) => Ok(stack.stop_receivers()?),

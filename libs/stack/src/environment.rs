@@ -29,7 +29,7 @@ pub fn remove_own(command: &mut Command) {
     remove_exporter(command);
 }
 
-/// Removes the receiver of the caller's own telemetry, with its headers and certificates.
+/// Removes the variables that name the receiver of the caller's own telemetry, its headers and its certificates.
 pub fn remove_exporter(command: &mut Command) {
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with(EXPORTER_PREFIX) {

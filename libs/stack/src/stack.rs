@@ -38,7 +38,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the normalizer, then the Collector, then the services. Each waits until the earlier ones are ready.
+    /// Starts the normalizer, then the Collector, then the services. Each one is started when the previous one is ready.
     pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
         // The network comes first, because its start moves this thread into a namespace of the network.
         let network = config.network.as_ref();

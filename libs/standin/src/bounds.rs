@@ -19,8 +19,8 @@ pub const TEXT_BYTES_MAX: usize = 4_096;
 pub const WORK_BYTES_MAX: usize = 16 << 20;
 /// Maximum size of the body of a request or answer. By default, the service accepts no larger bodies.
 pub const BODY_BYTES_MAX: u32 = 64 << 20;
-/// Maximum of one duration, and of the CPU time of one invocation: one hour. Without it, a damaged number could occupy a slot
-/// forever.
+/// Maximum of one duration, and of the CPU time of one invocation: one hour. Without a maximum, a damaged number could occupy a
+/// slot forever.
 pub const DURATION_NS_MAX: u64 = 3_600_000_000_000;
 
 /// The error for a plan that exceeds [`CALLS_MAX`].

@@ -19,7 +19,7 @@ pub struct Work<'a> {
     /// In the order of their recorded start. At most [`CALLS_MAX`].
     #[serde(borrow, deserialize_with = "calls")]
     pub calls: Vec<Call<'a>>,
-    /// The calls for which the answer waits, and the own work before it.
+    /// The calls for which the answer waits, and the own work before the answer.
     pub answer: Wait,
     /// CPU time that runs while the invocation waits for its calls.
     pub beside_cpu_ns: u64,

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Factor by which the weight of an observation decreases with each later one.
+/// Factor by which each later observation reduces the weight of an earlier one.
 const DECAY: f64 = 1.0 - 1.0 / 64.0;
 /// Minimum spread of sizes (bytes) for a slope. Below it, differences in cost are too small to measure: copying a page costs
 /// less than reading the clock.

@@ -1,4 +1,5 @@
-//! [`Estimate`]: a moving mean of one cost of executing a plan. The plan's times include this cost.
+//! [`Estimate`]: a moving mean of one cost of executing a plan. The planned times include this cost, so the planned work must be
+//! shorter by it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -39,7 +39,7 @@ impl Events {
         self.0.pop().map(|Reverse(due)| due)
     }
 
-    /// Drops timeouts of calls that have already ended, up to the first other event.
+    /// Drops the first events of the queue, as long as they are timeouts of calls that have already ended.
     pub fn drop_timeouts(&mut self, nodes: &[Node]) {
         while let Some(Reverse((_, Event::End { call }))) = self.0.peek()
             && nodes[*call].state != State::Started

@@ -117,7 +117,7 @@ mod tests {
 
     const CALL: usize = 3;
 
-    /// Exchanges with one call, which is answered through the returned channel.
+    /// Exchanges with one call, which is answered through the channel `answer`.
     struct Scene {
         clock: Clock,
         calls: Calls,

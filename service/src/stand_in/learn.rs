@@ -5,7 +5,8 @@ use super::shared::{EXCESS_NS_MAX, FINISH_NS_MAX, StandIn};
 use crate::meter::Reading;
 use crate::telemetry::server_span::Times;
 
-/// Minimum CPU time above the plan for which a request counts as late. Smaller differences are measurement errors.
+/// Maximum CPU time above the plan of a request from which the time for ending a request is learnt. With more, the request ended
+/// late because of its CPU time. Smaller differences are measurement errors.
 const OVERRUN_NS: u64 = 4_000;
 
 /// Measurements of a finished request.

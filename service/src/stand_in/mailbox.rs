@@ -20,7 +20,7 @@ pub struct Answered {
 /// CPU time of a call.
 #[derive(Debug, Clone, Copy)]
 pub enum CallCpu {
-    /// CPU time on the slot's own thread after the call was sent. It is a part of what the slot measures.
+    /// CPU time on the slot's own thread after the call was sent. It is a part of the CPU time that the slot measures.
     OnSlot(u64),
     /// CPU time and run-queue delay on the thread of calls, from the start of the call.
     Elsewhere(Reading),
@@ -139,7 +139,7 @@ impl Mailbox {
         Ok(needs_timer)
     }
 
-    /// Handles a timer. A timer that an earlier one has replaced has no effect.
+    /// Handles the end of a timer. A timer that was replaced by an earlier one has no effect.
     pub fn time_has_come(&self, due_ns: u64) {
         let mut state = self.lock();
         if state.wakes_at_ns != Some(due_ns) {

@@ -269,8 +269,9 @@ impl OnSlot {
         self.request.execution.poll_calls(false);
     }
 
-    /// Counts a wait for answers, from `since_ns` until the awaited event. CPU time and waits for a CPU are subtracted. Calls
-    /// to databases count as the request's own time, as in a service that reports its downstream time.
+    /// Counts a wait for answers, from `since_ns` until the awaited event. CPU time and waits for a CPU are subtracted. Only
+    /// calls that end with an answer count. Others, such as calls to databases, count as the request's own time, as in a service
+    /// that reports its downstream time.
     fn count_downstream(&mut self, since_ns: u64, until_ns: Option<u64>, before: Reading) {
         let InProgress {
             stand_in,

@@ -35,8 +35,8 @@ const CALL_NS_MAX: u64 = 1_000_000;
 /// Maximum estimate of the time from the end of the answer's gap to the end of the request. The usual value is a fifth of it. A
 /// request that takes longer was interrupted.
 pub const FINISH_NS_MAX: u64 = 20_000;
-/// Maximum estimate of how much longer than planned the own time of an invocation with calls is. If the difference is larger, the
-/// thread was interrupted.
+/// Maximum estimate of the time by which the own time of an invocation with calls is longer than planned. If the difference is
+/// larger, the thread was interrupted.
 pub const EXCESS_NS_MAX: u64 = 100_000;
 /// Maximum estimate of the time by which threads wake up late. A sleep is shorter by the estimate, and the thread uses CPU time
 /// until the planned time.

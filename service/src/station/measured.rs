@@ -22,7 +22,7 @@ pub enum Thread {
 pub struct Spent {
     /// CPU time and run-queue delay of its polls.
     pub used: Reading,
-    /// Time between polls, nanoseconds. On a thread of its own, it does not include run-queue delay.
+    /// Time between polls, nanoseconds. With [`Thread::Own`], it does not include run-queue delay.
     pub waiting_ns: u64,
 }
 

@@ -154,7 +154,7 @@ impl<T> Queue<T> {
 
     fn push(&self, mut state: MutexGuard<'_, State<T>>, item: T) {
         state.waiting.push_back(item);
-        // Woken slots take the items before this one.
+        // The woken slots take the items before this one. Another slot is needed only if there are more items than woken slots.
         let sleeper = (state.waiting.len() > state.woken)
             .then(|| state.asleep.pop())
             .flatten();

@@ -1,4 +1,4 @@
-//! Encodes spans as OTLP bytes, directly and once.
+//! Encodes spans as OTLP bytes, without intermediate types.
 //!
 //! opentelemetry-proto's types allocate a string for each key and value of each span, which costs more CPU time than the
 //! rest of a span's life. A test compares this encoder with them.
@@ -72,7 +72,7 @@ pub fn span(span: &SpanData, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     bytes(field::ITEM, scratch, out);
 }
 
-/// Whether a span has events, links or arrays. This service does not create such spans; the library encodes them.
+/// Whether a span has events, links or arrays. This service does not create such spans. If there is one, the library encodes it.
 fn needs_library(span: &SpanData) -> bool {
     let has_array = span
         .attributes

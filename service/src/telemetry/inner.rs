@@ -24,7 +24,7 @@ impl Parent {
         Self(Some(Context::new().with_remote_span_context(span.clone())))
     }
 
-    /// A child span. `make` is called only if it will be recorded.
+    /// A child span. `make` is called only if the span will be recorded.
     pub fn child(&self, make: impl FnOnce() -> tracing::Span) -> tracing::Span {
         let Some(parent) = &self.0 else {
             return tracing::Span::none();

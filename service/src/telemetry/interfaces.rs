@@ -24,12 +24,12 @@ struct Interface {
     /// Whether it is a port of a bridge.
     is_port: bool,
     master: Option<String>,
-    /// Interfaces of this namespace below it.
+    /// Interfaces of this namespace that are below this one.
     lowers: Vec<String>,
 }
 
-/// Names of the interfaces through which traffic enters and leaves the machine: the physical ones. In a network namespace
-/// without physical interfaces, such as a container's, those whose other end is in another namespace. `class_net` is
+/// Names of the interfaces through which traffic enters and leaves the machine: the physical ones. In a network namespace without
+/// physical interfaces, such as a container's, they are the interfaces whose other end is in another namespace. `class_net` is
 /// /sys/class/net, except in tests.
 pub fn edge(class_net: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(class_net).into_iter().flatten().flatten();

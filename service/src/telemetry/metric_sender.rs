@@ -19,7 +19,7 @@ pub struct MetricSender {
 }
 
 impl MetricSender {
-    /// Sends on `runtime`, because the reader's own thread has none.
+    /// Sends on `runtime`, because the reader's own thread has no async runtime.
     pub fn new(sender: Sender, temporality: Temporality, runtime: Handle) -> Self {
         Self {
             sender,

@@ -11,7 +11,7 @@ pub enum ResponseError {
     /// Not HTTP/1.1, or an invalid length.
     #[error("response is not valid HTTP/1.1")]
     Malformed,
-    /// Above a limit of this reader.
+    /// The head or a line of the framing exceeds a limit of this reader.
     #[error("response head is too large")]
     HeadTooLarge,
     #[error("response has more than {INTERIM_ANSWERS_MAX} interim answers (status 1xx)")]

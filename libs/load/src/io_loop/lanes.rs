@@ -148,7 +148,7 @@ impl Lanes {
         self.lanes[target].pending.front()
     }
 
-    /// Whether requests wait at other targets than this one.
+    /// Whether requests to other targets wait for a connection.
     pub fn others_wait(&self, target: usize) -> bool {
         self.pending > self.lanes[target].pending.len()
     }

@@ -2,7 +2,8 @@
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 
-/// W3C flags in the low byte (sampled), and "is-remote is known" (false, because these spans are roots).
+/// The low byte has the W3C flag `sampled`. The bit above it states that it is known whether the parent is remote. It is not
+/// remote, because the driver's spans are roots.
 pub const SPAN_FLAGS: u32 = 0x101;
 
 pub fn text(key: &str, value: &str) -> KeyValue {

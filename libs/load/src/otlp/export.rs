@@ -25,7 +25,7 @@ const BATCH_SPANS_MAX: usize = 512;
 const BATCH_WAIT: Duration = Duration::from_millis(200);
 /// Maximum number of spans that wait while the collector does not answer: about 150 MB, a minute at 20,000/s.
 const QUEUE_SPANS_MAX: u64 = 1 << 20;
-/// Maximum memory of these spans. It limits their number only if most requests have a long URL of their own.
+/// Maximum memory of the spans that wait. It limits their number only if most requests have a long URL of their own.
 const QUEUE_BYTES_MAX: u64 = 640 << 20;
 /// Maximum number of concurrent export requests: the collector may wait for its disk before it answers.
 const EXPORTS_MAX: usize = 4;
@@ -97,7 +97,8 @@ fn held_bytes(exchanges: &[Exchange]) -> u64 {
 
 enum Input {
     Batch(Vec<Exchange>),
-    /// Sent at once. The reply is an error if it was not accepted by the deadline.
+    /// A request with a control span, sent at once. The reply is an error if the receiver has not accepted the request by the
+    /// deadline.
     Control {
         request: Bytes,
         deadline: Instant,

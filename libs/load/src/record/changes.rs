@@ -63,7 +63,7 @@ impl StatusChanges {
 pub struct Changes {
     /// Requests whose status was recorded.
     pub compared: u64,
-    /// The number of these whose new status is different, or that got no response.
+    /// The number of compared requests whose new status is different, or that got no response.
     pub changed: u64,
     /// The most frequent changes.
     pub pairs: Vec<ChangedStatus>,

@@ -10,7 +10,7 @@ const NS_PER_MS: f64 = 1e6;
 
 #[derive(Debug)]
 pub struct Distribution {
-    /// None only if its constants are invalid.
+    /// `None` only if the constants of the histogram are invalid.
     histogram: Option<Histogram<u64>>,
     sum: u128,
     min: u64,

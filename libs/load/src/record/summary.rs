@@ -190,7 +190,7 @@ pub struct Summary {
     pub rate_reached: f64,
     /// Requests that were due, whether sent or not.
     pub requests: u64,
-    /// The number of these that no server received, because no connection was possible, or none was free in time.
+    /// Requests that no server received, because no connection was possible, or none was free in time.
     pub unsent: u64,
     /// From the first send to the last response, seconds.
     pub duration_s: f64,
@@ -204,7 +204,7 @@ pub struct Summary {
     pub success_ratio: f64,
     /// Requests by HTTP status; 0 means no response.
     pub statuses: BTreeMap<String, u64>,
-    /// Answers compared with the recorded ones; only of a replay.
+    /// Comparison of the answers with the recorded ones; `None` if no request replays one whose status was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
     pub errors: BTreeMap<String, u64>,

@@ -1,5 +1,5 @@
-//! Generates bodies for the endpoints of our service: valid and invalid JSON, text with a given compressed size, and gzip files
-//! of an exact size.
+//! Generates bodies for the endpoints of our service, tunable-svc: valid and invalid JSON, text with a given compressed size, and
+//! gzip files of an exact size.
 
 use std::io::Write as _;
 

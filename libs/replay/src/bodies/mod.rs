@@ -30,7 +30,7 @@ const TEXT_BYTES_MIN: usize = 64 << 10;
 pub enum Choice {
     /// The request has no body.
     None,
-    /// The endpoint belongs to our service, so the body is one that gives the recorded status.
+    /// The endpoint belongs to our service, tunable-svc, so the body is one that gives the recorded status.
     Endpoint(Recipe),
     /// The template with this number, from 0.
     Template(usize),

@@ -111,7 +111,7 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// The changes for a request that is sent so many nanoseconds after the first one.
+    /// The changes for a request that is sent `offset_ns` after the first one.
     pub fn at(&self, offset_ns: u64) -> &Changes {
         let later = self.later.partition_point(|(from_ns, _)| *from_ns <= offset_ns);
         later

@@ -1,5 +1,5 @@
-//! [`group_name`]: the name of a group, which is the instances of a module that were recorded on one node; [`copied`]: the ids of its
-//! further instances; [`Placement::of`]: its changes.
+//! Groups: the instances of a module that were recorded on one node. [`group_name`]: the name of a group; [`copied`]: the ids of
+//! a group's further instances; [`Placement::of`]: the changes to a group.
 
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 //!
 //! - [`recording`]: modules, nodes and links of the recorded run.
 //! - [`placement`]: the user's file that changes them; [`write`]: writes such a file; [`error`]: the errors in such a file.
-//! - [`groups`]: the instances of a module on one node, which a placement can change by themselves.
+//! - [`groups`]: the instances of a module on one node, which a placement can change separately.
 //! - [`placed`]: the list of stand-ins that results; [`stand_in`]: one of them.
 //! - [`stages`]: the events of a placement, and the stand-ins that they need.
 //! - [`figures`]: delay and rate of links; [`pairs`]: the nodes that call each other; [`links`]: the network of the stand-ins;

@@ -122,7 +122,8 @@ pub const STAGES: [(&str, Stage); 4] = [
     ("cloud", Stage::Cloud),
     ("unknown", Stage::Unknown),
 ];
-/// Maximum number of events. In a prediction, each event at a utilisation costs one more simulation.
+/// Maximum number of events. In a prediction, an event can happen at a utilisation instead of at a time. Each such event costs
+/// one more simulation.
 pub const EVENTS_MAX: usize = 16;
 /// Maximum time of an event: a year.
 pub const EVENT_AT_S_MAX: f64 = 366.0 * 86_400.0;

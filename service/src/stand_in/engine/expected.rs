@@ -52,7 +52,7 @@ impl Engine {
         self.answer_due_ns
     }
 
-    /// Adds the planned time of a gap that begins now, as far as no other gap is in progress then.
+    /// Adds the planned time of a gap that begins now, except the time in which another gap is in progress, too.
     pub(super) fn count_gap(&mut self, index: usize) {
         let node = &self.nodes[index];
         let end_ns = node.base_ns.saturating_add(node.planned_gap_ns);
@@ -63,7 +63,8 @@ impl Engine {
         }
     }
 
-    /// Attributes CPU time beyond the planned gaps to the planned CPU time beside calls.
+    /// At the end of a wait for calls, counts CPU time that was used beyond the planned gaps as CPU time beside calls, at most
+    /// the planned amount.
     pub(super) fn count_beside(&mut self, cpu_ns: u64) {
         if self.was_idle && !self.is_idle() {
             self.was_idle = false;
