@@ -39,7 +39,8 @@ const INTERRUPT_GRACE_NS: u64 = 2_000_000_000;
 
 pub struct IoLoop {
     poll: Poll,
-    /// Kept so that the last wake-up stays in the kernel when the pacer drops its waker.
+    /// Kept, because the kernel forgets a wake-up when the last reference to the waker is dropped. The pacer drops its own
+    /// reference.
     _waker: Arc<mio::Waker>,
     config: IoConfig,
     pool: Pool,
@@ -353,7 +354,7 @@ impl IoLoop {
                 let target = connection.target;
                 let _ = self.config.to_pacer.send(ToPacer::Gone { target, token });
                 // The pacer may have used the connection just before. Its message must be read now, because no event of this
-                // connection will cause it.
+                // connection will make the loop read it.
                 self.receive_from_pacer();
             }
             ConnectionState::Carrying(flight) if connection.died_idle(flight, failure) => {

@@ -4,14 +4,15 @@
 /// The value 1 in each byte.
 pub const ONES: u64 = u64::MAX / 255;
 
-/// A number in which the top bit of the first byte that equals `wanted` is set. Top bits of later bytes may be wrong.
+/// Marks the first byte of `word` that equals `wanted`: its top bit is the lowest one that is set in the result. Later bytes may
+/// be marked wrongly.
 #[inline]
 pub fn bytes_equal_to(word: u64, wanted: u8) -> u64 {
     let zero_if_equal = word ^ (ONES * u64::from(wanted));
     zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & (ONES << 7)
 }
 
-/// A number in which only the top bit of each byte that equals `wanted` is set.
+/// Marks each byte of `word` that equals `wanted`: only the top bits of these bytes are set in the result.
 #[inline]
 pub fn all_bytes_equal_to(word: u64, wanted: u8) -> u64 {
     const LOW_BITS: u64 = ONES * 0x7f;

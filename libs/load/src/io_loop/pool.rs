@@ -105,7 +105,7 @@ impl Pool {
         Some(connection)
     }
 
-    /// The connections with a handshake or request that started at a time for which `overdue` returns true.
+    /// The connections whose handshake or request in progress started at a time for which `overdue` returns true.
     pub fn overdue(&self, overdue: impl Fn(u64) -> bool) -> Vec<usize> {
         let busy = self
             .connections

@@ -10,7 +10,7 @@ use crate::plan::payload::PayloadKind;
 /// Maximum time for one address to accept a connection, before the next one is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Endpoint names in their default order, followed by the synthetic ones.
+/// Short names of endpoints: those of the recorded workload in their default order, then the synthetic `work`.
 pub const ENDPOINT_NAMES: [&str; 7] = ["json", "gzip", "gunzip", "hash", "kvset", "kvget", "work"];
 /// Path that stores the value which `kvget` reads.
 pub const KV_SET_PATH: &str = "/kv/set/k1";
