@@ -68,7 +68,7 @@ impl Overview {
     ) -> Result<Self, RootsError> {
         let mut overview = Self {
             by_template: vec![0; templates.len()],
-            // The plan no longer contains the orphans that are not sent.
+            // Orphans count like other roots, because the plan no longer contains the orphans that are not sent.
             sent: Survey::new(Orphans::Root),
             ..Self::default()
         };

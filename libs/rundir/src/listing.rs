@@ -68,7 +68,7 @@ pub struct ListedRun {
     /// Whether the folder is not a run, but the output of `cctf merge --rests` without `--rows`: everything except invocations and
     /// calls, which are in the buckets.
     pub rests: bool,
-    /// Problems that names, sizes, last bytes and the two `.json` files show.
+    /// Problems that can be found in the names, sizes and last bytes of files, in `run_meta.json` and in `nodes.json`.
     pub problems: Vec<String>,
 }
 

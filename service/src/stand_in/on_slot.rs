@@ -60,7 +60,7 @@ struct OnSlot {
     request: InProgress,
     /// The reading of the CPU meter when the slot took the request.
     before: Reading,
-    /// The meter's wait for a CPU at the last extension of the gaps. A later wait extends them again.
+    /// The meter's reading of waits for a CPU when the gaps were last extended. Later waits extend the gaps again.
     delayed_ns: u64,
     /// Time from the end of a wait until the thread ran, as far as it is not counted yet.
     late_ns: u64,

@@ -19,7 +19,7 @@ pub struct Pool {
     carrying: usize,
     /// The requests that wait for connections.
     pub lanes: Lanes,
-    /// Idle connections that may be closed in this round, because requests to other targets wait.
+    /// Idle connections that may be closed in this turn of the io loop, because requests to other targets wait.
     spares: Vec<usize>,
 }
 

@@ -182,7 +182,7 @@ impl Bodies {
             },
             Choice::Filler | Choice::Endpoint(Recipe::Text) => shared(self.text(size), &self.octets.clone()),
             Choice::Endpoint(recipe) => {
-                // An answer of a full queue shows nothing about the body.
+                // The answer of a service whose queue is full shows nothing about the body.
                 let is_of_endpoint = root
                     .status
                     .is_some_and(|status| (200..300).contains(&status) || status == REFUSED);
@@ -232,7 +232,7 @@ impl Bodies {
         for arrival in arrivals {
             let root = arrival?.root;
             let size = usize::try_from(root.body_bytes.unwrap_or(0)).unwrap_or(usize::MAX);
-            // Another body would empty the cache.
+            // A further body would empty the cache.
             let is_full = self.made_bytes.saturating_add(size) > CACHE_BYTES_MAX;
             if is_full || stop.load(Ordering::Relaxed) {
                 break;
