@@ -21,7 +21,7 @@ static LOWEST: [u64; BINS] = lowest_values();
 /// For each bit length: number of the first bin that can contain values of this length.
 static FIRST_OF_LENGTH: [u16; 65] = first_of_length();
 
-/// Maximum number of bins with values of one bit length: `ln 2 / ln BIN_RATIO`, plus one that begins below them.
+/// Maximum number of bins with values of one bit length: `ln 2 / ln BIN_RATIO`, plus one bin that begins below these values.
 const BINS_PER_LENGTH: usize = 8;
 
 const fn lowest_values() -> [u64; BINS] {

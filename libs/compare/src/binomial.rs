@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn many_trials_neither_underflow_nor_leave_the_range() {
-        // 0.5 ± 1.96 * 0.5 / sqrt(4096), as the normal distribution has it.
+        // The interval by the normal distribution: 0.5 ± 1.96 * 0.5 / sqrt(4096).
         let [low, high] = clopper_pearson(2048, 4096, 0.95).unwrap();
         assert!(
             (low - 0.4847).abs() < 2e-4 && (high - 0.5153).abs() < 2e-4,

@@ -65,15 +65,15 @@ margins! {
     lateness_p99_ms = 5.0, "ms", "the driver's 99th percentile is below 0.5 ms at 20,000 requests per second; ten times that is a driver without enough CPU";
     /// Maximum lateness of a single request. Above it, the verdict is void.
     lateness_max_ms = 100.0, "ms", "a stopped driver sends its requests in one burst, which fills every queue";
-    /// Paired roots: share of the rate.
+    /// Paired roots: share of A's arrival rate.
     arrival_rate = 0.005, "share", "1 % more arrivals lengthen the mean wait of M/M/1 by 7 % at a utilization of 0.85";
-    /// Paired roots: 99th percentile of the deviation from the recorded offset, ms.
+    /// Paired roots: maximum 99th percentile of the deviation from the recorded offset, ms.
     arrival_offset_ms = 5.0, "ms", "as lateness_p99_ms";
-    /// Unpaired runs: share of the rate.
+    /// Unpaired runs: share of A's arrival rate.
     arrival_rate_unpaired = 0.05, "share", "the rates of two Poisson runs of 5,000 requests differ with a standard deviation of 2 %";
-    /// Difference of two shares.
+    /// Difference between the shares of failed requests in the two runs.
     failure_share = 0.005, "share", "one failure more or less in two hundred requests";
-    /// Unpaired runs: share of the mean number of calls per invocation.
+    /// Unpaired runs: share of A's mean number of calls per invocation.
     calls_per_invocation = 0.02, "share", "as service_mean";
     /// Minimum margin for calls per invocation.
     calls_floor = 0.005, "calls", "one call in two hundred requests; without this minimum, the margin of a call that only B makes would be 0";

@@ -88,7 +88,7 @@ pub enum Verdict {
     Same,
     /// At least one voter is outside its margin. The most important cause is first.
     Differs { causes: Vec<Cause> },
-    /// The runs were shown neither to be the same nor to differ.
+    /// The data shows neither that the runs are the same nor that they differ.
     CannotTell { reasons: Vec<Undecided> },
     /// The load driver was too late, so the arrivals of the runs differ for a reason other than the workload.
     Void { reason: String },

@@ -11,7 +11,7 @@ use crate::pairing::{Pairs, receiver};
 pub struct Simulated {
     /// Wait of each invocation, nanoseconds; [`crate::gather::UNKNOWN`] if it was not simulated.
     pub waits: Vec<i64>,
-    /// For each call: the part of its response that is waits. It is known only for roots.
+    /// For each call: the part of its response time that consists of waits. It is known only for roots.
     pub response_waits: Vec<i64>,
 }
 

@@ -199,7 +199,8 @@ fn with_a_slot_for_all(load: &mut Load) {
     }
 }
 
-/// Simulates with recorded failures. Whether a queue is full can depend on microseconds, and it changes all later waits.
+/// Simulates with recorded failures, because whether a queue is full can depend on microseconds, and one refusal changes all
+/// later waits.
 fn on_two_threads([a, b]: &Both) -> [Vec<Outcome>; 2] {
     let (of_a, of_b) = std::thread::scope(|scope| {
         let of_a = scope.spawn(|| simulate_with(a, Failures::AsRecorded));

@@ -1,9 +1,10 @@
-//! [`Sample`]: the load of a run, or its beginning; [`Sample::again`]: another load of the same kind, by chance.
+//! [`Sample`]: the load of a run, or its beginning; [`Sample::again`]: another, random load of the same kind.
 //!
-//! Further loads are made by the circular block bootstrap (Politis and Romano, A circular block-resampling procedure for stationary
-//! data, in Exploring the Limits of Bootstrap, 1992): the time of the run is cut into blocks of equal length. Each block is
-//! filled with the roots of a stretch of the same length that begins at a random time. A stretch that reaches the end of the run goes on
-//! at its beginning. So gaps, bursts, and the work of neighbours stay together, and work stays with its arrival.
+//! Further loads are made by the circular block bootstrap (Politis and Romano, A circular block-resampling procedure for
+//! stationary data, in Exploring the Limits of Bootstrap, 1992): the time of the run is cut into blocks of equal length. Each
+//! block is filled with the roots of a stretch of the same length that begins at a random time. A stretch that reaches the end of
+//! the run goes on at its beginning. So gaps, bursts and the work of successive roots stay together, and each root keeps its
+//! work.
 
 use cctf_load::plan::random::SplitMix64;
 use plan::stations::{Load, at_arrivals};
@@ -132,7 +133,7 @@ impl Sample {
     }
 }
 
-/// Time from the first root to the last one, with one mean gap. A single root lasts for its recorded response.
+/// Time from the first root to the last one, with one mean gap. For a single root, its recorded response time.
 fn span_ns(load: &Load) -> i64 {
     let (Some(first), Some(last)) = (load.arrivals.first(), load.arrivals.last()) else {
         return 1;

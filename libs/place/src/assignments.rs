@@ -8,7 +8,7 @@ use crate::tiers::Tiers;
 /// For each group of a [`Site`], in its order, the index of a node in [`Choices::nodes`].
 pub type Assignment = Vec<u32>;
 
-/// What each group may be assigned to.
+/// The nodes to which each group may be assigned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choices {
     /// By name.
@@ -70,7 +70,7 @@ impl Choices {
             && self.fits(nodes.iter().flatten())
     }
 
-    /// Whether the nodes have room for a group at each mention.
+    /// Whether each node has room for as many groups as `nodes` has entries for it.
     fn fits<'a>(&self, nodes: impl IntoIterator<Item = &'a u32>) -> bool {
         let mut counts = vec![0; self.nodes.len()];
         for node in nodes {

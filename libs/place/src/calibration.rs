@@ -9,7 +9,7 @@ use crate::surroundings::Surroundings;
 /// Above this relative error, the simulator does not describe the run, and no placement of it is predicted. Predictions of p99 are
 /// useful up to about this error.
 pub const ERROR_MAX: f64 = 0.20;
-/// Errors below this are not judged, milliseconds: scheduling of threads alone varies by it.
+/// Errors up to this many milliseconds always count as good, because the scheduling of threads alone causes them.
 pub const FLOOR_MS: f64 = 0.1;
 
 /// Recorded and simulated root responses.
@@ -53,7 +53,7 @@ impl Calibration {
         difference.abs() <= FLOOR_MS || self.error(metric) <= ERROR_MAX
     }
 
-    /// Why nothing is predicted: the error of this figure is too large.
+    /// The reason why nothing is predicted, if the error of this figure is too large.
     pub fn refusal(&self, metric: Metric) -> Option<String> {
         let place = metric as usize;
         (!self.is_good(metric)).then(|| {

@@ -48,7 +48,8 @@ pub fn placement(
     placement
 }
 
-/// The slots of a group's instances after a migration. `None`: as many as on the first node.
+/// The slots of a group's instances after a migration to `node`. `None`: as many as on `first`, the group's node at the start of
+/// the run.
 pub fn event_slots(
     (site, tiers): (&Site, &Tiers),
     slots: &SlotChanges,

@@ -106,7 +106,7 @@ pub fn times(responses: &mut [i64]) -> Times {
     [mean_ms(responses), of(0.5), of(0.95), of(0.99)]
 }
 
-/// The recorded response times of the roots of a load that no full queue refused.
+/// The recorded response times of a load's roots, except roots that a full queue refused.
 pub fn recorded_times(load: &Load) -> Times {
     let all_orphans = !load.arrivals.iter().any(|arrival| arrival.is_root);
     let counted = load

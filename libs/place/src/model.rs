@@ -154,7 +154,7 @@ pub struct Proposed {
 }
 
 impl Metric {
-    /// This figure of several.
+    /// The interval of this figure.
     pub fn of(self, responses: &Responses) -> Interval {
         match self {
             Self::Mean => responses.mean,

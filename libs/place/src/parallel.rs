@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// Maximum number of visits that all threads simulate at the same time: with some 500 bytes for each with its calls, they need 4 GB.
 const VISITS_AT_ONCE_MAX: usize = 8_000_000;
 
-/// Counts the finished jobs. Returns false to stop.
+/// Gets the number of finished jobs. Returns false to stop.
 pub type Progress<'a> = &'a (dyn Fn(usize) -> bool + Sync);
 
 /// Number of threads: fewer than wanted if the loads are large.

@@ -144,7 +144,7 @@ impl Predictor<'_> {
         play((self.site, self.tiers), candidate, &surround, (load, span_ns))
     }
 
-    /// The events that happened, for a real run.
+    /// The events that happened, as entries of a placement file, so that a real run can repeat them.
     fn happened(&self, candidate: &Candidate, played: &Played) -> Vec<EventPlace> {
         let events = candidate.events.iter().zip(&played.at_ns);
         let happened = events.filter_map(|(event, at_ns)| {

@@ -211,7 +211,7 @@ pub fn replicate(
     let first = on_all_cores(&cases, threads, predict, &counted as Progress<'_>);
     let first: Result<Vec<_>, PlacementError> = first.ok_or(SearchError::Interrupted)?.into_iter().collect();
     let first = first?;
-    // Each job has a load of its own, for all cases. So one case keeps all cores busy, too.
+    // Each job simulates all cases with one further load. So even a single case keeps all cores busy.
     let replications: Vec<u64> = (1..=u64::from(options.replications)).collect();
     let simulate = |replication: &u64| -> Result<Vec<Times>, PlacementError> {
         let seed = random::at(options.seed, *replication);

@@ -96,7 +96,8 @@ impl Site {
     }
 }
 
-/// The shares of recorded waits for CPUs that stay as recorded, by the load on its recorded nodes.
+/// For each instance, the share of its recorded waits for CPUs that other processes caused. It is found by simulating the load on
+/// its recorded nodes.
 fn kept(load: &Load, recording: &Recording, (groups, group_of): (&[Group], &[u32])) -> Vec<u32> {
     let sample = Sample::new(load, KEPT_VISITS_MAX);
     let mut platform = Platform::recorded(&sample.load);

@@ -43,7 +43,7 @@ pub enum Shared {
 }
 
 impl Surroundings {
-    /// `has_other_load` is whether more or fewer requests arrive than recorded.
+    /// `has_other_load` states whether more or fewer requests arrive than recorded.
     ///
     /// # Errors
     /// If the placement does not fit the recording.
@@ -137,7 +137,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The station of a placed instance. If the instance has no station, that of another instance of its module.
+    /// The station of a placed instance. If the instance has none, the station of another instance of its module.
     fn station(&self, module: &str, id: &str) -> Option<Station> {
         let of_module = || self.placed.stand_ins.iter().filter(|one| one.module == module);
         let own = of_module().find(|one| one.instance == id);
@@ -261,7 +261,8 @@ impl Builder<'_> {
         server as u32
     }
 
-    /// Requests from outside take another time if the link from their node is known before and now.
+    /// Sets the link of requests from outside to an instance, if the current link from their node is known and differs from the
+    /// recorded one. An unknown recorded link counts as one without delay.
     fn outside(&mut self, entry: u32) {
         let driver = self.tiers.outside();
         let (from, to) = (self.site.recorded_node(entry), &self.found.nodes[entry as usize]);

@@ -61,7 +61,7 @@ impl Traffic {
 
 /// The directions of links between different nodes that carry calls, by their names.
 pub fn links(traffic: &Traffic, surroundings: &Surroundings) -> Vec<LinkUse> {
-    // By the pair of calling nodes, because each such pair has a link of its own.
+    // By calling and called node, because each such pair has a link of its own.
     let mut by_link: BTreeMap<(&str, &str), [u64; 2]> = BTreeMap::new();
     for ((caller, callee), bytes) in &traffic.by_pair {
         let [u, v] = [caller, callee].map(|instance| surroundings.nodes[*instance as usize].as_str());

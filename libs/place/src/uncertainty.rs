@@ -27,8 +27,8 @@ pub struct Replicated {
 }
 
 impl Replicated {
-    /// `is_recorded` is whether the first figures are from the recorded arrivals. Otherwise, the first load is as random as the others, and
-    /// the mean over all loads is used.
+    /// `is_recorded` states whether the first figures are from the recorded arrivals. Otherwise, the first load is as random as
+    /// the others, and the mean over all loads is used.
     pub fn new(first: Times, further: Vec<Times>, is_recorded: bool) -> Self {
         let mut times = first;
         if !is_recorded {
@@ -40,8 +40,8 @@ impl Replicated {
         Self { times, further }
     }
 
-    /// The standard deviation over further loads is the standard error (the bootstrap of Efron, Annals
-    /// of Statistics 7, 1979), with Student's t; the relative error of the calibration widens the interval on both sides.
+    /// The interval of a figure. The standard deviation over further loads is its standard error (the bootstrap of Efron, Annals
+    /// of Statistics 7, 1979), with Student's t. The relative error of the calibration widens the interval on both sides.
     pub fn interval(&self, metric: Metric, calibration_error: f64) -> Interval {
         let value = self.times[metric as usize];
         let values: Vec<f64> = self.further.iter().map(|times| times[metric as usize]).collect();
@@ -53,8 +53,8 @@ impl Replicated {
         }
     }
 
-    /// This figure minus the same figure of another placement with the same loads. The error of the calibration counts as a share of the
-    /// difference: what both have in common cancels.
+    /// This figure minus the same figure of another placement with the same loads. The error of the calibration counts as a share
+    /// of the difference, because the error that both placements have in common cancels.
     pub fn difference(&self, other: &Self, metric: Metric, calibration_error: f64) -> Interval {
         let value = self.times[metric as usize] - other.times[metric as usize];
         let half = half(&self.differences(other, metric)) + value.abs() * calibration_error;
@@ -97,7 +97,7 @@ pub fn probability_first_is_best(
     Some((1.0 - is_smaller.sum::<f64>()).max(0.0))
 }
 
-/// Half of the width of an interval, from the figures of further loads. Without two of them, nothing is known.
+/// Half of the width of an interval, from the figures of further loads. It is infinite for fewer than two loads.
 fn half(values: &[f64]) -> f64 {
     let degrees = u32::try_from(values.len().saturating_sub(1)).unwrap_or(u32::MAX);
     student::two_sided(LEVEL, degrees).map_or(f64::INFINITY, |reach| reach * deviation(values))

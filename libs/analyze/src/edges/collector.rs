@@ -13,7 +13,8 @@ use crate::stats::row::{CallRow, InvocationRow};
 pub const EDGES_MAX: usize = 4096;
 /// Maximum number of answers that are looked up for an edge whose rows do not state the callee.
 const PROBES_MAX: usize = 8;
-/// Maximum number of such answers from one chunk. It is lower, so that the answers come from several periods of the run.
+/// Maximum number of such answers from one chunk. It is lower than [`PROBES_MAX`], so that the answers of an edge come from
+/// several periods of the run.
 const CHUNK_PROBES_MAX: usize = 2;
 
 /// A call whose answer is looked up, because it shows the module behind a peer.
@@ -130,7 +131,8 @@ impl ChunkEdges {
         sums.bytes_in.add(row.bytes_out);
     }
 
-    /// The entry for these texts. The texts are used as a key; they begin with a quote and contain no line break.
+    /// The entry for these texts. Its key has a line break after each text. Texts are JSON, which begins with a quote and
+    /// contains no line break, so different texts have different keys.
     #[inline]
     fn entry<'t>(&mut self, parts: [&'t [u8]; 4], texts: impl FnOnce([&'t [u8]; 4]) -> Texts) -> &mut Entry {
         self.scratch.clear();

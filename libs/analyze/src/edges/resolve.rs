@@ -74,7 +74,7 @@ impl Edges {
         }
     }
 
-    /// The edges, sorted by descending total time. The edge of all further calls comes last.
+    /// The edges, sorted by descending total time. The edge of the calls beyond the maximum number of edges comes last.
     pub fn finish(self) -> Vec<Edge> {
         let mut sums: BTreeMap<(Option<Key>, EdgeEnd), EdgeSums> = BTreeMap::new();
         for edge in self.open {

@@ -10,7 +10,7 @@ use crate::counts::Counts;
 /// Maximum number of closed blocks. When it is reached, neighbours are merged. So the batches are 16 to 31 blocks, or at least
 /// 10 if accumulators were appended. docs/statistics.md compares numbers of batches.
 const BLOCKS_MAX: usize = 32;
-/// Minimum number of values. With fewer, batches would have one value each, and there would be too few batches for their
+/// Minimum number of values. With fewer, batches would have one value each, and there would be too few batches to estimate their
 /// skewness.
 const VALUES_MIN: u64 = 16;
 /// Minimum number of values beyond a quantile. So p99 needs 500 values.
@@ -160,7 +160,8 @@ impl Accumulator {
         let (low, high) = buckets::ends(bucket);
         let estimate = f64::midpoint(low, high).clamp(self.smallest, self.largest);
         let Some(spread) = self.spread_of_tail(tail, buckets::coarse(bucket)) else {
-            // All values are in one coarse bucket, so they differ by less than its width, 1/16.
+            // All values are in one coarse bucket, so they differ by less than its width, which is at most 1/16 of its lowest
+            // value.
             let effective = self.effective_sample_size().ok_or(self.too_few(VALUES_MIN))?;
             return Ok(Interval {
                 estimate,
@@ -283,7 +284,7 @@ impl Accumulator {
     }
 
     /// Whether two neighbouring blocks are merged. A small block is always merged, because its mean shows too little of the
-    /// dependence.
+    /// dependence between values.
     fn belongs_together(&self, left: u64, right: u64) -> bool {
         left + right <= self.size || self.is_small(left) || (self.is_small(right) && left <= self.size)
     }

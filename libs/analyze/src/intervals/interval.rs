@@ -5,9 +5,11 @@
 pub struct Interval {
     /// The mean, or the quantile. A quantile is exact to half of a bucket, which is 1/128 of its size.
     pub estimate: f64,
-    /// Lower end. `None` for a quantile if perhaps less than one of the values lies below this end.
+    /// Lower end. If a quantile's lower end would have fewer than one of the values below it, it is 0 if no value is negative,
+    /// and otherwise `None`.
     pub low: Option<f64>,
-    /// Upper end. `None` for a quantile if perhaps less than one of the values lies above this end, so the run shows no bound.
+    /// Upper end. `None` if a quantile's upper end would have fewer than one of the values above it, because the run then shows
+    /// no bound.
     pub high: Option<f64>,
     /// Number of independent values that would give an interval of this width. At most the number of values.
     pub effective_sample_size: f64,

@@ -23,7 +23,7 @@ pub struct Linear {
 pub struct Sample {
     /// Number of values.
     pub values: u64,
-    /// Variance of an independent value. The effective sample size is defined by it.
+    /// Variance of an independent value. The effective sample size is this variance divided by the square of the figure's error.
     pub variance: f64,
     /// Error of the figure if all values were independent; 0 if unknown. The error is at least this value, because small
     /// differences between few batches can be chance.

@@ -25,9 +25,9 @@ impl RunLength {
     /// slots, from 0 to 1. `duration` and `mean_service` have the same unit. An overloaded queue has no steady state, so a run
     /// always has the length 0 for it.
     ///
-    /// Source: the spectral gap of M/M/c is (sqrt(c mu) - sqrt(lambda))^2 unless the utilization is low, and at most mu
-    /// (van Doorn, Advances in Applied Probability 17, 1985, pages 514 to 530). For one slot its inverse is
-    /// (1 - sqrt(rho))^-2 mean service times.
+    /// Source: the spectral gap of M/M/c is (sqrt(c mu) - sqrt(lambda))^2 unless the utilization is low. It is at most mu (van
+    /// Doorn, Advances in Applied Probability 17, 1985, pages 514 to 530). For one slot its inverse is (1 - sqrt(rho))^-2 mean
+    /// service times.
     pub fn of_queue(duration: f64, utilization: f64, mean_service: f64, slots: u32) -> Self {
         let is_known = duration.is_finite() && utilization >= 0.0 && mean_service.is_finite() && slots > 0;
         if !is_known || duration <= 0.0 || mean_service < 0.0 {

@@ -131,7 +131,7 @@ impl Accumulator {
             self.stride = stride * 2;
             self.merge();
         }
-        // If intervals cannot be merged because of restarts or gaps, there may still be no room.
+        // If intervals cannot be merged because of restarts or gaps, there may still be no room. Then this interval is dropped.
         if self.intervals.len() < INTERVALS_MAX {
             self.intervals.push(interval);
         }

@@ -36,7 +36,7 @@ pub fn standard_errors(covariance: &Matrix, rows: &[Vec<f64>], residuals: &[f64]
         });
         squares.sum::<f64>() / f64::from(transforms)
     };
-    // Corrects the residuals, which are too small because this many values were estimated from them.
+    // Corrects the residuals, which are too small because one value for each column was estimated from the same data.
     let freedom = rows.len().saturating_sub(columns).max(1);
     let correction = rows.len() as f64 / freedom as f64;
     covariance

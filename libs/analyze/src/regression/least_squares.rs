@@ -5,11 +5,12 @@
 /// Rows of a square matrix.
 pub type Matrix = Vec<Vec<f64>>;
 
-/// Minimum gradient at which a value leaves the bound, as a share of the greatest moment.
+/// Minimum gradient at which a value leaves its bound of 0, as a share of the greatest element of the right-hand side
+/// (`moments`).
 const GRADIENT_MIN: f64 = 1e-12;
 
-/// The Cholesky factor: the lower triangular matrix whose square is `matrix`. The matrix is positive definite, because a ridge
-/// was added.
+/// The Cholesky factor: the lower triangular matrix whose product with its own transpose is `matrix`. The matrix is positive
+/// definite, because a ridge was added.
 #[allow(clippy::needless_range_loop, reason = "the indices are those of the formulas")]
 fn factor(matrix: &Matrix) -> Matrix {
     let size = matrix.len();

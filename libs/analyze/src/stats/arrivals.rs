@@ -10,7 +10,8 @@ use super::figures::LEVEL;
 /// Maximum number of arrivals that wait for earlier ones: 12 MiB. A row is written when its caller is known, so it may come
 /// this many rows late.
 const WAITING_MAX: usize = 1 << 20;
-/// The divisor for the part of these arrivals that is sorted at once. A small part needs little memory for sorting.
+/// New arrivals are sorted as soon as there are more than [`WAITING_MAX`] divided by this number. A small part needs little
+/// memory for sorting.
 const FRESH_SHARE: usize = 16;
 
 /// A waiting arrival. It has only 12 bytes, because a report keeps millions of them within its memory limit.
@@ -25,7 +26,7 @@ struct Waiting {
 /// Sums over the times between the arrivals of one group, nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Gaps {
-    /// `None` for a group without intervals.
+    /// `None` for a group without confidence intervals.
     variation: Option<Box<Variation>>,
     last: Option<i64>,
     count: u64,
@@ -102,7 +103,7 @@ impl Arrivals {
     }
 
     /// Adds arrivals. `groups_of` returns the groups of a cell, one for each grouping. `has_intervals` states whether a group
-    /// gets an interval; this is decided when its first arrival is added.
+    /// gets a confidence interval; this is decided when its first arrival is added.
     pub fn extend<const N: usize>(
         &mut self,
         arrivals: impl Iterator<Item = (i64, u32)>,

@@ -58,12 +58,12 @@ impl Time {
 /// The known values of one time. Rows without a value are ignored.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
-    /// Sum in nanoseconds. It has 128 bits, because the sum of two timestamps near the end of 64 bits would overflow.
+    /// Sum in nanoseconds. It has 128 bits, because the sum of two times near the maximum of 64 bits would overflow.
     pub sum_ns: u128,
     pub sketch: Sketch,
 }
 
-/// The known values of one number of bytes.
+/// Sums over the known sizes of bodies in one direction, bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bytes {
     pub count: u64,
@@ -83,7 +83,7 @@ pub struct CpuOfService {
 pub struct Sums {
     pub calls: u64,
     pub errors: u64,
-    /// Number of invocations that name the span of their caller.
+    /// Number of invocations that answer a request and name the span that sent it.
     pub called: u64,
     /// Figures of each kind of time, in the order of [`Time::ALL`].
     pub times: [Times; Time::ALL.len()],

@@ -15,7 +15,7 @@ pub struct PeerFlow {
     pub found: u64,
 }
 
-/// Bounds for the callee's clock minus the caller's clock, nanoseconds. They are strict while the clocks run at the same rate,
+/// Bounds for the callee's clock minus the caller's clock, nanoseconds. They are certain while the clocks run at the same rate,
 /// because a request cannot arrive before it was sent, and an answer cannot arrive before it left.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockBound {

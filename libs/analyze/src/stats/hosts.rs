@@ -1,4 +1,5 @@
-//! [`Hosts`]: CPU time of whole hosts while their processes were sampled. The lint compares the two.
+//! [`Hosts`]: CPU time of whole hosts while their processes were sampled. The lint compares it with the CPU time of these
+//! processes.
 
 use std::collections::BTreeMap;
 

@@ -15,9 +15,9 @@ use super::flow::{Flow, Span};
 use super::load::{self, LoadBuckets};
 use super::row::{CallRow, InvocationRow};
 
-/// Maximum number of calls in memory. Beyond it, the oldest calls are dropped, up to half of them at once. Both files are read
-/// in parallel, so a call and its invocation are close together. The number is the capacity of a hash map just before it would
-/// double its size: 17 MiB, and the same for the older generation.
+/// Maximum number of calls in memory. Beyond it, the oldest calls are dropped, up to half of them at once. Both files are read in
+/// parallel, so a call and its invocation are close together. The number is the capacity of a hash map just before it would
+/// double its size: 17 MiB for each of the two [`Generations`].
 const CALLS_MAX: usize = (1 << 19) / 8 * 7;
 /// Maximum number of invocations that wait for the row of their call, in each of two generations of 48 MiB.
 const WAITING_MAX: usize = CALLS_MAX;
@@ -98,7 +98,7 @@ fn number_of(texts: &mut Vec<Box<[u8]>>, text: &[u8]) -> u32 {
     number as u32
 }
 
-/// A map with two generations. When the young one is full, the old one is dropped.
+/// A map with two generations. When the young one is full, the old one is dropped, and the young one becomes the old one.
 struct Generations<V> {
     young: Map<u64, V>,
     old: Map<u64, V>,
@@ -133,7 +133,7 @@ impl<V> Generations<V> {
     }
 }
 
-/// Invocations whose call has not been read yet. Their cell has been replaced by their node.
+/// Invocations whose call has not been read yet. Their field `cell` has the number of their node instead.
 type Waiting = Vec<Crossing>;
 
 /// Finds the caller of each invocation and sums by link.
@@ -152,7 +152,8 @@ pub struct LinkJoin {
     /// The series of the first links, in the order of the links.
     series: Vec<LinkSeries>,
     arrivals: Arrivals,
-    /// Number of invocations whose call is in no file, or too far away in it.
+    /// Number of invocations whose call is in no file, or so far away in the file that one of the two was dropped before the
+    /// other was read.
     pub unmatched: u64,
     /// Number of invocations on links beyond the maximum.
     pub beyond: u64,
@@ -218,7 +219,7 @@ impl LinkJoin {
         self.add_found(found);
     }
 
-    /// `node_of` returns the number in the run for the node of a cell.
+    /// `node_of` takes the number of a cell in the chunk, and returns the number that the cell's node has in the run.
     pub fn add_invocations(&mut self, chunk: &[Crossing], node_of: impl Fn(u32) -> u32) {
         let mut found = Vec::new();
         for crossing in chunk {

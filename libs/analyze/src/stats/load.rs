@@ -176,7 +176,8 @@ impl Source<'_> {
         positive(batches, values, self.length, per_time, |_| 0.0)
     }
 
-    /// Services do not depend on waits. So the busy time does not depend on the memory of the queue.
+    /// Service times do not depend on waits, so neither does the busy time. The length of the run in relaxation times does not
+    /// matter for it.
     fn utilisation(&self, batches: &[Batch<COLUMNS>]) -> Found {
         let service = self.sums.of(Time::Service);
         let free = service.sum_ns.saturating_sub(self.busy_ns) as f64;

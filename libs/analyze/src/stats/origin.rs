@@ -4,7 +4,7 @@ use cctf_proto::cctf::RunMeta;
 
 /// Formats whose tables have no CPU times, queue times, sizes and statuses of requests.
 const TABLES: [&str; 3] = ["alibaba2021", "alibaba2022", "azure2021"];
-/// Resolution of timestamps from which times of requests are coarse, nanoseconds: a microsecond.
+/// If timestamps have this resolution or a coarser one, the times of requests are coarse, too. Nanoseconds: a microsecond.
 const COARSE_NS: i64 = 1_000;
 
 /// The sentence, if the run was converted.

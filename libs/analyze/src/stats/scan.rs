@@ -113,7 +113,7 @@ struct Chunk {
     input: usize,
     lines: u64,
     damaged: u64,
-    /// Number of the line within the chunk.
+    /// The damaged lines to list: number of the line within the chunk, and its error.
     shown: Vec<(u64, RowError)>,
     rows: Rows,
 }
@@ -142,7 +142,7 @@ struct Invocations {
 }
 
 impl Scan {
-    /// `groupings` are those whose groups get intervals.
+    /// `groupings` are the groupings whose groups get confidence intervals.
     pub fn new(groupings: Vec<usize>, with_links: bool) -> Self {
         Self {
             arrivals: Some(Arrivals::new(3)),

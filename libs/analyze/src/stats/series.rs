@@ -9,8 +9,9 @@ use super::cells::CellGroups;
 use super::figures::{LEVEL, QUANTILES, Time};
 use super::load::LoadBuckets;
 
-/// Maximum number of groups with intervals in each grouping. The groups that appear first in the files have intervals. If several groups
-/// appear first in the same block of a file, the ones with the most calls are chosen. With five times of 50 KiB each, a grouping takes 16 MiB.
+/// Maximum number of groups with intervals in each grouping. The groups that appear first in the files have intervals. If several
+/// groups appear first in the same block of a file, the ones with the most calls are chosen. A group has the accumulators of five
+/// times, 50 KiB each, so a grouping takes 16 MiB.
 pub const GROUPS_MAX: usize = 64;
 /// Stands for an unknown time. No row can have this value, because it means 584 years.
 pub const UNKNOWN: u64 = u64::MAX;
@@ -86,7 +87,7 @@ impl Series {
         self.places[grouping].get(group).is_some_and(Option::is_some)
     }
 
-    /// Adds the sums in time intervals of a cell to the groups that were admitted.
+    /// Adds a cell's sums in time intervals to its groups that were admitted.
     pub fn add_load(&mut self, groups: CellGroups, load: &LoadBuckets) {
         for &grouping in &self.wanted {
             if let Some(place) = self.places[grouping][groups[grouping] as usize] {

@@ -240,8 +240,8 @@ impl Survey {
     }
 }
 
-/// Modules or endpoints, sorted by descending total response time. Groups of several are left out, because they have no key by
-/// which rows could be found.
+/// Modules or endpoints, sorted by descending total response time. The groups for everything beyond a maximum are left out,
+/// because they have no key by which rows could be found.
 fn ranked(groups: &[Group], by: By) -> Vec<Key> {
     let is_it = |group: &&Group| group.by == by && !group.key.is_other;
     let mut ranked: Vec<&Group> = groups.iter().filter(is_it).collect();

@@ -51,7 +51,7 @@ impl Root {
     }
 }
 
-/// The first roots in an order, at most one for each trace.
+/// The first `max` roots by `order`, at most one for each trace.
 struct First {
     kept: Vec<Root>,
     max: usize,
@@ -137,7 +137,7 @@ impl Picks {
         self.thin_out(2 * SAMPLE_MAX);
     }
 
-    /// Reduces the sample to `max` roots.
+    /// Reduces the sample to [`SAMPLE_MAX`] roots if it has more than `max`.
     fn thin_out(&mut self, max: usize) {
         if self.sample.len() > max {
             let key = |(hash, root): &(u64, Root)| (*hash, root.by_response());

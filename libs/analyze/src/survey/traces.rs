@@ -24,7 +24,7 @@ pub const ROWS_SHOWN_MAX: usize = 200;
 /// The data of a trace that the pass collects.
 #[derive(Debug, Default, Clone, Copy)]
 struct Wish {
-    /// Number among the traces whose rows are needed.
+    /// Index of the trace among the traces whose rows are needed; `None` if its rows are not needed.
     rows: Option<u32>,
     has_probes: bool,
 }
@@ -34,7 +34,7 @@ struct Wish {
 pub struct Wanted {
     traces: Map<TraceId, Wish>,
     roots: Vec<Root>,
-    /// The number of the edge of each call to look up.
+    /// The calls to look up, by their keys, each with the number of its edge.
     probes: Map<u64, u32>,
 }
 

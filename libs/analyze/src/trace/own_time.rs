@@ -2,8 +2,8 @@
 
 use super::node::{Node, Placement};
 
-/// Whether the parent waits for this child. A parent does not wait for what a message causes. If only the earliest possible
-/// start of an invocation is known, its position within the parent is unknown, so it is left out.
+/// Whether the parent waits for this child. A parent does not wait for what a message causes. If only the earliest possible start
+/// of an invocation is known, its position within the parent is unknown, so it does not count.
 pub fn is_waited_for(parent: &Node, child: &Node) -> bool {
     match child.span.is_call() {
         true => true,

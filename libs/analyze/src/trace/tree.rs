@@ -90,7 +90,7 @@ fn call_of(span: &Span, spans: &[Span], calls: &HashMap<SpanId, usize>) -> Optio
     (!span.is_orphan() || spans[found].ancestor.is_none()).then_some(found)
 }
 
-/// Cuts each cycle before its first row.
+/// Cuts each cycle at its first row, which becomes a root.
 fn cut_cycles(spans: &[Span], above: &mut [Above]) {
     let mut walks = vec![usize::MAX; spans.len()];
     for walk in 0..spans.len() {

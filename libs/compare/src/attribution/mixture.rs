@@ -71,7 +71,7 @@ struct Builder<'p, 'w> {
     partners: &'p Partners<'w>,
     mixture: Mixture,
     load: Load,
-    /// For each instance of A, then of B: its number in the mixture, if it is part of it unchanged.
+    /// For each instance of A, then of B: its number in the mixture, if the mixture has this instance unchanged.
     instances: [Vec<Option<u32>>; 2],
     /// For each module of the run that does not give the placement: the number of requests that were assigned to instances in
     /// turn.

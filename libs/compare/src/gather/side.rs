@@ -76,7 +76,7 @@ pub fn both(
                 path: runs[place].0.folder(runs[place].1),
             });
         }
-        // The live service makes its own calls again by itself, such as polls for messages.
+        // The live service makes its own calls again by itself, such as polls for messages, so a replay does not send them.
         let servers = side.facts.servers.iter().filter_map(|server| names.find(server));
         let servers: BTreeSet<u32> = servers.collect();
         for call in &mut side.rows.calls {

@@ -53,8 +53,8 @@ pub fn is_same_request(a: &Side, b: &Side, (of_a, of_b): (u32, u32)) -> bool {
     }
 }
 
-/// Matches the calls of two invocations. Both lists are in the order of start. The k-th call to a receiver matches the k-th
-/// call of the other run.
+/// Matches the calls of two invocations. Both lists are in the order of start. Of the calls with the same receiver, method and
+/// path or route, the k-th one matches the k-th one of the other run.
 pub fn match_calls(a: &Side, b: &Side, of_a: &[u32], of_b: &[u32]) -> Matched {
     let mut matched = Matched::default();
     let is_equal = |(&left, &right): (&u32, &u32)| by_call(a, left) == by_call(b, right);

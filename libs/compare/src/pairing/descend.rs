@@ -58,8 +58,8 @@ pub fn pair(a: &Side, b: &Side, roots: RootPairs) -> Pairs {
 }
 
 impl Descent<'_> {
-    /// Pairs two calls and everything that they caused. Returns whether the load of the moment made a difference, because this
-    /// then also explains the status and the later calls of the caller.
+    /// Pairs two calls and everything that they caused. Returns whether the load of the moment made a difference, because such a
+    /// difference also explains the status and the later calls of the caller.
     fn call(&mut self, of_a: u32, of_b: u32, depth: u32) -> bool {
         self.found.calls.push((of_a, of_b));
         let outcomes = [outcome_of(self.a, of_a), outcome_of(self.b, of_b)];

@@ -14,7 +14,7 @@ pub struct RootPairs {
     pub pairs: Vec<(u32, u32)>,
     pub only_a: Vec<u32>,
     pub only_b: Vec<u32>,
-    /// Whether a root that only one run has counts as a difference. This is not so if a replay was scaled.
+    /// Whether a root that only one run has counts as a difference. `window::counts_missing` has the rule.
     pub counts_missing: bool,
     /// Whether a root may be in several pairs, because the other run sent it several times.
     pub has_copies: bool,

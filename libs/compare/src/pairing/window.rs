@@ -88,7 +88,8 @@ pub fn expected(
     }
 }
 
-/// The window counts from the first root of the run, and the limit counts HTTP requests, as in `plan::roots::Selection`.
+/// The result of [`expected`] for a recorded run. The window counts from the first root of the run, and the limit counts HTTP
+/// requests, as in `plan::roots::Selection`.
 fn of_recorded(
     side: &Side,
     window: Window,
@@ -121,9 +122,9 @@ fn of_recorded(
     each.collect()
 }
 
-/// The recorded times of a replay's roots are not known exactly. Known are only two facts: the first root is not before the
-/// window, and the recorded time from one root to the next. So roots that are closer to an edge of the other window than the
-/// longest such time are not expected.
+/// The result of [`expected`] for a replay. The recorded times of its roots are not known exactly. Only two facts are known: the
+/// first root is not before the window; and how much recorded time lies between one root and the next. So roots that are closer
+/// to an edge of the other replay's window than the longest such time are not expected.
 fn of_replay(side: &Side, other: Window, is_paired: impl Fn(u32) -> bool) -> Vec<bool> {
     let own = Window::of(&side.facts);
     let roots = &side.tree.roots;

@@ -52,9 +52,9 @@ impl Sorted {
     /// Possible error of a quantile of rounded times: half of the distance to the next value. A jackknife does not show this
     /// error if all sections have the same quantile.
     ///
-    /// It is 0 if chance can move the quantile, in ranks, past the values that are equal to it. On a grid, which comes from
-    /// rounding, both neighbouring values count. Otherwise, a neighbour counts only if chance can reach that end of the equal
-    /// values.
+    /// It is 0 if there are so few values equal to the quantile that chance moves the quantile past them, because the jackknife
+    /// then shows the error. On a grid, which comes from rounding, both neighbouring values count. Otherwise, a neighbour counts
+    /// only if chance can reach that end of the equal values.
     fn resolution(&self, q: f64) -> f64 {
         let rank = rank(q, self.all.len());
         let value = self.all[rank - 1];

@@ -11,13 +11,13 @@ use crate::pairs::Paired;
 use crate::statistics::TooShort;
 use crate::statistics::quantile::{self, Sorted};
 
-/// A quantile of the unexplained wait with its topic.
+/// The voters for the unexplained wait: topic and quantile.
 pub const WAITS: [(Topic, f64); 3] = [
     (Topic::UnexplainedWaitP50, 0.5),
     (Topic::UnexplainedWaitP95, 0.95),
     (Topic::UnexplainedWaitP99, 0.99),
 ];
-/// A quantile of the root response with its topic.
+/// The voters for root responses: topic and quantile.
 pub const RESPONSES: [(Topic, f64); 2] = [(Topic::ResponseP50, 0.5), (Topic::ResponseP95, 0.95)];
 
 /// Minimum share of pairs with simulated times. If fewer have them, the recorded times of all pairs are compared.
@@ -34,7 +34,8 @@ pub enum Explained {
 }
 
 impl Explained {
-    /// The explained part of a difference. `recorded` and `other` are differences of quantiles.
+    /// The explained part of a difference. `recorded` is the difference between quantiles of recorded times, and `other` the one
+    /// between quantiles of simulated waits, or of responses without their waits.
     pub fn part(self, recorded: f64, other: f64) -> f64 {
         match self {
             Self::Whole => other,

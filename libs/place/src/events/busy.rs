@@ -32,7 +32,8 @@ impl Looks {
         };
         let instances = i64::try_from(instances).unwrap_or(i64::MAX).max(1);
         let fits = |looks: &Self| looks.count.saturating_mul(instances) <= SUMS_MAX;
-        // The longest look is more than half of the longest time in 63 bits of nanoseconds.
+        // With this many powers, the longest time between two checks is more than half of the longest time in 63 bits of
+        // nanoseconds.
         const POWER_MAX: u32 = 29;
         let longer = (0..POWER_MAX).map(|power| WINDOW_S << power);
         let mut all = [1, 2, 5].into_iter().chain(longer).map(of);
@@ -69,7 +70,7 @@ impl Busy {
         for (visit, outcome) in served.filter(|(_, outcome)| outcome.state == State::Served) {
             let sums = &mut by_look[visit.instance as usize];
             let (mut from_ns, to_ns) = (outcome.start_ns - first_ns, outcome.end_ns - first_ns);
-            // Events happen only while requests arrive.
+            // Busy time after the last check does not count, because events happen only while requests arrive.
             while from_ns < to_ns {
                 let look = from_ns.div_euclid(look_ns);
                 let Some(busy) = usize::try_from(look).ok().and_then(|look| sums.get_mut(look)) else {

@@ -31,7 +31,7 @@ pub struct Joined {
     pub members: Vec<Vec<Vec<u32>>>,
 }
 
-/// A recorded instance on a node, or a copy of a recorded instance.
+/// Identity of an instance of the platform: the recorded instance, its node now, and 0 or the number of its copy.
 type Key = (u32, String, u32);
 
 /// Joins stages. There is at least one, and they are in the order of time.
@@ -224,7 +224,7 @@ fn now((site, places): (&Site, &[usize]), stage: &Stage, members: &[Vec<u32>], i
     match stage.replicas.get(group as usize) {
         Some(Some(_)) => members[group as usize].clone(),
         Some(None) => vec![members[group as usize][places[instance as usize]]],
-        // An instance without requests has no calls.
+        // An instance that belongs to no group gets no requests, so nothing takes its place.
         None => Vec::new(),
     }
 }

@@ -109,7 +109,7 @@ fn read(from: Option<impl Read + Send + 'static>, bytes_max: u64) -> Receiver<io
     thread::spawn(move || {
         let mut bytes = Vec::new();
         let read = from.map_or(Ok(0), |from| from.take(bytes_max).read_to_end(&mut bytes));
-        // Nobody may wait for it any more.
+        // This fails if nobody waits for the result any more, which does not matter.
         let _ = sender.send(read.map(|_| bytes));
     });
     receiver

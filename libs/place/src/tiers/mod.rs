@@ -86,7 +86,7 @@ impl Tiers {
         find(&self.links, u, v)
     }
 
-    /// The same of the links of the file.
+    /// Like [`Self::link`], but among the links that the file states.
     pub fn stated_link(&self, u: &str, v: &str) -> Option<&Link> {
         find(&self.stated_links, u, v)
     }

@@ -1,4 +1,4 @@
-//! [`Tiers::read`]: the file, with one sentence for what is wrong with it.
+//! [`Tiers::read`]: reads the file of tiers. Each error is one sentence.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,16 +17,16 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 const NODES_MAX: usize = 256;
 /// Maximum number of links: each of 256 nodes with 16 others.
 const LINKS_MAX: usize = 4_096;
-/// Most cores of a node. The largest machines have a few thousand.
+/// Maximum number of cores of a node. The largest machines have a few thousand.
 const CORES_MAX: u64 = 65_536;
-/// A part of a file, for errors.
+/// An example of a file, for error messages.
 const EXAMPLE: &str = r#"{"nodes": {"cloud0": {"cores": 8}}}"#;
 
 impl Tiers {
     /// Reads the file.
     ///
     /// # Errors
-    /// If it cannot be read, is too large, or has something else than tiers.
+    /// If it cannot be read, is too large, or contains anything but tiers.
     pub fn read(path: &Path) -> Result<Self, TiersError> {
         let failed = |cause: String| TiersError::File {
             path: path.to_owned(),

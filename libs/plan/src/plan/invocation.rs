@@ -86,7 +86,7 @@ pub fn calls(linked: &Linked<'_>, waits: &mut Waits, retries: &[Option<u32>]) ->
             what: call.what,
             label: facts.label,
             callees: Vec::new(),
-            // If a call succeeded before its invocation ended, the answer came before that end.
+            // If a call succeeded before the invocation that answers it ended, the answer came before that end.
             ends: match call.is_answered {
                 _ if !has_answer => Ends::Duration(recorded_ns),
                 false if facts.is_failed => Ends::Timeout(recorded_ns),

@@ -96,7 +96,7 @@ impl Plan {
         }
     }
 
-    /// The tree of one root. It can be called in any order and any number of times.
+    /// The tree of one root. This method can be called in any order of the roots and any number of times.
     pub fn tree(&self, arrival: &Arrival) -> Tree {
         self.builder().tree(arrival)
     }

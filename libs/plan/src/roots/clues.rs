@@ -36,7 +36,7 @@ pub struct Clues {
     query: Option<Target>,
     span_kind: Option<SpanKind>,
     is_large: Option<bool>,
-    /// Whether the calling module itself also processes requests.
+    /// Whether the row is a call without a parent, of a module that also processes requests.
     pub is_background: bool,
     is_truncated: bool,
 }

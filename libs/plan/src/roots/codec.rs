@@ -21,7 +21,7 @@ pub struct Draft {
     pub span_kind: Option<SpanKind>,
     /// Whether the normalizer or the source cut a text or attribute of the span.
     pub is_truncated: bool,
-    /// Whether the root is a call of a module that also processes requests.
+    /// Whether the root is a call without a parent, of a module that also processes requests.
     pub is_background: bool,
 }
 

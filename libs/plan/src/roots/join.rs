@@ -104,7 +104,7 @@ struct Group {
     call: Option<Draft>,
     is_nested: bool,
     answer: Option<Draft>,
-    /// The last invocation of the group.
+    /// Span id of the invocation that was added last.
     last: Option<SpanId>,
     counts: JoinCounts,
 }

@@ -40,7 +40,7 @@ pub struct Evidence<'a> {
     pub path: Option<&'a str>,
     pub query: Option<&'a str>,
     pub span_kind: Option<SpanKind>,
-    /// Whether the calling module itself also processes requests.
+    /// Whether the row is a call without a parent, of a module that also processes requests.
     pub is_background: bool,
     /// Whether a text of the row was truncated. It may be the path or the query, if either is long.
     pub is_truncated: bool,

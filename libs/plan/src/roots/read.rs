@@ -22,8 +22,8 @@ use super::survey::{Orphans, Survey};
 
 /// The files whose rows can be roots.
 const FILES: [File; 2] = [File::Calls, File::Invocations];
-/// Maximum size of the rows or roots that each of two sorts holds in memory, bytes: some 300,000 rows. The sort writes further
-/// ones to a temporary file in sorted chunks.
+/// Maximum size of the rows or roots that each of two sorts holds in memory, bytes: some 300,000 rows. A sort writes further rows
+/// to a temporary file, in sorted chunks.
 const HELD_BYTES: usize = 48 << 20;
 /// Maximum number of damaged lines that are listed. All are counted.
 const DAMAGES_SHOWN_MAX: usize = 20;

@@ -42,7 +42,7 @@ pub enum Role {
     NestedCall,
     /// An invocation that answers a call.
     Answer,
-    /// An invocation that no call caused. If it has a parent span, this is not an invocation; it can be a poll for messages.
+    /// An invocation that no call caused. If it has a parent span, that span is not an invocation; it can be a poll for messages.
     Invocation,
     /// An invocation whose caller is missing.
     OrphanInvocation,

@@ -23,8 +23,9 @@
 //!      Mathematical Methods in the Theory of Queueing, 1960), so bursts are relatively smaller than those of f times as many users
 //!      would be. Each root is sent several times, so keys and cache entries repeat.
 //!    - [`By::Squeeze`], any factor f. Each time between requests is divided by f. Preserved: the order, the mix of requests, the
-//!      coefficient of variation of the times between requests, and the pattern of bursts relative to the mean. Distorted: everything
-//!      with a fixed length, because users' think times, periods and timeouts are not divided. It changes the arrivals in the same way as `speed`.
+//!      coefficient of variation of the times between requests, and the pattern of bursts relative to the mean. Distorted:
+//!      everything with a fixed length, because users' think times, periods and timeouts are not divided. A squeeze changes the
+//!      arrivals in the same way as `speed`.
 //! 4. *Speed*: each time in the window is divided by the speed.
 //! 5. *Limit*: the first N of the remaining requests are sent.
 //!
@@ -192,7 +193,7 @@ impl Plan {
         [self.selection.speed, squeeze]
     }
 
-    /// The requests in order of their time. It can be called any number of times.
+    /// The requests in order of their time. This method can be called any number of times.
     pub fn arrivals(&self) -> Arrivals {
         let selection = &self.selection;
         let scale = selection.scale;

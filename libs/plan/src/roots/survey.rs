@@ -32,7 +32,7 @@ impl Orphans {
     }
 }
 
-/// Counts of roots. All fields after `of_kind` count only the roots that can be sent.
+/// Counts of roots. The fields from `unanswered` on count only roots that can be sent.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     orphans_are: Orphans,
@@ -43,7 +43,7 @@ pub struct Survey {
     /// Time of the first and the last root of any kind, nanoseconds since the Unix epoch.
     pub first_ns: Option<i64>,
     pub last_ns: Option<i64>,
-    /// The same with orphans, even if orphans are dropped.
+    /// Times of the first and the last root of any kind, including orphans even if they are dropped.
     span_with_orphans: Option<(i64, i64)>,
     by_kind: [u64; Kind::ALL.len()],
     /// Roots of all kinds that no invocation in the run processed.

@@ -17,7 +17,7 @@ pub struct Dependents {
 pub struct Dependent {
     /// Index of the waiting call, which belongs to the same visit; [`NONE`] for the visit's answer.
     pub call: u32,
-    /// Whether the other call belongs to a group of which only some calls must end (a quorum).
+    /// Whether the call for which it waits belongs to a group of which only some calls must end (a quorum).
     pub is_any: bool,
 }
 

@@ -40,7 +40,8 @@ enum Owner {
     Answer,
 }
 
-/// The moment at which a slot became free: the end of an invocation, or the start of a call at the latest.
+/// The moment at which a slot became free: the end of an invocation; or the start of a call, before which the slot may already
+/// have been free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Release {
     at_ns: i64,

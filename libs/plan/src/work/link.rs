@@ -176,7 +176,7 @@ fn same_clock(collector: &Collector, row: &MadeCall) -> bool {
     node == Some(row.node) && is_known()
 }
 
-/// Sets the caller of each invocation. If two rows have the same call, only the first one causes the invocation.
+/// Sets the caller of each invocation. If two rows of calls lead to the same invocation, only the first one causes it.
 fn link_callees(collector: &mut Collector, calls: &mut [Call]) {
     for (index, call) in calls.iter_mut().enumerate() {
         let is_second = collector

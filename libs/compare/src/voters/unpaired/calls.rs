@@ -10,8 +10,8 @@ use crate::voters::candidate::{Candidate, Figures};
 
 /// Maximum number of pairs of caller and receiver that vote. Nobody reads a longer table.
 const EDGES_MAX: usize = 64;
-/// Minimum number of requests for an exact vote. Equal numbers of calls in fewer requests may be chance: only if none of 59
-/// requests differs, at most 5% of all requests do, at a level of 95%.
+/// Minimum number of requests for an exact vote. With fewer requests, equal numbers of calls may be chance: if none of 59
+/// requests differs, then at most 5% of all requests do, at a confidence level of 95%.
 const CONSTANT_MIN: usize = 59;
 
 /// Caller module, its endpoint, receiver and its endpoint.
