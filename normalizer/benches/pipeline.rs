@@ -2,8 +2,8 @@
 //! 50,000 spans/s with the default windows. Traces have 3 SERVER, 3 CLIENT and 2 INTERNAL spans, children come before parents,
 //! and every id is new.
 //!
-//! The requests are copies of a few ones with other ids. If each were encoded, the CPU's caches would lose the pipeline's
-//! data between two requests.
+//! The measured requests are copies of a few prepared requests, with other ids. If each request were encoded during the
+//! measurement, the encoder would displace the pipeline's data from the CPU's caches.
 //!
 //! `cargo bench -p cctf-normalizer --bench pipeline` measures all mixes. Arguments: names of mixes, `--warm-up` and `--spans`
 //! with numbers of spans. The checksum covers all rows, so two builds that print the same one write the same rows.
@@ -21,7 +21,7 @@ use prost::Message as _;
 
 const SPANS_A_TRACE: usize = 8;
 const SPANS_A_SECOND: u64 = 50_000;
-/// Number of spans that fill both windows.
+/// Number of spans that fill the join window and the dedup window (120 s at 50,000 spans/s).
 const WARM_UP_SPANS: u64 = 6_500_000;
 const MEASURED_SPANS: u64 = 1_000_000;
 const BEGIN_UNIX_NANO: u64 = 1_760_000_000_000_000_000;

@@ -19,17 +19,17 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The disks are also checked when the accepted bytes reach a 16th of the space above the minimum. This is needed because fast
 /// clients can fill a disk within a second, and rows may take several times the bytes of their requests.
 const CHECK_PARTS: u64 = 16;
-/// Minimum accepted bytes between checks. The minimum free space is many times larger.
+/// Minimum accepted bytes between checks. The default minimum of free space is many times larger.
 const CHECK_BYTES_MIN: u64 = 64 * 1024;
 /// Default minimum of free bytes. Acknowledged rows that are not written yet fit into this space.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// On small disks, the default minimum is this fraction (a 50th) of the disk.
 const FREE_PARTS_MIN: u64 = 50;
 /// Requests are accepted again when the free space exceeds the minimum by a 16th. Without this hysteresis, the state could
-/// change with every file.
+/// change with every file that is written or deleted.
 const HYSTERESIS_PARTS: u64 = 16;
 
-/// Checks the disks and updates the journal's flag.
+/// Checks the disks, and sets whether the journal refuses requests.
 pub struct DiskGuard {
     journal: Journal,
     free_bytes_min: Option<u64>,

@@ -49,8 +49,9 @@ impl CheckedRequest {
 
 /// A pipeline and the folders to which it writes.
 ///
-/// Its clock is the latest time in the requests so far, so it never moves back. Within a join window of that clock, the pipeline
-/// connects rows through spans without rows. Rows that wait longer become orphans, which a merge of the folder connects.
+/// Its clock is the latest time in the requests so far, so it never moves back. The pipeline connects two rows through spans
+/// without rows if all these spans arrive within a join window of that clock. A row that waits longer becomes an orphan. A merge
+/// of the folder connects such orphans.
 pub struct Offline {
     pipeline: Pipeline,
     feeding: Feeding,

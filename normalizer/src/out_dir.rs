@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use cctf_proto::keys::LATEST_LINK;
 use cctf_proto::log_line;
 
-/// New name of a file or folder that blocks the link's name. If this name is in use, a number is appended.
+/// New name of a file or folder with the name of the link to the newest run, `latest`. If the new name is in use, a number is
+/// appended.
 const MOVED_TO: &str = "was-latest";
 
 /// A folder that is ready for runs.

@@ -81,7 +81,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// The time for which the figures are valid, as seen at `now`.
+    /// The latest time, up to `now`, at which the figures are valid.
     pub fn holds_at(&self, now: Instant) -> Instant {
         if self.is_idle { now } else { self.at }
     }
@@ -117,8 +117,8 @@ impl Progress {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Requests the figures of modules, nodes and runs; the worker publishes them at its next tick. Copying a dozen takes
-    /// microseconds, and copying 400 takes 0.1 ms. They are published only on request, because nobody needs ten copies a
+    /// Requests the figures of modules, nodes and runs; the worker publishes them at its next tick. Copying a dozen figures
+    /// takes microseconds, and copying 400 takes 0.1 ms. They are published only on request, because nobody needs ten copies a
     /// second.
     pub fn request_live(&self) {
         self.is_live_wanted.store(true, Ordering::Relaxed);

@@ -18,7 +18,7 @@ pub const VIEWERS_MAX: usize = 16;
 const STATES_QUEUED_MAX: usize = 1;
 /// If a viewer reads nothing for this time, a new viewer can take its place.
 const STALLED_MAX: Duration = Duration::from_secs(60);
-/// Time after which a browser connects again, milliseconds.
+/// Time after which a browser that has lost its connection connects again, milliseconds.
 const RETRY_MS: u64 = 2_000;
 /// Maximum age of a state that a new viewer gets.
 const STATE_AGE_MAX: Duration = Duration::from_secs(1);
@@ -65,8 +65,8 @@ impl Events {
         });
     }
 
-    /// The body for a new viewer, which begins with a state; `None` if there are too many viewers. `state` is called only if
-    /// the last state is too old.
+    /// The body for a new viewer; `None` if there are too many viewers. The body begins with a state. `state` is called only
+    /// if the last state is too old.
     pub fn subscribe(&self, state: impl FnOnce() -> String) -> Option<Stream> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let is_recent = |last: &Message| last.made.is_some_and(|made| made.elapsed() < STATE_AGE_MAX);

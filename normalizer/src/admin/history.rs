@@ -25,7 +25,7 @@ pub struct Rates {
     pub bytes: f64,
 }
 
-/// The figures of all modules and nodes at one time. The index is their number.
+/// The figures of all modules and nodes at one time, in the order of [`LiveFigures`].
 #[derive(Debug)]
 pub struct Mark {
     pub at: Instant,
@@ -61,7 +61,7 @@ impl History {
             modules: sums(&figures.modules),
             nodes: sums(&figures.nodes),
         });
-        // Of the marks that are old enough, only the last one is kept.
+        // Of the marks that are at least as old as the window, only the youngest is kept: the window starts at it.
         let is_old = |mark: &Mark| at.saturating_duration_since(mark.at) >= WINDOW;
         while self.marks.get(1).is_some_and(is_old) {
             self.marks.pop_front();

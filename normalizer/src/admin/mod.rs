@@ -193,7 +193,8 @@ impl<B> Service<Request<B>> for Admin {
     }
 }
 
-/// The page itself contains its policy, except the parts that have no effect there.
+/// The page contains its Content-Security-Policy in a `meta` element. Only `frame-ancestors` must be a header, because browsers
+/// ignore it in the element.
 fn page_answer(view: &View) -> Answer {
     let mut response = respond(StatusCode::OK, HTML, page::page(view));
     let headers = response.headers_mut();

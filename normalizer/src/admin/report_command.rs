@@ -1,5 +1,5 @@
-//! [`report_command`]: the command that makes the report of a run. The page shows it, because the normalizer does not contain
-//! the report's code.
+//! [`report_command`]: the command that makes the report of a run. The live page shows this command instead of a report, because
+//! the normalizer does not contain the report's code.
 
 use std::path::Path;
 

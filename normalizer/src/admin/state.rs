@@ -11,7 +11,7 @@ use super::report_command::report_command;
 use super::sources::{SIGNALS, Sources};
 use crate::pipeline::{Figure, LiveFigures, PipelineCounters, RunFigure, Sums};
 
-/// Maximum number of modules, and of nodes, that are shown. The number of the others is shown.
+/// Maximum number of modules, and of nodes, that are shown. Of further ones, only the number is shown.
 const SHOWN_MAX: usize = 200;
 
 #[derive(Debug, Serialize)]
@@ -144,7 +144,8 @@ impl State {
             .zip(start)
             .map(|(end, start)| end.saturating_duration_since(start.at));
         let window_s = window.unwrap_or_default().as_secs_f64();
-        // In an idle pipeline, journal time stands still, so samples do not get older there.
+        // In an idle pipeline, journal time stands still, so samples do not get older there. So their age is also limited by
+        // the time since the figures were published.
         let has_samples = live
             .as_ref()
             .is_some_and(|live| now.saturating_duration_since(live.at) <= WINDOW);
@@ -221,7 +222,7 @@ impl PipelineState {
     }
 }
 
-/// Sorted by descending number. Reasons are names from the source code, so their number is bounded.
+/// The counts of rejected and refused items, largest first. Reasons are names from the source code, so their number is bounded.
 fn rejects(sources: &Sources, counters: &PipelineCounters) -> Vec<Reject> {
     let mut rejects = Vec::new();
     let mut push = |of, reason: &str, count| {

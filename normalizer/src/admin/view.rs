@@ -29,7 +29,7 @@ pub struct View {
 
 #[derive(Debug, Serialize)]
 pub struct Tables {
-    /// The table for the charts.
+    /// The values of the charts.
     pub rates: Cells,
     pub runs: Cells,
     pub modules: Cells,
@@ -136,7 +136,7 @@ fn tiles(state: &State) -> Vec<Figure> {
     figures.into_iter().map(figure).collect()
 }
 
-/// The table for the charts of the rates, with the latest second first.
+/// The values of the charts of rates, with the latest second first.
 fn rates_table(state: &State) -> Cells {
     let series = &state.rates;
     let rows = (0..series.spans.len()).rev().enumerate().map(|(ago, index)| {
@@ -275,8 +275,8 @@ fn received_table(state: &State) -> Cells {
     }
 }
 
-/// One row for each reason. Rows that the receiver rejected are counted again in the pipeline, because the journal contains
-/// whole requests.
+/// One row for each reason, with a count of the receiver and one of the pipeline. The pipeline also counts what the receiver
+/// rejected within an accepted request, because the journal contains whole requests.
 fn rejects_table(state: &State) -> Cells {
     let mut reasons: Vec<(String, [u64; 2])> = Vec::new();
     for reject in &state.rejects {

@@ -227,7 +227,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Settings of the pipeline. `run_id` is the normalizer's own.
+    /// Settings of the pipeline. `run_id` is the id of the normalizer's own run.
     pub fn pipeline_settings(&self, run_id: String) -> Settings {
         let mut settings = Settings {
             run_id,
@@ -250,7 +250,7 @@ impl Config {
         settings
     }
 
-    /// Settings of the journal. `run_id` is the normalizer's own.
+    /// Settings of the journal. `run_id` is the id of the normalizer's own run.
     pub fn store_settings(&self, run_id: &str) -> StoreSettings {
         let by_default = || self.out_dir.join(".journal").join(run_id);
         StoreSettings {

@@ -1,4 +1,4 @@
-//! The process's limit on open files. Connections must leave enough of it for the sink.
+//! The process's limit on open files. Connections must leave enough open files for the sink.
 
 /// Raises the soft limit to the hard limit and returns the limit in force.
 pub fn raise_open_files_limit() -> u64 {
@@ -22,7 +22,7 @@ pub fn raise_open_files_limit() -> u64 {
     limit.rlim_cur
 }
 
-/// Maximum number of connections per listener, at most `wanted`, that leaves `reserved` files.
+/// Maximum number of connections per listener: at most `wanted`, and so few that `reserved` open files are left.
 pub fn connections_within(limit: u64, listeners: u64, reserved: u64, wanted: usize) -> usize {
     let room = limit.saturating_sub(reserved) / listeners;
     usize::try_from(room).unwrap_or(usize::MAX).clamp(1, wanted)

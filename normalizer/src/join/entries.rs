@@ -187,7 +187,7 @@ impl Entries {
         self.free.push(entry);
     }
 
-    /// Removes an entry from the list of entries with its id. It is not the first one.
+    /// Removes an entry from the list of entries with the same id. The entry must not be the first in the list.
     #[cold]
     fn remove_from_same_id(&mut self, entry: EntryId, hash: u32) {
         let gone = self.get(entry);
@@ -257,7 +257,7 @@ impl Entries {
         self.get_mut(parent).first_waiter.take()
     }
 
-    /// Frees an entry of a detached list, and returns the next one.
+    /// Records that an entry of a detached list no longer waits, and returns the next entry of the list.
     pub fn free_waiter(&mut self, entry: EntryId) -> Option<EntryId> {
         let waiter = self.get_mut(entry);
         let next = waiter.next_waiter();

@@ -1,4 +1,4 @@
-//! [`Entry`]: the facts about a span that the join keeps, and the rules by which a span and its parent decide about each other.
+//! [`Entry`]: the facts about a span that the join keeps, and the rules that decide from a span and its parent what the span is.
 
 use aggregate::ids::{InstanceId, NameId, RunId};
 use cctf_proto::cctf::SpanId;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{EntryId, RowSlot};
 use super::outcome::{Arrival, Role};
 
-/// No span.
+/// Stands for a missing span id.
 pub(super) const NO_SPAN: [u8; 8] = [0; 8];
 
 /// A span in the table.
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     pub callee_instance: Option<InstanceId>,
     pub peer: Option<NameId>,
     pub row: RowSlot,
-    /// The entry that this one waits on. The next two fields link the list of all entries that wait on it.
+    /// The entry that this one waits on. The next two fields link the list of all entries that wait on that same entry.
     pub waits_on: Option<EntryId>,
     next_waiter_or_run: u32,
     /// The previous entry in that list. Once this entry no longer waits: the parent with which it was resolved.

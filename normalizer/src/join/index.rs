@@ -12,12 +12,12 @@ const LINES_MAX_LOG2: u32 = 28;
 /// Mean number of used slots in a line at which the table grows. One in 25 entries is then not in its home line.
 const FULL: usize = 5;
 
-/// A hash table of cache lines. It contains the ids of entries, not the entries. An entry is in the line that its hash names, its
-/// home, or behind it if that one is full.
+/// A hash table of cache lines. It contains the ids of entries, not the entries. The hash of an entry determines a line, the
+/// entry's home. The entry is in its home or, if the home was full, in one of the lines behind it.
 ///
-/// No entry has to be read to find that an id is missing, or to remove an id. A lookup ends at the first line that was never
-/// passed, so it needs no empty slot. In a table of single slots, the searched slots often continued in the next cache
-/// line, which is not prefetched: half of the time of a lookup was the wait for it.
+/// No entry has to be read to find that an id is missing, or to remove an id. A lookup ends at the first line that no entry has
+/// passed (`passed` is 0), so it needs no empty slot. In an earlier table of single slots, a lookup often continued in the next
+/// cache line. That line was not prefetched, and the wait for it was half of the time of a lookup.
 #[derive(Debug)]
 pub(super) struct Index {
     lines: Vec<Line>,
@@ -33,7 +33,7 @@ struct Line {
     /// Bit n: slot n is used.
     used: u32,
     entries: [u32; SLOTS],
-    /// Number of entries whose home is this line or one before it, and that are behind this line.
+    /// Number of entries that have passed this line: their home is this line or one before it, but they are in a line behind it.
     passed: u32,
 }
 

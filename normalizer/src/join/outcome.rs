@@ -13,8 +13,8 @@ pub enum Role {
     Server,
     /// A CONSUMER span that handles a message.
     Consumer,
-    /// A CONSUMER span whose telemetry says that it receives. If its parent is the message's sender, it handles that message.
-    /// If its parent is a span of its own process, it is a poll.
+    /// A CONSUMER span with the operation `receive`. If its parent is the message's sender, the span handles that message. If
+    /// its parent is a span of its own process, the span is a poll.
     Receipt,
     /// Neither work nor a call: a CONSUMER span that polls for messages or acknowledges them, or a CLIENT span that looks up a
     /// name.
@@ -75,7 +75,7 @@ pub struct Caller {
     pub duration_ns: i64,
     /// The call's end, nanoseconds since the Unix epoch.
     pub end_unix_ns: u64,
-    /// Number of spans so far that name this span as their caller; at most 255.
+    /// Number of spans so far that name this call as their caller; at most 255.
     pub callees: u8,
 }
 

@@ -8,7 +8,7 @@ pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// The wall clock, but never before `floor`. The wall clock may be set back, or be behind the last timestamp before a restart.
 /// Time then continues from the latest timestamp, at the rate of the monotonic clock. It must not stand still, because windows
-/// are closed by it.
+/// close when this time reaches their end.
 pub fn wall_clock(floor: u64) -> Clock {
     let begin = Instant::now();
     steady(floor, unix_ns, move || begin.elapsed())

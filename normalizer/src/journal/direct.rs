@@ -1,7 +1,8 @@
 //! [`DirectWriter`]: writes to a segment without the page cache. Each write is durable when it returns.
 //!
 //! Records are read only after a crash, so pages in the cache would be useless. Each page costs time to find, fill, mark, write
-//! back and free. Without the cache, writing 460 bytes of a request takes 143 ns instead of 248 ns, in groups of 236 KiB.
+//! back and free. If requests are written in groups of 236 KiB, 460 bytes of them take 143 ns without the cache, and 248 ns with
+//! it.
 //! Direct writes require that the memory address, the file offset and the length are multiples of a block.
 
 use std::fs::File;
@@ -18,10 +19,11 @@ const BUFFER_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct DirectWriter {
     file: File,
-    /// `BUFFER_BYTES` of it are used, from index `begin` on. The address of this byte is aligned.
+    /// `BUFFER_BYTES` of it are used, from index `begin` on. The address of the byte at `begin` is aligned.
     buffer: Vec<u8>,
     begin: usize,
-    /// Number of bytes in the buffer. It starts with the used part of the last block on the disk.
+    /// Number of bytes in the buffer. The buffer starts with the used part of the last block on the disk, if that block is not
+    /// full.
     len: usize,
     /// File offset of the buffer, a multiple of a block.
     offset: u64,

@@ -1,5 +1,5 @@
-//! [`recover`]: reads the journal from its start or from a checkpoint. It truncates a torn tail and reports damage before the
-//! tail. A torn tail is an incomplete record at the end.
+//! [`recover`]: reads the journal from its start or from a checkpoint. It overwrites a torn tail with zeros, and reports damage
+//! before the tail. A torn tail is an incomplete record at the end.
 
 use std::fs::{self, File};
 use std::io;
@@ -149,7 +149,8 @@ fn read(
     }
     recovered.segments = segment::list(folder).map_err(io_error("list", folder))?;
     // After skipped damage or a gap, new records go to a new segment. Otherwise, a later start that needs the new records
-    // would have to read past the damage or gap again. A segment also has only one mapping version.
+    // would have to read past the damage or gap again. A new segment is also needed after a segment of another mapping
+    // version, because a segment has only one version.
     if recovered.repaired || recovered.remapped || recovered.next_sequence < from {
         recovered.tail = None;
     }

@@ -365,7 +365,7 @@ fn records_of_another_mapping_are_replayed_only_on_request() {
         matches!(refused, RecoveryError::OtherMapping { found: MAPPING, ours, .. } if ours == MAPPING + 1),
         "{refused}"
     );
-    // After the last record, no row would be recomputed.
+    // From after the last record on (2), no row would be recomputed, so `remap` is not needed.
     for (from, remap, fed) in [(2, false, 0), (1, true, 1)] {
         let mut records = 0;
         let found = super::recover(folder.path(), how(from, MAPPING + 1, remap), &mut |_, _| {

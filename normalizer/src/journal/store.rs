@@ -62,7 +62,7 @@ const PADDING: [u8; super::frame::ALIGNMENT] = [0; super::frame::ALIGNMENT];
 #[derive(Debug)]
 pub struct Store {
     settings: StoreSettings,
-    /// All segments. The last is the current one.
+    /// All segments, oldest first. The last one is the current segment.
     segments: VecDeque<SegmentFile>,
     current: Option<Segment>,
     next_sequence: u64,
@@ -72,7 +72,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Segment {
     file: File,
-    /// Direct writes, with `fsync` on a file system that supports them.
+    /// Direct writes. They are used with the durability `fsync` on a file system that supports them.
     direct: Option<DirectWriter>,
     path: PathBuf,
     position: u64,

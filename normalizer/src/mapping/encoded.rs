@@ -4,7 +4,7 @@ use cctf_proto::cctf::{Field, Invocation, Row, Text, field_index, push_field};
 
 use super::Identity;
 
-/// The fields that all rows of a sender share. Calls have the same four as invocations.
+/// The fields that all rows of a sender share. Calls have the same four fields as invocations.
 #[derive(Debug)]
 pub struct EncodedFields {
     /// `module_id` and `instance_id`.

@@ -26,7 +26,7 @@ pub fn failure<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> Option<&'a st
     }
 }
 
-/// `error` is true on the spans of Envoy and of older instrumentations.
+/// Whether the attribute `error` is true. Envoy and older instrumentations set it on failed spans.
 fn is_error(slots: &AttributeSlots<'_>) -> bool {
     match slots.get(Slot::Error) {
         Some(AnyValue::Bool(is_error)) => is_error,

@@ -139,7 +139,7 @@ impl Identity {
             text.map(|text| bounded(text).to_owned())
         };
         match key {
-            // Rows with an invalid run id are rejected. So other resources of this instance must not use that run either.
+            // An invalid run id is not stored: rows with it are rejected, and other resources of the instance must not use it.
             keys::RUN_ID => self.run_id = text().filter(|run_id| keys::is_valid_run_id(run_id)),
             "service.namespace" => self.app_id = text(),
             "service.version" => self.version = text(),

@@ -31,7 +31,7 @@ pub enum MetricRole {
     Energy,
     /// Requests in flight.
     ActiveRequests,
-    /// CPU seconds of a process (sum). They are also written as a kept metric.
+    /// CPU seconds of a process (sum). By default, they are also written to system_stats.jsonl.
     ProcessCpuTime,
 }
 
@@ -50,8 +50,8 @@ const INNER_NUMBERED: &[&str] = &[
     "ap", "br", "bridge", "cbr", "cni", "erspan", "gif", "gre", "gretap", "ifb", "lo", "sit", "stf", "team",
     "vmbr", "vrf",
 ];
-/// Prefixes of such names: loopback, interfaces of containers and virtual machines on the host's side, their bridges, bonds,
-/// and tunnels.
+/// Prefixes of the names of such interfaces: loopback, interfaces of containers and virtual machines on the host's side, their
+/// bridges, bonds, and tunnels.
 const INNER_PREFIXES: &[&str] = &[
     "Loopback",
     "antrea",

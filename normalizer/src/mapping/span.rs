@@ -43,7 +43,7 @@ const CONNECTS: [&str; 3] = ["tcp.connect", "tls.connect", "ipc.connect"];
 /// the messages are handled in their child spans.
 const BARE_POLL: &str = "recv";
 
-/// Maps the attributes in `slots` of `span`.
+/// Computes the fields of `span`, whose attributes are in `slots`.
 pub fn map_span<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> MappedSpan<'a> {
     let mut mapped = MappedSpan {
         error_type: slots.text(Slot::ErrorType),

@@ -12,7 +12,7 @@ pub fn path(url: &str) -> Option<&str> {
     }
 }
 
-/// Whether [`path`] finds one.
+/// Whether [`path`] returns a path.
 pub fn has_path(url: &str) -> bool {
     after_usual_scheme(url).is_some() || path(url).is_some()
 }

@@ -76,7 +76,7 @@ impl Pipeline {
         let id = self.shared.runs.find(run_id).ok_or("end_of_unknown_run")?;
         let run = &mut self.shared.runs[id];
         run.ended_unix_ns = Some(span.end_time_unix_nano);
-        // The driver was interrupted, so the replay ended early.
+        // The driver reports this at the end only if the replay was interrupted, so it ended earlier than planned.
         if let Some(to_ns) = reported_by(span).replay_to_ns {
             run.reported.replay_to_ns = Some(to_ns);
         }

@@ -41,7 +41,7 @@ impl Pipeline {
         snapshots::write_due(&mut self.shared, output);
     }
 
-    /// Writes all seconds of links, of all runs, that were opened before `opened_before`.
+    /// For all links of all runs, writes the rows of the seconds that were opened before `opened_before`.
     fn write_seconds(&mut self, opened_before: u64, output: &mut Output) {
         for run in self.shared.runs.with_seconds() {
             snapshots::write_seconds(run, opened_before, &mut self.shared, output);

@@ -228,11 +228,11 @@ mod tests {
         known.hear("d1", 5);
         known.hear("d2", 1_000);
         assert!(known.is_taken(&start(1, 2), 5 + SILENCE_MAX_NS));
-        // A start that is repeated because its answer was lost says nothing new.
+        // A start that is repeated, because its answer was lost, is no report that the driver is alive.
         known.note(start(1, 1));
         assert!(!known.is_taken(&start(1, 2), 6 + SILENCE_MAX_NS));
         known.note(start(1, 2));
-        // The first driver was stopped, and goes on.
+        // The first driver was only suspended, and continues.
         known.hear("d1", 6 + SILENCE_MAX_NS);
         known.note(end(1, 1));
         assert!(known.is_taken(&start(1, 3), u64::MAX));

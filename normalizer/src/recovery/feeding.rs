@@ -4,8 +4,9 @@ use crate::journal::Record;
 use crate::pipeline::{Output, Pipeline};
 use crate::sink::{Sink, SinkError};
 
-/// Number of records after which output is written, and of bytes of lines. So many bytes are still in the processor's cache when they
-/// are written, and enough that system calls cost little. Records of conversions have thousands of rows each.
+/// Output is written after this many records, or when its lines have this many bytes. This many bytes are still in the
+/// processor's cache when they are written, and are enough that system calls cost little. The limit on bytes is needed for
+/// conversions, whose records have thousands of rows each.
 const RECORDS_A_WRITE: u64 = 64;
 const BYTES_A_WRITE: usize = 512 << 10;
 

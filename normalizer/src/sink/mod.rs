@@ -43,7 +43,7 @@ pub struct Sink {
 struct Recovering {
     /// Folders opened during the replay.
     opened: HashSet<String>,
-    /// The last part of each run since the checkpoint. Set when the folders have been searched for it.
+    /// The last part of each run since the checkpoint; `None` until the folders have been searched for it.
     last_parts: Option<HashMap<String, u64>>,
     /// Whether to truncate files instead of completing them, because another mapping gives different rows.
     remaps: bool,

@@ -1,4 +1,4 @@
-//! The sink after a crash: it completes files, with any content of the folder before.
+//! The sink after a crash: it completes files, whatever the folder contained before.
 
 use std::fs;
 use std::sync::Arc;
@@ -200,7 +200,7 @@ fn a_run_that_is_named_like_a_part_of_another_one_closes_nothing_of_it() {
     sink.write(&mut lines("hash", "1\n")).unwrap();
     sink.write(&mut lines("hash-2000", "a\n")).unwrap();
     drop(sink);
-    // The line that was durable in the journal and not written yet.
+    // Line 2 was durable in the journal, but had not been written to the file.
     let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
     sink.write(&mut lines("hash", "1\n2\n")).unwrap();
     sink.end_recovery().unwrap();

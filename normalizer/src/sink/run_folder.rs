@@ -63,8 +63,9 @@ pub(super) struct Journaled {
 }
 
 impl RunFolder {
-    /// Writes the rest of this output; [`Self::end`] must follow the last one. After an error, call it again with the same
-    /// output, which may have grown. It continues where it stopped, so that no line is incomplete or duplicated.
+    /// Writes the rest of this output. [`Self::end`] must follow the last output of the run or part. After an error, call this
+    /// again with the same output, which may have grown. It continues where it stopped, so that no line is incomplete or
+    /// duplicated.
     pub(super) fn write(
         &mut self,
         storage: &mut dyn Storage,

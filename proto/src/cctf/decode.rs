@@ -138,7 +138,7 @@ impl Decode<'_> for i64 {
 }
 
 impl Decode<'_> for f64 {
-    /// Always `None`: whether a text is the shortest one for a number is known only after writing the number again.
+    /// The number is written again for comparison, because only this shows whether its text is the shortest one.
     fn decode(from: &mut Encoded<'_>) -> Option<Self> {
         let rest = from.rest();
         let text = from.take(rest.find([',', '}', ']'])?)?;

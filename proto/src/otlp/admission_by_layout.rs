@@ -54,7 +54,7 @@ fn admit_resource_spans(
     Some(())
 }
 
-/// Whether the run ids of the resource are valid. `after` is the rest of its parent.
+/// Whether the run ids of the resource are valid. `after` has the bytes of the parent message after the resource.
 fn admit_resource(resource: Cursor<'_>, after: Cursor<'_>, layouts: &mut Layouts) -> Option<bool> {
     let bytes = resource.rest();
     if let Some(is_ok) = layouts.is_run_id_ok(bytes) {

@@ -47,7 +47,7 @@ impl<'a> Attributes<'a> {
         Ok(None)
     }
 
-    /// Looks up each key with the first function, and passes the values of the keys it knows to `take`.
+    /// Calls `is_wanted` with each key. If it returns something, calls `take` with this and the value of the key.
     ///
     /// If a pair has the usual encoding and an unknown key, its value is not parsed. An iterator would pass each pair through memory, which
     /// doubled the time that the attributes of a span take.

@@ -1,4 +1,4 @@
-//! Field numbers of OTLP's messages, for those who write them: trace.proto, metrics.proto, resource.proto and common.proto.
+//! Field numbers of OTLP's messages, for code that writes them: trace.proto, metrics.proto, resource.proto and common.proto.
 
 // Requests of traces and of metrics have the same messages around spans and around metrics.
 pub const RESOURCE_DATA: u32 = 1;

@@ -4,7 +4,8 @@
 //! usable span with a mask: the bits that every span with this layout must share with it. So one masked comparison of all bytes
 //! replaces the check, which would read field by field. It takes a sixth of the time.
 //!
-//! The answer is always that of the check. A layout has no text beyond ASCII. A run id belongs to it with all bits.
+//! The answer is always that of the check. So a span with a text that is not ASCII has no layout. If the span has a run id, the
+//! mask contains all bits of it, because another run id could be invalid.
 
 mod mask;
 
@@ -33,7 +34,7 @@ const PIECE_BYTES: usize = 64;
 pub struct Layouts {
     /// Indexed by the length of the span, modulo the number of sets. The layout that matched last moves to the front.
     sets: Vec<[Option<Box<Layout>>; WAYS]>,
-    /// Spans received for each layout that may be learned, [`SPANS_A_LEARNED`] each.
+    /// Number of spans received, up to a maximum. Each layout that is learned uses up [`SPANS_A_LEARNED`] of them.
     credit: u32,
     matched: u64,
     resources: Vec<KnownResource>,

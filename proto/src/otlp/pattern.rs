@@ -29,7 +29,8 @@ enum Then<T> {
     End,
     /// The last of these bytes are a text to return.
     Return(T, usize),
-    /// An attribute that varies, behind its key byte: length, this many bytes of head (its key), and the value.
+    /// An attribute that varies. Behind the key byte of its field come the length, this many bytes of head (the attribute's
+    /// key), and the value.
     Ignore(usize),
     Text(usize, Option<T>),
     Int(usize, Option<T>),
@@ -50,9 +51,9 @@ pub struct Pattern<T> {
     /// The field of the name; `None` if the name varies.
     name: Option<Box<[u8]>>,
     steps: Box<[Step<T>]>,
-    /// The bytes of all steps: those that are the same, then the head of the attribute.
+    /// For each step: the bytes that must be the same, then the head of the attribute.
     bytes: Box<[u8]>,
-    /// Integers to return that are the same.
+    /// Integers that are returned and are the same in all spans.
     numbers: Box<[(T, i64)]>,
     tail: usize,
     dropped_attributes_count: u32,
@@ -266,8 +267,8 @@ fn value_at<'a>(bytes: &'a [u8], at: usize, head: &[u8]) -> Option<(&'a [u8], us
     (value_bytes.len() == value).then_some((value_bytes, end))
 }
 
-/// The end of an attribute whose value is not read. If both lengths have one byte, only a reader of the value would look into
-/// it. Others are checked here, because a parser would do so.
+/// The end of an attribute whose value is not read. If both lengths have one byte, the value is not checked, because parsing the
+/// span would not check it either. Other values are checked here, as they are when the span is parsed.
 #[inline]
 fn ignore(bytes: &[u8], at: usize, head: &[u8]) -> Option<usize> {
     let (value, end) = value_at(bytes, at, head)?;

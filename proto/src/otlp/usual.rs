@@ -68,7 +68,7 @@ impl<'a> SpanMessage<'a> {
 /// Key of an attribute.
 pub(super) const ATTRIBUTE: u8 = 0x4a;
 
-/// A span in the usual encoding: the ids have their lengths, name and kind are there, and there are no events, links, state or
+/// A span in the usual encoding: the ids have valid lengths, name and kind are present, and there are no events, links, state or
 /// status message. A parent id is not zero.
 #[derive(Debug)]
 pub struct UsualSpan<'a> {

@@ -206,7 +206,7 @@ impl<'a> Cursor<'a> {
         self.fixed().map(u32::from_le_bytes)
     }
 
-    /// Skips a length-delimited field: a length, then that many bytes.
+    /// Skips the value of a length-delimited field (a length, then that many bytes), and returns a cursor over these bytes.
     #[inline]
     pub(crate) fn message(&mut self) -> Result<Cursor<'a>, WireError> {
         let length_position = self.position;

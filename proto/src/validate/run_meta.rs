@@ -73,7 +73,7 @@ impl Observed {
         File::ALL.iter().filter_map(counted).collect()
     }
 
-    /// Compares the rows of spans with those that the normalizer counted.
+    /// Compares the number of invocations and calls with the number of spans that the normalizer counted as rows.
     fn check_spans(&self, outcomes: &SpanOutcomes, place: Place, findings: &mut Findings) {
         let lines = [File::Invocations, File::Calls].map(|file| self.lines[file as usize]);
         // A missing file already has a finding.

@@ -194,7 +194,7 @@ impl Validation {
         self.known.nodes = is_read.then_some(nodes);
     }
 
-    /// Reads the items twice, because a module may refer to a module that is listed after it.
+    /// Checks all modules before it checks their references, because a module may refer to a module that is listed after it.
     fn modules(&mut self, bytes: &[u8]) {
         let mut listed = HashSet::new();
         let mut references = Vec::new();

@@ -1,6 +1,5 @@
 //! The stage for metrics. It processes each point once, in the order of its time, for host metrics, system stats and
 //! inventories.
-//! inventories.
 
 mod points;
 mod process_cpu;
@@ -101,9 +100,9 @@ impl Metrics {
         Ok(())
     }
 
-    /// Adds the points of a resource to samples of its node; all points are known by now. If a collection has a later point for
-    /// a series that the open sample already contains, all points of the collection go to the next sample, including those of
-    /// new series.
+    /// Adds the points of a resource to samples of its node, after all metrics of the resource have been read. The points are
+    /// split into collections ([`rounds`]). If the open sample already contains a series of a collection, all points of the
+    /// collection go to the next sample, including points of new series.
     fn sample_in_order(&mut self, taking: &mut Taking<'_>, shared: &mut Shared, output: &mut Output) {
         let source = &taking.source;
         taking.sampled.sort_by_key(|(_, point)| point.time);

@@ -12,8 +12,8 @@ use super::sample::{
 use crate::mapping::{MetricRole, is_counted_disk, is_counted_interface};
 use crate::pipeline::shared::source::Source;
 
-/// Maximum number of counters that are remembered for a node, and for all processes. Beyond it, new counters of a node are not
-/// sampled, and those of all processes are forgotten.
+/// Maximum number of counters that are remembered for each node, and maximum for all processes together. Beyond it, new counters
+/// of a node are not sampled, and the counters of all processes are forgotten.
 pub const COUNTERS_MAX: usize = 16_384;
 
 /// A counter's last point.

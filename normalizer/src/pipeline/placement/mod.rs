@@ -42,7 +42,7 @@ impl Life {
 pub struct Placement {
     lives: BTreeMap<InstanceId, Life>,
     moves: Moves,
-    /// Number of live instances of each module whose start was written. Counted from `lives` at first use.
+    /// For each module, the number of live instances whose start was written. Counted from `lives` at first use.
     #[serde(skip)]
     replicas: Option<HashMap<ModuleId, u64>>,
 }
@@ -157,12 +157,12 @@ impl Placement {
         }
     }
 
-    /// Infers all starts that were not reported, because the normalizer shuts down.
+    /// Infers all unreported starts, because the normalizer shuts down.
     pub fn infer_starts(&mut self, shared: &mut Shared, output: &mut Output) {
         self.infer_starts_where(|_| true, shared, output);
     }
 
-    /// Infers the starts of a run's instances that were not reported, because the run is being closed.
+    /// Infers the unreported starts of a run's instances, because the run is being closed.
     pub fn infer_starts_of(&mut self, run: RunId, shared: &mut Shared, output: &mut Output) {
         let modules = shared.runs[run].modules.values();
         let instances: BTreeSet<InstanceId> = modules
@@ -307,7 +307,7 @@ impl Placement {
         write_to_live_runs(&event, shared, output);
     }
 
-    /// Number of live instances of a module whose start was written.
+    /// For a module, the number of live instances whose start was written.
     fn replicas_of(&mut self, module: ModuleId, shared: &Shared) -> u64 {
         let lives = &self.lives;
         let replicas = self.replicas.get_or_insert_with(|| {

@@ -8,10 +8,10 @@ use aggregate::maps::Map;
 use serde::{Deserialize, Serialize};
 
 /// Minimum number of join windows for which a row is remembered. A span stays in the join for at most three windows, and a late
-/// span refers to the ancestor of its parent. Four windows were not enough: if a call and its answer were both late, their row
-/// was already forgotten.
+/// span refers to the ancestor of its parent. Four windows were not enough: if a call and its answer were both late, the row to
+/// which they refer was already forgotten.
 const WINDOWS_REMEMBERED: u64 = 8;
-/// One join window in the time of [`Crossings`].
+/// One join window, in the units of `Crossings::passed`.
 const WINDOW: u64 = 1 << 32;
 
 /// The run of a row, as far as it is known.
@@ -38,13 +38,14 @@ pub struct Crossings {
     /// The run of all rows that are older than the oldest remembered row; [`RowRun::Awaited`] if they waited for the runs of
     /// their traces. Rows whose run was decided since then are remembered individually.
     before: Option<RowRun>,
-    /// Time during which records arrived, in [`WINDOW`]ths of a join window; the length of a join window may change. A silence
-    /// counts as one window at most, because waiting rows are examined only when a record arrives.
+    /// Time during which records arrived. Its unit is a [`WINDOW`]th of a join window, because the length of a join window may
+    /// change. A silence counts as one window at most, because waiting rows are examined only when a record arrives.
     passed: u64,
     /// Journal time up to which `passed` has been counted.
     counted_to: u64,
     /// Time until which rows are remembered, in the units of `passed`; 0 if they are not.
     until: u64,
+    /// Rows of the current generation, by fingerprint. `old` has the rows of the previous generation.
     young: Map<u64, RowRun>,
     old: Map<u64, RowRun>,
     /// Time at which the older generation will be forgotten, in the units of `passed`.
@@ -88,7 +89,7 @@ impl Crossings {
     }
 
     /// Remembers a row by its fingerprint. `max` is the maximum number of rows in a generation. `is_ambiguous` returns whether
-    /// an earlier row has the same id; such a row may not be remembered.
+    /// an earlier row has the same id, also if that row is not remembered here.
     pub fn remember(&mut self, row: u64, run: RowRun, max: usize, is_ambiguous: impl FnOnce() -> bool) {
         if self.young.len() >= max {
             self.rotate_generations();

@@ -4,9 +4,9 @@ mod saved;
 
 use crate::join::{large_vec, prefetch};
 
-/// Number of generations in the window. The oldest is dropped as a whole, so a span is remembered for the window and at most a
-/// twelfth more. With the generation that is being filled, 13 tags are in use. A tag has four bits, and 0 marks an empty slot, so
-/// there are 15 tags.
+/// Number of equal parts of the window. The spans that arrive in one part are a generation, and each generation has a tag. The
+/// oldest generation is dropped as a whole, so a span is remembered for the window and at most a twelfth more. With the
+/// generation that is being filled, 13 tags are in use. A tag has four bits, and 0 marks an empty slot, so there are 15 tags.
 const GENERATIONS: u64 = 12;
 const TAGS: u8 = 15;
 /// Number of slots in a bucket, which is one cache line.
@@ -218,8 +218,8 @@ impl RecentSet {
     fn begin_generation(&mut self, now: u64) {
         self.generation_ends = now.saturating_add(self.generation_ns);
         self.tag = self.tag % TAGS + 1;
-        // Removes slots with this tag. They are from its previous use, left the window long ago, and must not become valid
-        // again.
+        // Empties the slots with this tag. They are from the previous use of the tag, left the window long ago, and must not
+        // become valid again.
         self.forget(self.tag);
         let live = (0..=GENERATIONS as u8).map(|age| (self.tag + TAGS - 1 - age) % TAGS + 1);
         self.live_tags = live.fold(0, |tags, tag| tags | 1 << tag);
@@ -339,7 +339,7 @@ mod tests {
 
     const WINDOW: u64 = 1200;
     const GAP_MAX: u64 = 30;
-    /// A generation begins with the first span after the end of the last generation.
+    /// A generation begins with the first span after the end of the last one, so each can last longer by a gap between two spans.
     const REMEMBERED_MAX: u64 = (GENERATIONS + 1) * (WINDOW / GENERATIONS + GAP_MAX);
 
     #[test]

@@ -28,7 +28,7 @@ const ANCESTOR_ID: usize = field_index(Call::FIELDS, "ancestor_id");
 const CALL_TS_START: usize = field_index(Call::FIELDS, "ts_start");
 const PEER_MODULE: usize = field_index(Call::FIELDS, "peer_module");
 const CALL_FLAGS: usize = field_index(Call::FIELDS, "flags");
-/// The fields that a source has encoded.
+/// The fields of a row that a source has already encoded ([`EncodedFields`]) must follow one another as they do in that text.
 const _: () = assert!(
     MODULE_ID + 2 == TS_ENQUEUE
         && NODE + 2 == METHOD
@@ -132,7 +132,7 @@ pub fn encode_invocation<'a>(
     if times.is_any_negative() {
         flags = flags.with(Flag::Negative);
     }
-    // This must be decided before the flag: reading a query cuts it if it is too long.
+    // This must be decided before the flag `truncated`, because reading a query that is too long cuts it.
     let is_query_kept = row.source.identity.keep_query || keep_query;
     let query = is_query_kept.then(|| query(slots)).flatten();
     let error_type = row.error_type(mapped);

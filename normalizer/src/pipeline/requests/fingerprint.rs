@@ -8,7 +8,7 @@ pub fn span_fingerprint(trace_id: &[u8; 16], span_id: &[u8; 8], kind: u8) -> u64
     mix(mixed ^ u64::from_le_bytes(*span_id))
 }
 
-/// Only the finalizer.
+/// The finalizer of MurmurHash3.
 pub fn mix(mut word: u64) -> u64 {
     word ^= word >> 33;
     word = word.wrapping_mul(0xff51_afd7_ed55_8ccd);

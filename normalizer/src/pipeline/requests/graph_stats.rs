@@ -71,7 +71,7 @@ fn record_link(shared: &mut Shared, run: RunId, facts: &RowFacts, caller: &Calle
         end_unix_ns: caller.end_unix_ns,
     };
     let link = run.links.entry((u, v)).or_insert_with(|| {
-        // The rows of the caller itself may belong to another run.
+        // The rows of the caller itself may belong to another run, and then this run does not know its node yet.
         run.nodes.extend([u, v]);
         LinkStats::default()
     });
@@ -84,7 +84,7 @@ pub fn is_same_edge(one: &Evicted, other: &Evicted) -> bool {
     one.run.is_some() && of(one) == of(other)
 }
 
-/// Counts the module or peer that a number of like calls reached. Called when no answer can arrive any more.
+/// Counts `count` similar calls, by the module or peer that they reached. Called when no answer can arrive any more.
 pub fn record_call_edges(shared: &mut Shared, row_runs: &RowRuns, evicted: &Evicted, count: u64) {
     let Some(instance) = evicted.instance else { return };
     let caller = shared.sources.instance(instance);
@@ -112,7 +112,7 @@ pub fn record_call_edges(shared: &mut Shared, row_runs: &RowRuns, evicted: &Evic
             let is_first = *calls == 0;
             *calls += count;
             if is_first {
-                // The rows of this module may belong to another run.
+                // The rows of this module may belong to another run, and then this run does not know the module yet.
                 run.modules.entry(to).or_default();
             }
         }

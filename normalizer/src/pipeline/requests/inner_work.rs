@@ -99,7 +99,7 @@ impl Requests {
             span_id,
             parent_span_id: SpanId::from_bytes(span.parent_span_id),
         };
-        // The run that was known when the span arrived stays: rows that refer to this one were written accordingly.
+        // The run that was known when the span arrived is kept: rows that refer to this row were written according to that run.
         let run = self.run_of_row(&row, inner.run, shared, output);
         let ids = (&trace_id.0, &span_id.0);
         self.row_runs

@@ -59,7 +59,7 @@ pub struct Requests {
     peer_text: String,
 }
 
-/// The result for a span that other stages, and the rest of its request, need.
+/// Facts about a processed span, for other stages and for the rest of its request.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SpanFacts {
     pub activity: Option<Activity>,

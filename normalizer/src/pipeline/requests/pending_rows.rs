@@ -306,7 +306,7 @@ impl PendingRows {
         self.rows.len() - self.free.len()
     }
 
-    /// Whether the place has a row that may be written, and not a counter.
+    /// Whether the place has a row that may be written. A counter does not count as a row.
     pub fn has_line(&self, id: PendingId) -> bool {
         self.get(id)
             .is_some_and(|row| row.outcome != Some(Outcome::Nothing))

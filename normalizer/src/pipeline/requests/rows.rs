@@ -19,7 +19,7 @@ use crate::pipeline::shared::source::Source;
 
 /// A row that was just encoded. Its line is the last one in the request's lines.
 pub struct NewRow {
-    /// Begin of its line.
+    /// Offset of the start of its line.
     pub begin: usize,
     pub offsets: DerivedFieldOffsets,
     pub facts: RowFacts,
@@ -321,8 +321,8 @@ fn deadline(shared: &Shared) -> u64 {
     shared.clock.now + shared.windows.join_ns
 }
 
-/// The run of a row whose trace named none: the only driven run if there is exactly one, or else the run of the resource, or
-/// else the normalizer's own run.
+/// The run of a row whose trace named none: the only run of a load driver (`Runs::only_driven`), or else the run that the
+/// resource names, or else the normalizer's own run.
 fn fallback_run(
     resource_run: Option<&str>,
     start_unix_ns: u64,
@@ -333,7 +333,8 @@ fn fallback_run(
         return Ok(run);
     }
     if let Some(run_id) = resource_run {
-        // No span names a run here, so no row has to wait for its trace.
+        // A resource names this run, not a span. So the run is not explicit, and does not make rows wait for the run of their
+        // trace.
         return shared.open_run(run_id, false, start_unix_ns, output);
     }
     match shared.runs.find_own() {

@@ -33,7 +33,7 @@ enum Fields<'s, 'a> {
 }
 
 impl Requests {
-    /// Processes a valid span. With its template, `slots` has only the values that vary.
+    /// Processes a valid span. If it was read with a template, `slots` has only the values that vary within the template.
     pub fn take_span<'a>(
         &mut self,
         span: &Span<'a>,
@@ -190,7 +190,7 @@ fn encode<'a>(
             let keep_query = shared.settings.keep_query;
             encode_invocation(row, mapped, keep_query, &mut shared.endpoints, key, lines)
         }
-        // A template has a row if its spans have one.
+        // This case does not occur: a template has a row if its spans have one.
         Fields::Template(_) => (DerivedFieldOffsets { first: 0, second: 0 }, row.facts()),
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use aggregate::ids::RunId;
 use aggregate::maps::Map;
 
-/// The run of each trace, remembered for one to two generations.
+/// The run of each trace, remembered for one to two generations. A generation lasts until [`Self::rotate_generations`] is called.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct TraceRuns {
     young: Map<[u8; 16], RunId>,

@@ -57,7 +57,7 @@ pub fn write_row(
             let (ancestor, orphan) = row.within_run(row_runs, ancestor, orphan);
             let flags = row.count(File::Calls, orphan, row.facts.flags, shared);
             if let Some(callee) = callee {
-                // The rows of the callee may belong to another run, or to a later part.
+                // The rows of the callee may belong to another run or to a later part, but the inventory must contain its module.
                 let module = shared.sources.instance(callee).module;
                 shared.runs[row.run].modules.entry(module).or_default();
             }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Fate {
     /// Work inside an invocation, or a second report of a request whose invocation has a row.
     Inner,
-    /// Neither work nor a call: a poll, a lookup of a name.
+    /// Neither work nor a call, such as a poll or the lookup of a name.
     Aside,
     /// A control span that was processed.
     Control,

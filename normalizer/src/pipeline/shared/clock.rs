@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 
-/// Journal time. It stands still while the normalizer is not running, because senders are not silent during this downtime.
+/// Journal time. It stands still while the normalizer is not running, because this downtime must not count as silence of the
+/// senders.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Clock {
     /// Timestamp of the last record, minus all downtime before it, nanoseconds.

@@ -18,12 +18,13 @@ const TRACES_OF_POOL: (u64, u64) = (1, 16);
 
 /// Bytes of a span in the join: its entry, its slot in the index, and one or two deadlines.
 pub const JOIN_SPAN_BYTES: u64 = 160;
-/// Bytes of a bucket of eight spans in the table of duplicates, with its mark. The table grows when it is four fifths full.
+/// Bytes of a bucket of eight spans in the table of duplicates, with its byte in `passed`. The table grows when it is four
+/// fifths full.
 const DEDUP_BUCKET_BYTES: u64 = 65;
 const DEDUP_SPANS_A_BUCKET: f64 = 8.0 * 0.8;
 /// Bytes for the run of a trace: id and run, in a hash map that is 44 to 88% full.
 pub const TRACE_BYTES: u64 = 56;
-/// Bytes for the latest points of a series, in a hash map that is 44 to 88% full; also for a counter.
+/// Bytes for the latest points of a series, and for a counter, in hash maps that are 44 to 88% full.
 pub const SERIES_BYTES: u64 = 80;
 pub const COUNTER_BYTES: u64 = 48;
 

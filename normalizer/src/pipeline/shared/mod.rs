@@ -57,7 +57,7 @@ pub struct Shared {
     pub figures: Figures,
     /// Counts of spans that belong to the normalizer's own run and arrived before it was opened.
     unplaced: Accounts,
-    /// Numbers of spans and points before the current item.
+    /// Numbers of spans and points before the current item: the span or metric that is being processed.
     counted_before: (u64, u64),
     /// Empty between two records.
     #[serde(skip)]
@@ -156,13 +156,13 @@ impl Shared {
         }
     }
 
-    /// Whether runs were opened whose running instances have not been written yet.
+    /// Whether runs were opened in which the start events of running instances are still missing.
     #[inline]
     pub fn has_opened(&self) -> bool {
         !self.opened.is_empty()
     }
 
-    /// Removes and returns a run that was opened and whose running instances have not been written yet.
+    /// Removes and returns a run that was opened and in which the start events of running instances are still missing.
     #[inline]
     pub fn take_opened(&mut self) -> Option<OpenedRun> {
         self.opened.pop()

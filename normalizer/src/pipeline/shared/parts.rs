@@ -40,8 +40,8 @@ pub struct OpenPart {
     pub last_row_unix_ns: u64,
     /// The totals before the part was opened.
     pub totals_at_open: Totals,
-    /// Bytes of its lines, except those that are written at the start of every later part. These alone never cause another
-    /// part.
+    /// Bytes of its lines, except the lines that are written at the start of every later part. So these lines alone never
+    /// cause another part.
     pub bytes: u64,
     /// Lines written, by file.
     pub rows: [u64; File::ALL.len()],

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Maximum number of nodes, of modules and of instances. Rows of further ones are written, but no inventory contains them.
 const NAMED_MAX: usize = 100_000;
-/// Maximum total size of the keys of nodes, of modules and of instances, bytes. It has the same effect.
+/// Maximum total size of the keys of nodes, of modules and of instances, bytes. Beyond it, too, no inventory contains new ones.
 const KEY_BYTES_MAX: u64 = 8 << 20;
 
 /// An instance of a module.

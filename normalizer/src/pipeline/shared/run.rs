@@ -60,7 +60,7 @@ pub struct Run {
     pub is_suspended: bool,
     /// Whether a driver reported its start.
     pub driven: bool,
-    /// Whether a span named the run. Otherwise a resource named it, or it is the default.
+    /// Whether a span named the run. Otherwise a resource named it, or it is the normalizer's own run.
     pub explicit: bool,
     pub reported: Reported,
     /// Start, nanoseconds since the Unix epoch.
@@ -153,12 +153,13 @@ impl Run {
         }
     }
 
-    /// The normalizer shuts down. If the end of the run was not reported, the run continues after the restart.
+    /// Called before [`Self::close`] when the normalizer shuts down: marks the run to continue after the restart, unless its end
+    /// was reported.
     pub fn suspend(&mut self) {
         self.is_suspended = self.phase == Phase::Open;
     }
 
-    /// Opens the run again, after [`Self::suspend`] had closed it.
+    /// Opens the run again, after a shutdown had suspended and closed it.
     pub fn resume(&mut self) {
         self.is_suspended = false;
         self.phase = Phase::Open;

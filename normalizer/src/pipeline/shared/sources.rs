@@ -16,7 +16,7 @@ use crate::mapping::{Identity, StageTable};
 /// Maximum number of resources that are kept with their bytes. Beyond it, all are forgotten, and are read again when they
 /// arrive.
 const RESOURCES_MAX: usize = 10_000;
-/// Maximum total size of these resources, bytes. It has the same effect.
+/// Maximum total size of these resources, bytes. Beyond it, too, all are forgotten.
 const RESOURCE_BYTES_MAX: u64 = 8 << 20;
 /// Estimated bytes of a source, node, module or instance: about ten strings, most of them short. Their contents can be stored
 /// up to this many times, in the bytes of the resource and in the key.
@@ -56,7 +56,7 @@ impl Sources {
         }
     }
 
-    /// Their size in memory, bytes.
+    /// Size in memory, bytes.
     pub fn bytes(&self) -> u64 {
         let resources = (self.by_resource.len() + self.nameless.len()) as u64;
         let named = self.nodes.len() + self.modules.len() + self.instances.len();

@@ -33,7 +33,7 @@ pub fn links_of<'a>(run: &Run, shared: &'a Shared) -> Vec<Link<'a>> {
     links
 }
 
-/// Writes the seconds of a run's links that were opened before `opened_before`.
+/// For each link of a run, writes the rows of the seconds that were opened before `opened_before`.
 pub fn write_seconds(run: RunId, opened_before: u64, shared: &mut Shared, output: &mut Output) {
     let mut pairs: Vec<(NodeId, NodeId)> = shared.runs[run].links.keys().copied().collect();
     pairs.sort_unstable();

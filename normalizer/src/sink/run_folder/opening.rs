@@ -16,7 +16,7 @@ const LOCK_FILE: &str = ".lock";
 
 impl RunFolder {
     /// Locks the run's folder, and creates the folder and its files if they are missing. If a later part shows that the run has
-    /// left this part, at most its end is missing and is completed. Other missing files were deleted by the user.
+    /// left this part, at most the end of this part is missing, and is completed. Other missing files were deleted by the user.
     pub(in crate::sink) fn open(
         storage: &mut dyn Storage,
         path: PathBuf,

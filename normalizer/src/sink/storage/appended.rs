@@ -9,7 +9,8 @@ use disk::reserve::reserve;
 
 /// Minimum length of a file for which space is reserved. A small run must not occupy more space than it needs.
 const RESERVED_FROM_BYTES: u64 = 1 << 20;
-/// Maximum space reserved at once. If the process is killed, the file keeps it until the next process opens it.
+/// Maximum space reserved at once. If the process is killed, the file keeps this space until another process has opened the
+/// file and closes it.
 const RESERVED_BYTES_MAX: u64 = 8 << 20;
 /// Minimum space beyond the end that counts as left by a killed process. A file system's own blocks are less.
 const LEFT_BYTES_MIN: u64 = 256 << 10;

@@ -1,4 +1,4 @@
-//! The mask of a layout: which bits of a checked span decide about the check, and which may have any value.
+//! The mask of a layout: which bits of a checked span decide the result of the check, and which may have any value.
 
 use crate::keys;
 use crate::otlp::ascii::is_ascii;
@@ -8,7 +8,7 @@ use crate::otlp::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, VARI
 /// Maximum nesting of messages in a span with a layout: attributes, values, lists, and their values.
 const LEVELS_MAX: u32 = 6;
 
-/// The bit of a byte that is no ASCII, and the bit with which a varint continues.
+/// The bit that is set in a byte outside of ASCII, and in every byte of a varint except the last.
 const HIGH_BIT: u8 = 0x80;
 /// The last byte of a varint of [`VARINT_LEN_MAX`] bytes is 0 or 1. Otherwise it has more than 64 bits.
 const LAST_OF_LONGEST: u8 = 0xfe;
@@ -22,8 +22,8 @@ pub(super) struct Places {
     pub(super) end: usize,
 }
 
-/// The mask and the places of a usable span that has passed the check. `None` if another span could have the same layout and
-/// still need another answer, or if the span has a form that no known sender writes.
+/// The mask and the places of a usable span that has passed the check. `None` if the check could have
+/// another answer for another span with the same layout, or if the span has a form that no known sender writes.
 pub(super) fn mask_of(span: Cursor<'_>) -> Option<(Vec<u8>, Places)> {
     let places = places_of(span)?;
     let mut mask = vec![u8::MAX; span.rest().len()];
@@ -66,12 +66,12 @@ fn places_of(mut span: Cursor<'_>) -> Option<Places> {
     })
 }
 
-/// Whether a run id may be in this attribute. Its value then belongs to the layout: the same run id is valid again.
+/// Whether a run id may be in this attribute. All bits of its value are then in the mask, because another run id may be invalid.
 fn has_run_id(attribute: Cursor<'_>) -> bool {
     memchr::memmem::find(attribute.rest(), keys::RUN_ID.as_bytes()).is_some()
 }
 
-/// Removes the bits from the mask that do not decide about the check of this message. Keys of fields, and all lengths, remain.
+/// Removes from the mask all bits that do not affect the check of this message. Keys of fields, and all lengths, remain.
 fn open_message(
     mut cursor: Cursor<'_>,
     message: &'static Message,

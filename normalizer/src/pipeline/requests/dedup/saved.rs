@@ -17,7 +17,7 @@ struct Saved<T> {
     entries_max: usize,
 }
 
-/// Serializes the fingerprints in pieces of bytes, so that a checkpoint never needs a second copy of all of them.
+/// Serializes the fingerprints in pieces of limited length, so that a checkpoint never needs a second copy of all of them.
 struct Pieces<'a>(&'a RecentSet);
 
 /// Size of a fingerprint and its tag, bytes.

@@ -1,12 +1,12 @@
-//! [`Templates`]: spans of one source that differ only in ids, times and some values are read by comparison with an earlier one,
-//! and their rows are written from its text.
+//! [`Templates`]: spans of one source that differ only in ids, times and some values are read by comparison with an earlier span,
+//! and their rows are written from the text of that span's row.
 //!
 //! Templates are a cache: the rows are the same without them, and with any number of them. They are not part of the serialized
 //! state; after a restart they are learnt again.
 //!
-//! A span that no template has is read as usual, and then learnt: the first span of its kind gives a template in which everything
-//! but ids and times must be the same. If a later span differs only in parts that may vary ([`reading`]), these parts vary from
-//! then on. So a service with a thousand endpoints has as many templates as one with a single endpoint.
+//! A span that fits no template is read as usual, and then learnt. The first span of its kind gives a template that fits only
+//! spans with other ids and times. If a later span also differs in parts that may vary ([`reading`]), the template allows these
+//! parts to vary from then on. So a service with a thousand endpoints has as many templates as one with a single endpoint.
 
 mod found;
 mod patches;
@@ -30,15 +30,16 @@ pub use self::template::Template;
 
 /// Maximum number of templates of all sources. Beyond it, all are forgotten and learnt again.
 const TEMPLATES_MAX: usize = 4096;
-/// Maximum size of all templates, bytes. It has the same effect. A template usually takes 2 KiB.
+/// Maximum size of all templates, bytes. Beyond it, too, all are forgotten and learnt again. A template usually takes 2 KiB.
 const TEMPLATE_BYTES_MAX: usize = 8 << 20;
-/// Maximum number of sources before a request. Beyond it, all templates are forgotten.
+/// Number of sources at which all templates are forgotten. It is checked before each request.
 const SOURCES_MAX: usize = 10_000;
 /// Maximum number of templates of a source. A service has a few kinds of spans for each library that instruments it. Beyond the
 /// maximum, a new template replaces the one with the fewest spans.
 const TEMPLATES_OF_SOURCE_MAX: usize = 16;
-/// Learning takes as long as reading a few spans. So nothing is learnt from a source with a few spans, such as a process that serves
-/// one request. Of other sources, this many spans without a template are learnt from, and then one in some.
+/// Learning takes as long as reading a few spans. So nothing is learnt from the first spans of a source that fit no template: the
+/// source may be a process that serves one request. The next [`LEARNT_THEN`] such spans are learnt from, and later one in
+/// [`LEARNT_LATER_EVERY`].
 const NOT_LEARNT_FIRST: u64 = 16;
 const LEARNT_THEN: u64 = 256;
 const LEARNT_LATER_EVERY: u64 = 512;
@@ -71,7 +72,7 @@ pub struct Place {
     source: u64,
 }
 
-/// A span of a template.
+/// Where the template of a span is: the index of its source, and its index among the templates of that source.
 #[derive(Debug, Clone, Copy)]
 pub struct TemplateId {
     place: u32,
@@ -110,7 +111,7 @@ impl Templates {
         self.hits
     }
 
-    /// Called before a request. Between its spans, the places stay.
+    /// Called before a request. Places remain valid until the next call, unless [`Self::learn`] forgets all templates.
     pub fn begin_request(&mut self) {
         if self.sources.len() >= SOURCES_MAX {
             self.forget();
@@ -131,7 +132,7 @@ impl Templates {
         Place { index, source }
     }
 
-    /// Reads a span by a template, if one has it. The values that vary are appended to `values`.
+    /// Reads a span by comparison with a template, if one fits. The values that vary are appended to `values`.
     #[inline]
     pub fn read<'a>(
         &mut self,
@@ -203,8 +204,8 @@ impl Templates {
 }
 
 impl OfSource {
-    /// The template to replace, if there are too many. The others count half from then on, so that a template that was once used
-    /// often can be replaced, too.
+    /// The template to replace, if there are too many. Also halves the hits of all templates, so that a template that was used
+    /// often only in the past can be replaced, too.
     fn least_used(&mut self) -> Option<usize> {
         if self.templates.len() < TEMPLATES_OF_SOURCE_MAX {
             return None;

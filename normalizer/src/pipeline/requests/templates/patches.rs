@@ -1,4 +1,4 @@
-//! [`Patch`]: the values in a row that differ from span to span; and which fields of a row they are.
+//! [`Patch`]: a value in a row that differs from span to span. [`Patches`] decides which fields of a row have such values.
 
 use cctf_proto::cctf::{Field, Presence};
 
@@ -104,7 +104,7 @@ impl Patches<'_> {
             "caller_span_id" | "peer_module" => Some(Patch::Second),
             "flags" => Some(Patch::End),
             "ts_enqueue" => Some(Patch::Enqueued),
-            // The start of processing in an attribute is only that of an invocation.
+            // Only an invocation has a start of processing in an attribute. A call starts with its span.
             "ts_start" if self.is_call => Some(Patch::Enqueued),
             "ts_start" => Some(Patch::Started),
             "ts_end" => Some(Patch::Ended),

@@ -29,7 +29,7 @@ const PEERS: [Slot; 5] = [
 ];
 const ORIGINALS: [Slot; 2] = [Slot::ReplayOfTrace, Slot::ReplayOfSpan];
 
-/// What the mapping made of a span.
+/// A span, with the results of the mapping.
 pub struct Meaning<'s, 'a> {
     pub span: &'s Span<'a>,
     pub slots: &'s AttributeSlots<'a>,
@@ -142,7 +142,7 @@ impl Reading {
         varying
     }
 
-    /// The agreement of each attribute. `None` if a value that is read cannot be returned.
+    /// For each attribute, how further spans must agree with this one. `None` if the pattern cannot return a value that is read.
     pub fn agreements(
         &self,
         usual: &UsualSpan<'_>,
@@ -163,13 +163,13 @@ impl Reading {
         .collect()
     }
 
-    /// The slots that a row of a template reads, where the values of these slots vary.
+    /// The slots whose values are needed for each row of a template in which the slots in `varying` vary.
     pub fn slots_read(&self, of: &Meaning<'_, '_>, varying: SlotSet, has_row: bool) -> SlotSet {
         let mut read = SlotSet::of(&[Slot::RunId]);
         if !has_row {
             return read;
         }
-        // Everything that varies and is copied alone. Values of other slots are needed only together.
+        // The slots that vary, and further slots whose values a field needs together with a varying one.
         read = read.with(varying);
         for together in [&SIZES[..], &ORIGINALS] {
             if varying.has_any(together) {
@@ -196,7 +196,7 @@ pub fn is_peer_varying(varying: SlotSet) -> bool {
 }
 
 impl Meaning<'_, '_> {
-    /// Whether only values of the row follow from a value of this slot, or nothing. `has_endpoint` states whether method and path
+    /// Whether a value of this slot determines at most values in the row. `has_endpoint` states whether method and path
     /// are known, so that the span's name is not read.
     fn may_slot_vary(&self, slot: Slot, value: Value<'_>, has_endpoint: bool) -> bool {
         let protocol = self.mapped.protocol;
@@ -235,7 +235,7 @@ impl Meaning<'_, '_> {
     }
 }
 
-/// What an attribute is among those for the same slot.
+/// The role of an attribute among the attributes for the same slot.
 struct Winner {
     /// The slot, if this attribute fills it.
     slot: Option<Slot>,

@@ -41,7 +41,7 @@ pub struct RowTemplate {
     is_truncated: bool,
     status: Option<i64>,
     sizes: (Option<u64>, Option<u64>),
-    /// The receiver of a call. It is in the text.
+    /// The receiver of a call, if it does not vary. Its name is in the text.
     peer: Option<NameId>,
     pub is_peer_varying: bool,
     endpoint: Endpoint,
@@ -51,7 +51,7 @@ pub struct RowTemplate {
 #[derive(Debug)]
 enum Endpoint {
     Same(Option<NameId>),
-    /// The values that do not vary.
+    /// Method and route; `None` for a value that varies or is absent.
     Varying {
         method: Option<Box<str>>,
         route: Option<Box<str>>,
@@ -242,7 +242,7 @@ impl RowTemplate {
 }
 
 /// Appends the first `length` bytes of `text`. It copies a piece of constant length, which takes no call, and cuts it. A row has
-/// eleven parts, and their lengths differ, so each call would also take a wrong way through the copying function.
+/// eleven parts of different lengths, so the processor would also mispredict branches in the copying function.
 #[inline]
 fn push_part(text: &[u8], length: usize, lines: &mut Vec<u8>) {
     match text.first_chunk::<PIECE>() {

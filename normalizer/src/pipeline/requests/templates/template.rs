@@ -39,7 +39,8 @@ pub struct Template {
     /// The attributes that vary, as bits.
     holes: u64,
     name_varies: bool,
-    /// Number of spans that had this template since it was learnt, halved when another template takes its place.
+    /// Number of spans that fitted this template since it was learnt. It is halved when a new template of the source replaces
+    /// another one.
     pub hits: u64,
 }
 
@@ -49,11 +50,11 @@ enum Check {
     None,
     /// The URL has a path. Without one, the span's name would be in the row.
     UrlHasPath,
-    /// Inner work with this name does not open a connection, which would be another role.
+    /// The name is not that of inner work that opens a connection, which has another role.
     NameIsNoConnect,
 }
 
-/// A span that no template had, with everything that learning needs.
+/// A span that fitted no template, with everything that learning needs.
 pub struct Lesson<'s, 'a> {
     message: SpanMessage<'a>,
     usual: UsualSpan<'a>,
@@ -179,7 +180,7 @@ impl<'s, 'a> Lesson<'s, 'a> {
 }
 
 impl Template {
-    /// Reads a span, if it has this template. The values that vary are appended to `values`.
+    /// Reads a span, if it fits this template. The values that vary are appended to `values`.
     #[inline]
     pub fn read<'a>(&self, message: SpanMessage<'a>, values: &mut Vec<Found<'a>>) -> Option<Span<'a>> {
         let begin = values.len();
