@@ -1,8 +1,8 @@
 //! [`CoarseSketch`]: counts of values in a few bins. Quantiles computed from it are exact to [`RELATIVE_ERROR`].
 //!
-//! A page has thousands of these sketches, so they are coarser than `sketch::Sketch`. The bins are those of DDSketch: bin 0
-//! contains the zeros, and bin `i` the values from `BIN_RATIO^(i-1)` up to, but excluding, `BIN_RATIO^i`. The boundaries are
-//! computed with integers. So the result does not depend on the order of the values or on the machine.
+//! The page of a report has thousands of these sketches, so they are coarser than `sketch::Sketch`. The bins are those of
+//! DDSketch: bin 0 contains the zeros, and bin `i` the values from `BIN_RATIO^(i-1)` up to, but excluding, `BIN_RATIO^i`. The
+//! boundaries are computed with integers. So the result does not depend on the order of the values or on the machine.
 
 use crate::counts::Counts;
 

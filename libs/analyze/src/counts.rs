@@ -1,4 +1,4 @@
-//! [`Counts`]: numbers of values in buckets. Sketches and intervals use it.
+//! [`Counts`]: numbers of values in buckets. Sketches and intervals use this type.
 
 /// An integer type for counts. Narrow types save memory; they saturate at their maximum.
 pub trait Count {

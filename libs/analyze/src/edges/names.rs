@@ -22,7 +22,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// Where names do not decide, the first one of `modules` wins. Their order must not depend on names.
+    /// Where names do not decide, the first one of `modules` wins. Their order must not depend on names, so that a run with other
+    /// names, such as an anonymised one, has the same edges.
     pub fn new<'k>(modules: impl Iterator<Item = &'k Key>, instances: &[Instance]) -> Self {
         let mut names = Self::default();
         for key in modules {

@@ -45,7 +45,7 @@ pub struct ChunkCells {
 }
 
 impl ChunkCells {
-    /// Adds an invocation. Returns the number of its cell in this chunk. `origin` is the one for [`load::add`].
+    /// Adds an invocation. Returns the number of its cell in this chunk. `origin` is passed to [`load::add`].
     #[inline]
     pub fn add(&mut self, row: &InvocationRow<'_>, origin: i64) -> u32 {
         self.scratch.clear();

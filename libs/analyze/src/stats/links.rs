@@ -42,7 +42,7 @@ pub struct Crossing {
     pub cell: u32,
     pub ts_enqueue: i64,
     pub ts_end: i64,
-    /// The origin of [`load::add`].
+    /// The origin for [`load::add`].
     pub origin: i64,
     pub network_ns: Option<u64>,
     pub bytes_in: Option<u64>,

@@ -21,8 +21,8 @@ const LEVEL: f64 = 0.999;
 const EQUAL_SAMPLES_REACH: f64 = 7.0;
 /// Maximum share of missing callers or callees. Some may be missing at the beginning and end of a run.
 const MISSING_SHARE_MAX: f64 = 0.01;
-/// Number of callers or callees that may be missing even if their share is larger. Their requests were in progress when the run
-/// began or ended.
+/// Number of callers or callees that may be missing even if their share is above [`MISSING_SHARE_MAX`]. Their requests were in
+/// progress when the run began or ended.
 const MISSING_MAX: u64 = 5;
 /// Tolerance for CPU times, as a share: those of rows, process and host are sampled by different clocks.
 const CPU_EXCESS_MAX: f64 = 0.05;

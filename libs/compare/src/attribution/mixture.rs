@@ -34,7 +34,7 @@ impl Mixture {
 /// Builds the load of a mixture. Times are relative to the first arrival.
 ///
 /// A request without a counterpart in the other run keeps its own services. It also keeps its own placement if the other run
-/// lacks its module. Without paired requests, instances take turns.
+/// lacks its module. Without paired requests, the requests of a module are assigned to its instances in turn.
 pub fn mix(partners: &Partners<'_>, mixture: Mixture) -> Load {
     let mut builder = Builder::new(partners, mixture);
     let source = partners.loads[mixture.arrivals];

@@ -15,8 +15,8 @@ use crate::model::Attribution;
 /// Fixed seed of the random choices, so that the same runs always give the same result.
 const SEED: u64 = 1;
 
-/// Attributes the differences of two runs. `pairs` are paired invocations, or `None` if the runs are not replays. The loads
-/// must be unchanged, each with its own network times.
+/// Attributes the differences of two runs. `pairs` are paired invocations, or `None` if the runs are not replays. The loads must
+/// be as recorded, each with its own network times.
 pub fn between(
     loads: &[Load; 2],
     sides: &[Side; 2],

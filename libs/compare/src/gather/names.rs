@@ -62,7 +62,8 @@ impl Names {
 /// A hash map that iterates in the same order in every process.
 pub type FixedMap<K, V> = std::collections::HashMap<K, V, FixedState>;
 
-/// The name of a peer without an address, because another machine would have another address.
+/// The name of a peer. If the peer is named by its address or port, the name is [`EXTERNAL`], because another machine would have
+/// another address.
 pub fn peer_of(peer: &str) -> &str {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let is_address = peer.parse::<std::net::IpAddr>().is_ok();

@@ -80,7 +80,8 @@ impl Descent<'_> {
                 self.found.invocations.push((a, b));
                 is_touched = self.children(a, b, depth);
             }
-            // Both requests were refused, but only one of them got far enough to have a span.
+            // Only one of the calls has a recorded invocation. This is chance if both were refused: then one of them got far
+            // enough to have a span.
             (Some(_), None) => {
                 self.found
                     .tally

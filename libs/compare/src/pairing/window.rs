@@ -69,8 +69,8 @@ pub fn counts_missing(sides: [&Side; 2], link: Link) -> bool {
     }
 }
 
-/// For each root of the run at `place`, in the order of the roots: whether the other run should have it. `is_planned` and
-/// `is_paired` are called with roots.
+/// For each root of the run at `place`, in the order of the roots: whether the other run should have it. `is_planned` returns
+/// whether a replay counts a root towards its limit, and `is_paired` whether the root has a counterpart.
 pub fn expected(
     sides: [&Side; 2],
     link: Link,
@@ -150,7 +150,8 @@ fn of_replay(side: &Side, other: Window, is_paired: impl Fn(u32) -> bool) -> Vec
         let is_below_limit = match other.limit {
             u64::MAX => true,
             limit if own.from_ns == other.from_ns => within <= limit,
-            // The limit of the other replay was counted from another root.
+            // The limit of the other replay was counted from another root, so only roots before the last paired one count as
+            // below it.
             _ => last_pair.is_some_and(|last| number < last),
         };
         is_within && is_below_limit

@@ -50,8 +50,8 @@ pub fn wait_ns(row: &Invocation) -> Option<i64> {
     known(row.wait_ns).map(|ns| ns.saturating_add(further))
 }
 
-/// The response to a root. Sender and receiver measure different times because of the network, so both runs must use the same
-/// side.
+/// The response to a root. Sender and receiver measure different times because of the network, so both runs must be measured at
+/// the sender, or both at the receiver.
 pub fn response_ns(side: &Side, root: u32, at_receiver: bool) -> Option<i64> {
     match side.tree.callee(root) {
         Some(callee) if at_receiver => known(side.rows.invocations[callee as usize].response_ns),

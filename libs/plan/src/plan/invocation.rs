@@ -15,8 +15,8 @@ pub struct Linked<'a> {
 }
 
 impl Linked<'_> {
-    /// The earlier attempt of each retry, for which the retry waits: the last ended call of the same internal span to the same
-    /// receiver. Counts retries without such a call in `without_attempt`.
+    /// The earlier attempt of each retry, for which the retry waits: the latest call of the same internal span to the same
+    /// receiver that had ended before the retry started. Counts retries without such a call in `without_attempt`.
     pub fn retries(&self, waits: &mut Waits, without_attempt: &mut u64) -> Vec<Option<u32>> {
         let made = &self.recorded.calls[self.first_call..];
         let timed = &self.timeline.calls;

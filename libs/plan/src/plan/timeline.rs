@@ -28,8 +28,8 @@ pub struct Timed {
     pub end_ns: i64,
     /// The internal span that made the call.
     pub branch: Option<SpanId>,
-    /// Receiver of the call, as one number. A recorded invocation gives twice the number of its endpoint, a label twice its
-    /// number plus 1.
+    /// Receiver of the call, as one number. If an invocation answers the call, it is twice the number of the invocation's
+    /// endpoint; otherwise, twice the number of the call's label plus 1.
     pub receiver: u32,
 }
 

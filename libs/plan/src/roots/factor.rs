@@ -44,8 +44,8 @@ impl Factor {
         u64::try_from(divided).unwrap_or(u64::MAX)
     }
 
-    /// Whether a uniformly distributed value belongs to the first share of this size. Every value in a share also belongs to
-    /// all larger shares.
+    /// Whether a uniformly distributed value is in the lowest part of all 64-bit values; this factor is the size of the part. A
+    /// larger part contains all values of a smaller one.
     pub fn has(self, uniform: u64) -> bool {
         u128::from(uniform) * u128::from(ONE) < u128::from(self.0) << 64
     }
