@@ -14,8 +14,8 @@ pub const RELATIVE_ERROR: f64 = 1.0 / 128.0;
 const BITS: u32 = 6;
 const PER_OCTAVE: u64 = 1 << BITS;
 
-/// Counts of values in buckets. It takes 8 bytes for each bucket between the smallest and the largest value: 4 KiB for times
-/// from 1 us to 1 s, and at most 30 KiB.
+/// Counts of values in buckets. It takes 8 bytes for each bucket between the smallest and the largest value: 4 KiB if the largest
+/// value is 256 times the smallest one, 10 KiB for times from 1 us to 1 s, and at most 30 KiB.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sketch {
     count: u64,

@@ -50,8 +50,8 @@ impl Sample {
         }
     }
 
-    /// The recorded load with `factor` times as many arrivals. Further copies of the load are shifted by random times, and the last copy is
-    /// thinned. A factor below 1 thins the load itself.
+    /// The recorded load with `factor` times as many arrivals. Further copies of the load are shifted by random times, and the
+    /// last copy is thinned. A factor below 1 thins the load itself.
     pub fn scaled(&self, factor: f64, seed: u64) -> Load {
         let copy = |number: u32, random: &mut SplitMix64| match number {
             0 => self.recorded(),

@@ -97,8 +97,8 @@ impl Choices {
         })
     }
 
-    /// All groups on one node. A group that may not run there stays on its recorded node or, if that is not allowed either, is on the first
-    /// allowed node.
+    /// All groups on one node. A group that may not run there stays on its recorded node or, if that is not allowed either, is on
+    /// the first allowed node.
     pub fn all_on(&self, node: u32) -> Assignment {
         let each = self.options.iter().zip(&self.recorded);
         each.map(|(options, recorded)| {

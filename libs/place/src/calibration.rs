@@ -6,8 +6,8 @@ use crate::arrivals::Sample;
 use crate::evaluation::{Metric, Times, evaluate, recorded_times};
 use crate::surroundings::Surroundings;
 
-/// Above this relative error, the simulator does not describe the run, and no placement of it is predicted. Predictions of p99 are
-/// useful up to about this error.
+/// Above this relative error, the simulator does not describe the run, and no placement of it is predicted. Predictions of p99
+/// are useful up to about this error.
 pub const ERROR_MAX: f64 = 0.20;
 /// Errors up to this many milliseconds always count as good, because the scheduling of threads alone causes them.
 pub const FLOOR_MS: f64 = 0.1;

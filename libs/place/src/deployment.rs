@@ -13,8 +13,8 @@ use crate::tiers::{Link, Tiers};
 /// Slots by group or module, instead of the recorded ones.
 pub type SlotChanges = BTreeMap<String, u32>;
 
-/// The changes that an assignment and later events make to the recorded deployment. Links and nodes that they do not concern are left
-/// out.
+/// The changes that an assignment and later events make to the recorded deployment. Links and nodes that they do not concern are
+/// left out.
 pub fn placement(
     site: &Site,
     tiers: &Tiers,
@@ -77,7 +77,8 @@ fn limited_slots(site: &Site, tiers: &Tiers, group: &Group, node: &str) -> Optio
     (recorded > slots_max).then_some(slots_max)
 }
 
-/// Declares a node, if it is new or not as recorded. A node without a row in the inventory can only be declared if a module moves there.
+/// Declares a node, if it is new or not as recorded. A node without a row in the inventory can only be declared if a module moves
+/// there.
 fn add_node(placement: &mut Placement, site: &Site, tiers: &Tiers, node: &str) {
     let tier = &tiers.nodes[node];
     let known = site.recording.nodes.get(node);

@@ -3,7 +3,8 @@
 use plan::stations::{Failures, Load, Platform, Simulation, State, mean_ms, quantile_ms, simulate_on};
 use serde::Serialize;
 
-/// Above this utilisation of slots, CPUs or a link, nothing is predicted: small errors of services and arrivals then change waits much.
+/// Above this utilisation of slots, CPUs or a link, nothing is predicted: small errors of services and arrivals then change waits
+/// much.
 pub const UTILISATION_MAX: f64 = 0.85;
 
 /// A figure of root responses.

@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Maximum number of visits that all threads simulate at the same time: with some 500 bytes for each with its calls, they need 4 GB.
+/// Maximum number of visits that all threads simulate at the same time. A visit with its calls takes some 500 bytes, so this
+/// needs 4 GB.
 const VISITS_AT_ONCE_MAX: usize = 8_000_000;
 
 /// Gets the number of finished jobs. Returns false to stop.

@@ -18,8 +18,8 @@ use crate::validity::too_short;
 
 /// Maximum number of visits of a simulated load. A simulation of this size takes some 0.2 s.
 pub const VISITS_MAX: usize = 300_000;
-/// Maximum number of visits of all simulations of a search. If run and number of assignments are larger, the assignments are screened with
-/// the beginning of the run.
+/// Maximum number of visits of all simulations of a search. If a search with the whole run would need more visits, the
+/// assignments are screened with the beginning of the run.
 const SCREENED_VISITS_MAX: usize = 100_000_000;
 /// Minimum number of visits with which assignments are screened.
 const SCREENED_VISITS_MIN: usize = 10_000;
@@ -72,7 +72,8 @@ pub struct Ranking {
     pub screened_visits: usize,
     /// The part of the run that was simulated with further loads.
     pub sample: Sample,
-    /// Assignments with a prediction, best first; then assignments without a prediction. They include the recorded one and all proposals.
+    /// Assignments with a prediction, best first; then assignments without a prediction. They include the recorded one and all
+    /// proposals.
     pub ranked: Vec<Ranked>,
     /// Number of assignments with a prediction, which are the first in `ranked`.
     pub predicted: usize,

@@ -12,7 +12,7 @@ use crate::machines::share_cpus;
 use crate::tiers::Tiers;
 use crate::tiers::error::listed;
 
-/// Maximum number of visits in the simulation that determines the kept waits for CPUs. A simulation of this size takes some 0.2 s.
+/// Maximum number of visits in the simulation that determines the kept waits for CPUs. Such a simulation takes some 0.2 s.
 const KEPT_VISITS_MAX: usize = 300_000;
 
 /// Why no placement of a run can be predicted.

@@ -72,9 +72,10 @@ impl Replicated {
     }
 }
 
-/// The probability that the first placement has the smallest figure: at least one minus the sum of the probabilities that each other
-/// one is smaller (Bonferroni; Chen, Lin, Yücesan and Chick, Discrete Event Dynamic Systems 10, 2000). Differences are normal, with the
-/// standard deviation over further loads and the error of the calibration. `None` without others or further loads.
+/// The probability that the first placement has the smallest figure: at least one minus the sum of the probabilities that each
+/// other one is smaller (Bonferroni; Chen, Lin, Yücesan and Chick, Discrete Event Dynamic Systems 10, 2000). Differences are
+/// normal, with the standard deviation over further loads and the error of the calibration. `None` without others or further
+/// loads.
 pub fn probability_first_is_best(
     placements: &[&Replicated],
     metric: Metric,
@@ -114,8 +115,8 @@ fn deviation(values: &[f64]) -> f64 {
     (squares / (count - 1.0)).sqrt()
 }
 
-/// Probability that a standard normal value is below `x`: Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.2.17,
-/// whose error is below 1e-7.
+/// Probability that a standard normal value is below `x`: Abramowitz and Stegun, Handbook of Mathematical Functions (1964),
+/// 26.2.17, whose error is below 1e-7.
 fn normal_below(x: f64) -> f64 {
     const B: [f64; 5] = [
         0.319_381_530,

@@ -47,8 +47,8 @@ pub struct Answer {
     pub notes: Vec<String>,
 }
 
-/// Predicts a change. `recorded` are the tiers of the recording, and `changed` has other speeds and links. Both are complete and have
-/// the same nodes.
+/// Predicts a change. `recorded` are the tiers of the recording, and `changed` has other speeds and links. Both are complete and
+/// have the same nodes.
 ///
 /// # Errors
 /// If the change does not fit the recording, or the user interrupts it.

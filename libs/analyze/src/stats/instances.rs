@@ -70,8 +70,8 @@ pub fn inventory(run: &Run, parts: &[Part]) -> Result<Vec<u8>, ReadError> {
     Ok(inventory.unwrap_or_default())
 }
 
-/// Reads the inventory of the last part that has an inventory, and the placement events of all parts. `None` if no part has a valid
-/// inventory.
+/// Reads the inventory of the last part that has an inventory, and the placement events of all parts. `None` if no part has a
+/// valid inventory.
 ///
 /// # Errors
 /// If a file cannot be read.

@@ -23,7 +23,8 @@ const CALLS_MAX: usize = (1 << 19) / 8 * 7;
 const WAITING_MAX: usize = CALLS_MAX;
 /// Maximum number of links, and of calling nodes. It equals the maximum number of endpoints.
 const LINKS_MAX: usize = 2048;
-/// Maximum number of links with intervals. The links that appear first in the files have intervals. With 55 KiB each, they take 14 MiB.
+/// Maximum number of links with intervals. The links that appear first in the files have intervals. With 55 KiB each, they take
+/// 14 MiB.
 pub const LINK_INTERVALS_MAX: usize = 256;
 /// Stands for all calling nodes beyond the maximum.
 const OTHER_CALLER: u32 = u32::MAX;

@@ -8,7 +8,8 @@
 //! - [`series`], [`load`], [`stations`]: confidence intervals of times and of other figures; the length of the run in
 //!   relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
-//! - [`lint`]: checks the figures against operational laws, such as Little's law, and against [`sampled`], [`hosts`] and [`flow`].
+//! - [`lint`]: checks the figures against operational laws, such as Little's law, and against [`sampled`], [`hosts`] and
+//!   [`flow`].
 //! - [`notes`]: sentences about missing data. [`origin`]: a sentence about the telemetry of a converted run. [`window`]: a period
 //!   of the run; [`ordered`]: threads with ordered results.
 

@@ -57,8 +57,8 @@ impl Series {
         }
     }
 
-    /// Chooses groups with intervals among the groups that appear in a chunk for the first time. `cells` has the cells of the chunk
-    /// with their numbers of calls.
+    /// Chooses groups with intervals among the groups that appear in a chunk for the first time. `cells` has the cells of the
+    /// chunk with their numbers of calls.
     pub fn admit(&mut self, cells: impl Iterator<Item = (CellGroups, u64)> + Clone) {
         for &grouping in &self.wanted {
             let (places, series) = (&mut self.places[grouping], &mut self.groups[grouping]);

@@ -6,8 +6,8 @@ use super::joined::{Joined, Stage};
 
 /// The window over which a utilisation is measured, seconds.
 const WINDOW_S: i64 = 10;
-/// Maximum number of sums of a simulation, 8 bytes each: one for each instance and check. With 100 instances, a run of eleven hours is
-/// checked every second.
+/// Maximum number of sums of a simulation, 8 bytes each: one for each instance and check. With 100 instances, a run of eleven
+/// hours is checked every second.
 const SUMS_MAX: i64 = 1 << 22;
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -84,8 +84,8 @@ impl Busy {
         Self { looks, by_look }
     }
 
-    /// The end of the first window in which the slots of a group were busy for more than a share of the time. Windows with an event of the
-    /// group do not count.
+    /// The end of the first window in which the slots of a group were busy for more than a share of the time. Windows with an
+    /// event of the group do not count.
     pub fn first_above(&self, share: f64, group: u32, (joined, stages): (&Joined, &[Stage])) -> Option<i64> {
         let (look_ns, per_window) = (self.looks.every_ns(), self.looks.per_window);
         let hosts = &joined.surroundings.platform.hosts;

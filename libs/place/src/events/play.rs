@@ -1,7 +1,7 @@
 //! [`play`]: a simulation of a load with events.
 //!
-//! The time of an event at a utilisation is known only after a simulation. An event cannot change what happened before it. So each
-//! simulation finds the time of one more event: the first one after the events that are already known.
+//! The time of an event at a utilisation is known only after a simulation. An event cannot change what happened before it. So
+//! each simulation finds the time of one more event: the first one after the events that are already known.
 
 use plan::stations::{Failures, Load, Outcome, simulate_on};
 

@@ -97,8 +97,8 @@ fn events(item: &Item<'_>, site: &Site, choices: &Choices) -> Result<Vec<Event>,
         .collect()
 }
 
-/// Whether the rules allow an assignment, and everything that its events can make of it. An event at a utilisation can happen at any
-/// time, or never.
+/// Whether the rules allow an assignment, and everything that its events can make of it. An event at a utilisation can happen at
+/// any time, or never.
 fn is_allowed(choices: &Choices, assignment: &Assignment, events: &[Event]) -> bool {
     let mut at_any_time = vec![BTreeSet::new(); assignment.len()];
     let mut at_times = Vec::new();

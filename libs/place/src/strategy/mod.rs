@@ -1,6 +1,7 @@
 //! Strategies: programs that read a summary of the run and the tiers on standard input, and write placements on standard output.
 //!
-//! - [`summary`]: the input of programs; [`answer`]: their output; [`process`]: one run of a program, with bounds on time and output.
+//! - [`summary`]: the input of programs; [`answer`]: their output; [`process`]: one run of a program, with bounds on time and
+//!   output.
 //! - [`error`]: reasons why a program gave no placements.
 
 mod answer;

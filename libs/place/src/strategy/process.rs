@@ -50,7 +50,8 @@ pub fn run(program: &Path, input: &[u8], limits: &Limits<'_>) -> Result<Vec<u8>,
     };
     let stdin = group.0.stdin.take();
     let input = input.to_vec();
-    // A program need not read its input: a broken pipe is no error. The thread ends with the pipe, at the latest when the group is killed.
+    // A program need not read its input: a broken pipe is no error. The thread ends with the pipe, at the latest when the group
+    // is killed.
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
     let stdout = read(group.0.stdout.take(), OUTPUT_BYTES_MAX + 1);
     let stderr = read(group.0.stderr.take(), STDERR_BYTES_MAX);
@@ -121,7 +122,8 @@ struct Group(Child);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Ok(group) = i32::try_from(self.0.id()) {
-            // SAFETY: a call without pointers. The child has not been waited for, or its group has only processes that it started.
+            // SAFETY: a call without pointers. The child has not been waited for, or its group has only processes that it
+            // started.
             unsafe {
                 libc::kill(-group, libc::SIGKILL);
             }

@@ -173,8 +173,8 @@ fn recorded_nodes<'a>(
     )
 }
 
-/// Fills in what a recorded node is known to have. Recorded cores are shared with the other nodes of the same machine. A measure of
-/// speed only counts where the file has none, because two measures could contradict each other.
+/// Fills in what a recorded node is known to have. Recorded cores are shared with the other nodes of the same machine. A recorded
+/// measure of speed only counts if the file has none, because two measures could contradict each other.
 fn fill(node: &mut Node, known: &recording::Node) {
     if node.cores.is_none() {
         let cores = known.cpu_cores.and_then(|cores| u32::try_from(cores).ok());

@@ -9,8 +9,8 @@
 //! start (the gap). A call has no absolute start time, so a slower callee delays everything that waits for its answer.
 //!
 //! - [`model`]: the types; [`read`]: reads the rows of a run from its files.
-//! - [`timeline`], [`signature`], [`orders`], [`waits`]: compare all invocations that make the same calls, and infer from them which
-//!   calls must end before a call starts.
+//! - [`timeline`], [`signature`], [`orders`], [`waits`]: compare all invocations that make the same calls, and infer from them
+//!   which calls must end before a call starts.
 //! - [`gaps`], [`own_time`], [`cpu`], [`refused`]: own time between calls. [`invocation`], [`build`]: invocations and roots.
 //! - [`check`], [`counts`]: the self-check, and the omissions of a plan. [`write`]: the plan as JSON lines.
 

@@ -7,21 +7,21 @@
 //!    left out or treated like all other roots.
 //! 2. *Kind*: only requests over HTTP can be sent. The others are counted.
 //! 3. *Scale*, one of three:
-//!    - [`By::Thin`], factor f up to 1. The trace id and the seed are hashed, and a root is kept if its hash is in the lowest share f
-//!      of all hashes. So the roots of one trace are kept or dropped together, and a larger factor keeps all roots that a smaller
-//!      one keeps. Preserved: the shape of the rate over time, the mix of requests, and a Poisson process (independent thinning of
-//!      a Poisson process gives a Poisson process: Lewis and Shedler, Naval Research Logistics Quarterly 26, 1979). Distorted:
-//!      everything that depends on neighbouring requests. Bursts have fewer requests, the times between requests become more like
-//!      those of a Poisson process, and a cache sees fewer repetitions. The number of kept roots is random: its standard deviation
-//!      is sqrt(n f (1 - f)) for n traces of one root.
+//!    - [`By::Thin`], factor f up to 1. The trace id and the seed are hashed, and a root is kept if its hash is in the lowest
+//!      share f of all hashes. So the roots of one trace are kept or dropped together, and a larger factor keeps all roots that a
+//!      smaller one keeps. Preserved: the shape of the rate over time, the mix of requests, and a Poisson process (independent
+//!      thinning of a Poisson process gives a Poisson process: Lewis and Shedler, Naval Research Logistics Quarterly 26, 1979).
+//!      Distorted: everything that depends on neighbouring requests. Bursts have fewer requests, the times between requests
+//!      become more like those of a Poisson process, and a cache sees fewer repetitions. The number of kept roots is random: its
+//!      standard deviation is sqrt(n f (1 - f)) for n traces of one root.
 //!    - [`By::Overlap`], factor f from 1 to 256. Several copies of the window are sent at the same time. The first copy is as
-//!      recorded. Each other copy is shifted cyclically by a random time: requests that leave the window at its end come in at its
-//!      beginning. The last copy is thinned if f is not an integer. Preserved: the length, the mix of requests, and the mean rate,
-//!      multiplied by f. Within each copy, the times between requests, the bursts and the order are also preserved, except where
-//!      the end of the window meets its beginning. Distorted: trends of the rate over the window are averaged out, because the
-//!      copies are shifted differently. The sum of many copies tends to a Poisson process (Palm and Khintchine: Khintchine,
-//!      Mathematical Methods in the Theory of Queueing, 1960), so bursts are relatively smaller than those of f times as many users
-//!      would be. Each root is sent several times, so keys and cache entries repeat.
+//!      recorded. Each other copy is shifted cyclically by a random time: requests that leave the window at its end come in at
+//!      its beginning. The last copy is thinned if f is not an integer. Preserved: the length, the mix of requests, and the mean
+//!      rate, multiplied by f. Within each copy, the times between requests, the bursts and the order are also preserved, except
+//!      where the end of the window meets its beginning. Distorted: trends of the rate over the window are averaged out, because
+//!      the copies are shifted differently. The sum of many copies tends to a Poisson process (Palm and Khintchine: Khintchine,
+//!      Mathematical Methods in the Theory of Queueing, 1960), so bursts are relatively smaller than those of f times as many
+//!      users would be. Each root is sent several times, so keys and cache entries repeat.
 //!    - [`By::Squeeze`], any factor f. Each time between requests is divided by f. Preserved: the order, the mix of requests, the
 //!      coefficient of variation of the times between requests, and the pattern of bursts relative to the mean. Distorted:
 //!      everything with a fixed length, because users' think times, periods and timeouts are not divided. A squeeze changes the

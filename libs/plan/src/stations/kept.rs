@@ -1,17 +1,17 @@
-//! [`kept_cpu_waits`]: which part of the recorded waits for CPUs stays as recorded, because the instances of a node do not cause it
-//! themselves.
+//! [`kept_cpu_waits`]: which part of the recorded waits for CPUs stays as recorded, because the instances of a node do not cause
+//! it themselves.
 //!
-//! Requests also waited for other processes of the node, such as the load driver, and for threads to be woken up. These waits do not
-//! arise in a simulation that has only the instances.
+//! Requests also waited for other processes of the node, such as the load driver, and for threads to be woken up. These waits do
+//! not arise in a simulation that has only the instances.
 
 use super::model::Load;
 use super::platform::{Platform, WHOLE_PPM};
 use super::simulate::{Failures, simulate_on};
 use crate::work::NONE;
 
-/// For each instance, the share of its recorded waits for CPUs that stays as recorded, in millionths. This is the part of the recorded
-/// waits that is missing in a simulation in which only instances share the CPUs. `recorded` is the platform on which the load was
-/// recorded; its servers are CPUs.
+/// For each instance, the share of its recorded waits for CPUs that stays as recorded, in millionths. This is the part of the
+/// recorded waits that is missing in a simulation in which only instances share the CPUs. `recorded` is the platform on which the
+/// load was recorded; its servers are CPUs.
 pub fn kept_cpu_waits(load: &Load, recorded: &Platform) -> Vec<u32> {
     let recorded_ns = recorded_waits(load);
     if recorded_ns.iter().all(|recorded_ns| *recorded_ns == 0) {

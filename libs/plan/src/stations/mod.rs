@@ -6,8 +6,8 @@
 //! full queue refuses new requests, but not requests that return from calls.
 //!
 //! - [`model`]: a plan as flat lists; [`mod@load`]: builds these lists; [`handover`]: infers when slots were released.
-//! - [`platform`]: slots, CPUs and links, if they are not the recorded ones; [`server`]: resources that requests share, such as the
-//!   CPUs of a node; [`kept`]: the time that invocations waited for a CPU because of other processes.
+//! - [`platform`]: slots, CPUs and links, if they are not the recorded ones; [`server`]: resources that requests share, such as
+//!   the CPUs of a node; [`kept`]: the time that invocations waited for a CPU because of other processes.
 //! - [`simulate`], [`calls`], [`own_work`], [`network`], [`serve`]: the simulator; [`progress`]: the state of visits and calls;
 //!   [`dependents`]: for each call, the other calls that wait for its end.
 //! - [`moved`]: the same work with other arrivals.

@@ -31,8 +31,8 @@ impl Simulator<'_> {
         }
     }
 
-    /// Sends the answer of a call whose callee ends at `end_ns`. If the answer leaves before this end, it does not share the link: when the
-    /// end is known, the answer's time is already over.
+    /// Sends the answer of a call whose callee ends at `end_ns`. If the answer leaves before this end, it does not share the
+    /// link: when the end is known, the answer's time is already over.
     pub(super) fn send_reply(&mut self, index: u32, end_ns: i64, now: i64, ends_call: bool) {
         let call = &self.load.calls[index as usize];
         let Some(way) = self.platform.way(self.load, call) else {

@@ -1,5 +1,5 @@
-//! [`Outcome`]: the simulated times of one invocation; [`Simulation`]: the times of all invocations, and how long slots and servers
-//! were busy.
+//! [`Outcome`]: the simulated times of one invocation; [`Simulation`]: the times of all invocations, and how long slots and
+//! servers were busy.
 
 /// The simulated times of one invocation, nanoseconds. They use the clock of the arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! Own work of visits in a [`Simulator`]: CPU time, for which requests share the CPUs of a node, and time that only passes.
 //!
-//! CPU time comes first in a gap, because no row states when in the gap it was used. Without CPUs in the platform, a gap takes its
-//! recorded length.
+//! CPU time comes first in a gap, because no row states when in the gap it was used. Without CPUs in the platform, a gap takes
+//! its recorded length.
 
 use super::model::Wait;
 use super::platform::WHOLE_PPM;
@@ -39,7 +39,8 @@ impl Simulator<'_> {
         self.leave_and_start(index, now, self.rest_ns(call.visit, &call.wait));
     }
 
-    /// Starts the call after `ns`. If the instance releases its slot for the call, it may release the slot earlier, but not before `now`.
+    /// Starts the call after `ns`. If the instance releases its slot for the call, it may release the slot earlier, but not
+    /// before `now`.
     fn leave_and_start(&mut self, index: u32, now: i64, ns: i64) {
         let call = &self.load.calls[index as usize];
         if self.visits[call.visit as usize].is_released {

@@ -36,8 +36,8 @@ pub struct Host {
 
 /// A server whose jobs share its capacity equally (egalitarian processor sharing). Each job gets at most one unit of it.
 ///
-/// Sources: Kleinrock, Time-shared systems: a theoretical treatment, Journal of the ACM 14 (1967), for CPUs; Massoulié and Roberts,
-/// Bandwidth sharing: objectives and algorithms, IEEE/ACM Transactions on Networking 10 (2002), for flows on a link.
+/// Sources: Kleinrock, Time-shared systems: a theoretical treatment, Journal of the ACM 14 (1967), for CPUs; Massoulié and
+/// Roberts, Bandwidth sharing: objectives and algorithms, IEEE/ACM Transactions on Networking 10 (2002), for flows on a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Server {
     /// Cores of a node; 1 for a direction of a link.
@@ -75,7 +75,8 @@ impl Link {
 }
 
 impl Way {
-    /// The part of a recorded network time, each way, that does not depend on the link, such as the work of HTTP libraries. At least 0.
+    /// The part of a recorded network time, each way, that does not depend on the link, such as the work of HTTP libraries. At
+    /// least 0.
     pub fn rest_ns(&self, recorded_ns: [i64; 2], bytes: [u32; 2]) -> [i64; 2] {
         let recorded_ns = recorded_ns[0].saturating_add(recorded_ns[1]);
         let rest_ns = recorded_ns.saturating_sub(self.before.time_ns(bytes)).max(0);

@@ -1,7 +1,7 @@
 //! [`ServerState`]: jobs that share a server equally, by virtual time.
 //!
-//! The jobs in progress get equal amounts of work in the same time. So one number is enough for all jobs: the virtual time is the work that
-//! a job would have got since the server was last idle. A job ends when the virtual time has grown by the job's work.
+//! The jobs in progress get equal amounts of work in the same time. So one number is enough for all jobs: the virtual time is the
+//! work that a job would have got since the server was last idle. A job ends when the virtual time has grown by the job's work.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -40,8 +40,8 @@ pub struct ServerState {
     jobs: BinaryHeap<Reverse<(i128, Job)>>,
     /// Work of all jobs so far.
     pub worked_ns: i64,
-    /// Sum over all ended jobs of the time that they took longer than alone. The begin and the work of each job in progress are already
-    /// subtracted; the job's end adds its end time. Jobs that delay nothing do not count.
+    /// Sum over all ended jobs of the time that they took longer than alone. The begin and the work of each job in progress are
+    /// already subtracted; the job's end adds its end time. Jobs that delay nothing do not count.
     waited_ns: i128,
 }
 
