@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// needs 4 GB.
 const VISITS_AT_ONCE_MAX: usize = 8_000_000;
 
-/// Gets the number of finished jobs. Returns false to stop.
+/// Gets the number of jobs that have finished since its last call. Returns false to stop.
 pub type Progress<'a> = &'a (dyn Fn(usize) -> bool + Sync);
 
 /// Number of threads: fewer than wanted if the loads are large.

@@ -1,8 +1,9 @@
 //! [`search`]: simulates all assignments or, if there are too many, the assignments that a local search finds.
 //!
 //! The local search begins with at most 64 assignments: the recorded one; for each node, everything on this node; and one that
-//! fills the nodes in their order. It starts from each of these, the best one first. It then goes to the best of all assignments
-//! that differ in one module, as long as this one is better (steepest descent). It never simulates an assignment twice.
+//! fills the nodes in their order. Assignments that the rules forbid are left out. The search starts from each of them, the best
+//! one first. It then goes to the best of all assignments that differ in one module, as long as this one is better (steepest
+//! descent). It never simulates an assignment twice.
 
 use std::collections::{HashMap, HashSet};
 

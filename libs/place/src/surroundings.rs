@@ -144,7 +144,8 @@ impl Builder<'_> {
         own.or(of_module().next()).map(|one| one.station)
     }
 
-    /// Recorded speed divided by the current speed. `None` if one of the two is unknown.
+    /// Recorded speed divided by the current speed. `None` if one of the two is unknown and the instance is on another node than
+    /// recorded.
     fn slowness(&self, instance: u32) -> Option<f64> {
         let (from, to) = (
             self.site.recorded_node(instance),

@@ -72,10 +72,10 @@ impl Replicated {
     }
 }
 
-/// The probability that the first placement has the smallest figure: at least one minus the sum of the probabilities that each
-/// other one is smaller (Bonferroni; Chen, Lin, Yücesan and Chick, Discrete Event Dynamic Systems 10, 2000). Differences are
-/// normal, with the standard deviation over further loads and the error of the calibration. `None` without others or further
-/// loads.
+/// A lower bound for the probability that the first placement has the smallest figure: one minus the sum of the probabilities
+/// that each other one is smaller (Bonferroni; Chen, Lin, Yücesan and Chick, Discrete Event Dynamic Systems 10, 2000).
+/// Differences are normal, with the standard deviation over further loads and the error of the calibration. `None` without others
+/// or further loads.
 pub fn probability_first_is_best(
     placements: &[&Replicated],
     metric: Metric,

@@ -33,8 +33,9 @@ impl Mixture {
 
 /// Builds the load of a mixture. Times are relative to the first arrival.
 ///
-/// A request without a counterpart in the other run keeps its own services. It also keeps its own placement if the other run
-/// lacks its module. Without paired requests, the requests of a module are assigned to its instances in turn.
+/// A request without a counterpart in the other run keeps its own services. For its placement, the instances of its module in the
+/// other run take turns; if the other run lacks the module, the request keeps its own placement. Without paired requests,
+/// instances take turns for all requests.
 pub fn mix(partners: &Partners<'_>, mixture: Mixture) -> Load {
     let mut builder = Builder::new(partners, mixture);
     let source = partners.loads[mixture.arrivals];

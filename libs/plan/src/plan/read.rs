@@ -120,7 +120,7 @@ impl Reading<'_> {
         Ok(root_ns.or(any_ns).unwrap_or(0))
     }
 
-    /// The traces with at least one invocation that has no caller and arrives in the window.
+    /// The traces with at least one invocation that has no parent invocation and arrives in the window.
     fn traces(&mut self, span: Span) -> Result<HashSet<TraceId>, WorkError> {
         let mut traces = HashSet::default();
         self.invocations(|_, row| {

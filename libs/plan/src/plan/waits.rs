@@ -102,7 +102,7 @@ fn alone(timeline: &Timeline) -> Waits {
         let starts_ns = calls.get(call).map_or(timeline.end_ns, |call| call.start_ns);
         let is_late = call < calls.len() && timeline.is_after_answer(call);
         let mut wait = Wait::default();
-        // The latest start among the ended calls. For a call after the answer, the start of the answer.
+        // The latest start among the ended calls and, for a call after the answer, the answer.
         let mut latest = is_late.then_some((timeline.end_ns, usize::MAX));
         let has_ended = |other: &usize| {
             let is_earlier = *other < call && (call < calls.len() || !timeline.is_after_answer(*other));

@@ -92,7 +92,8 @@ impl ServerState {
         Some(job)
     }
 
-    /// The number of jobs. Each gets an equal part.
+    /// The number of equal parts of the capacity, of which each job gets one: at least the capacity, because a job gets at most
+    /// one unit.
     fn shared_by(&self) -> i128 {
         self.capacity.max(self.jobs.len() as i128)
     }

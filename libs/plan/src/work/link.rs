@@ -110,7 +110,8 @@ fn add_sleeps(collector: &mut Collector) -> Result<(), TooMany> {
     Ok(())
 }
 
-/// Marks the requests that need no slot: requests of instances without slots, and requests that were answered before the queue.
+/// Removes the slots of instances whose rows have no queue times. Marks the requests that need no slot: requests of instances
+/// without slots, and requests that were answered before the queue.
 fn slots(collector: &mut Collector) {
     let mut has_queue = vec![false; collector.names.instances.len()];
     for work in &collector.works {
