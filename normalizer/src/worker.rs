@@ -135,7 +135,7 @@ impl Progress {
     }
 }
 
-/// Owns the pipeline and its sink; runs until the journal's last record.
+/// The owner of the pipeline and its sink. It runs until the journal's last record.
 pub struct Worker {
     reader: Reader,
     journal: Journal,

@@ -17,7 +17,7 @@ pub struct Recovered {
     pub segments: Vec<SegmentFile>,
     /// Segment and offset for the next record; `None` means a new segment.
     pub tail: Option<(PathBuf, u64)>,
-    /// Bytes of incomplete records, which were never acknowledged.
+    /// Bytes of incomplete records. With the durability `fsync`, such records were never acknowledged.
     pub torn_bytes: u64,
     /// Records lost with `--repair`.
     pub records_lost: u64,
@@ -47,7 +47,7 @@ pub enum RecoveryError {
         offset: u64,
         what: String,
     },
-    /// Another mapping version has computed rows of these records, which would have to be recomputed.
+    /// Another mapping version has computed the rows of these records, and this version would have to recompute them.
     #[error(
         "cannot continue after a crash: the rows of journal segment {} were computed by mapping version {found}, and this \
          normalizer has version {ours}; start the normalizer that wrote it and shut it down gracefully (SIGTERM), or \
@@ -191,8 +191,8 @@ impl Reading<'_> {
                     format!("the segment starts with record {found} instead of {expected}")
                 })?;
             }
-            // The header is durable before the first frame is written. So a segment without a frame contains no acknowledged
-            // record.
+            // With the durability `fsync`, the header is durable before the first frame is written. So a segment without a frame
+            // contains no acknowledged record.
             Err(_) if self.next_first.is_none() && self.has_no_frame(&bytes) => return self.drop_segment(),
             Err(what) => self.lose(0, self.recovered.next_sequence, || what.to_owned())?,
         }
@@ -222,7 +222,8 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Whether the segment's records may be fed. Another mapping version may have computed different rows from them.
+    /// Returns an error if the segment's records must not be fed, because another mapping version may have computed different
+    /// rows from them.
     fn check_mapping(&self) -> Result<(), RecoveryError> {
         match self.other_mapping {
             Some(found) if !self.how.remap => Err(RecoveryError::OtherMapping {

@@ -94,7 +94,7 @@ impl Sink {
     /// Ends the replay. All later output is new.
     pub fn end_recovery(&mut self) -> Result<(), SinkError> {
         for folder in self.runs_ahead()? {
-            // These folders are already known, so no base is written for them.
+            // Each of these folders is in `known` or has a base already, so no base is written.
             let number = Part::parse(&folder).map_or(1, |(_, number)| number);
             self.open_folder(&folder, number, false)?;
         }
@@ -300,7 +300,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Closes a run. Its files are already durable since the last snapshot.
+    /// Closes a run. With a journal, its files are already durable: the last output of a run is synced when it is written.
     fn close_run(&mut self, folder: &str) {
         let (Some(run), Some(known)) = (self.runs.remove(folder), &mut self.known) else {
             return;

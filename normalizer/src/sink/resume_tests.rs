@@ -140,7 +140,7 @@ fn rolling(run_id: &str) -> Output {
     output
 }
 
-/// Deletes all files of a folder except these, as an incomplete deletion leaves it.
+/// Deletes all files of a folder except these, so that the folder is as after an incomplete deletion.
 fn leave_only(left: &[&str], part: &Path) {
     let kept: Vec<(&str, Vec<u8>)> = left
         .iter()

@@ -58,7 +58,7 @@ pub(super) struct Journaled {
     pub is_base_needed: bool,
     /// Whether the run has continued in a later part.
     pub is_superseded: bool,
-    /// Whether the files must be truncated to these lengths.
+    /// Whether files with later lines must be truncated, because another mapping will recompute these lines.
     pub is_remapped: bool,
 }
 

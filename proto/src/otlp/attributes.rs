@@ -49,8 +49,8 @@ impl<'a> Attributes<'a> {
 
     /// Calls `is_wanted` with each key. If it returns something, calls `take` with this and the value of the key.
     ///
-    /// If a pair has the usual encoding and an unknown key, its value is not parsed. An iterator would pass each pair through memory, which
-    /// doubled the time that the attributes of a span take.
+    /// If a pair has the usual encoding and a key that is not wanted, its value is not parsed. An iterator would pass each pair
+    /// through memory, which doubled the time that the attributes of a span take.
     #[inline]
     pub fn take_wanted<T>(
         &self,

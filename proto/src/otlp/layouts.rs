@@ -13,7 +13,7 @@ use super::admission::reject_time;
 use super::wire::Cursor;
 use mask::{Places, mask_of};
 
-/// Number of layouts that are known at once: `WAYS` for each of `SETS` lengths of spans.
+/// Number of layouts that are known at once: `WAYS` for each of `SETS` groups of span lengths.
 const SETS: usize = 128;
 const WAYS: usize = 4;
 /// Maximum size of a span whose layout is stored. It bounds the memory of [`Layouts`] to 2 MiB.
@@ -32,7 +32,7 @@ const PIECE_BYTES: usize = 64;
 /// The layouts of spans that were received recently. Use one for each thread that checks requests.
 #[derive(Debug)]
 pub struct Layouts {
-    /// Indexed by the length of the span, modulo the number of sets. The layout that matched last moves to the front.
+    /// Indexed by the length of the span, modulo the number of sets. A layout that matches moves one place to the front.
     sets: Vec<[Option<Box<Layout>>; WAYS]>,
     /// Number of spans received, up to a maximum. Each layout that is learned uses up [`SPANS_A_LEARNED`] of them.
     credit: u32,
@@ -67,8 +67,8 @@ impl Layouts {
         self.matched
     }
 
-    /// If a span has a known layout and can be used: its end, in nanoseconds since the Unix epoch. `None` does not mean that it
-    /// cannot be used.
+    /// If a span has a known layout and can be used: its end, in nanoseconds since the Unix epoch. `None` does not mean that
+    /// the span cannot be used.
     #[inline]
     pub(super) fn end_of_usable(&mut self, span: &[u8]) -> Option<u64> {
         self.credit = (self.credit + 1).min(LEARNED_IN_A_ROW * SPANS_A_LEARNED);

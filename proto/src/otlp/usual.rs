@@ -8,8 +8,8 @@ use super::wire::{Cursor, FIXED32, LENGTH_DELIMITED, VARINT, View, WireError, ke
 /// Maximum number of attributes of a span with a pattern.
 pub const PATTERN_ATTRIBUTES_MAX: usize = 64;
 
-/// Maximum length of a span with a pattern, bytes. Most spans have a few hundred. It is also less than the maximum length of a
-/// field, so no text of such a span is cut.
+/// Maximum length of a span with a pattern, bytes. Most spans have a few hundred. It is not above the maximum length of a text
+/// in a row, so no text of such a span is cut.
 pub const PATTERN_BYTES_MAX: usize = 4096;
 
 /// The bytes of a span, not parsed.

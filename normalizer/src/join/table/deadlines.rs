@@ -9,9 +9,9 @@ use super::JoinTable;
 const SPANS_ABOVE_MAX: usize = 1000;
 
 impl JoinTable {
-    /// Removes all spans whose window has passed. If the table has too many spans, also removes the oldest ones. Rows without a
-    /// known parent become orphans. If an ancestor of a row is still undecided within its own window, the row waits for a
-    /// second window.
+    /// Removes all spans whose window has passed, except spans on which later spans still wait. If the table has too many spans,
+    /// also removes the oldest ones. Rows without a known parent become orphans. If an ancestor of a row is still undecided
+    /// within its own window, the row waits for a second window.
     pub fn expire(&mut self, now: u64) {
         while let Some(&(deadline, entry)) = self.deadlines.front() {
             let current = self.entries.get(entry);

@@ -86,7 +86,7 @@ pub struct Times {
     pub service: Option<Milliseconds>,
     /// `None` if negative.
     pub residence: Option<Milliseconds>,
-    /// Whether the telemetry states a start of processing that differs from the span's start.
+    /// Whether the telemetry states when processing started.
     pub is_start_explicit: bool,
 }
 

@@ -28,7 +28,7 @@ pub struct PendingRow {
     pub outcome: Option<Outcome>,
     /// No run accepts the row. It stays until the join returns its outcome.
     is_refused: bool,
-    /// All zero if this is a row. If the join decides that the row's span has none, the row becomes a counter.
+    /// All zero if this is a row. If the join decides that the span has no row, this becomes a counter of one span.
     pub rowless: Rowless,
     /// The entry in the join's table that the outcome comes from.
     entry: Option<EntryId>,

@@ -83,8 +83,8 @@ impl RowFacts {
     }
 }
 
-/// Positions of the derived fields in an encoded row: `[..first]`, the ancestor's field, `[first..second]`, the other fields
-/// from the join, `[second..]`, the flags, and the closing brace.
+/// Positions of the derived fields in an encoded row. The written row consists of `[..first]`, the ancestor's field,
+/// `[first..second]`, the other fields from the join, `[second..]`, the flags, and the closing brace.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct DerivedFieldOffsets {
     pub first: usize,

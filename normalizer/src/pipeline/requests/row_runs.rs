@@ -86,8 +86,8 @@ impl RowRuns {
             || self.is_remembered_in_run(run, row_fingerprint(trace_id, span_id, row_type))
     }
 
-    /// Whether a row is remembered with this run. A row that still waits does not belong to a run that its trace has named,
-    /// because it would then have been remembered.
+    /// Whether a row is remembered with this run, or not remembered at all. A row that still waits for the run of its trace does
+    /// not count: if the trace had named this run, the row would already be remembered with it.
     #[cold]
     fn is_remembered_in_run(&self, run: RunId, row: u64) -> bool {
         let known = self.crossings.run_of(row);
@@ -112,7 +112,8 @@ fn row_fingerprint(trace_id: &[u8; 16], span_id: &[u8; 8], row_type: RowType) ->
     span_fingerprint(trace_id, span_id, row_type as u8)
 }
 
-/// Whether a span of another kind with the same ids was received, so that a reference could mean either row.
+/// Whether a span of another kind with the same ids and the same type of row was received, so that a reference could mean either
+/// row.
 #[cold]
 fn is_id_shared(recent: &RecentSet, trace_id: &[u8; 16], span_id: &[u8; 8], kind: SpanKind) -> bool {
     let kinds = match row_type(kind) {

@@ -1,4 +1,4 @@
-//! The way of a row from the encoder to its run: determines the run, keeps rows that must wait, and writes them.
+//! The way of a row from the encoder to the file of its run: determines the run, keeps rows that must wait, and writes rows.
 
 use aggregate::ids::RunId;
 use cctf_proto::otlp::trace::Span;
@@ -173,7 +173,8 @@ impl Requests {
         self.count_evicted(shared);
     }
 
-    /// Counts the calls that have left the join. Most consecutive calls have the same run, module and peer, so they are counted together.
+    /// Counts the calls that have left the join. Most consecutive calls have the same run, module and peer, so such calls are
+    /// counted together.
     fn count_evicted(&mut self, shared: &mut Shared) {
         let Some(mut like) = self.join.take_evicted() else {
             return;

@@ -1,4 +1,4 @@
-//! [`Runs`]: all known runs. It knows which are open, and appends rows to their files.
+//! [`Runs`]: all known runs. It knows which runs are open, and appends rows to their output.
 
 use std::ops::{Index, IndexMut};
 

@@ -1,4 +1,4 @@
-//! [`Reading`]: which parts of a span may vary within a template, and what a row needs of those that do.
+//! [`Reading`]: which parts of a span may vary within a template, and which of the varying values a row needs.
 //!
 //! A part may vary if its value is copied into the row, if only values of the row are computed from it, or if it is not read at
 //! all. Everything that decides the role, the protocol, or which attribute a field is read from is the same in all spans of a
