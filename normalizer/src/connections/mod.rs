@@ -59,7 +59,7 @@ const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Like [`STREAM_WINDOW_BYTES`], for all streams of a connection together.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-/// Maximum size of a DATA frame. A message in one frame is not copied.
+/// Maximum size of a DATA frame. A large message in one frame is not copied.
 const FRAME_BYTES_MAX: u32 = 1024 * 1024;
 /// Maximum size of pending answers on one stream. Answers are small.
 const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;

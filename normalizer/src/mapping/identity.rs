@@ -268,7 +268,7 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// OTEL_RESOURCE_ATTRIBUTES can contain the value only as text.
+/// Text is accepted, too, because OTEL_RESOURCE_ATTRIBUTES can contain the value only as text.
 fn is_true(value: AnyValue<'_>) -> bool {
     match value {
         AnyValue::Bool(value) => value,

@@ -1,4 +1,4 @@
-//! [`collect`]: reads the body of a request within limits. A body that arrives in one frame is not copied.
+//! [`collect`]: reads the body of a request within limits. A large body that arrives in one frame is not copied.
 
 use std::fmt::Display;
 use std::pin::{Pin, pin};

@@ -49,7 +49,7 @@ impl Windows {
     }
 }
 
-/// A duration in nanoseconds. It saturates at a quarter of `u64::MAX`, so that sums do not overflow.
+/// A duration in nanoseconds. If it does not fit into 64 bits, it is a quarter of `u64::MAX`, so that sums do not overflow.
 pub fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
 }

@@ -111,7 +111,8 @@ impl Sampled {
     }
 }
 
-/// Figures by the number of the module, node or instance. The entry after the last stands for all beyond the maximum.
+/// Figures by the number of the module, node or instance. In `modules` and `nodes`, the entry at index [`TRACKED_MAX`] stands
+/// for all beyond the maximum.
 #[derive(Debug, Default)]
 pub struct Figures {
     modules: Vec<Sums>,

@@ -42,7 +42,7 @@ pub struct Shared {
     pub windows: Windows,
     pub roll: RollLimits,
     pub shares: MemoryShares,
-    /// Size of the tables that change slowly, bytes. It is computed from time to time.
+    /// Size of the tables that change slowly, bytes. It is computed at most once a second.
     pub inventory_bytes: u64,
     pub clock: Clock,
     pub totals: Totals,

@@ -67,7 +67,7 @@ pub struct Run {
     pub started_unix_ns: u64,
     /// End, nanoseconds since the Unix epoch.
     pub ended_unix_ns: Option<u64>,
-    /// Journal time of the latest row.
+    /// Journal time of the latest invocation or call, or of the latest span that named the run.
     pub last_activity: u64,
     pub totals_at_close: Option<Totals>,
     /// The part that is being written.

@@ -11,8 +11,8 @@ use super::parts::RollLimits;
 use super::run::{Phase, Run};
 use crate::pipeline::output::Output;
 
-/// Maximum number of closed runs that are kept for late rows. Beyond it, the run whose last row is oldest is forgotten, and its
-/// late rows are rejected.
+/// Maximum number of closed runs that are kept for late rows. Beyond it, the run whose last activity is oldest is forgotten,
+/// and its late rows are rejected.
 const CLOSED_RUNS_MAX: usize = 256;
 
 /// All runs.
@@ -241,8 +241,8 @@ impl Runs {
         next
     }
 
-    /// If there are too many closed runs, forgets those whose last row is oldest. `resolved_before` is a journal time: a closed
-    /// run whose last row arrived before it can have no waiting row.
+    /// If there are too many closed runs, forgets those whose last activity is oldest. `resolved_before` is a journal time: a
+    /// closed run whose last activity is before it can have no waiting row.
     pub fn forget_old(&mut self, resolved_before: u64) {
         let mut closed: Vec<(u64, RunId)> = self
             .matching(|run| !run.is_live() && run.last_activity < resolved_before)
