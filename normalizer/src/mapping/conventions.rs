@@ -184,7 +184,8 @@ pub const TABLE: &[Convention] = &[
     row(keys::REASON, Slot::Reason, 0),
 ];
 
-/// Buckets of the hash table: a power of two, more than three times the number of rows, so that most unknown keys hit an empty bucket.
+/// Buckets of the hash table: a power of two, more than three times the number of rows, so that most unknown keys hit an empty
+/// bucket.
 pub(super) const BUCKETS: usize = 512;
 const EMPTY: u8 = u8::MAX;
 const _: () = assert!(TABLE.len() < EMPTY as usize && TABLE.len() * 3 < BUCKETS);
