@@ -25,7 +25,7 @@ const CHECK_BYTES_MIN: u64 = 64 * 1024;
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// On small disks, the default minimum is this fraction (a 50th) of the disk.
 const FREE_PARTS_MIN: u64 = 50;
-/// Requests are accepted again when the free space exceeds the minimum by a 16th. Without this hysteresis, the state could
+/// Requests are accepted again when the free space exceeds the minimum by a 16th of it. Without this hysteresis, the state could
 /// change with every file that is written or deleted.
 const HYSTERESIS_PARTS: u64 = 16;
 

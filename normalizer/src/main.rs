@@ -1,4 +1,4 @@
-//! The binary `cctf-normalizer`: reads the command line, then serves until SIGTERM or SIGINT.
+//! The binary `cctf-normalizer`: reads the command line, then serves until SIGTERM or SIGINT, or runs a subcommand.
 
 // These macros panic if the reader is gone or the disk is full; `cctf_proto::stdio` returns an error.
 #![deny(clippy::print_stderr, clippy::print_stdout)]

@@ -16,7 +16,7 @@ pub const VIEWERS_MAX: usize = 16;
 /// Number of states that can wait for one viewer, in addition to those in the connection's buffers (`HTTP1_BUFFER_BYTES_MAX`).
 /// A viewer that reads slowly misses states.
 const STATES_QUEUED_MAX: usize = 1;
-/// If a viewer reads nothing for this time, a new viewer can take its place.
+/// If a viewer reads nothing for this time, its stream ends, and a new viewer can take its place.
 const STALLED_MAX: Duration = Duration::from_secs(60);
 /// Time after which a browser that has lost its connection connects again, milliseconds.
 const RETRY_MS: u64 = 2_000;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cli::shell::quoted;
 
-/// The command for a POSIX shell. Without a run, the user must insert the name.
+/// The command for a POSIX shell. Without a run, it contains `RUN_ID`, which the user must replace.
 pub fn report_command(out_dir: &Path, run_id: Option<&str>) -> String {
     // An absolute path works from any folder.
     let out_dir = std::path::absolute(out_dir).unwrap_or_else(|_| out_dir.to_owned());

@@ -1,4 +1,4 @@
-//! [`Credentials`]: the certificates and tokens that OTLP clients must present, and their reload at SIGHUP.
+//! [`Credentials`]: the TLS configuration of the OTLP listeners and the clients' tokens, and the reload of both at SIGHUP.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub enum CredentialsError {
     Signal(io::Error),
 }
 
-/// The credentials that OTLP clients must present.
+/// The TLS configuration of the OTLP listeners, and the tokens that requests may present.
 pub struct Credentials {
     /// `None` if the listeners do not use TLS.
     pub tls: Option<Arc<Tls>>,

@@ -248,7 +248,8 @@ where
     }
 }
 
-/// Ignores errors at the end of a connection: either a request was answered, or its client knows that it was not.
+/// Serves a connection until it ends, and shuts it down gracefully at `stop`. Errors at its end are ignored: either a request was
+/// answered, or its client knows that it was not.
 async fn until_ended<C: Connection>(connection: C, mut stop: watch::Receiver<bool>) {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {

@@ -22,7 +22,7 @@ pub fn raise_open_files_limit() -> u64 {
     limit.rlim_cur
 }
 
-/// Maximum number of connections per listener: at most `wanted`, and so few that `reserved` open files are left.
+/// Maximum number of connections per listener: at most `wanted`, so few that `reserved` open files are left, and at least one.
 pub fn connections_within(limit: u64, listeners: u64, reserved: u64, wanted: usize) -> usize {
     let room = limit.saturating_sub(reserved) / listeners;
     usize::try_from(room).unwrap_or(usize::MAX).clamp(1, wanted)

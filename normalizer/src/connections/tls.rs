@@ -23,7 +23,7 @@ pub struct TlsFiles {
     /// The listeners' certificate chain.
     pub cert: PathBuf,
     pub key: PathBuf,
-    /// CAs that must have signed the clients' certificates. `None`: clients need no certificate.
+    /// CAs, one of which must have signed a client's certificate. `None`: clients need no certificate.
     pub client_ca: Option<PathBuf>,
 }
 

@@ -43,8 +43,7 @@ pub enum ReplayError {
 pub fn replay(folder: &Path, config: &Config, explicit: &ExplicitFlags) -> Result<u64, ReplayError> {
     let _lock = lock(folder)?;
     make_empty(&config.out_dir)?;
-    // These settings apply until the first record with settings. The normalizer appends such a record when it creates a
-    // journal, and at every start.
+    // These settings apply until the first record with settings. The normalizer appends such a record at every start.
     let mut pipeline = Pipeline::new(config.pipeline_settings(run_id(folder, config)));
     let mut feeding = Feeding::new(Sink::new(&config.out_dir));
     let mut last = None;
@@ -86,7 +85,7 @@ fn with_overrides(mut record: Record, config: &Config, explicit: &ExplicitFlags)
     record
 }
 
-/// The id of the normalizer's own run. The default is the name of the journal's folder.
+/// The id of the normalizer's own run. The default is the name of the journal's folder, if this is a valid run id.
 fn run_id(folder: &Path, config: &Config) -> String {
     if let Some(run_id) = &config.run_id {
         return run_id.clone();

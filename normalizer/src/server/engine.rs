@@ -31,7 +31,7 @@ pub(super) struct KeptJournal {
 }
 
 impl KeptJournal {
-    /// Deletes the segments after the last checkpoint, because no later start needs their records.
+    /// Deletes all segments, unless they are to be kept. After the last checkpoint, no later start needs their records.
     pub(super) fn seal(&self) {
         if self.keep_raw {
             return;

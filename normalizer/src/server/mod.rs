@@ -46,7 +46,7 @@ pub struct Addresses {
     pub otlp_over_tls: bool,
 }
 
-/// A normalizer that has bound its ports and locked its folder.
+/// A normalizer that has bound its ports and restored its state. If it has a journal, it has locked the journal's folder.
 pub struct Server {
     config: Config,
     grpc: Listener,
@@ -60,7 +60,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the ports and prepares the folder.
+    /// Binds the ports, prepares the folder of all runs, and restores the state from the journal.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let out_dir = out_dir::prepare(&config.out_dir).map_err(|source| StartError::OutDir {
             path: config.out_dir.clone(),

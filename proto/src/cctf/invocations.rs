@@ -42,7 +42,7 @@ one_of! {
 one_of! {
     /// A warning about a row.
     Flag {
-        /// The caller did not arrive within the join window.
+        /// The row is not a root, but its caller is missing.
         Orphan = "orphan",
         /// The timestamps of the source contradict each other: a duration would be negative.
         Negative = "negative",

@@ -56,7 +56,7 @@ const METHODS: [&str; 11] = [
     "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "TRACE", "QUERY", "CONNECT", "_OTHER",
 ];
 
-/// Operations of databases, brokers and triggers of functions, in lower case.
+/// Operations of databases and brokers, and triggers of serverless functions, in lower case.
 const OPERATIONS: [&str; 37] = [
     "select",
     "insert",
@@ -97,7 +97,7 @@ const OPERATIONS: [&str; 37] = [
     "timer",
 ];
 
-/// The files of lines. A test compares this list with the contract.
+/// The names of the `.jsonl` files. A test compares this list with the contract.
 const FILES: [&str; 6] = [
     "invocations.jsonl",
     "calls.jsonl",
@@ -244,7 +244,7 @@ pub(crate) const CONVERTED_FROM: Known = known("the formats of cctf convert, sep
     text.split(',').all(|format| CONVERTED_FORMATS.contains(&format))
 });
 
-/// Names of what `cctf convert` assumes about telemetry that does not state it.
+/// Names of the assumptions that `cctf convert` makes where the telemetry does not state a fact.
 pub const CONVERSION_ASSUMPTIONS: [&str; 12] = [
     "caller_inferred",
     "caller_unknown",
@@ -267,7 +267,7 @@ pub(crate) const ASSUMPTION: Known = known("the assumptions of cctf convert", |t
 /// The reason of a start event at the beginning of a run or part: the instance was already alive.
 pub const ALREADY_RUNNING: &str = "already_running";
 
-/// The merge must distinguish [`ALREADY_RUNNING`] from a real start.
+/// Readers must distinguish [`ALREADY_RUNNING`] from the reason of a real start.
 pub(crate) const PLACEMENT_REASON: Known = known(ALREADY_RUNNING, |text| text == ALREADY_RUNNING);
 
 pub(crate) const FILE_NAME: Known = known("the names of the files", |text| FILES.contains(&text));

@@ -1,6 +1,6 @@
 //! [`reason`]: the reason why a text is not a valid row, in terms of JSON instead of Rust types.
 
-/// Texts of the parser, each with its replacement. The first one that is found is used.
+/// Texts in the parser's messages, each with its replacement.
 const WORDS: [(&str, &str); 14] = [
     ("expected u8", "expected a whole number of 0 or more"),
     ("expected u16", "expected a whole number of 0 or more"),
@@ -22,7 +22,7 @@ const WORDS: [(&str, &str); 14] = [
 pub fn reason(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     for (from, to) in WORDS {
-        // Values from the file come after the replaced words, or are quoted.
+        // Only the first occurrence is replaced, so a value from the file stays if it comes later.
         if let Some(at) = text.find(from) {
             text.replace_range(at..at + from.len(), to);
         }

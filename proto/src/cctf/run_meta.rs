@@ -39,7 +39,7 @@ impl SpanOutcomes {
 }
 
 row! {
-    /// Counts of the normalizer while the run was open.
+    /// What the normalizer counted for the run, or for the part if the run is split.
     pub struct Counts {
         /// Spans received. A span is counted as soon as its outcome is certain.
         required spans: u64 => keep,
@@ -67,7 +67,7 @@ row! {
 }
 
 row! {
-    /// Id of the run.
+    /// Parameters and counts of the run.
     pub struct RunMeta<'a> {
         /// Id of the run.
         required run_id: Text<'a> => run_id,

@@ -125,7 +125,7 @@ pub trait Replacer {
     /// # Errors
     /// If the text is not a JSON object.
     fn attributes(&mut self, attributes: &str, out: &mut Vec<u8>) -> Result<(), Untreatable>;
-    /// Counts a value that is left out.
+    /// Counts a value with [`Treatment::Drop`].
     fn dropped(&mut self, field: &'static Field);
 }
 

@@ -25,7 +25,7 @@ pub(super) fn check_node(
     }
 }
 
-/// Adds a module to `listed`.
+/// Checks that a module is not listed twice, and adds it to `listed`.
 pub(super) fn check_module(
     row: &Module<'_>,
     listed: &mut HashSet<(Option<String>, String)>,

@@ -1,5 +1,5 @@
-//! The rules that a schema cannot express, over the files of one run folder. The caller reads the files and passes them to
-//! a [`Validation`], which does no I/O; `rundir::validate` does this for a folder on disk.
+//! Checks the files of one run folder, also by rules that a schema cannot express. The caller reads the files and passes them
+//! to a [`Validation`], which does no I/O; `rundir::validate` does this for a folder on disk.
 
 mod drivers;
 mod graph;

@@ -231,7 +231,7 @@ impl Validation {
         };
         let items = match serde_json::from_str::<Vec<&RawValue>>(text) {
             Ok(items) => items,
-            // The runbook's inventory of a single module is an object instead of an array.
+            // The earlier tooling (the runbook) writes the inventory of a single module as an object instead of an array.
             Err(_) if file == File::ModuleInventory && is_object(text) => {
                 serde_json::from_str::<&RawValue>(text).into_iter().collect()
             }

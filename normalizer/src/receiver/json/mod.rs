@@ -261,7 +261,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         self.visit_unit()
     }
 
-    /// null counts as absent; in a list, it is an empty element.
+    /// null counts as absent; in a list of messages, it is an empty message.
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         match self.field.kind {
             Kind::Message(_) if self.in_list => delimited(self.field.number, self.out, |_| Ok(())),

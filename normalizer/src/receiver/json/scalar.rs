@@ -20,7 +20,7 @@ pub(super) enum Scalar<'a> {
     Text(&'a [u8]),
 }
 
-/// Replaces an id that is not hex. It is too short to be a valid id, so only its row is rejected, not the whole request.
+/// Replaces an id that is not hex. One byte is too short for a valid id, so only the id's row is rejected, not the whole request.
 const UNREADABLE_ID: [u8; 1] = [0];
 
 const LENIENT: GeneralPurposeConfig =
