@@ -4,7 +4,7 @@
 //! expires.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 /// Maximum size of an answer. A Collector's page of metrics has some 100 KB.
@@ -99,12 +99,33 @@ fn is_timeout(error: &io::Error) -> bool {
 fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, "the host name has no address");
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, time_left(deadline)?) {
+        match connect_to(&address, time_left(deadline)?) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// Connects to an address within `timeout`. A connection of a socket to itself counts as refused; see [`is_to_itself`].
+///
+/// # Errors
+/// If the server does not accept the connection in time.
+pub fn connect_to(address: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(address, timeout)?;
+    if is_to_itself(stream.local_addr(), stream.peer_addr()) {
+        return Err(ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+/// Whether a connection with these ends leads from a socket to itself.
+///
+/// While nothing listens at a local port of the range for clients, the kernel can choose this port for the client's own end. TCP
+/// then connects the socket to itself ("simultaneous open", RFC 9293, 3.5), and the client would read its own request as the
+/// answer.
+pub fn is_to_itself(own: io::Result<SocketAddr>, other: io::Result<SocketAddr>) -> bool {
+    matches!((own, other), (Ok(own), Ok(other)) if own == other)
 }
 
 fn exchange(
@@ -294,6 +315,19 @@ mod tests {
             error.to_string().starts_with("cannot connect to 127.0.0.1:"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_connection_of_a_socket_to_itself_is_recognized() {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&any.into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        let own = TcpStream::from(socket);
+        assert!(is_to_itself(own.local_addr(), own.peer_addr()));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = connect_to(&listener.local_addr().unwrap(), Duration::from_secs(60)).unwrap();
+        assert!(!is_to_itself(other.local_addr(), other.peer_addr()));
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub mod facts;
 pub mod http;
 pub mod ids;
 pub mod io_loop;
+mod memory;
 pub mod otlp;
 pub mod outbox;
 pub mod pacer;

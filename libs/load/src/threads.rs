@@ -12,6 +12,7 @@ use crate::composer::composer;
 use crate::error::{DriveError, system};
 use crate::ids::Ids;
 use crate::io_loop::{IoConfig, IoLoop};
+use crate::memory::merge_free_blocks_at_once;
 use crate::pacer::Pacer;
 use crate::progress::DriveProgress;
 use crate::record::recorder::RecorderInput;
@@ -56,6 +57,7 @@ pub struct Ended {
 impl Threads {
     /// Opens the first connections and starts the threads.
     pub fn start(stream: Stream, context: Context) -> Result<Self, DriveError> {
+        merge_free_blocks_at_once();
         let (started_ns, cpu_before_ns) = (clock::monotonic_ns(), clock::process_cpu_ns());
         let targets = stream.targets.len();
         let (to_io, from_pacer) = channel();

@@ -106,11 +106,14 @@ impl Connection {
         }
     }
 
-    /// The result of the handshake; `None` while it is in progress.
+    /// The result of the handshake; `None` while it is in progress. A connection of the socket to itself counts as refused.
     pub fn handshake(&self) -> Option<Result<(), Failure>> {
         match (self.stream.take_error(), self.stream.peer_addr()) {
             (Ok(Some(error)), _) | (Err(error), _) => Some(Err(Failure::Connect(errno(&error)))),
-            (_, Ok(_)) => Some(Ok(())),
+            (_, Ok(peer)) => match http_once::is_to_itself(self.stream.local_addr(), Ok(peer)) {
+                true => Some(Err(Failure::Connect(libc::ECONNREFUSED))),
+                false => Some(Ok(())),
+            },
             (_, Err(error)) if error.kind() == ErrorKind::NotConnected => None,
             (_, Err(error)) => Some(Err(Failure::Connect(errno(&error)))),
         }
@@ -190,4 +193,34 @@ impl Flight {
 
 fn errno(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_of_a_socket_to_itself_is_refused() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket
+            .bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into())
+            .unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        let handshake = |stream: std::net::TcpStream| {
+            let connection = Connection {
+                target: 0,
+                stream: Arc::new(TcpStream::from_std(stream)),
+                state: ConnectionState::Connecting(0),
+                reader: ResponseReader::new(),
+            };
+            connection.handshake()
+        };
+        assert!(matches!(handshake(other), Some(Ok(()))));
+        let refused = Failure::Connect(libc::ECONNREFUSED);
+        assert_eq!(handshake(socket.into()), Some(Err(refused)));
+    }
 }

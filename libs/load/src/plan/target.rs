@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::plan::payload::PayloadKind;
@@ -59,7 +59,7 @@ impl Target {
     pub fn reachable_address(&self) -> io::Result<SocketAddr> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            match http_once::connect_to(&address, CONNECT_TIMEOUT) {
                 Ok(_) => return Ok(address),
                 Err(error) => last = error,
             }
