@@ -49,7 +49,43 @@ impl Windows {
     }
 }
 
-/// A duration in nanoseconds. If it does not fit into 64 bits, it is a quarter of `u64::MAX`, so that sums do not overflow.
+/// Maximum of a timeout, nanoseconds: nine years. Eight times this maximum, added to the time of today, still fits into 64
+/// bits. The pipeline multiplies timeouts by at most eight.
+const TIMEOUT_MAX_NS: u64 = u64::MAX / 64;
+
+/// A duration of the settings in nanoseconds, at most [`TIMEOUT_MAX_NS`].
 pub fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
+    u64::try_from(duration.as_nanos()).map_or(TIMEOUT_MAX_NS, |ns| ns.min(TIMEOUT_MAX_NS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_times_any_timeout_can_be_added_to_the_time_of_a_record() {
+        let long = [
+            Duration::MAX,
+            Duration::from_nanos(u64::MAX),
+            Duration::from_nanos(u64::MAX / 3),
+        ];
+        for duration in long {
+            let settings = Settings {
+                join_window: duration,
+                stale_after: duration,
+                run_idle: duration,
+                ..Settings::default()
+            };
+            let windows = Windows::from_settings(&settings);
+            // The last second of the year 2199.
+            let now = 7_258_118_399_000_000_000_u64;
+            for ns in [windows.join_ns, windows.stale_ns, windows.idle_ns] {
+                assert!(
+                    ns.checked_mul(8).and_then(|ns| ns.checked_add(now)).is_some(),
+                    "{duration:?}"
+                );
+            }
+        }
+        assert_eq!(ns(Duration::from_secs(15)), 15_000_000_000);
+    }
 }
