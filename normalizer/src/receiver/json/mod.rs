@@ -261,10 +261,12 @@ impl<'de> Visitor<'de> for Value<'_> {
         self.visit_unit()
     }
 
-    /// null counts as absent; in a list of messages, it is an empty message.
+    /// null counts as absent; in a list of messages, it is an empty message. In a list of scalars it is an error, as in ProtoJSON:
+    /// without it, the later elements would move to other places, such as those of other buckets.
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         match self.field.kind {
             Kind::Message(_) if self.in_list => delimited(self.field.number, self.out, |_| Ok(())),
+            _ if self.in_list => Err(E::custom(format_args!("{} cannot contain null", self.field.name))),
             _ => Ok(()),
         }
     }

@@ -234,6 +234,51 @@ fn an_error_names_its_place_and_cause() {
 }
 
 #[test]
+fn null_in_a_list_is_an_empty_message_but_no_scalar() {
+    let span = span(
+        r#""attributes":[{"key":"l","value":{"arrayValue":{"values":[{"intValue":1},null,{"intValue":2}]}}}],
+        "events":[null],"links":null"#,
+    );
+    let Some(Any::ArrayValue(array)) = span.attributes[0]
+        .value
+        .as_ref()
+        .and_then(|any| any.value.as_ref())
+    else {
+        panic!("{:?}", span.attributes)
+    };
+    let values: Vec<_> = array.values.iter().map(|any| any.value.clone()).collect();
+    assert_eq!(values, [Some(Any::IntValue(1)), None, Some(Any::IntValue(2))]);
+    assert_eq!((span.events.len(), span.links.len()), (1, 0));
+
+    let point = |signal, fields: &str| {
+        let json = match signal {
+            Signal::Metrics => format!(
+                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[{{{fields}}}]}}}}]}}]}}]}}"#
+            ),
+            _ => format!(r#"{{"resourceSpans":[{{"resource":{{"entityRefs":[{{{fields}}}]}}}}]}}"#),
+        };
+        convert(signal, &json).map(|_| ())
+    };
+    assert_eq!(
+        point(Signal::Metrics, r#""bucketCounts":null,"explicitBounds":null"#),
+        Ok(())
+    );
+    for (signal, field, fields) in [
+        (Signal::Metrics, "bucketCounts", r#""bucketCounts":["1",null,2]"#),
+        (Signal::Metrics, "explicitBounds", r#""explicitBounds":[1,null]"#),
+        (Signal::Traces, "idKeys", r#""idKeys":["a",null]"#),
+    ] {
+        let Err(Refusal::Malformed(message)) = point(signal, fields) else {
+            panic!("{fields} is taken");
+        };
+        assert!(
+            message.contains(&format!("{field} cannot contain null")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn unlimited_nesting_is_malformed() {
     let open = r#"{"arrayValue":{"values":["#.repeat(10_000);
     let json = span_json(&format!(r#""attributes":[{{"key":"k","value":{open}"#));
