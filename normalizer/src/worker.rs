@@ -212,7 +212,7 @@ impl Worker {
     fn write_checkpoint_if_there_is_room(&mut self) -> Result<(), WorkerError> {
         match self.write_checkpoint() {
             Err(WorkerError::Checkpoint(error)) if error.is_disk_full() => {
-                log_line!("warning: {error}; the next attempt follows after the same number of records");
+                log_line!("warning: {error}; the next attempt follows after the same size of requests");
                 Ok(())
             }
             done => done,

@@ -90,7 +90,7 @@ fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
     assert!(
         ended
             .log
-            .contains("the next attempt follows after the same number of records"),
+            .contains("the next attempt follows after the same size of requests"),
         "{ended:?}"
     );
 
