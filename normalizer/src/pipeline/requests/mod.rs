@@ -80,7 +80,7 @@ impl Requests {
         Self {
             recent: RecentSet::new(ns(shared.settings.dedup_window), shares.dedup_spans),
             join: JoinTable::new(shared.windows.join_ns, shares.join_spans),
-            pending: PendingRows::default(),
+            pending: PendingRows::new(shares.spare_bytes()),
             row_runs: RowRuns::new(shares.traces),
             traces_rotate_at: 0,
             request_rows: RequestRows::default(),
@@ -96,6 +96,7 @@ impl Requests {
         self.recent.set_entries_max(shares.dedup_spans);
         self.recent.set_window(ns(shared.settings.dedup_window));
         self.row_runs.traces.set_max(shares.traces);
+        self.pending.set_spare_max(shares.spare_bytes());
     }
 
     /// Prefetches the memory that the tables will read for a span and its parent.

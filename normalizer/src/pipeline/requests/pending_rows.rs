@@ -78,12 +78,18 @@ pub struct PendingRows {
     /// Buffers for reuse: freeing and allocating memory costs more than encoding a row.
     #[serde(skip)]
     spare: Vec<Vec<u8>>,
+    /// Size of these buffers, bytes.
+    #[serde(skip)]
+    spare_bytes: u64,
+    /// Maximum of this size. It is 0 after a restart, until the settings are applied.
+    #[serde(skip)]
+    spare_bytes_max: u64,
 }
 
 /// Maximum number of buffers that are kept for reuse.
 const SPARE_MAX: usize = 4096;
 /// Maximum size of a buffer that is kept for reuse.
-const SPARE_BYTES_MAX: usize = 4096;
+const SPARE_BUFFER_BYTES_MAX: usize = 4096;
 
 /// Memory of a waiting row besides its line, bytes. The 192 bytes are an estimate. They cover the row's places in the lists by
 /// trace and by deadline, and the unused part of its line's buffer.
@@ -102,6 +108,28 @@ struct OfTrace {
 }
 
 impl PendingRows {
+    /// No rows. At most `spare_bytes_max` bytes of buffers are kept for reuse.
+    pub fn new(spare_bytes_max: u64) -> Self {
+        Self {
+            spare_bytes_max,
+            ..Self::default()
+        }
+    }
+
+    /// Changes the maximum size of the buffers that are kept for reuse, bytes.
+    pub fn set_spare_max(&mut self, spare_bytes_max: u64) {
+        self.spare_bytes_max = spare_bytes_max;
+        while self.spare_bytes > spare_bytes_max {
+            self.pop_spare();
+        }
+    }
+
+    fn pop_spare(&mut self) -> Option<Vec<u8>> {
+        let spare = self.spare.pop()?;
+        self.spare_bytes -= spare.capacity() as u64;
+        Some(spare)
+    }
+
     /// Adds a row. If `run` is `None`, the row waits for its run until `deadline` at the latest.
     pub fn add(
         &mut self,
@@ -115,7 +143,7 @@ impl PendingRows {
         self.made += 1;
         let trace_id = facts.trace_id;
         let fits = |spare: &Vec<u8>| spare.capacity() <= 2 * line.len();
-        let mut buffer = self.spare.pop().filter(fits).unwrap_or_default();
+        let mut buffer = self.pop_spare().filter(fits).unwrap_or_default();
         buffer.extend_from_slice(line);
         let id = self.free.pop().unwrap_or_else(|| {
             self.rows.push(None);
@@ -321,9 +349,13 @@ impl PendingRows {
         self.rows[id.index()] = None;
         self.free.push(id);
         self.line_bytes -= line.len() as u64;
-        if self.spare.len() < SPARE_MAX && line.capacity() <= SPARE_BYTES_MAX {
+        let capacity = line.capacity();
+        let spare_bytes = self.spare_bytes + capacity as u64;
+        let has_room = self.spare.len() < SPARE_MAX && spare_bytes <= self.spare_bytes_max;
+        if has_room && capacity <= SPARE_BUFFER_BYTES_MAX {
             line.clear();
             self.spare.push(line);
+            self.spare_bytes = spare_bytes;
         }
     }
 

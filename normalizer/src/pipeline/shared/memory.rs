@@ -15,6 +15,9 @@ const DEDUP_PARTS: u64 = 9;
 /// Maximum fractions of the pool: for the join, and for one of the two generations of the runs of traces.
 const JOIN_OF_POOL: (u64, u64) = (7, 8);
 const TRACES_OF_POOL: (u64, u64) = (1, 16);
+/// Maximum size of the buffers that the waiting rows keep for reuse, as a fraction of the pool: 4.75 MiB by default. They are not
+/// counted in the pool, because their number differs when the journal is read again.
+const SPARE_OF_POOL: (u64, u64) = (1, 32);
 
 /// Bytes of a span in the join: its entry, its slot in the index, and one or two deadlines.
 pub const JOIN_SPAN_BYTES: u64 = 160;
@@ -56,6 +59,12 @@ impl MemoryShares {
             traces: (of_pool(TRACES_OF_POOL) / TRACE_BYTES).max(1) as usize,
             pool,
         }
+    }
+
+    /// Maximum size of the buffers that the waiting rows keep for reuse, bytes.
+    pub fn spare_bytes(&self) -> u64 {
+        let (part, parts) = SPARE_OF_POOL;
+        self.pool / parts * part
     }
 }
 

@@ -115,3 +115,28 @@ fn spans_without_a_row_wait_for_their_run_in_one_place() {
     gone.into_iter().for_each(|id| rows.remove(id));
     assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
 }
+
+#[test]
+fn buffers_for_reuse_have_a_maximum_size_in_all() {
+    const MAX: u64 = 10_000;
+    let mut rows = PendingRows::new(MAX);
+    let spare = |rows: &PendingRows| rows.spare.iter().map(|line| line.capacity() as u64).sum::<u64>();
+    let fill_and_empty = |rows: &mut PendingRows| {
+        let at_the_end = DerivedFieldOffsets { first: 1, second: 1 };
+        let line = [b' '; 3000];
+        let all = [(); 5].map(|()| rows.add(&line, at_the_end, facts(1), Some(RunId::new(3)), None, 10));
+        all.into_iter().for_each(|id| rows.remove(id));
+    };
+    for _ in 0..2 {
+        fill_and_empty(&mut rows);
+        assert_eq!((rows.spare.len(), rows.spare_bytes), (3, spare(&rows)));
+        assert!((1..=MAX).contains(&rows.spare_bytes), "{}", rows.spare_bytes);
+    }
+    rows.set_spare_max(MAX / 2);
+    assert_eq!((rows.spare.len(), rows.spare_bytes), (1, spare(&rows)));
+    // A restart has no buffers, and keeps none before it knows the settings.
+    let mut restored: PendingRows =
+        serde_json::from_slice(&serde_json::to_vec(&PendingRows::new(MAX)).unwrap()).unwrap();
+    fill_and_empty(&mut restored);
+    assert_eq!(spare(&restored), 0);
+}
