@@ -62,6 +62,11 @@ impl<T: Copy + Default + Count> Counts<T> {
         }
     }
 
+    /// Size of the entries in memory, bytes.
+    pub fn bytes(&self) -> usize {
+        self.counts.capacity() * size_of::<T>()
+    }
+
     /// Number of values in buckets above `bucket`.
     pub fn above(&self, bucket: i32) -> u64 {
         let begin = (bucket + 1 - self.first).max(0) as usize;

@@ -40,6 +40,11 @@ impl Sketch {
         self.count
     }
 
+    /// Size of the counts in memory, bytes.
+    pub fn bytes(&self) -> usize {
+        self.counts.bytes()
+    }
+
     /// Number of zeros.
     pub fn zeros(&self) -> u64 {
         self.counts.of(0)

@@ -7,11 +7,14 @@ use super::figures::{Sums, Time};
 use super::load::{self, LoadBuckets};
 use super::row::InvocationRow;
 
-/// Maximum number of cells (an endpoint on a node). If paths contain ids, there could be millions. 2,048 cells with five
-/// sketches of 4 KiB take 40 MiB.
+/// Maximum number of cells (an endpoint on a node). If paths contain ids, there could be millions. For times from 1 us to 1 s,
+/// 2,048 cells with five sketches of 10 KiB take 100 MiB.
 const ENDPOINT_CELLS_MAX: usize = 2048;
 /// Maximum number of further cells. Each is for all remaining endpoints of a module on a node.
 const MODULE_CELLS_MAX: usize = 1024;
+/// Size of all sketches at which no endpoint gets a cell of its own any more, bytes. Existing cells and those of modules still
+/// grow, each to at most 150 KiB.
+const SKETCHES_BYTES_MAX: usize = 128 << 20;
 /// Name of the group for everything beyond a maximum number of groups.
 pub const OTHER_NAME: &str = "(other)";
 /// Name of a module or peer that has none.
@@ -137,6 +140,8 @@ pub struct Cells {
     groupings: [Grouping; 3],
     /// Number of endpoint cells and of module cells so far.
     counts: [usize; 2],
+    /// Size of all sketches in memory, bytes.
+    sketches_bytes: usize,
     /// Number of invocations beyond a maximum.
     pub beyond: u64,
 }
@@ -148,7 +153,10 @@ impl Cells {
         pairs
             .map(|(key, sums)| {
                 let number = self.number(key, sums.calls);
-                self.cells[number as usize].sums.merge(sums);
+                let known = &mut self.cells[number as usize].sums;
+                let before = known.sketch_bytes();
+                known.merge(sums);
+                self.sketches_bytes += known.sketch_bytes() - before;
                 number
             })
             .collect()
@@ -172,7 +180,7 @@ impl Cells {
         if let Some(&number) = self.numbers.get(key) {
             return number;
         }
-        if self.counts[0] < ENDPOINT_CELLS_MAX {
+        if self.counts[0] < ENDPOINT_CELLS_MAX && self.sketches_bytes < SKETCHES_BYTES_MAX {
             self.counts[0] += 1;
             return self.insert(key);
         }
@@ -305,5 +313,31 @@ mod tests {
         assert_eq!(modules.iter().filter(|key| key.is_other).count(), 1);
         let calls: u64 = cells.iter().map(|(sums, _)| sums.calls).sum();
         assert_eq!(calls, (ENDPOINT_CELLS_MAX + MODULE_CELLS_MAX + 20) as u64);
+    }
+
+    #[test]
+    fn endpoints_with_large_sketches_share_a_group_earlier() {
+        let mut cells = Cells::default();
+        let endpoints = ENDPOINT_CELLS_MAX as u64 - 100;
+        for number in 0..endpoints {
+            let path = format!("\"/{number}\"");
+            let mut chunk = ChunkCells::default();
+            for ns in [0, u64::MAX] {
+                let row = InvocationRow {
+                    times: [Some(ns); Time::ALL.len()],
+                    ..row(b"\"m\"", b"\"n\"", path.as_bytes())
+                };
+                chunk.add(&row, 0);
+            }
+            cells.absorb(&chunk);
+        }
+        let bytes: usize = cells.iter().map(|(sums, _)| sums.sketch_bytes()).sum();
+        let of_one = bytes / cells.cells.len();
+        assert_eq!(bytes, cells.sketches_bytes);
+        assert!(bytes <= SKETCHES_BYTES_MAX + 2 * of_one, "{bytes}");
+        assert!(bytes >= SKETCHES_BYTES_MAX, "{bytes}");
+        let calls: u64 = cells.iter().map(|(sums, _)| sums.calls).sum();
+        assert_eq!((calls, cells.keys(MODULE).len()), (2 * endpoints, 1));
+        assert_eq!(cells.beyond, 2 * (endpoints + 1 - cells.cells.len() as u64));
     }
 }

@@ -169,6 +169,11 @@ impl Sums {
         (self.calls > 0).then(|| self.errors as f64 / self.calls as f64)
     }
 
+    /// Size of the sketches in memory, bytes.
+    pub fn sketch_bytes(&self) -> usize {
+        self.times.iter().map(|times| times.sketch.bytes()).sum()
+    }
+
     pub fn of(&self, time: Time) -> &Times {
         &self.times[time as usize]
     }
