@@ -221,9 +221,7 @@ impl Builder<'_> {
             return;
         };
         if before.is_none() {
-            self.found.unknown.insert(format!(
-                "the recorded link from {from} to {to} is unknown, so nobody knows which part of its network times goes away"
-            ));
+            self.found.unknown.insert(unknown_before(&from, &to));
         }
         let servers = match now.1 {
             Some(_) => [false, true].map(|is_answers| self.direction(&u, &v, is_answers)),
@@ -263,7 +261,7 @@ impl Builder<'_> {
     }
 
     /// Sets the link of requests from outside to an instance, if the current link from their node is known and differs from the
-    /// recorded one. An unknown recorded link counts as one without delay.
+    /// recorded one.
     fn outside(&mut self, entry: u32) {
         let driver = self.tiers.outside();
         let (from, to) = (self.site.recorded_node(entry), &self.found.nodes[entry as usize]);
@@ -271,6 +269,9 @@ impl Builder<'_> {
         let now = within(driver, to).or_else(|| self.placed.way(driver, to));
         match (before, now) {
             (before, Some(now)) if before != Some(now) => {
+                if before.is_none() {
+                    self.found.unknown.insert(unknown_before(driver, from));
+                }
                 let way = Way {
                     before: link(before.unwrap_or_default()),
                     after: link(now),
@@ -286,6 +287,12 @@ impl Builder<'_> {
             _ => {}
         }
     }
+}
+
+fn unknown_before(from: &str, to: &str) -> String {
+    format!(
+        "the recorded link from {from} to {to} is unknown, so nobody knows which part of its network times goes away; add it to the tiers"
+    )
 }
 
 /// Calls inside a node need no link.

@@ -14,7 +14,7 @@ use place::uncertainty::Interval;
 use place::whatif::{Answer, Change, what_if};
 use plan::stations::Load;
 
-use crate::run::{MS, Shop, poisson, site};
+use crate::run::{MS, Shop, node, poisson, site};
 use crate::theory::options;
 
 const TIERS: &str = r#"{
@@ -44,6 +44,30 @@ pub fn ranked(site: &Site, tiers: &Tiers, scale: f64) -> (Choices, Ranking) {
     };
     let ranking = rank(&predictor, Vec::new(), &options(), &|_, _, _| true).unwrap();
     (choices, ranking)
+}
+
+#[test]
+fn a_link_from_outside_needs_the_recorded_one() {
+    let shop = Shop {
+        nodes: ["ep0", "edge0", "driver0"]
+            .map(|name| node(name, 8, Some(1_000.0)))
+            .join(","),
+        ..Shop::idle(20)
+    };
+    let site = site(&shop).unwrap();
+    let ask_with = |driver_links: &str| {
+        let text = TIERS.replace("\"links\": [", &format!("\"links\": [{driver_links},"));
+        let all = tiers(&site, &text);
+        ask(&site, &all, &all, &moved("front", "cloud0"))
+            .after
+            .not_predicted_because
+    };
+    let new = r#"{"u": "driver0", "v": "cloud0", "delay_ms": 20}"#;
+    let reasons = ask_with(new).join("; ");
+    let expected = "the recorded link from driver0 to ep0 is unknown";
+    assert!(reasons.contains(expected), "{reasons}");
+    let recorded = r#"{"u": "driver0", "v": "ep0", "delay_ms": 1}"#;
+    assert_eq!(ask_with(&format!("{new}, {recorded}")), [] as [String; 0]);
 }
 
 fn change() -> Change {
