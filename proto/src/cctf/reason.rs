@@ -20,19 +20,25 @@ const WORDS: [(&str, &str); 14] = [
 
 /// The text of an error of the JSON parser, in the words of JSON.
 pub fn reason(error: &serde_json::Error) -> String {
-    let mut text = error.to_string();
-    for (from, to) in WORDS {
-        // Only the first occurrence is replaced, so a value from the file stays if it comes later.
-        if let Some(at) = text.find(from) {
-            text.replace_range(at..at + from.len(), to);
-        }
-    }
+    let text = in_words_of_json(&error.to_string());
     if let Some(rest) = text.strip_prefix("missing field `")
         && let Some((name, rest)) = rest.split_once('`')
     {
         return format!("the field {name} is missing{rest}");
     }
     text
+}
+
+/// Replaces the [`WORDS`] before and after the values that the parser quotes, because a value from the file stays as it is.
+fn in_words_of_json(text: &str) -> String {
+    const QUOTES: [char; 2] = ['"', '`'];
+    let begin = text.find(QUOTES).map_or(text.len(), |at| at + 1);
+    let end = text.rfind(QUOTES).map_or(text.len(), |at| at.max(begin));
+    let replaced = |part: &str| {
+        let replace = |part: String, (from, to): (&str, &str)| part.replacen(from, to, 1);
+        WORDS.into_iter().fold(part.to_owned(), replace)
+    };
+    replaced(&text[..begin]) + &text[begin..end] + &replaced(&text[end..])
 }
 
 #[cfg(test)]
@@ -56,6 +62,14 @@ mod tests {
             (
                 node(r#""cpu_cores":2,"mips_per_core":[]"#),
                 "mips_per_core: invalid type: a list, expected a number",
+            ),
+            (
+                node(r#""cpu_cores":1.5"#),
+                "cpu_cores: invalid type: number `1.5`, expected a whole number of 0 or more",
+            ),
+            (
+                node(r#""cpu_cores":"is expected u64, \" expected a map""#),
+                r#"string "is expected u64, \" expected a map", expected a whole number of 0 or more"#,
             ),
             (node(r#""x":1"#), "the field cpu_cores is missing"),
             ("{}".to_owned(), "invalid type: an object, expected a list"),
