@@ -27,9 +27,9 @@ pub struct Options {
 /// Memory limits, bytes. With them, and with the buffers of partitions, chunks and files, a merge needs less than 128 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Maximum size of the records of one partition, whose traces are resolved together. Partitions are planned for half this
-    /// size, because smaller partitions fit the processor's cache. They may have twice this size, because traces differ in size
-    /// and the number of partitions is limited.
+    /// Half the maximum size of the records of one partition, whose traces are resolved together. Partitions are planned for half
+    /// of this size, because smaller partitions fit the processor's cache. They may have twice this size, because traces differ
+    /// in size and the number of partitions is limited. A partition with a single trace may be larger.
     pub partition_bytes: u64,
     /// Maximum size of resolved invocations that are sorted in memory. Calls can take the same size.
     pub spans_bytes: usize,
