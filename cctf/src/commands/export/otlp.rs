@@ -54,8 +54,13 @@ Exit codes:
      written, or the receiver is unreachable or rejects spans
   2  a flag is invalid, the run does not exist, or OUT exists";
 
+// The shared help of these flags is about roots, but a trace is chosen here by the first of all its rows.
+const FROM_HELP: &str = "Only traces whose first row starts at or after this offset from the first row of the run, such as 10s or 1m30s";
+const TO_HELP: &str = "Only traces whose first row starts before this offset";
+
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf export otlp --help")]
+#[command(mut_arg("from", |arg| arg.help(FROM_HELP)), mut_arg("to", |arg| arg.help(TO_HELP)))]
 #[command(group = ArgGroup::new("destination").required(true).args(["out", "otlp_endpoint"]))]
 pub struct OtlpArgs {
     /// Run id, or path to a run's folder. Default: the newest run.
