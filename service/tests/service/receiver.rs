@@ -36,6 +36,10 @@ struct Kept {
     spans: Vec<Received>,
     metrics: Vec<ExportMetricsServiceRequest>,
     refusals: u32,
+    /// Whether exports of metrics are refused.
+    refuses_metrics: bool,
+    /// Number of refused exports of metrics.
+    refused_metrics: u32,
 }
 
 #[derive(Clone, Default)]
@@ -111,6 +115,28 @@ impl Receiver {
             );
             kept = changed.wait_timeout(kept, rest).unwrap().0;
         }
+    }
+
+    /// Sets whether exports of metrics are answered with UNAVAILABLE.
+    pub fn refuse_metrics(&self, refuses: bool) {
+        self.shared.0.0.lock().unwrap().refuses_metrics = refuses;
+    }
+
+    /// Waits until this many further exports of metrics were refused.
+    pub fn wait_for_refused_metrics(&self, count: u32) {
+        let (kept, changed) = &*self.shared.0;
+        let kept = kept.lock().unwrap();
+        let wanted = kept.refused_metrics + count;
+        let waited = changed.wait_timeout_while(kept, WAIT_MAX, |kept| kept.refused_metrics < wanted);
+        assert!(
+            !waited.unwrap().1.timed_out(),
+            "{count} exports were never refused"
+        );
+    }
+
+    /// All exports of metrics.
+    pub fn metrics(&self) -> Vec<ExportMetricsServiceRequest> {
+        self.shared.0.0.lock().unwrap().metrics.clone()
     }
 
     /// The last export of metrics.
@@ -220,7 +246,13 @@ impl MetricsService for Shared {
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let (kept, changed) = &*self.0;
-        kept.lock().unwrap().metrics.push(request.into_inner());
+        let mut kept = kept.lock().unwrap();
+        if kept.refuses_metrics {
+            kept.refused_metrics += 1;
+            changed.notify_all();
+            return Err(Status::unavailable("not yet"));
+        }
+        kept.metrics.push(request.into_inner());
         changed.notify_all();
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
