@@ -61,7 +61,8 @@ pub struct MergeArgs {
     #[arg(long, value_name = "i/N", conflicts_with_all = ["rests", "rows"])]
     bucket: Option<Bucket>,
     /// Write the rest of the result, which depends on all buckets: everything except invocations and calls. Before this flag, name the
-    /// same folders IN, in the same order, as for the buckets. With --align-clocks, IN is the result of the first round's --rests.
+    /// same folders IN, in the same order, as for the buckets. --align-clocks takes two rounds of buckets and rests: in the second
+    /// one, IN is the folder that --rests of the first round wrote.
     #[arg(long, value_name = "BUCKET", num_args = 1..)]
     rests: Vec<PathBuf>,
     /// With --rests: also merge the invocations and calls of all buckets, so that OUT is a run.

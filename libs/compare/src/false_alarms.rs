@@ -34,7 +34,7 @@ pub enum Outcome {
     /// A false alarm: the verdict is "differs", although only chance differs between the two replays.
     Differs,
     CannotTell,
-    /// The driver was late. The pair is not counted.
+    /// The driver was late. The pair says nothing about the machine, so [`Tally::judged`] leaves it out.
     Void,
 }
 

@@ -1,6 +1,7 @@
 //! Spans in the JSON of Zipkin's API, version 2, as requests of OTLP.
 //!
-//! A call and its answer have one id. It stays as it is: the join and the merge know that such a pair is two spans.
+//! In Zipkin, the span of a call at the client and the span at the server share one id. The conversion keeps this id, because the
+//! join and the merge accept two such spans.
 //! Sources: Zipkin's `zipkin2-api.yaml`, and the OpenTelemetry specification, "OpenTelemetry to Zipkin Transformation", read backwards.
 
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ use crate::grouped::Grouped;
 use crate::protobuf::{bytes_field, field, fixed64, text_attribute, varint_field};
 use crate::spans::{Gaps, US, id, is_short, kind, parsed, push_status};
 
-/// Number of spans in a request, and bytes of their JSON, at which it is complete. The Collector's batches are about as large.
+/// Number of spans in a request, and bytes of their JSON, at which it is complete. SDKs export 512 spans at a time by default.
 const SPANS_MAX: usize = 512;
 const BYTES_MAX: usize = 4 << 20;
 /// Tags that an exporter of OpenTelemetry took from the resource begin with these.
@@ -176,7 +177,7 @@ impl Batch {
         self.spans >= SPANS_MAX || self.bytes >= BYTES_MAX
     }
 
-    /// The protobuf bytes of all spans. It is empty afterwards.
+    /// The protobuf bytes of all spans, which are removed from this object.
     pub fn take_request(&mut self) -> Bytes {
         (self.spans, self.bytes) = (0, 0);
         self.by_resource.clear();
@@ -185,7 +186,7 @@ impl Batch {
 
     fn push(&mut self, recorded: &RecordedSpan<'_>, ids: &Ids, gaps: &mut Gaps) {
         gaps.trace_id_padded += u64::from(is_short(&ids.trace_id));
-        // A span without a kind is work inside of a service, by Zipkin's definition.
+        // Zipkin defines a span without a kind as local (work inside of a service) or incomplete. The first is assumed.
         let span_kind = match recorded.kind.as_deref() {
             Some(name) => kind(name).unwrap_or(SpanKind::Unspecified),
             None => SpanKind::Internal,
@@ -280,8 +281,8 @@ fn push_tags<'t>(tags: Option<&'t Tags<'_>>, span: &mut Vec<u8>) -> OfTags<'t> {
     found
 }
 
-/// Appends the attributes of a resource in the order of their names. Returns whether they name the service, which is that of the
-/// endpoint if no tag names one.
+/// Appends the attributes of a resource in the order of their names. If no tag names the service, `service` does, which is the
+/// name in the span's endpoint. Returns whether the service has a name.
 fn push_resource(tags: &[(&str, &str)], service: Option<&str>, out: &mut Vec<u8>) -> bool {
     const SERVICE: &str = "service.name";
     let is_tagged = tags.iter().any(|(key, _)| *key == SERVICE);
@@ -295,7 +296,8 @@ fn push_resource(tags: &[(&str, &str)], service: Option<&str>, out: &mut Vec<u8>
     is_tagged || service.is_some()
 }
 
-/// Appends the receiver of a call, under names that no recorded tag yields to.
+/// Appends the receiver of a call. Its attributes have names of the lowest priority, so that a recorded tag about the receiver
+/// counts instead of them.
 fn push_peer(endpoint: &Endpoint<'_>, has_port: bool, span: &mut Vec<u8>) {
     let names = [&endpoint.service_name, &endpoint.ipv4, &endpoint.ipv6];
     let name = names.into_iter().flatten().find(|name| !name.is_empty());
@@ -329,8 +331,8 @@ fn push_event(annotation: &Annotation<'_>, out: &mut Vec<u8>) {
 
 type Attributes = serde_json::Map<String, serde_json::Value>;
 
-/// An event with attributes, as exporters of OpenTelemetry write it into an annotation: `"name": {attributes}`, also as a JSON
-/// object.
+/// An event with attributes. Exporters of OpenTelemetry write it into an annotation as `"name": {attributes}`, some with braces
+/// around the whole text.
 fn named_event(annotation: &str) -> Option<(String, Attributes)> {
     let mut named: BTreeMap<String, Attributes> = match annotation.as_bytes().first()? {
         b'{' => serde_json::from_str(annotation).ok()?,

@@ -89,7 +89,7 @@ pub fn list(logs_dir: &Path, now: SystemTime) -> Result<Vec<ListedRun>, ReadErro
     for entry in fs::read_dir(logs_dir).map_err(ReadError::io(logs_dir))? {
         let entry = entry.map_err(ReadError::io(logs_dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        // Hidden folders belong to commands that are still running.
+        // Hidden folders belong to commands that are still running, or that were killed before they finished.
         if name == LATEST_LINK || name.starts_with('.') {
             continue;
         }

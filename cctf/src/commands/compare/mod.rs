@@ -190,7 +190,7 @@ fn found(names: [&str; 2], logs_dir: &Path) -> anyhow::Result<[(Run, Part); 2]> 
         .each_ref()
         .map(|(run, part)| run.folder(part).canonicalize().ok());
     if folders[0].is_some() && folders[0] == folders[1] {
-        // This usually happens with a link such as logs/latest, because the second run has changed it.
+        // This usually happens with logs/latest: this link leads to the newest run, which is the second run by now.
         return Err(UsageError(format!(
             "cannot compare {first} with {second}: both are the run {}; pass two runs",
             found[0].1.run_id()

@@ -10,8 +10,8 @@ use super::common::{self, CommonArgs, EXIT_CODES};
 const AFTER_HELP: &str = "\
 ECLYPSE (https://github.com/eclypse-org/eclypse) is a simulator in Python. It checks whether a placement of services on edge and cloud
 nodes meets their requirements. It has no queues, so the export is for placement only:
-  infrastructure.json    nodes: CPUs, memory (GiB), and mean time of an invocation, minus its waits and calls (ms);
-                         links: latency (ms) and bandwidth (Mbit/s)
+  infrastructure.json    nodes: CPUs, memory (GiB), and the mean time that an invocation on this node needed without waits and
+                         calls (ms); links: latency (ms) and bandwidth (Mbit/s)
   application.json       a service for each instance, with the mean number of busy CPUs; interactions between services, with the
                          mean bandwidth (Mbit/s)
   placement.json         the recorded node of each service

@@ -41,9 +41,9 @@ slots and for CPUs: a simulator that executes the plan produces its own waits.
   first line   the run, the result of the self-check, and the stations. A station is an instance with a queue and slots; each slot
                processes one request at a time
   other lines  one root each: the arrival time, and all invocations that the root caused. A root is a request from outside. An
-               invocation is a request that an instance processed. For each invocation, the line has the instance's own time (with
-               CPU and without it), the bytes and calls, and whether the invocation failed. Each call has a list of the calls that
-               must end before this call starts
+               invocation is a request that an instance processed. For each invocation, the line has the CPU time, the other time
+               that the instance itself needed, the bytes and calls, and whether the invocation failed. Each call has a list of the
+               calls that must end before this call starts
 docs/plan.md describes each field, how fields are inferred, and how to execute a plan.
 
 The self-check shows whether the plan can be used. It has two parts. First, it adds the recorded waits and network times to the

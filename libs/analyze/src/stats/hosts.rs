@@ -35,7 +35,7 @@ pub struct Host {
     last_row: Option<i64>,
 }
 
-/// Hosts by node. The number of sampled series bounds their number.
+/// Hosts by node. Their number is bounded, because there are at most as many hosts as sampled series, which are bounded.
 #[derive(Debug, Default)]
 pub struct Hosts(BTreeMap<String, Host>);
 
@@ -102,7 +102,8 @@ impl Hosts {
 }
 
 impl Host {
-    /// Adds a row. A row with an invalid value or interval is ignored.
+    /// Adds a row. The value of a row is ignored if the value or the interval is invalid. The row's time still counts as the begin
+    /// of the next interval.
     fn add(&mut self, row: &HostMetric<'_>) {
         let Some(percent) = row.cpu_util else {
             return;

@@ -190,9 +190,9 @@ pub struct Summary {
     pub rate_reached: f64,
     /// Requests that were due, whether sent or not.
     pub requests: u64,
-    /// Requests that no server received, because no connection was possible, or none was free in time.
+    /// Requests that no server received: no connection was possible, none was free in time, or too many requests waited for one.
     pub unsent: u64,
-    /// From the first send to the last response, seconds.
+    /// From the first send until the last request has ended, with or without a response, seconds.
     pub duration_s: f64,
     /// Time from scheduled time to send, milliseconds.
     pub lateness_ms: Lateness,
@@ -204,7 +204,7 @@ pub struct Summary {
     pub success_ratio: f64,
     /// Requests by HTTP status; 0 means no response.
     pub statuses: BTreeMap<String, u64>,
-    /// Comparison of the answers with the recorded ones; `None` if no request replays one whose status was recorded.
+    /// Comparison of the answers with the recorded ones; `None` if no recorded request of the replay has a recorded status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
     pub errors: BTreeMap<String, u64>,

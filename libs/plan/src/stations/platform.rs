@@ -1,4 +1,4 @@
-//! [`Platform`]: where the instances of a load run: their slots, the CPUs of their nodes, and the links between them.
+//! [`Platform`]: the slots of all instances, the CPUs of their nodes, and the links between them.
 
 use foldhash::HashMap;
 
@@ -29,8 +29,8 @@ pub struct Host {
     pub cpus: u32,
     /// CPU times are multiplied by this: recorded speed divided by the speed of the host.
     pub slowness: f64,
-    /// The share of recorded waits for CPUs that stays as recorded on a host with CPUs, in millionths: the part that
-    /// [`kept_cpu_waits`](super::kept_cpu_waits) attributes to other processes.
+    /// The share of the recorded waits for CPUs that is not simulated but kept as recorded, in millionths. It is the part that
+    /// [`kept_cpu_waits`](super::kept_cpu_waits) attributes to other processes. Without effect if `cpus` is [`NONE`].
     pub cpu_wait_kept_ppm: u32,
 }
 
@@ -53,7 +53,7 @@ pub struct Way {
     pub servers: [u32; 2],
 }
 
-/// Times on a link. The default is the way within a node.
+/// Times on a link. The default values, zeros, stand for a call within a node.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Link {
     /// Delay in one direction, nanoseconds.
@@ -105,7 +105,7 @@ impl Platform {
         }
     }
 
-    /// The link of a call, if its time is not the recorded one.
+    /// The link of a call, if the network times of this call are simulated. `None`: they stay as recorded.
     pub(super) fn way(&self, load: &Load, call: &Call) -> Option<&Way> {
         if self.links.is_empty() {
             return None;

@@ -80,7 +80,8 @@ pub struct Work {
     pub enqueue_ns: i64,
     /// Recorded wait for the first slot: queue time without the wake-up.
     pub wait_ns: i64,
-    /// Recorded wake-up: time from the assignment of a slot until its thread runs. The slot is occupied during this time.
+    /// Recorded wake-up: time from the assignment of a slot until its thread runs. No other request can use the slot during this
+    /// time.
     pub setup_ns: i64,
     /// Recorded waits for further slots after calls during which the slot was released, including wake-ups. At most the service
     /// time.
@@ -102,7 +103,8 @@ pub struct Work {
     pub facts: InvocationFacts,
 }
 
-/// Fields of an invocation's row other than its times. Sizes of 4 GiB and more are stored as 4 GiB.
+/// Fields of an invocation's row that the plan repeats but does not need for its own times. Larger sizes than 4 GiB - 1 are
+/// stored as 4 GiB - 1.
 #[derive(Debug, Clone, Copy)]
 pub struct InvocationFacts {
     pub cpu_ns: Option<i64>,
@@ -197,8 +199,8 @@ pub struct Arrival {
     pub work: u32,
     /// Arrival at its station, nanoseconds since the Unix epoch.
     pub at_ns: i64,
-    /// Recorded times of the call from outside: from its start to the arrival, and from the end of the invocation to its own
-    /// end. 0 without a row of that call.
+    /// Recorded network times of the call from outside: from the start of the call to the arrival of the request, and from the
+    /// end of the invocation to the end of the call. 0 without a row of that call.
     pub out_ns: i64,
     pub back_ns: i64,
     /// Span id of the call from outside. If this call was not recorded, span id of the invocation.

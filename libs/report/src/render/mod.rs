@@ -41,7 +41,7 @@ use view::View;
 
 /// Maximum size of a page, bytes.
 pub const BYTES_MAX: usize = 500_000;
-/// Maximum number of runs in a page. Each run of a larger number would have too few bytes for its charts.
+/// Maximum number of runs in a page. With more runs, too few bytes would be left for the charts of each run.
 pub const RUNS_MAX: usize = 8;
 
 /// Bytes for the table of differences between two runs.

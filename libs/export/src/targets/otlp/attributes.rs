@@ -1,7 +1,8 @@
-//! [`Attributes`]: attributes of OTLP in progress. [`described`]: name, attributes and status of a row's span.
+//! [`Attributes`]: a list of OTLP attributes that grows. [`described`]: name, attributes and status of a row's span.
 //!
-//! The names are those of the current semantic conventions. Receivers find in them what the row states, and nothing else: where
-//! a convention wants a value that the row does not have, such as the name of a database system, it is [`UNKNOWN`].
+//! The names are those that the normalizer reads, most of them from the current semantic conventions. Where a convention requires a
+//! value that the row does not have, such as the name of a database system, the value is [`UNKNOWN`], unless the normalizer
+//! recognizes the protocol by other attributes of the span.
 
 use std::net::Ipv6Addr;
 
@@ -9,7 +10,7 @@ use cctf_proto::cctf::{Call, Invocation, SpanKind};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 
-/// The value of an attribute that a protocol requires and the row does not have.
+/// The value of an attribute without which the normalizer would not recognize the protocol, if the row has no such value.
 const UNKNOWN: &str = "unknown";
 /// Statuses of HTTP. Receivers ignore all other numbers.
 const HTTP_STATUSES: std::ops::Range<i64> = 100..1000;
@@ -95,7 +96,8 @@ pub struct Described {
     pub is_failed: bool,
     /// Whether receivers find all facts again. Rows that no normalizer wrote can have facts that no convention expresses.
     pub is_exact: bool,
-    /// Whether it counts as HTTP because the row states no protocol, but what a protocol has.
+    /// Whether the span is described as HTTP because the row states no protocol, but has fields that only spans of a protocol
+    /// have.
     pub is_protocol_assumed: bool,
 }
 
@@ -156,7 +158,8 @@ fn described(facts: &Facts<'_>) -> Described {
     sizes(facts, &mut out);
     out.text("session.id", facts.session_id);
     out.text("error.type", facts.error_type);
-    // If HTTP only carries the protocol, receivers ignore a status below 400 of a span with an error.
+    // Messaging and databases can use HTTP as their transport. If such a span has an error, receivers ignore an HTTP status below
+    // 400.
     let hides_status =
         matches!(facts.protocol, Some("messaging" | "db")) && facts.status.is_some_and(|status| status < 400);
     Described {
@@ -168,7 +171,7 @@ fn described(facts: &Facts<'_>) -> Described {
     }
 }
 
-/// The name that the row states. If there is none, the parts of the row that a name has: receivers know it from these.
+/// The name that the row states. A row without a name gets one from its method and path, which receivers recognize and leave out.
 fn name(facts: &Facts<'_>) -> String {
     if let Some(name) = facts.name {
         return name.to_owned();
@@ -205,7 +208,8 @@ fn http(facts: &Facts<'_>, out: &mut Attributes) -> bool {
     out.text("http.route", facts.route);
     let has_status = facts.status.is_some() || facts.status_text.is_some();
     if facts.method.is_none() && facts.route.is_none() && !has_status {
-        // Without one of them, a span is none of HTTP. Proxies report this status if there was no answer.
+        // Receivers take a span for HTTP only if it has a method, a route or a status. Proxies report the status 0 if there was no
+        // answer.
         out.integer(HTTP_STATUS, Some(0));
     }
     http_status(facts, out)
@@ -249,7 +253,8 @@ fn database(facts: &Facts<'_>, out: &mut Attributes) -> bool {
     carried_status(facts, out) && facts.route.is_none()
 }
 
-/// The status of HTTP that carries another protocol. A server that answers over HTTP has no other protocol.
+/// The HTTP status of a span of another protocol that uses HTTP as its transport. A server's span gets none, because receivers
+/// take a server's span with an HTTP status for HTTP itself.
 fn carried_status(facts: &Facts<'_>, out: &mut Attributes) -> bool {
     if facts.kind != SpanKind::Server {
         return http_status(facts, out);
@@ -286,7 +291,7 @@ fn peer(facts: &Facts<'_>, out: &mut Attributes) -> bool {
     true
 }
 
-/// Address and port, if a receiver makes the same text of them.
+/// Splits `peer` into address and port. `None` if a receiver would not join them to the same text again.
 fn address(peer: &str) -> Option<(&str, u64)> {
     let (address, digits) = peer.rsplit_once(':')?;
     let port: u64 = digits.parse().ok()?;
