@@ -1,5 +1,5 @@
-//! [`Control`]: control spans: the start and end of the run, and its placement events. They are one trace. [`events`]: the
-//! placement events that were reported.
+//! [`Control`]: makes the control spans, which report the start and end of the run and its placement events. All of them form
+//! one trace. [`events`]: reads the placement events, except those that the normalizer inferred.
 
 use cctf_proto::cctf::{
     ALREADY_RUNNING, File, Milliseconds, Part, PlacementEvent, PlacementKind, RunMeta, SpanId,
@@ -17,9 +17,9 @@ use rundir::parts::Run;
 use super::attributes::Attributes;
 use super::losses::Losses;
 
-/// The span of the start, which is the parent of all others.
+/// The number of the first span, which reports the start of the run. It is the parent of all other control spans.
 const FIRST: u64 = 1;
-/// The span's parent is in the same process.
+/// The flags of a span whose parent is in the same process.
 const FLAGS: u32 = 0x100;
 
 /// Makes the control spans of a run.
@@ -33,7 +33,7 @@ impl<'a> Control<'a> {
         Self { run_id, made: 0 }
     }
 
-    /// The resource of the run's own spans. It is no service.
+    /// The resource of the spans for the start and end of the run. It names no service.
     pub fn resource(&self) -> Resource {
         let mut out = Attributes::default();
         out.text(keys::RUN_ID, Some(self.run_id));
@@ -43,18 +43,18 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// The start of the run, with what its driver reported.
+    /// The span for the start of the run, with the settings that the load driver reported.
     pub fn start(&mut self, at: Milliseconds, meta: Option<&RunMeta<'_>>) -> Span {
         let attributes = meta.map(of_run).unwrap_or_default();
         self.span(keys::RUN_START_SPAN, at, attributes.0)
     }
 
-    /// The end of the run.
+    /// The span for the end of the run.
     pub fn end(&mut self, at: Milliseconds) -> Span {
         self.span(keys::RUN_END_SPAN, at, Vec::new())
     }
 
-    /// A placement event.
+    /// The span for a placement event.
     pub fn event(&mut self, event: &PlacementEvent<'_>) -> Span {
         self.span(keys::PLACEMENT_SPAN, event.ts, of_event(event).0)
     }
@@ -81,8 +81,8 @@ impl<'a> Control<'a> {
     }
 }
 
-/// A trace id that depends on nothing but the run id, so that a receiver recognises a run that is sent twice: FNV-1a with 128
-/// bits.
+/// The FNV-1a hash of the run id, with 128 bits. The trace id depends on nothing else, so that a receiver recognises a run that
+/// is sent twice.
 fn trace_id(run_id: &str) -> [u8; 16] {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -128,8 +128,9 @@ fn of_event(event: &PlacementEvent<'_>) -> Attributes {
     out
 }
 
-/// Passes the reported events of all parts to `take`, in the order of the files, which is the order of arrival. A later part begins with
-/// start events of all instances that run already. If an earlier part has started an instance, its repeated start is left out.
+/// Passes the reported events of all parts to `take`, in the order of the files, which is the order of arrival. A later part
+/// begins with start events of all instances that run already. Such an event is left out if an earlier part has the start of the
+/// instance.
 ///
 /// # Errors
 /// If a file cannot be read, or an error of `take`.
@@ -162,7 +163,7 @@ pub fn events(
     Ok(())
 }
 
-/// Whether an event states something new about an instance. `alive` are the instances that run.
+/// Returns false for a repeated start of an instance that is in `alive`, the set of instances that run. Updates `alive`.
 fn is_new(event: &PlacementEvent<'_>, alive: &mut HashSet<String>) -> bool {
     let instance = event.instance_id.as_deref().unwrap_or_default();
     let app = event.app_id.as_deref().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! [`push_request`]: a request as JSON, in the form of the Collector's file exporter: ids in hex, 64-bit integers as texts, empty
-//! fields left out.
+//! [`push_request`]: writes a request as JSON, in the form of the Collector's file exporter: ids as hexadecimal digits, 64-bit
+//! integers as texts.
 
 use std::io::Write as _;
 
@@ -108,7 +108,7 @@ fn push_attribute(attribute: &KeyValue, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// The kinds of values that exports have.
+/// Writes the kinds of values that this export has. A value of another kind becomes an empty object.
 fn push_value(value: &AnyValue, out: &mut Vec<u8>) {
     out.push(b'{');
     match &value.value {
@@ -118,7 +118,7 @@ fn push_value(value: &AnyValue, out: &mut Vec<u8>) {
         }
         Some(Value::BoolValue(value)) => push_number("\"boolValue\":", value, "", out),
         Some(Value::IntValue(number)) => push_number("\"intValue\":\"", number, "\"", out),
-        // Exports have finite numbers only. Their texts have all digits that a double needs.
+        // This export has only finite numbers. `Display` writes as many digits as a reader needs for the same double.
         Some(Value::DoubleValue(number)) => push_number("\"doubleValue\":", number, "", out),
         Some(Value::ArrayValue(values)) => {
             out.extend_from_slice(b"\"arrayValue\":{\"values\":");

@@ -1,35 +1,35 @@
-//! [`Losses`]: counts of rows and fields that are lost in OTLP, and of spans without a row.
+//! [`Losses`]: counts of rows and fields that the export to OTLP loses or changes, and of spans that it makes without a row.
 
 use crate::assumptions::Assumptions;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Losses {
     pub damaged_lines: u64,
-    /// Traces that start outside of the window.
+    /// Traces that start outside of the window that the user chose.
     pub outside: u64,
     pub duplicates: u64,
-    /// Spans between two rows.
+    /// Spans that have no row, and that the export makes because rows name them as their parents.
     pub inner_spans: u64,
-    /// Orphans whose caller comes back.
+    /// Orphans whose parent span is in the export, so that they are no orphans in the run of a receiver.
     pub connected: u64,
     /// Rows whose ancestor is not in the run.
     pub without_ancestor: u64,
     /// Invocations whose call is not in the run.
     pub without_call: u64,
-    /// Calls whose answer is not in the run.
+    /// Calls that name the module that answered, but whose answer is not in the run.
     pub without_answer: u64,
     pub late: u64,
-    /// Rows with fields that the conventions cannot state.
+    /// Rows with fields that no semantic convention can state.
     pub fields: u64,
-    /// Rows without a protocol that count as HTTP.
+    /// Rows without a protocol that are exported as HTTP.
     pub protocols: u64,
-    /// Rows whose node had another stage before.
+    /// Rows whose node has another stage in an earlier row.
     pub stages: u64,
-    /// Rows before 1970.
+    /// Rows and placement events with a time before 1970.
     pub without_time: u64,
     /// Placement events that the normalizer inferred.
     pub inferred_events: u64,
-    /// Rows of samples of hosts, links and services.
+    /// Rows of `host_metrics.jsonl`, `link_metrics.jsonl` and `system_stats.jsonl`.
     pub samples: u64,
 }
 
@@ -42,7 +42,7 @@ impl Losses {
     }
 }
 
-/// The assumption of a count. Its name is part of the contract.
+/// The assumption that a count becomes. Programs that read `assumptions.json` recognise it by its `id`.
 struct Note {
     id: &'static str,
     matters: bool,

@@ -1,10 +1,11 @@
-//! [`Otlp`]: a run as telemetry of OpenTelemetry again, for viewers of traces and for every other receiver of OTLP.
+//! [`Otlp`]: turns a recorded run into OpenTelemetry spans again, for trace viewers and for every other receiver of OTLP.
 //!
-//! - [`read`] sorts the rows by trace. [`rows`]: what both kinds of rows have in common.
-//! - [`traces`] makes the spans of a trace, with the inner spans that rows name. [`attributes`], [`weight`]: a row in the words of
-//!   the semantic conventions. [`senders`]: the resources. [`control`]: start and end of the run, and placement events.
-//! - [`requests`] packs spans into requests, [`json`] writes them as the Collector's file exporter does.
-//! - [`losses`]: what is lost.
+//! - [`read`] sorts the rows by trace. [`rows`] has the fields that invocations and calls have in common.
+//! - [`traces`] makes the spans of a trace: one for each row, and one for each parent that has no row. [`attributes`] gives a
+//!   span its attributes by the semantic conventions, and [`weight`] its trace state. [`senders`] makes the resources, and
+//!   [`control`] the spans for the start and end of the run and for placement events.
+//! - [`requests`] packs spans into OTLP requests. [`json`] writes a request in the form of the Collector's file exporter.
+//! - [`losses`] counts what the export loses.
 
 mod attributes;
 mod control;
@@ -47,14 +48,14 @@ pub const NAME: &str = "otlp";
 /// The file with one request a line.
 pub const TRACES_FILE: &str = "traces.jsonl";
 
-/// A run, and its name in the telemetry.
+/// A run to export, and the run id that its telemetry gets.
 #[derive(Debug, Clone, Copy)]
 pub struct Otlp<'a> {
     pub run: &'a Run,
     /// The first part to export. All later ones follow.
     pub first: &'a Part,
     pub run_id: &'a str,
-    /// Traces whose first row starts in this part of the run, by the time since its first row.
+    /// Only the traces whose first row starts in this window are exported. Its limits are times since the first row of the run.
     pub window: Window,
 }
 
@@ -97,9 +98,9 @@ impl Otlp<'_> {
         })
     }
 
-    /// Passes all requests to `take`, in the order in which a receiver needs them: the start of the run, placement events, traces,
-    /// the end of the run. `scratch` is a folder for temporary files. `advance` receives the bytes done and their sum, and fails
-    /// if the user stops the export.
+    /// Passes all requests to `take`, in the order in which a receiver needs them: the start of the run, placement events,
+    /// traces, the end of the run. `scratch` is a folder for temporary files. `advance` receives the number of bytes done and
+    /// their total, and returns an error if the user stops the export.
     ///
     /// # Errors
     /// If the run cannot be read, or an error of `take` or `advance`.
@@ -115,7 +116,7 @@ impl Otlp<'_> {
             assumptions.say("missing", true, missing);
         }
         let (mut senders, mut losses) = (Senders::read(self.run, &parts)?, Losses::default());
-        // All lines are read once, and then written.
+        // Each line counts twice: when it is read, and when its trace is exported.
         let total = 2 * read::bytes(self.run, &parts)?;
         let mut done = 0;
         let mut step = |bytes: u64| {
@@ -135,7 +136,8 @@ impl Otlp<'_> {
         control::events((self.run, &parts), &mut losses, |event| {
             let span = control.event(event);
             requests.add(senders.event(event, span))?;
-            // Receivers read the resources of a request first: one of a later event may state the stage of the node.
+            // A receiver reads all resources of a request before its spans. If a later event in the same request stated the stage
+            // of this node, this event would get that stage. So an event without a stage is the last one of its request.
             match event.stage {
                 Stage::Unknown => requests.flush(),
                 _ => Ok(()),
@@ -166,7 +168,7 @@ impl Otlp<'_> {
         })
     }
 
-    /// The span of the run's start. Without a valid `run_meta.json`, the run starts with its first row.
+    /// The control span for the start of the run. Without a valid `run_meta.json`, the run starts with its first row.
     fn start(&self, parts: &[Part], rows: &Rows, control: &mut Control<'_>) -> anyhow::Result<Span> {
         let first = &parts[..parts.len().min(1)];
         let stated = last_valid(self.run, first, File::RunMeta, |bytes| {
@@ -184,7 +186,7 @@ impl Otlp<'_> {
         }
     }
 
-    /// The end of the run, if it has ended.
+    /// The time at which the run ended, if it has ended.
     fn ended(&self, parts: &[Part]) -> anyhow::Result<Option<Milliseconds>> {
         let last = &parts[parts.len().saturating_sub(1)..];
         let ended = last_valid(self.run, last, File::RunMeta, |bytes| {
@@ -195,7 +197,7 @@ impl Otlp<'_> {
     }
 }
 
-/// A span about the run itself.
+/// A control span for the start or end of the run, with its resource.
 fn of_run(control: &Control<'_>, span: Span) -> Sent {
     Sent {
         origin: Rc::new(Origin {

@@ -16,16 +16,16 @@ use super::losses::Losses;
 use super::rows::Row;
 use super::senders::Senders;
 
-/// Maximum size of the rows in memory, bytes. The others are in a temporary file.
+/// Maximum size of the rows in memory while they are sorted, bytes. All other rows are in a temporary file.
 const SORT_BYTES: usize = 64 << 20;
 /// Maximum size of the rows of one trace, bytes. All of them are in memory at once.
 const TRACE_ROWS_BYTES_MAX: usize = 256 << 20;
 /// Bytes of a trace id.
 const TRACE_BYTES: usize = 16;
-/// Bytes of an identity: trace, file, span.
+/// Bytes of the identity by which rows are sorted: trace id, a byte for the file, span id.
 const IDENTITY_BYTES: usize = TRACE_BYTES + 1 + 8;
 
-/// Both files of rows that are spans.
+/// The two files whose rows become spans, and whether the rows are calls.
 const FILES: [(File, bool); 2] = [(File::Invocations, false), (File::Calls, true)];
 
 /// The rows of a run.
@@ -35,7 +35,7 @@ pub struct Rows {
     pub first_ns: Option<i64>,
 }
 
-/// Bytes of the files that [`read`] reads.
+/// Total size of the files that [`read`] reads, bytes.
 ///
 /// # Errors
 /// If a folder cannot be read.
@@ -48,8 +48,8 @@ pub fn bytes(run: &Run, parts: &[Part]) -> Result<u64, ReadError> {
     Ok(bytes)
 }
 
-/// Reads all rows. What they state about instances goes to `senders`. `advance` receives the bytes read, and fails if the user
-/// stops the export.
+/// Reads all rows, and passes each to `senders`, which remembers facts about instances. `advance` receives the number of bytes
+/// of each line, and returns an error if the user stops the export.
 ///
 /// # Errors
 /// If a file cannot be read, a temporary file cannot be written, or an error of `advance`.
@@ -82,7 +82,7 @@ pub fn read(
 }
 
 impl Rows {
-    /// Adds a line. Returns false if it is no row.
+    /// Adds a line. Returns false if the line is not a valid row.
     fn add(&mut self, line: &[u8], is_call: bool, senders: &mut Senders) -> anyhow::Result<bool> {
         let Some(row) = Row::read(is_call, line) else {
             return Ok(false);
@@ -104,12 +104,12 @@ impl Rows {
     }
 }
 
-/// The lines of one trace.
+/// The lines of the trace that is being collected.
 #[derive(Default)]
 struct Held {
     trace: [u8; TRACE_BYTES],
     text: Vec<u8>,
-    /// Whether each line is a call, and its place in the text.
+    /// For each line, whether it is a call, and its byte range in `text`.
     lines: Vec<(bool, Range<usize>)>,
 }
 
@@ -144,7 +144,8 @@ impl Held {
     }
 }
 
-/// Passes the rows of each trace to `on_trace`, with the bytes of their lines. Traces are in the order of their ids.
+/// Passes the rows of each trace to `on_trace`, with the total size of their lines in bytes. The traces come in the order of
+/// their ids.
 ///
 /// # Errors
 /// If a temporary file cannot be read, a trace is too large, or an error of `on_trace`.
@@ -154,7 +155,7 @@ pub fn each_trace(
 ) -> anyhow::Result<()> {
     let mut held = Held::default();
     rows.sorter.drain(|record| {
-        // All records have an identity of this length.
+        // Never happens: every identity has `IDENTITY_BYTES` bytes.
         let Some((trace, [is_call, ..])) = record.identity.split_first_chunk() else {
             return Ok(());
         };
@@ -175,7 +176,7 @@ pub fn is_within(rows: &[Row<'_>], first_ns: i64, window: Window) -> bool {
     since >= window.from && window.to.is_none_or(|to| since < to)
 }
 
-/// Lines of the files that are not exported.
+/// The number of lines in the `.jsonl` files that are not exported.
 fn samples(folder: &RunFolder) -> Result<u64, ReadError> {
     let mut count = 0;
     let is_sampled = |file: &File| {

@@ -11,16 +11,17 @@ use prost::Message as _;
 
 /// Maximum size of the spans of a request, bytes, unless a single span is larger. Receivers of gRPC take 4 MiB by default.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
-/// Maximum number of resources that are kept, about 20 MB. Beyond it, all are forgotten and made again when they are needed.
+/// Maximum number of resources that are kept for later spans, about 20 MB. When this many are kept, a further one removes all of
+/// them.
 const ORIGINS_MAX: usize = 10_000;
 
 /// Receives each request.
 pub type Take<'t> = &'t mut dyn FnMut(&ExportTraceServiceRequest) -> anyhow::Result<()>;
 
-/// A resource.
+/// A resource with its key.
 #[derive(Debug)]
 pub struct Origin {
-    /// Equal for equal resources only.
+    /// Different resources have different keys.
     pub key: String,
     pub resource: Resource,
 }
@@ -28,12 +29,12 @@ pub struct Origin {
 /// A span with its resource.
 pub struct Sent {
     pub origin: Rc<Origin>,
-    /// Name of the scope.
+    /// Name of the instrumentation scope.
     pub scope: &'static str,
     pub span: Span,
 }
 
-/// Resources by key, so that each is made once.
+/// Resources by key, so that the spans of one sender share a resource.
 #[derive(Debug, Default)]
 pub struct Origins(HashMap<String, Rc<Origin>>);
 
@@ -56,11 +57,11 @@ impl Origins {
     }
 }
 
-/// Requests in progress.
+/// Collects spans in a request, and passes the request on when it is full.
 pub struct Requests<'t> {
     take: Take<'t>,
     request: ExportTraceServiceRequest,
-    /// Places in the request, by resource.
+    /// The index in `resource_spans` of the request, by the key of the resource.
     places: HashMap<String, usize>,
     bytes: usize,
     pub spans: u64,
@@ -77,8 +78,9 @@ impl<'t> Requests<'t> {
         }
     }
 
-    /// Adds the spans of a trace. If they fit into a request, they come together. Otherwise the one that ends last comes first:
-    /// a receiver whose clock is the latest end so far then sees all of them at the same time.
+    /// Adds the spans of a trace. If all of them fit into one request, they are in one request. Otherwise, the span that ends
+    /// last is sent first. A receiver whose clock is the latest end of a span so far then gets all spans of the trace at the same
+    /// time.
     ///
     /// # Errors
     /// If a request is not taken.

@@ -1,4 +1,4 @@
-//! [`Row`]: a row of `invocations.jsonl` or `calls.jsonl`, with what both have in common.
+//! [`Row`]: a row of `invocations.jsonl` or `calls.jsonl`, with methods for the fields that both have.
 
 use cctf_proto::cctf::{
     Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind, Stage, TraceId, decode,
@@ -16,7 +16,7 @@ pub enum Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Reads a line; `None` if it is no row.
+    /// Reads a line; `None` if it is not a valid row.
     pub fn read(is_call: bool, line: &'a [u8]) -> Option<Self> {
         let line = std::str::from_utf8(line).ok()?;
         if is_call {
@@ -62,7 +62,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Earlier builds did not write the kind of a call.
+    /// The kind of the row's span. A call without a kind, as earlier builds wrote it, is a CLIENT.
     pub fn kind(&self) -> SpanKind {
         match self {
             Self::Invocation(row) => row.kind,

@@ -1,4 +1,4 @@
-//! [`Senders`]: resources of OTLP: module, instance and node of a span, with what the inventories state about them.
+//! [`Senders`]: makes the OTLP resources of spans from their module, instance and node, and from the inventories of the run.
 
 use std::rc::Rc;
 
@@ -16,9 +16,10 @@ use super::attributes::Attributes;
 use super::requests::{Origin, Sent};
 use super::rows::Row;
 
-/// Maximum number of instances whose application is remembered, 100 MB. Calls of further ones get the application of their module.
+/// Maximum number of instances whose application and process id are remembered, 100 MB. A call of a further instance gets the
+/// application of its module and no process id.
 const INSTANCES_MAX: usize = 1 << 20;
-/// A node that the telemetry did not name.
+/// The name of a node that the telemetry did not state.
 const UNKNOWN_NODE: &str = "unknown";
 
 /// The sender of a span.
@@ -34,7 +35,7 @@ pub struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Equal for equal senders only.
+    /// Different senders have different keys.
     pub fn key(&self) -> String {
         let (app, instance) = (self.app.unwrap_or_default(), self.instance.unwrap_or_default());
         let pid = self.pid.map_or_else(String::new, |pid| pid.to_string());
@@ -50,13 +51,14 @@ struct Instance {
     pid: Option<u64>,
 }
 
-/// The inventories of a run, as attributes.
+/// Facts about the modules, nodes and instances of a run.
 #[derive(Debug, Default)]
 pub struct Senders {
-    /// By application and module.
+    /// Attributes by [`module_key`].
     modules: HashMap<String, Attributes>,
     nodes: HashMap<String, Attributes>,
-    /// The application of each module that has one; `None` if several applications have a module of this name.
+    /// The application by the name of the module; `None` if the module has none, or if several applications have a module of this
+    /// name.
     apps: HashMap<String, Option<String>>,
     instances: HashMap<String, Instance>,
     /// The first known stage of each node.
@@ -73,7 +75,7 @@ fn instance_key(module: &str, instance: &str, node: &str) -> String {
 }
 
 impl Senders {
-    /// Reads the inventories.
+    /// Reads the inventories of modules and nodes.
     ///
     /// # Errors
     /// If a file cannot be read.
@@ -103,7 +105,7 @@ impl Senders {
         }
     }
 
-    /// Remembers what a row states about its instance.
+    /// Remembers the application and process id of a row's instance, and whether any row has a query.
     pub fn learn(&mut self, row: &Row<'_>) {
         let Row::Invocation(row) = row else { return };
         self.keeps_queries |= row.query.is_some();
@@ -115,7 +117,7 @@ impl Senders {
         }
     }
 
-    /// The sender of a row. A call does not state application and process, so they are taken from its instance.
+    /// The sender of a row. A call does not state its application and process id, so those of its instance are used.
     pub fn of_row<'a>(&'a self, row: &'a Row<'_>) -> Sender<'a> {
         let (app, pid) = match row {
             Row::Invocation(row) => (row.app_id.as_deref(), row.pid),
@@ -137,7 +139,7 @@ impl Senders {
         }
     }
 
-    /// Whether an earlier sender has given the node another stage. Receivers keep the first one.
+    /// Whether an earlier row has given the node another stage. Receivers keep the first stage of a node.
     pub fn is_stage_other(&mut self, node: &str, stage: Stage) -> bool {
         if stage == Stage::Unknown || node == UNKNOWN_NODE {
             return false;
@@ -162,7 +164,7 @@ impl Senders {
         finished(out.0)
     }
 
-    /// The span of a placement event with its resource. The event states image and limits itself.
+    /// The span of a placement event, with its resource. Image and limits are those of the event, not those of the inventory.
     pub fn event(&self, event: &PlacementEvent<'_>, span: Span) -> Sent {
         let sender = Sender {
             app: event.app_id.as_deref(),

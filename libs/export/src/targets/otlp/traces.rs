@@ -1,9 +1,9 @@
-//! [`Traces`]: the spans of one trace after the other: one for each row, and one for each parent that rows name and that has no
-//! row.
+//! [`Traces`]: makes the spans of each trace: one for each row, and an *inner span* for each parent that rows name but that has
+//! no row.
 //!
-//! Receivers decide from the spans which of them are requests, and who called whom. So every span states whether its parent is in
-//! another process: for an invocation it is, for all others it is not. Only spans that share their id state nothing, because
-//! then a receiver knows that they may: a call and its answer, as in Zipkin.
+//! Receivers decide from the spans which of them are requests, and who called whom. For this, the flags of a span state whether
+//! its parent is in another process: the parent of an invocation is, and that of every other span is not. Only spans that share
+//! an id, as a call and its answer do in Zipkin, have no flags: a receiver expects shared ids only where flags are missing.
 
 use std::collections::BTreeMap;
 
@@ -23,23 +23,23 @@ use super::rows::Row;
 use super::senders::Senders;
 use super::weight::trace_state;
 
-/// Scope of spans that are rows, and of spans that are made because rows name them.
+/// Scopes of the spans that have a row, and of inner spans.
 const ROW_SCOPE: &str = "cctf.export";
 const INNER_SCOPE: &str = "cctf.export.inner";
 /// Name of an inner span, whose real name no row states.
 const INNER_NAME: &str = "inner span";
-/// Name of a span that fetched messages.
+/// Name of an inner span that fetched messages.
 const POLL_NAME: &str = "poll";
-/// Bits of a span's flags: it states whether its parent is remote, and that it is.
+/// Bits of a span's flags. The first one: the second one is valid. The second one: the parent is in another process.
 const IS_STATED: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
-/// A span between two rows.
+/// A span that has no row, but is the parent of rows.
 #[derive(Debug, Clone, Copy)]
 struct Inner {
-    /// The invocation above it; `None` if it fetched messages, so that the rows below it have no caller.
+    /// The invocation above the span. `None` if the rows below have no ancestor: then the span fetched messages.
     parent: Option<SpanId>,
-    /// Index of a row of its instance.
+    /// Index of a row whose instance also sends this span.
     of: usize,
     start: Milliseconds,
     end: Milliseconds,
@@ -65,7 +65,7 @@ impl<'a> Traces<'a> {
         }
     }
 
-    /// The spans of a trace, by start. `rows` are all of its rows.
+    /// The spans of a trace, sorted by start. `rows` are all rows of the trace.
     pub fn spans(&mut self, mut rows: Vec<Row<'_>>) -> Vec<Sent> {
         rows.sort_by_key(|row| (row.span_id(), row.kind()));
         let before = rows.len();
@@ -95,7 +95,7 @@ impl<'a> Traces<'a> {
         spans
     }
 
-    /// A span, sent by the sender of a row.
+    /// A span with the resource of the row's sender.
     fn sent(&mut self, row: &Row<'_>, scope: &'static str, span: Span) -> Sent {
         self.losses.stages +=
             u64::from(scope == ROW_SCOPE && self.senders.is_stage_other(row.node(), row.stage()));
@@ -104,7 +104,7 @@ impl<'a> Traces<'a> {
         Sent { origin, scope, span }
     }
 
-    /// The spans that rows name as their parents, and that have no row.
+    /// The inner spans of a trace: rows name them as their parents, but they have no row.
     fn inner_spans(&mut self, rows: &[Row<'_>]) -> BTreeMap<SpanId, Inner> {
         let mut inner: BTreeMap<SpanId, Inner> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
@@ -154,7 +154,7 @@ impl<'a> Traces<'a> {
         }
     }
 
-    /// `answered` are the parents of all callees.
+    /// Counts what the export loses of a row. `answered` has the parents of all invocations with the kind SERVER or CONSUMER.
     fn count_losses(&mut self, rows: &[Row<'_>], row: &Row<'_>, answered: &HashSet<SpanId>) {
         let losses = &mut self.losses;
         losses.late += u64::from(row.has(Flag::Late));
@@ -208,7 +208,7 @@ impl<'a> Traces<'a> {
             start_time_unix_nano: unsigned(row.start()),
             end_time_unix_nano: unsigned(row.end()),
             attributes: attributes.0,
-            // Which part of it was lost is unknown.
+            // It is unknown which texts of the row were cut, so this counts as one attribute.
             dropped_attributes_count: u32::from(row.has(Flag::Truncated)),
             links: own.links,
             status: is_failed.then(|| Status {
@@ -299,20 +299,20 @@ fn link(link: &SpanLink) -> Link {
     }
 }
 
-/// The rows with this id. `rows` are sorted by it.
+/// The rows with this span id. `rows` must be sorted by span id.
 fn with_id<'r, 'l>(rows: &'r [Row<'l>], id: SpanId) -> &'r [Row<'l>] {
     let begin = rows.partition_point(|row| row.span_id() < id);
     let count = rows[begin..].iter().take_while(|row| row.span_id() == id).count();
     &rows[begin..begin + count]
 }
 
-/// Whether a row other than the one at `index` has this id.
+/// Whether a row other than the one at `index` has this span id.
 fn has_other(rows: &[Row<'_>], id: SpanId, index: usize) -> bool {
     let is_own = rows[index].span_id() == id;
     with_id(rows, id).len() > usize::from(is_own)
 }
 
-/// The index of the invocation with this id.
+/// The index of the invocation with this span id.
 fn invocation(rows: &[Row<'_>], id: SpanId) -> Option<usize> {
     let begin = rows.partition_point(|row| row.span_id() < id);
     let found = with_id(rows, id).iter().position(|row| !row.is_call());
@@ -323,7 +323,7 @@ fn parent_id(parent: Option<SpanId>) -> Vec<u8> {
     parent.map_or_else(Vec::new, |id| id.0.to_vec())
 }
 
-/// Times before 1970 were left out.
+/// A time as OTLP has it. Rows before 1970 were left out earlier.
 fn unsigned(time: Milliseconds) -> u64 {
     u64::try_from(time.as_ns()).unwrap_or_default()
 }

@@ -1,9 +1,10 @@
-//! [`trace_state`]: the state of a trace that states how many requests a span represents.
+//! [`trace_state`]: the trace state that states how many requests a sampled span represents.
 
 /// 2^56, the range of the rejection threshold (OpenTelemetry, "TraceState: Probability Sampling").
 const RANGE: u64 = 1 << 56;
 const THRESHOLD_DIGITS: usize = 14;
-/// Thresholds beside the nearest one that are tried: a double has 53 bits, so a few thresholds have the same weight.
+/// How many thresholds are tried on each side of the nearest one. A double has only 53 bits, so several thresholds give the same
+/// weight.
 const NEARBY: u64 = 16;
 
 /// The trace state of a span that represents `weight` requests; `None` if no threshold gives exactly this number.
@@ -13,7 +14,7 @@ pub fn trace_state(weight: f64) -> Option<String> {
     }
     let kept = (RANGE as f64 / weight) as u64;
     let nearby = kept.saturating_sub(NEARBY)..=(kept + NEARBY).min(RANGE);
-    // The nearest one first, so that a power of two has few digits.
+    // The nearest threshold is tried first, so that a weight that is a power of two gets a text with few digits.
     let mut candidates: Vec<u64> = nearby.filter(|&kept| kept > 0).collect();
     candidates.sort_by_key(|&candidate| candidate.abs_diff(kept));
     let exact = |kept: &u64| RANGE as f64 / *kept as f64 == weight;
