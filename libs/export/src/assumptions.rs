@@ -96,7 +96,7 @@ impl Assumptions {
         })
     }
 
-    /// Adds what the rows of the run lack. This applies to every target.
+    /// Adds what the rows of the run lack, and the roots beyond `--limit`. Both concern every target that uses the plan.
     pub fn rows(&mut self, source: &Source<'_>) {
         let notes = &source.plan.recorded.notes;
         for missing in &notes.missing {
@@ -184,7 +184,7 @@ impl Assumptions {
         self.left_out(source);
     }
 
-    /// Adds what the plan leaves out because of its bounds.
+    /// Adds the invocations and calls that the plan leaves out because of its maximum sizes.
     pub fn left_out(&mut self, source: &Source<'_>) {
         let plan = &source.plan.counts;
         self.add(
@@ -196,7 +196,7 @@ impl Assumptions {
         );
     }
 
-    /// Adds the instances whose slots are unknown.
+    /// Adds the instances whose number of slots is unknown.
     pub fn slots(&mut self, source: &Source<'_>) {
         let instances = &source.plan.recorded.names.instances;
         let without = (0..)

@@ -31,7 +31,7 @@ pub trait Target {
     fn next(&self, out: &Path) -> String;
 }
 
-/// The folder of an export, and whether assumptions are allowed.
+/// The folder of an export, and whether assumptions that can make results wrong are allowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// The folder of the export. It must not exist.
@@ -71,8 +71,8 @@ struct AssumptionsFile<'a> {
 /// Exports a run.
 ///
 /// # Errors
-/// A [`rundir::UsageError`] if the folder exists or cannot be created, [`crate::Refused`], an error of the target, or an I/O error. In
-/// each case nothing is written.
+/// A [`rundir::UsageError`] if the folder exists or cannot be created, [`crate::Refused`], an error of the target, or an I/O
+/// error. In each case nothing is written.
 pub fn run<T: Target>(
     target: &T,
     source: &Source<'_>,

@@ -62,7 +62,7 @@ impl<'a> Job<'a> {
         self.bytes(name, text.as_bytes())
     }
 
-    /// The same for a file that is no text.
+    /// Writes a whole file that is not text.
     ///
     /// # Errors
     /// An I/O error.

@@ -9,7 +9,7 @@ use rundir::ReadError;
 use rundir::parts::Run;
 
 /// A run or a part of it, with everything that a target can use. The numbers of nodes, modules, instances and endpoints are
-/// those of [`plan::work::Names`]: they follow the first appearance in the rows, not the name.
+/// those of [`plan::work::Names`]: the first one in the rows has the number 0, whatever its name.
 #[derive(Debug)]
 pub struct Source<'a> {
     pub run: &'a Run,
@@ -17,7 +17,7 @@ pub struct Source<'a> {
     pub plan: &'a Plan,
     /// Maximum number of roots to export.
     pub limit: Option<u64>,
-    /// Further sentences about assumptions of the plan.
+    /// Further sentences for the list of assumptions.
     pub notes: Vec<String>,
     /// Indexed by the number of the node.
     pub nodes: Vec<NodeFacts>,
@@ -140,7 +140,7 @@ impl<'a> Source<'a> {
         call.what != What::Sleep && !is_inferred && recorded.works[call.work as usize].span_id != call.span_id
     }
 
-    /// The pairs of different nodes where the first calls the second, sorted by their numbers.
+    /// The pairs of different nodes of which the first one calls the second one, sorted by their numbers.
     pub fn calling_nodes(&self) -> Vec<(u32, u32)> {
         let recorded = &self.plan.recorded;
         let node = |work: u32| {

@@ -1,5 +1,5 @@
-//! [`Jobs`]: the requests of each instance in the Standard Workload Format, which has 18 numbers a line. Times are
-//! microseconds, because CloudSim Plus reads only integers.
+//! [`Jobs`]: writes the requests of each instance in the Standard Workload Format, which has one job a line with 18 numbers. The
+//! times in the file are microseconds, because CloudSim Plus reads only integers.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,9 +17,9 @@ use crate::source::Source;
 struct Request {
     instance: u32,
     at_ns: i64,
-    /// Time for which it waited for a slot before its start.
+    /// Time for which the request waited for a slot.
     wait_ns: i64,
-    /// Time for which it occupied a slot.
+    /// Time for which the request occupied a slot.
     occupied_ns: i64,
     cpu_ns: Option<i64>,
     bytes_in: u32,
@@ -30,7 +30,7 @@ struct Request {
 #[derive(Debug, Default)]
 pub struct Jobs {
     requests: Vec<Request>,
-    /// Number of requests that occupied a slot for less than a microsecond, the unit of time.
+    /// Number of requests that occupied a slot for less than half a microsecond. The file states 1 us for them.
     pub shortened: u64,
 }
 
@@ -44,8 +44,8 @@ pub struct Station {
 }
 
 impl Jobs {
-    /// Collects the requests of the exported roots. Each takes 56 bytes in memory, because they must be sorted by arrival
-    /// within each instance.
+    /// Collects the requests of the exported roots. All of them are in memory at once, with 56 bytes each, because the requests
+    /// of each instance must be sorted by arrival.
     pub fn new(source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<(Self, Counts)> {
         let (mut jobs, mut counts) = (Self::default(), Counts::default());
         let roots = source.roots();
@@ -69,7 +69,7 @@ impl Jobs {
         Ok((jobs, counts))
     }
 
-    /// Writes a file for each instance.
+    /// Writes a file for each instance that has requests.
     pub fn write(&self, source: &Source<'_>, job: &Job<'_>) -> anyhow::Result<Vec<Station>> {
         let first_ns = self
             .requests
@@ -97,7 +97,7 @@ impl Jobs {
     }
 }
 
-/// The table of instances. The name is the last column, because it can contain commas.
+/// The table of instances. The instance's name is the last column, because it can contain commas.
 pub fn table(source: &Source<'_>, stations: &[Station]) -> String {
     let mut out = "station,file,slots,instance\n".to_owned();
     for Station {
@@ -195,7 +195,7 @@ fn line(number: u64, request: &Request, first_ns: i64, station: &Station) -> Str
     format!("{number} {submit} {wait} {run} 1 {cpu} {kib} 1 -1 -1 {status} -1 -1 -1 {queue} -1 -1 -1")
 }
 
-/// Rounded to the next whole number.
+/// Rounded to the nearest microsecond.
 fn microseconds(ns: i64) -> i64 {
     (ns + 500).div_euclid(1000)
 }

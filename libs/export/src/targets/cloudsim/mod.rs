@@ -1,5 +1,5 @@
-//! [`CloudSim`]: the instances of a run as stations (queues with slots) in CloudSim Plus. It writes a workload file for each,
-//! and a program that simulates them.
+//! [`CloudSim`]: exports the instances of a run as stations (queues with slots) for the simulator CloudSim Plus. The export has
+//! a workload file for each station, and a program that simulates all stations.
 //!
 //! [`jobs`] writes the requests of the instances in the Standard Workload Format.
 

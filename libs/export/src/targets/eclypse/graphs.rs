@@ -1,5 +1,5 @@
-//! The graphs of ECLYPSE: [`infrastructure`] has nodes and links, and [`application`] has services and their interactions.
-//! [`placement`] assigns services to nodes.
+//! The graphs that ECLYPSE reads: [`infrastructure`] has nodes and links, and [`application`] has services and their
+//! interactions. [`placement`] assigns services to nodes.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::load::Load;
 use crate::source::Source;
 
-/// Version of the format.
+/// Version of ECLYPSE's format.
 const SCHEMA: &str = "1.0";
-/// Stands for "unlimited": the upper bound of all assets.
+/// Stands for "unlimited". The graphs declare it as a bound of most assets (properties of nodes and edges, such as CPUs).
 const UNLIMITED: f64 = 1e9;
 
 /// The ids of services.
@@ -80,7 +80,8 @@ pub fn infrastructure(source: &Source<'_>, load: &Load) -> Value {
     )
 }
 
-/// The instances with the CPUs that they used, and their interactions with the bandwidth that they used.
+/// The instances, each with the mean number of CPUs that it used, and their interactions, each with the mean bandwidth that it
+/// used.
 pub fn application(source: &Source<'_>, names: &Names, load: &Load) -> Value {
     let seconds = load.seconds();
     let nodes = (0_u32..).zip(&load.instances).map(|(instance, used)| {

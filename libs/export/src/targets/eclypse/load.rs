@@ -6,7 +6,7 @@ use crate::counts::Counts;
 use crate::job::Job;
 use crate::source::Source;
 
-/// Figures of the exported roots.
+/// Sums over the exported roots and everything that they cause.
 #[derive(Debug, Default)]
 pub struct Load {
     pub counts: Counts,
@@ -30,7 +30,7 @@ pub struct InstanceLoad {
 /// Sums over the calls from one instance to another.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CallLoad {
-    /// Bytes of the bodies.
+    /// Bytes of the bodies that the called invocations received.
     pub bytes: u64,
 }
 

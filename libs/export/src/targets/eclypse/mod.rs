@@ -1,6 +1,7 @@
-//! [`Eclypse`]: a run as an application and an infrastructure of ECLYPSE, with the recorded placement.
+//! [`Eclypse`]: exports a run as an application and an infrastructure for the simulator ECLYPSE, with the recorded placement.
 //!
-//! [`load`] sums up the use of instances and the calls between them; [`graphs`] writes the two graphs.
+//! [`load`] sums the CPU time and own time of instances and the bytes of the calls between them; [`graphs`] writes the two
+//! graphs.
 
 mod graphs;
 mod load;

@@ -1,18 +1,20 @@
-//! [`cut`]: makes the calls between tasks free of circles, which a layered queueing network must not have.
+//! [`cut`]: removes calls until the calls between tasks form no circle, because a layered queueing network must not have one.
+//! Each instance is a task.
 
 use super::model::Entry;
 
-/// How far the search is with a task.
+/// The state of a task in the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     New,
-    /// It is on the way from the first task to the current one.
+    /// The task is on the way from the first task to the current one.
     Open,
     Done,
 }
 
-/// Removes the calls that close a circle of instances: their callers wait as long as recorded, and their callees arrive from outside.
-/// Returns the number of these calls. The search begins at the first entry, and follows calls in their order.
+/// Removes the calls that close a circle of instances. Instead, their recorded time becomes a delay of the caller, and the
+/// requests that they caused arrive from outside. Returns the number of these calls. The search begins at the first entry, and
+/// follows the calls of each entry in their order.
 pub fn cut(entries: &mut [Entry], of_instance: &[Vec<u32>]) -> u64 {
     let mut marks = vec![Mark::New; of_instance.len()];
     let mut cut = 0;
@@ -22,7 +24,7 @@ pub fn cut(entries: &mut [Entry], of_instance: &[Vec<u32>]) -> u64 {
             continue;
         }
         marks[first as usize] = Mark::Open;
-        // Each task with the place of its next entry and call.
+        // The tasks on the way, each with the index of its current entry and of the next call of this entry.
         let mut way = vec![(first, 0_usize, 0_usize)];
         while let Some((task, place, call)) = way.last_mut() {
             let Some(&number) = of_instance[*task as usize].get(*place) else {

@@ -1,7 +1,9 @@
-//! [`Lqn`]: the mean values of a run as a layered queueing network, which LINE solves: the analytic yardstick beside simulations.
+//! [`Lqn`]: exports the mean values of a run as a layered queueing network. The solver LINE computes its mean queue lengths and
+//! response times, to which the results of simulations can be compared.
 //!
-//! [`model`] has tasks and entries with their mean demands and calls, [`cycles`] makes their calls free of circles, [`write`](mod@write) is
-//! the network's file, and [`recorded`](mod@recorded) what its elements stand for.
+//! [`model`] has the tasks and entries of the network, with their mean demands and calls. [`cycles`] removes calls that form a
+//! circle. [`write`](mod@write) writes the network's file. [`recorded`](mod@recorded) writes which instances and endpoints the
+//! tasks and entries stand for, and their recorded figures.
 
 mod cycles;
 mod model;

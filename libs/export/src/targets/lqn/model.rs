@@ -1,4 +1,5 @@
-//! [`Model`]: instances as tasks of a layered queueing network, their endpoints as entries, with mean demands and mean numbers of calls.
+//! [`Model`]: the layered queueing network of a run. Instances are its tasks, and their endpoints are the entries of the tasks.
+//! Each entry has a mean demand and mean numbers of calls to other entries.
 
 use foldhash::HashMap;
 use plan::plan::{Call, Ends, Invocation, Tree, What};
@@ -7,18 +8,19 @@ use crate::counts::Counts;
 use crate::job::Job;
 use crate::source::Source;
 
-/// Maximum number of entries of one instance. Paths without a route can be as many as requests; further ones share the last entry.
+/// Maximum number of entries of one instance. All further endpoints share the last entry. Without routes, an instance can have
+/// as many endpoints as requests.
 const ENTRIES_PER_INSTANCE_MAX: usize = 32;
 
-/// Mean values of the exported roots.
+/// Sums over the exported roots, from which the mean values follow.
 #[derive(Debug, Default)]
 pub struct Model {
     pub counts: Counts,
-    /// In the order of the first appearance in the trees.
+    /// In the order in which they first appear in the trees of the roots.
     pub entries: Vec<Entry>,
     /// The numbers of the entries of each instance.
     pub of_instance: Vec<Vec<u32>>,
-    /// By the number of the instance.
+    /// Indexed by the number of the instance.
     pub recorded: Vec<Recorded>,
     pub lost: Lost,
     numbers: HashMap<(u32, u32), u32>,
@@ -26,25 +28,25 @@ pub struct Model {
     last_ns: i64,
 }
 
-/// The requests of one instance to one endpoint. Times are sums over them, nanoseconds.
+/// The requests that one instance received at one endpoint. Times are sums over these requests, in nanoseconds.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
     pub instance: u32,
-    /// The first one, if several share the entry.
+    /// The first endpoint, if several share the entry.
     pub endpoint: u32,
     pub invocations: u64,
-    /// Invocations that nothing in the model calls: roots, messages, and calls that nobody waits for.
+    /// Invocations that no call of the model causes: roots, and those caused by a message or by a call without a waiting caller.
     pub arrivals: u64,
     pub cpu_ns: i64,
     /// Other own time: sleeps, disks, locks.
     pub other_ns: i64,
-    /// Calls to something without telemetry, sleeps without a slot, and the ways of calls on the network.
+    /// Time of calls to something without telemetry, of messages, of sleeps without a slot, and of calls that close a circle.
     pub away_ns: i64,
-    /// In the order of the first call.
+    /// Calls to other entries, in the order of the first call to each.
     pub calls: Vec<Edge>,
 }
 
-/// The calls from one entry to another one, whose callers wait for the answers.
+/// The calls from one entry to another one, if the callers wait for the answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
     pub to: u32,
@@ -55,7 +57,7 @@ pub struct Edge {
     pub recorded_ns: i64,
 }
 
-/// The recorded figures of an instance, for comparison. Times are sums in nanoseconds.
+/// The recorded figures of an instance, for comparison with those of the model. Times are sums in nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Recorded {
     pub invocations: u64,
@@ -99,7 +101,7 @@ impl Model {
         Ok(model)
     }
 
-    /// From the first arrival to the last end. At least a microsecond, so that rates are finite.
+    /// Time from the first arrival to the last end, at least a microsecond, so that rates are finite.
     pub fn seconds(&self) -> f64 {
         (self.last_ns - self.first_ns).max(1_000) as f64 / 1e9
     }
@@ -207,14 +209,14 @@ impl Entry {
         edge.recorded_ns += call.recorded_ns.max(0);
     }
 
-    /// Mean time of an invocation that is a delay for it, but not for a slot of an instance that releases it: calls to something
-    /// without telemetry, and ways on the network. Seconds.
+    /// Mean time for which an invocation waits for calls without a callee in the model, and for the network. An instance that
+    /// releases its slots during calls occupies no slot during this time. Seconds.
     pub fn away_s(&self) -> f64 {
         let net_ns: i64 = self.calls.iter().map(|edge| edge.net_ns).sum();
         self.mean_s(self.away_ns + net_ns)
     }
 
-    /// A sum of its invocations as their mean, seconds.
+    /// The mean of an invocation of this entry, if `ns` is the sum over all of them. Seconds.
     pub fn mean_s(&self, ns: i64) -> f64 {
         ns as f64 / 1e9 / self.invocations.max(1) as f64
     }
@@ -225,7 +227,7 @@ impl Entry {
     }
 }
 
-/// Whether two calls can be in progress at once: one does not wait for the call before it, and so for all earlier ones.
+/// Whether two calls can be in progress at once. They can if any call does not wait for the call before it.
 fn is_parallel(calls: &[Call]) -> bool {
     let mut before = None;
     for (place, call) in (0_u32..).zip(calls).filter(|(_, call)| !call.is_after_answer) {

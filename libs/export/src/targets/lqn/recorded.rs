@@ -1,4 +1,5 @@
-//! [`recorded`]: what the elements of a network stand for, and what the run recorded of them, for comparison.
+//! [`recorded`]: lists the nodes, instances and endpoints for which the elements of a network stand, with their recorded figures
+//! for comparison.
 
 use serde_json::{Value, json};
 
@@ -49,7 +50,7 @@ fn station(source: &Source<'_>, model: &Model, instance: u32, entries: &[&Entry]
     let known = &names.instances[instance as usize];
     let is_released = is_released(source, instance);
     let recorded: &Recorded = &model.recorded[instance as usize];
-    // A slot that is given up during calls is busy for the own time only.
+    // If an instance releases its slots during calls, a slot is busy only during the own time of a request.
     let busy_ns: i64 = match is_released {
         true => entries.iter().map(|entry| entry.cpu_ns + entry.other_ns).sum(),
         false => recorded.service_ns,

@@ -1,4 +1,5 @@
-//! [`xml`]: the network in the XML format of LQNS, which LINE reads, too. Times are seconds, so that rates are requests a second.
+//! [`xml`]: writes the network in the XML format of the solver LQNS, which LINE also reads. Times are seconds, so that rates are
+//! requests a second.
 
 use std::fmt::Write as _;
 
@@ -6,16 +7,18 @@ use super::model::{Entry, Model};
 use crate::source::Source;
 use crate::xml::escaped;
 
-/// Customers of the reference task. Their number makes the closed network behave like one with arrivals from outside: a customer who
-/// waits takes a ten-thousandth of the arrival rate away.
+/// Number of customers of the reference task. The network is closed: a customer sends a request, waits for it, and thinks before
+/// the next one. With this many customers, the network behaves like one with arrivals from outside, because each customer who
+/// waits lowers the arrival rate by only a ten-thousandth.
 pub const CUSTOMERS: u32 = 10_000;
-/// The processor of the reference task, and of what happens on no node.
+/// The processor of the reference task, and of all tasks that use no node.
 const OUTSIDE: &str = "outside";
-/// Slice of processor sharing, seconds. Only simulators of the format use it.
+/// Time slice of processor sharing, seconds. Only simulators that read the format use it.
 const QUANTUM: &str = "0.001";
 
-/// The file. Elements have numbers instead of names: `p` for nodes, `t` for instances, `e` for their endpoints, `a` for activities.
-/// `t1s` and `e1s` are the slots of an instance that gives them up during calls.
+/// The text of the file. The name of an element is a letter and a number: `p` for nodes, `t` for instances, `e` for their
+/// endpoints, `a` for activities. An instance that releases its slots during calls has a second task for the slots, whose names
+/// end with `s`: `t1s`, `e1s`.
 pub fn xml(source: &Source<'_>, model: &Model) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let mut line = |indent: usize, text: &str| {
@@ -65,7 +68,8 @@ pub fn xml(source: &Source<'_>, model: &Model) -> String {
     out
 }
 
-/// The reference task: each cycle of a customer is a root, after a think time with which roots arrive at the recorded rate.
+/// The reference task. In each cycle, a customer thinks, then sends a root. The think time is such that roots arrive at the
+/// recorded rate.
 fn clients(model: &Model, line: &mut impl FnMut(usize, &str)) {
     let think_s = f64::from(CUSTOMERS) / model.rate();
     line(
@@ -95,7 +99,8 @@ fn processor(node: u32, cores: Option<u64>) -> String {
     }
 }
 
-/// The task of an instance on its node: with its calls, or its slots only.
+/// The task of an instance on its node. If the instance releases its slots during calls, this is the task of its slots, without
+/// calls.
 fn node_task(source: &Source<'_>, model: &Model, instance: u32, line: &mut impl FnMut(usize, &str)) {
     let slots = source.plan.recorded.names.instances[instance as usize]
         .station
@@ -119,7 +124,7 @@ fn node_task(source: &Source<'_>, model: &Model, instance: u32, line: &mut impl 
     line(2, "</task>");
 }
 
-/// Whether requests of an instance give up its slots during calls.
+/// Whether the requests of an instance release their slots during calls.
 pub fn is_released(source: &Source<'_>, instance: u32) -> bool {
     source.plan.recorded.names.instances[instance as usize]
         .station
@@ -137,7 +142,7 @@ fn entries(model: &Model, instance: u32) -> impl Iterator<Item = (u32, &Entry)> 
     numbers.map(|number| (*number, &model.entries[*number as usize]))
 }
 
-/// Begins a task. Without known slots, it processes any number of requests at once.
+/// Begins a task. If the number of slots is unknown, the task processes any number of requests at once.
 fn task(name: &str, slots: Option<u32>, line: &mut impl FnMut(usize, &str)) {
     let kind = match slots {
         Some(slots) => format!("scheduling=\"fcfs\" multiplicity=\"{}\"", slots.max(1)),
@@ -146,7 +151,7 @@ fn task(name: &str, slots: Option<u32>, line: &mut impl FnMut(usize, &str)) {
     line(2, &format!("<task name=\"{name}\" {kind}>"));
 }
 
-/// An entry with its one activity: CPU time, then a delay, and calls. Seconds.
+/// Writes an entry with its only activity, which has a CPU time and a delay in seconds, and calls.
 fn activity(name: &str, cpu_s: f64, delay_s: f64, calls: &str, line: &mut impl FnMut(usize, &str)) {
     let delay = match delay_s > 0.0 {
         true => format!(" think-time=\"{delay_s}\""),

@@ -1,6 +1,7 @@
-//! [`OpenDc`]: a run as a workload and a topology of OpenDC, a simulator of data centres.
+//! [`OpenDc`]: exports a run as a workload and a topology for OpenDC, a simulator of data centres.
 //!
-//! [`rows`] are the tasks and their fragments, [`tables`] the Parquet files of both, [`topology`] the hosts.
+//! [`rows`] makes tasks of invocations. [`tables`] writes the Parquet files of tasks and of fragments, the parts of a task.
+//! [`topology`] writes the hosts.
 
 mod rows;
 mod tables;

@@ -1,4 +1,5 @@
-//! [`Rows`]: the invocations of a run as tasks of OpenDC. Its unit of time is the millisecond. Its unit of work is MHz times a time.
+//! [`Rows`]: the invocations of a run as tasks of OpenDC. OpenDC's unit of time is the millisecond, and its unit of work is MHz
+//! times a time.
 
 use plan::plan::Invocation;
 
@@ -7,25 +8,25 @@ use crate::counts::Counts;
 use crate::job::Job;
 use crate::source::Source;
 
-/// Nanoseconds of the unit of time.
+/// OpenDC's unit of time, nanoseconds.
 const MS: i64 = 1_000_000;
 
 /// All tasks, in the order of their arrival.
 #[derive(Debug, Default)]
 pub struct Rows {
     pub tasks: Vec<Task>,
-    /// Tasks that are shorter than the unit of time.
+    /// Number of tasks that are shorter than the unit of time, and become this long.
     pub lengthened: u64,
 }
 
-/// One invocation. Each takes 40 bytes, because the files have tasks in the order of arrival.
+/// One invocation. All tasks are in memory at once, with 40 bytes each, because the files have them in the order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Task {
     /// Recorded arrival, nanoseconds since the Unix epoch.
     enqueue_ns: i64,
-    /// Time from its start to its end, with its calls, rounded up to the unit of time.
+    /// Time from start to end, which includes the calls, rounded up to the unit of time.
     pub duration_ms: i64,
-    /// Speed of one core of its node, MHz.
+    /// Speed of one core of the recorded node, MHz.
     pub core_mhz: f64,
     /// CPU time, nanoseconds.
     cpu_ns: i64,
@@ -46,7 +47,7 @@ impl Rows {
             }
             job.advance(number, roots)?;
         }
-        // Tasks of one time keep the order of their roots.
+        // Tasks that arrive at the same time stay in the order of their roots.
         rows.tasks.sort_by_key(|task| task.enqueue_ns);
         Ok((rows, counts))
     }
@@ -56,7 +57,7 @@ fn task(source: &Source<'_>, invocation: &Invocation) -> (Task, bool) {
     let recorded = &source.plan.recorded;
     let work = &recorded.works[invocation.work as usize];
     let node = recorded.names.instances[work.instance as usize].node;
-    // The own time of a refused request is the mean of its endpoint.
+    // A request that a full queue refused was not processed. It counts with the mean own time of its endpoint.
     let service_ns = match invocation.is_refused {
         true => invocation.cpu.ns().unwrap_or(0) + invocation.other_ns,
         false => work.service_ns(),
@@ -77,13 +78,13 @@ impl Task {
         self.enqueue_ns.div_euclid(MS)
     }
 
-    /// Cores that it uses at once, at least 1. More than one if it has more CPU time than time.
+    /// Number of cores that the task uses at once, at least 1. It is more than 1 if the CPU time exceeds the duration.
     pub fn cores(&self) -> i32 {
         let cores = (self.cpu_ns + self.duration_ms * MS - 1) / (self.duration_ms * MS);
         i32::try_from(cores.max(1)).unwrap_or(i32::MAX)
     }
 
-    /// Speed of all its cores, MHz.
+    /// Total speed of the cores that the task uses, MHz.
     pub fn capacity_mhz(&self) -> f64 {
         f64::from(self.cores()) * self.core_mhz
     }

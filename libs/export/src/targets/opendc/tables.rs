@@ -1,4 +1,5 @@
-//! [`tasks`] and [`fragments`]: both Parquet files, with the columns and types of the pinned version of OpenDC.
+//! [`tasks`] and [`fragments`]: write the two Parquet files of a workload, with the columns and types that the pinned version of
+//! OpenDC reads.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use parquet::schema::parser::parse_message_type;
 use super::rows::{Rows, Task};
 use crate::source::Source;
 
-/// Columns of tasks: the required ones of OpenDC, and the name. Times are milliseconds, speeds MHz, memory is KB.
+/// Columns of tasks: the columns that OpenDC requires, and the name. Times are in milliseconds, speeds in MHz, memory in KB.
 const TASKS: &str = "message resource {
     required int32 id;
     optional binary name (STRING);
@@ -22,15 +23,15 @@ const TASKS: &str = "message resource {
     required double cpu_capacity;
     required int64 mem_capacity;
 }";
-/// Columns of fragments: the required ones.
+/// Columns of fragments: only the columns that OpenDC requires.
 const FRAGMENTS: &str = "message resource_state {
     required int32 id;
     required int64 duration;
     required double cpu_usage;
 }";
-/// Rows of a row group. One takes at most 5 MiB before it is encoded.
+/// Number of rows of a row group. A row group takes at most 5 MiB before it is encoded.
 const GROUP_ROWS: usize = 100_000;
-/// Memory of a task: rows do not have it.
+/// Memory of a task. The rows of a run do not state it.
 const MEMORY_UNKNOWN: i64 = 0;
 
 /// The row group in which columns are written.
@@ -58,7 +59,7 @@ pub fn tasks(source: &Source<'_>, rows: &Rows) -> Result<Vec<u8>> {
     })
 }
 
-/// `fragments.parquet`: one for each task, in their order.
+/// `fragments.parquet`: one fragment for each task, in the order of the tasks.
 pub fn fragments(rows: &Rows) -> Result<Vec<u8>> {
     file(FRAGMENTS, rows, |group, ids, tasks| {
         column::<Int32Type>(group, ids)?;
@@ -67,7 +68,7 @@ pub fn fragments(rows: &Rows) -> Result<Vec<u8>> {
     })
 }
 
-/// A file of row groups, in each of which `write` writes all columns of some tasks.
+/// A Parquet file. `write` writes all columns of one row group, for the tasks with the given ids.
 fn file(
     schema: &str,
     rows: &Rows,
@@ -98,7 +99,7 @@ fn column<T: DataType>(group: &mut Group<'_>, values: &[T::T]) -> Result<()> {
     with_levels::<T>(group, values, None)
 }
 
-/// The same for an optional column, which has a value in each row, too.
+/// Writes the next column if it is declared as optional. Here, such a column has a value in each row, too.
 fn optional<T: DataType>(group: &mut Group<'_>, values: &[T::T]) -> Result<()> {
     with_levels::<T>(group, values, Some(&vec![1; values.len()]))
 }

@@ -1,15 +1,16 @@
-//! [`topology`]: the nodes of a run as hosts of OpenDC; [`experiment`]: what its runner needs to simulate the export.
+//! [`topology`]: the nodes of a run as hosts of OpenDC. [`experiment`]: the file with which OpenDC's runner simulates the export.
 
 use serde_json::{Value, json};
 
 use crate::assumptions::Assumptions;
 use crate::source::Source;
 
-/// Speed of a core whose frequency is unknown, MHz. Times do not depend on it, because work is counted in the same unit.
+/// Speed of a core whose frequency is unknown, MHz. Simulated times do not depend on this value, because the work of tasks is
+/// computed with it, too.
 const MHZ_UNKNOWN: f64 = 1000.0;
 /// Memory of a host that does not report it, bytes. Tasks need none.
 const MEMORY_UNKNOWN: u64 = 1 << 40;
-/// CPUs of a host that does not report them: more than tasks ever use at once.
+/// Number of CPUs of a host that does not report it: more than tasks ever use at once.
 const CORES_UNKNOWN: u64 = 1 << 20;
 
 /// Speed of one core of a node, MHz.
@@ -57,7 +58,7 @@ fn host(source: &Source<'_>, node: u32) -> Value {
     host
 }
 
-/// `experiment.json`. Paths count from the folder of the export.
+/// `experiment.json`. Its paths are relative to the folder of the export.
 pub fn experiment(source: &Source<'_>) -> serde_json::Result<String> {
     text(&json!({
         "name": source.run.id(),
@@ -72,7 +73,7 @@ fn text(value: &Value) -> serde_json::Result<String> {
     serde_json::to_string_pretty(value).map(|text| text + "\n")
 }
 
-/// What the topology assumes.
+/// Adds the assumptions of the topology.
 pub fn assumptions(source: &Source<'_>, assumptions: &mut Assumptions) {
     let names = &source.plan.recorded.names.nodes;
     let without = |is_unknown: &dyn Fn(u32) -> bool| -> Vec<String> {
