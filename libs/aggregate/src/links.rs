@@ -11,10 +11,10 @@ pub const SAMPLES_MAX: usize = 4096;
 const SECOND_SAMPLES_MAX: usize = 4096;
 /// Number of groups of calls by size. The fit uses the fastest calls of each.
 const GROUPS: usize = 12;
-/// Minimum number of calls for the fit, and minimum ratio between large and small calls.
+/// Minimum number of calls for the fit, and minimum ratio of the 90th percentile of their sizes to the 10th.
 const FIT_SAMPLES_MIN: usize = 48;
 const FIT_SIZE_RATIO_MIN: f64 = 4.0;
-/// The fastest calls of a group, up to this fraction, are used: they show the path without queueing.
+/// The fraction of a group's calls that the fit uses: the fastest ones, because these did not wait in queues.
 const FAST_QUANTILE: f64 = 0.1;
 
 const NANOS_PER_SECOND: f64 = 1e9;
@@ -23,7 +23,7 @@ const NANOS_A_SECOND: u64 = 1_000_000_000;
 /// Calls in one second.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Second {
-    /// Journal time of the first call.
+    /// Journal time at which the first call was added.
     pub opened_at: u64,
     /// Number of calls.
     pub calls: u64,
@@ -42,7 +42,7 @@ pub struct Second {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LinkStats {
     calls: u64,
-    /// For each call: bytes sent and received (`None` if not reported), and network time.
+    /// For each kept call: its size as [`LinkCall::bytes`] returns it, and its network time in nanoseconds.
     samples: Vec<(Option<u64>, i64)>,
     least_net_ns: Option<i64>,
     /// Seconds that are not written yet. The key is the second in which the calls ended.
@@ -60,7 +60,7 @@ pub struct Estimate {
     pub fit_error_ms: Option<f64>,
     /// 99th percentile minus median of the network time, seconds.
     pub jitter_s: f64,
-    /// Number of calls used.
+    /// Number of all calls. The fit uses only the kept ones.
     pub samples: u64,
 }
 
@@ -89,8 +89,8 @@ impl LinkCall {
 }
 
 impl Second {
-    /// Adds a call. Calls must come in the order of their network times. When `samples_max` times are kept, every other one is
-    /// dropped, which preserves the quantiles.
+    /// Adds a call. Calls must come in the order of their network times. When more than `samples_max` times are kept, every other
+    /// one is dropped, which preserves the quantiles.
     pub fn add(&mut self, call: &LinkCall, samples_max: usize) {
         let stride = self.stride.max(1);
         if self.calls.is_multiple_of(stride) {
@@ -121,13 +121,13 @@ impl LinkStats {
         (self.samples.len() * 24 + seconds.sum::<usize>() + 128) as u64
     }
 
-    /// Adds a call to the sample, whatever the size of the sample is. Its second is not counted.
+    /// Adds a call to the kept calls, even beyond [`SAMPLES_MAX`]. The call is not added to a second.
     pub fn add_sample(&mut self, bytes: Option<u64>, net_ns: i64) {
         self.samples.push((bytes, net_ns));
         self.count(1, net_ns);
     }
 
-    /// Counts calls that are not in the sample. `least_net_ns` is the least of their network times.
+    /// Counts calls without keeping them. `least_net_ns` is the least of their network times.
     pub fn count(&mut self, calls: u64, least_net_ns: i64) {
         self.calls += calls;
         let least = self.least_net_ns;
@@ -155,7 +155,7 @@ impl LinkStats {
         }
     }
 
-    /// Removes and returns the seconds that were opened before `opened_before`.
+    /// Removes and returns the seconds that were opened at `opened_before` or earlier.
     pub fn take_seconds(&mut self, opened_before: u64) -> Vec<(u64, Second)> {
         let due: Vec<u64> = self
             .seconds
@@ -168,7 +168,8 @@ impl LinkStats {
             .collect()
     }
 
-    /// Fits net = 2 PR + 8 bytes / BW where sizes vary enough; otherwise PR is half the minimum network time.
+    /// Fits net = 2 PR + 8 bytes / BW if the sizes of the calls vary enough. Otherwise, PR is half the minimum network time, and
+    /// BW is unknown.
     pub fn estimate(&self) -> Option<Estimate> {
         let least = self.least_net_ns?;
         let mut nets: Vec<i64> = self.samples.iter().map(|(_, net)| *net).collect();

@@ -43,7 +43,7 @@ impl Mean {
         }
     }
 
-    /// Adds the terms of another one.
+    /// Adds the terms of another mean.
     pub fn merge(&mut self, other: Self) {
         self.sum = self.sum.saturating_add(other.sum);
         self.count += other.count;
@@ -154,7 +154,7 @@ mod as_counts {
 
 impl Default for EndpointStats {
     fn default() -> Self {
-        // The bounds are constants that the library accepts: 1 us to an hour, growing as it needs.
+        // Only the number of digits could be refused. The range of the histogram starts at 1 us and grows as needed.
         #[allow(clippy::expect_used, reason = "a constant in the library's range")]
         let service_micros = Histogram::new(HISTOGRAM_DIGITS).expect("2 digits are in 0 to 5");
         Self {
@@ -179,7 +179,7 @@ impl EndpointStats {
         self.bytes_out.add(facts.bytes_out);
     }
 
-    /// Adds the invocations of another one.
+    /// Adds the invocations of another endpoint's statistics.
     pub fn merge(&mut self, other: &Self) {
         self.calls += other.calls;
         // Both have the same digits and grow as needed, so nothing is refused.

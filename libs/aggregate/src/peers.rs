@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::ids::ModuleId;
 
-/// A run's modules by name, each with its application, in the order of the list.
+/// A run's modules by name, each with its application and number. Modules of one name are in the order of [`ModuleNames::new`].
 #[derive(Debug, Default)]
 pub struct ModuleNames<'a>(BTreeMap<&'a str, Vec<(Option<&'a str>, ModuleId)>>);
 
 impl<'a> ModuleNames<'a> {
-    /// `modules` has the number, application and name of each module. If a peer fits several, the first one of this list is used.
+    /// `modules` has the number, application and name of each module.
     pub fn new(modules: impl Iterator<Item = (ModuleId, Option<&'a str>, &'a str)>) -> Self {
         let mut names = Self::default();
         for (number, app_id, module_id) in modules {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use cctf_proto::cctf::{Module, ModuleType};
 
-/// Slots of an instance, and image, of the service under load. This service is made of the modules that are called by a source
-/// without invocations of its own, such as the load driver. If none of these modules reports a value, all modules count. `None`
-/// if the values differ.
+/// The number of slots of an instance, and the image, of the service under load. The service consists of the modules that a
+/// module without invocations, such as the load driver, calls. If none of them reports a value, the values of all modules are
+/// used. `None` if the values differ.
 pub fn slots_and_image<'m>(modules: &'m [Module<'_>]) -> (Option<u64>, Option<&'m str>) {
     let drivers = modules
         .iter()

@@ -1,4 +1,5 @@
-//! [`Written`]: the rows written into one folder. If lines were dropped, the counts of `run_meta.json` are computed from them.
+//! [`Written`]: counts the rows that were written into one folder. If lines were dropped, these counts replace those of
+//! `run_meta.json`.
 
 use std::collections::BTreeMap;
 

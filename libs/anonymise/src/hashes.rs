@@ -10,7 +10,8 @@ use crate::key::Key;
 /// Number of letters in a hash, which are 84 bits. The probability that two of 10^9 different texts get the same hash is 2 *
 /// 10^-8.
 pub const LETTERS: usize = 18;
-/// Number of digits in the hash of a path's segment that is an id. They are 86 bits; the same probability is 5 * 10^-9.
+/// Number of digits in the hash of a path's segment that is an id, which are 86 bits. The probability that two of 10^9 different
+/// segments get the same hash is 5 * 10^-9.
 pub const DIGITS: usize = 26;
 
 const PORTS: usize = u16::MAX as usize;

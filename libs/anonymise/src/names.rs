@@ -1,11 +1,11 @@
-//! Names of nodes, modules, instances, applications and hosts, and addresses. Readers join names by their parts, so each part
-//! is hashed by itself.
+//! Replaces names of nodes, modules, instances, applications and hosts, and addresses. Programs that read a run find out by parts
+//! of a name which module a call reached, so each part is hashed by itself.
 
 use std::net::IpAddr;
 
 use crate::hashes::{Domain, Hashes};
 
-/// A node, module or stage that was not reported.
+/// The name of a node, module or stage that was not reported.
 const UNKNOWN: &str = "unknown";
 /// The third label of a Kubernetes service: `module.namespace.svc`.
 const SVC: (usize, &str) = (2, "svc");

@@ -1,5 +1,5 @@
-//! Paths, queries and URLs: each segment is hashed. Properties that decide how a reader uses a path (such as whether it can be
-//! sent) stay the same.
+//! Replaces paths, queries and URLs: each segment of a path is hashed. Properties that decide how programs use a path (such as
+//! whether a replay can send it) stay the same.
 
 use cctf_proto::cctf::TEXT_BYTES_MAX;
 use plan::shape::is_id;

@@ -24,7 +24,7 @@ pub struct Endpoints {
     /// Endpoints and their counts, in the order of their first rows.
     counted: Vec<(Name, u64)>,
     uncounted: u64,
-    /// Module, method and path of the last row as one text. A field, so that its memory is used for every row.
+    /// Module, method and path of the last row as one text. This is a field, so that each row reuses its memory.
     key: String,
 }
 

@@ -91,7 +91,7 @@ impl Anonymiser {
         &self.replaced
     }
 
-    /// Restores earlier numbers if a row is not written after all.
+    /// Restores numbers from [`Anonymiser::replaced`], if replacements made since then are not part of a file.
     pub fn restore(&mut self, replaced: Replaced) {
         self.replaced = replaced;
     }
@@ -208,7 +208,8 @@ impl Replacer for Anonymiser {
                 push_json_string(&self.scratch, out);
                 return Ok(());
             }
-            // The contract gives texts no other treatment. If it did, a hash would reveal nothing.
+            // This is the treatment of all other texts. A text with an unexpected treatment is hashed, too, so that nothing is
+            // revealed.
             _ => (Place::Text, &mut self.replaced.texts),
         };
         *count += 1;

@@ -1,4 +1,5 @@
-//! [`treat`]: reads one row, replaces its values and writes it; [`treat_row_of`]: does so for a row of a given file.
+//! [`treat`]: reads a row of a given type, replaces its values and writes it. [`treat_row_of`]: does so for a row of a given
+//! file.
 
 use cctf_proto::cctf::{
     Call, File, Flag, Flags, HostMetric, Invocation, Link, LinkMetric, Module, Node, PlacementEvent, Row,
@@ -85,7 +86,7 @@ pub struct Facts<'a> {
     pub endpoint: Option<(&'a str, Option<&'a str>, Option<&'a str>)>,
 }
 
-/// Replaces a row of `file`, which must be a file of rows.
+/// Reads a row of `file`, calls `on_facts` if the row is an invocation or a call, and appends the row without names.
 ///
 /// # Errors
 /// The same errors as [`treat`].

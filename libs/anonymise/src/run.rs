@@ -20,13 +20,13 @@ use crate::summary::{FileRows, Summary, Unknown};
 /// Options of an anonymisation.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'o> {
-    /// Endpoints with fewer invocations are listed in the summary.
+    /// Endpoints with fewer invocations than this are listed in the summary.
     pub rare_below: u64,
     /// Set when the user interrupts.
     pub stop: &'o AtomicBool,
 }
 
-/// Bytes that were read so far, and bytes of all files.
+/// Bytes that were read so far from `.jsonl` files, and the size of all these files.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     pub done: u64,
@@ -40,8 +40,8 @@ struct Locked {
     _lock: RunLock,
 }
 
-/// Writes the run's parts from `from` on to `out`, which must not exist. If the run has one part, `out` becomes the run folder.
-/// If it has several, `out` contains a run folder for each.
+/// Writes the run's parts from `from` on to `out`, which must not exist. If this is only the first part, `out` becomes the run
+/// folder. Otherwise, `out` contains a run folder for each part.
 ///
 /// # Errors
 /// A [`UsageError`] if the run is being written, or `out` exists; otherwise an I/O error. Nothing is written then.

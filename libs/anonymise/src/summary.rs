@@ -46,16 +46,16 @@ pub struct FileRows {
 pub struct Summary {
     /// The new folder.
     pub out: PathBuf,
-    /// The run folders in `out`. If the run has one part, this is `out` itself.
+    /// The run folders in `out`. If only the first part of the run was written, this is `out` itself.
     pub folders: Vec<PathBuf>,
-    /// Bytes of the files that were read.
+    /// Size of the `.jsonl` files that were read, bytes.
     pub bytes_read: u64,
     /// Rows by file.
     pub files: BTreeMap<String, FileRows>,
     pub replaced: Replaced,
     pub unknown_fields: Unknown,
     pub rare_endpoints: RareEndpoints,
-    /// Number of folders whose run has not ended.
+    /// Number of folders whose `run_meta.json` is missing, invalid, or states no end of the run.
     pub open: u64,
 }
 

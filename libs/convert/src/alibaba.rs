@@ -5,11 +5,11 @@
 //! nodes, instances, rates ─▶ samples
 //! ```
 //!
-//! The rows of a trace are anywhere in the files, so they are sorted on disk by trace. Then one trace at a time is rebuilt: `calls`
-//! finds the calls behind its rows, and `callers` finds the caller of each call. The merge sorts the rows of the spans by time, and
-//! `lines` writes them.
-//! Sources: the descriptions of both data sets in the repository alibaba/clusterdata; Huye, Liu and Sambasivan, "Systemizing and
-//! Mitigating Topological Inconsistencies in Alibaba's Microservice Call-graph Datasets" (ICPE 2024), for their faults.
+//! The rows of a trace are anywhere in the files, so they are sorted on disk by trace. Then one trace at a time is rebuilt:
+//! `calls` finds the calls behind its rows, and `callers` finds the caller of each call. The merge sorts the rows of the spans by
+//! time, and `lines` writes them. Sources: the descriptions of both data sets in the repository alibaba/clusterdata; Huye, Liu
+//! and Sambasivan, "Systemizing and Mitigating Topological Inconsistencies in Alibaba's Microservice Call-graph Datasets" (ICPE
+//! 2024), for the faults of the data.
 
 mod callers;
 mod calls;
@@ -47,7 +47,7 @@ pub use notes::{Note, Notes};
 pub use samples::{Samples, metrics};
 pub use traces::Traces;
 
-/// Maximum size of the rows that are sorted in memory, bytes. The rest is on disk, in sorted chunks.
+/// Maximum size of the rows that are in memory while they are sorted, bytes. All other rows are on disk, in sorted chunks.
 const SORT_BYTES: usize = 96 << 20;
 /// Maximum time since the start of the recording, and maximum duration of a call: ten years.
 const TIME_NS_MAX: i64 = 10 * 366 * 24 * 3600 * 1000 * MS;

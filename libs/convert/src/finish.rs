@@ -1,5 +1,6 @@
-//! From the pipeline's folders to the result: each run is merged with itself, which connects rows however far apart they came, and with
-//! the traces of call graphs; and it gets the facts about its origin.
+//! [`Writing`]: makes the result of the runs that the pipeline wrote. Each run is merged with itself, so that rows are connected
+//! however far apart they are in the files. The traces of call graphs are merged into their run. Then each run gets the facts
+//! about its origin.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -39,14 +40,14 @@ pub struct RunSummary {
     pub rejected: BTreeMap<String, u64>,
 }
 
-/// The folders from which the runs are written, and that of the result.
+/// The folder with the runs of the pipeline, and the folder of the result.
 pub struct Writing<'w> {
     pub output: &'w OutFolder,
     /// Folder of the pipeline's runs.
     pub received: &'w Path,
     /// Path at which the result appears.
     pub out: &'w Path,
-    /// The run of telemetry that names none.
+    /// The run id of telemetry that states no run id.
     pub run_id: &'w str,
     /// Name of the first file that was read.
     pub first: &'w str,
@@ -54,8 +55,9 @@ pub struct Writing<'w> {
 }
 
 impl Writing<'_> {
-    /// Writes the runs to the folder that becomes `out`: a single run as `out` itself, several as folders in it. The traces belong to
-    /// the run of telemetry that names none. Their counts are added to `tally`, from which the origin of all runs follows.
+    /// Writes the runs to the folder that becomes `out`: a single run as `out` itself, several runs as folders in it. The traces
+    /// of call graphs belong to the run `self.run_id`. Their counts are added to `tally`, whose formats and assumptions are
+    /// written to all runs as their origin.
     pub fn runs(
         &self,
         mut traces: Option<Traces>,
@@ -171,7 +173,7 @@ impl Origin {
         }
     }
 
-    /// Adds the facts to `run_meta.json` of a run. Returns what the run rejected, by reason.
+    /// Adds the facts to `run_meta.json` of a run. Returns the numbers of spans and points that the run rejected, by reason.
     fn write(&self, run: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
         let path = run.join(CCTF).join(File::RunMeta.name());
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

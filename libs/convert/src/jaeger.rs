@@ -1,7 +1,7 @@
-//! A trace in the JSON of Jaeger's UI and API, as a request of OTLP.
+//! Converts a trace in the JSON of Jaeger's UI and API to a request of OTLP.
 //!
-//! Sources: Jaeger's model `model/json/model.go`, and the OpenTelemetry specification, "OpenTelemetry to Jaeger Transformation" and
-//! "OpenTracing Compatibility", read backwards.
+//! Sources: Jaeger's model `model/json/model.go`, and the OpenTelemetry specification, "OpenTelemetry to Jaeger Transformation"
+//! and "OpenTracing Compatibility", applied in the opposite direction.
 
 mod model;
 
@@ -16,19 +16,19 @@ use crate::grouped::Grouped;
 use crate::protobuf::{Value, attribute, bytes_field, field, fixed64, text_attribute, varint_field};
 use crate::spans::{Gaps, US, id, is_short, kind, parsed, push_status};
 
-/// A trace that was read.
+/// A trace that was converted.
 pub struct Trace {
-    /// The protobuf bytes.
+    /// The request of OTLP as protobuf.
     pub request: Bytes,
     pub gaps: Gaps,
-    /// Why spans of it are left out.
+    /// For each span that is left out, the reason.
     pub damages: Vec<String>,
 }
 
-/// Reads a trace. A span that cannot be read is left out alone.
+/// Converts a trace. If a span cannot be read, only this span is left out.
 ///
 /// # Errors
-/// If it is no trace.
+/// If `json` is not a trace.
 pub fn read(json: &[u8]) -> Result<Trace, serde_json::Error> {
     let mut request = Request::default();
     match parsed::<RecordedTrace<'_>>(json) {
@@ -131,9 +131,9 @@ impl Request {
     }
 }
 
-/// About the length of the attributes of a process.
+/// Estimated length of the encoded attributes of a process, bytes.
 fn resource_len(process: &Process<'_>) -> usize {
-    /// Keys and lengths of an attribute, and the name of the one with the service.
+    /// Protobuf keys and lengths of an attribute. For the service, this includes the text `service.name`.
     const MORE_BYTES: usize = 24;
     let tags = process.tags.iter().flatten();
     let of_tags = tags.map(|tag| tag.key.len() + tag.value.get().len() + MORE_BYTES);
@@ -152,7 +152,7 @@ fn push_resource(process: &Process<'_>, out: &mut Vec<u8>) {
     let tags = || process.tags.iter().flatten();
     let has_host = tags().any(|tag| tag.key == "host.name");
     for tag in tags() {
-        // The name of the host in the tags of Jaeger's own clients.
+        // Jaeger's own clients use this tag for the name of the host.
         let key = match &*tag.key {
             "hostname" if !has_host => "host.name",
             key => key,
@@ -163,7 +163,8 @@ fn push_resource(process: &Process<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The first CHILD_OF in the same trace is the parent. All others are links, as is FOLLOWS_FROM.
+/// Appends the parent and the links of a span. The first CHILD_OF reference to the same trace is the parent. All other references
+/// are links.
 fn push_references(recorded: &RecordedSpan<'_>, trace_id: [u8; 16], link: &mut Vec<u8>, out: &mut Vec<u8>) {
     let (mut parent, mut dropped, mut has_links) = (None, 0, false);
     for reference in recorded.references.iter().flatten() {
@@ -195,7 +196,7 @@ fn push_references(recorded: &RecordedSpan<'_>, trace_id: [u8; 16], link: &mut V
     }
 }
 
-/// What the tags of a span say besides its attributes.
+/// Fields of a span that its tags state and that are not attributes in OTLP.
 struct Tags<'t> {
     kind: SpanKind,
     scope_name: Cow<'t, str>,

@@ -1,6 +1,7 @@
-//! [`Splitter`]: the records of a JSON file of any size, one after the other: the elements of its outer arrays, or whole documents.
+//! [`Splitter`]: splits a JSON file of any size into records. A record is an element of an outer array, or a whole document.
 //!
-//! It checks brackets, commas and texts, so that it finds the place where a document is broken. Only the current record is in memory.
+//! The splitter checks brackets, commas and texts, so that it finds the place where a document is broken. Only the current record
+//! is in memory.
 
 use std::mem::take;
 
@@ -16,7 +17,7 @@ mod grammar;
 /// Maximum length of a record, bytes. A trace of 60,000 spans, the maximum of a merge, has about 50 MB in Jaeger's format.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 
-/// Something in the file.
+/// A result of the search for the next record.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     /// A record, whose bytes are [`Splitter::record`].
@@ -29,7 +30,7 @@ pub enum Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
     pub begin: Position,
-    /// The array of which it is an element; `None` for a whole document, and for an element of an array without a name.
+    /// The array whose element the record is; `None` for a whole document, and for an element of an array without a name.
     pub container: Option<Container>,
     /// The known keys of the record, or of the first objects in it if it is an array.
     pub keys: Keys,
@@ -62,14 +63,14 @@ enum Inside {
     Literal,
 }
 
-/// The result of reading a few bytes: the index of the next byte, and what the bytes were.
+/// The result of reading a few bytes, with the index of the next byte.
 enum Step {
     To(usize),
     RecordEnd(usize),
     Invalid(usize, &'static str),
 }
 
-/// A position in the file where reading can go on after damage, and the state of the grammar.
+/// The state of the grammar at a position in the file. After damage, the splitter continues where a record can begin.
 #[derive(Debug, Default)]
 pub struct Splitter {
     stack: Vec<Bracket>,
@@ -81,7 +82,7 @@ pub struct Splitter {
     /// Number of open brackets inside of the array whose elements are records.
     array_depth: Option<usize>,
     container: Option<Container>,
-    /// Whether the document has such an array, so that it is no record as a whole.
+    /// Whether the document has an array whose elements are records. Then the whole document is not a record.
     is_split: bool,
     document: Position,
     begin: Position,
@@ -94,11 +95,11 @@ pub struct Splitter {
     line: u64,
     line_begin: u64,
     is_line_blank: bool,
-    /// Column of a record that is the first on its line.
+    /// Column in which the current record begins, if only blanks are before it on its line.
     indent: Option<u64>,
-    /// Whether the current line, and those after it that begin no record, are skipped.
+    /// Whether the current line is skipped, and all lines after it up to one that begins with a record.
     is_skipping: bool,
-    /// Whether a part of the file was skipped. Brackets may then close what was skipped.
+    /// Whether a part of the file was skipped. Then a closing bracket may belong to the skipped part.
     has_skipped: bool,
 }
 
@@ -256,8 +257,8 @@ impl Splitter {
         memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |line_break| at + line_break)
     }
 
-    /// Whether reading goes on with the bracket at `offset`, which is the first byte of its line except for blanks: if it is in the
-    /// first column, as a new document; if it is in the column of the damaged record, as the next record of the same array.
+    /// Whether reading continues with the bracket at `offset`. Only blanks are before it on its line. If it is in the first
+    /// column, a new document begins. If it is in the column of the damaged record, it begins the next record of the same array.
     fn resume(&mut self, offset: u64) -> bool {
         let column = offset - self.line_begin;
         if column == 0 {

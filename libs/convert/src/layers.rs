@@ -9,20 +9,20 @@ use flate2::read::MultiGzDecoder;
 use crate::source::Source;
 use crate::tar;
 
-/// Maximum number of layers: an archive, compressed, of archives, compressed.
+/// Maximum number of layers. This is enough for a compressed archive of compressed archives.
 const LAYERS_MAX: u32 = 4;
-/// A layer is refused if its content is longer than this, and longer than so many times the file as it is stored. Telemetry is
-/// compressed to a 10th to a 60th.
+/// A layer is refused if its content is longer than `EXPANDED_BYTES_MIN` and also longer than `EXPANSION_MAX` times the stored
+/// file. Compressed telemetry has a 10th to a 60th of its original size.
 const EXPANDED_BYTES_MIN: u64 = 1 << 30;
 const EXPANSION_MAX: u64 = 250;
-/// The first bytes, by which layers are recognised: a header of tar.
+/// Number of first bytes by which a layer is recognised: the length of a tar header.
 const HEAD_BYTES: usize = 512;
 
 /// Takes the content of a file, and its name.
 pub type Take<'t> = &'t mut dyn FnMut(Source<'_>, &str) -> anyhow::Result<()>;
 
-/// Passes the content to `take`: of an archive, each file in it. `read` counts the bytes of the file as it is stored. An error of
-/// a layer is an error of the source.
+/// Passes the content of a file to `take`, or each file in it if it is an archive. `read` counts the bytes of the stored file. An
+/// error of a layer becomes a read error of the source that `take` gets.
 ///
 /// # Errors
 /// Those of `take`.
@@ -97,7 +97,7 @@ enum Kind {
 fn kind_of(head: &[u8]) -> Kind {
     match head {
         [0x1f, 0x8b, ..] => Kind::Gzip,
-        // A frame, or a frame that is skipped.
+        // A frame, or a skippable frame.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Kind::Zstd,
         _ if tar::is_header(head) => Kind::Tar,
         _ => Kind::Plain,
@@ -115,7 +115,7 @@ fn failing(error: io::Error) -> Source<'static> {
     Source::new(Box::new(Failing(Some(error))))
 }
 
-/// Returns an error.
+/// A reader that returns an error.
 struct Failing(Option<io::Error>);
 
 impl Read for Failing {

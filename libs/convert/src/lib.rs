@@ -1,19 +1,19 @@
-//! Converts recorded telemetry to runs: OTLP as the Collector writes it to files, the JSON of Jaeger and Zipkin, and tables of public
-//! data sets.
+//! Converts recorded telemetry to runs: OTLP as the Collector writes it to files, the JSON of Jaeger and Zipkin, and tables of
+//! public data sets.
 //!
 //! ```text
 //! inputs ─▶ layers (gzip, zstd, tar) ─▶ content ─▶ json_file ─▶ json ─▶ records ─▶ the normalizer's pipeline ─▶ folders
 //!                                               ─▶ frames ─────────▶      │  otlp, jaeger, zipkin                  │
 //!                                               ─▶ csv_file ─▶ tables     │  data_sets: azure, alibaba's metrics   │
 //!                                                               │         ▼                                        ▼
-//!                                                               │       tally                       finish: merge, origin ─▶ rename
+//! │       tally                       finish: merge, origin ─▶ rename
 //!                                                               └─▶ alibaba's call graphs ─▶ traces ───────────────┘
 //! ```
 //!
-//! Only one record is in memory at a time. The records go through the mapping and the join of the normalizer, with the times in the
-//! records as its clock. A row whose caller comes later than a join window is an orphan at first. The merge finds that caller. Call
-//! graphs of Alibaba are sorted on disk, rebuilt trace by trace, and passed to the merge, because their rows are not spans yet.
-//! `docs/convert.md` has the formats and the limits.
+//! Only one record is in memory at a time. The records go through the mapping and the join of the normalizer, with the times in
+//! the records as its clock. A row whose caller comes later than a join window is an orphan at first. The merge finds that
+//! caller. Call graphs of Alibaba are sorted on disk, rebuilt trace by trace, and passed to the merge, because their rows are not
+//! spans yet. `docs/convert.md` has the formats and the limits.
 
 mod alibaba;
 mod azure;
@@ -71,14 +71,15 @@ use tally::{Format, Tally};
 pub use finish::RunSummary;
 pub use job::Progress;
 
-/// Silence of this length never ends a run or an instance: recorded files are not silent, they are out of order.
+/// A silence that no input reaches, so that silence never ends a run or an instance. In recorded files, a gap between the times
+/// of two records does not show a silence, because the records can be out of order.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Maximum number of runs in the files. Rows of a further run are rejected and counted.
 const RUNS_MAX: usize = 1024;
-/// Folder of the pipeline's files, beside the result in progress.
+/// Folder of the runs that the pipeline writes, in the temporary folder of the conversion.
 const RECEIVED: &str = "received";
 
-/// How files are converted.
+/// Options of a conversion.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Run id of telemetry that names none. Default: the name of the result's folder.
@@ -89,7 +90,7 @@ pub struct Options {
     pub stop: &'static AtomicBool,
 }
 
-/// What was converted.
+/// Result of a conversion.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
     pub out: PathBuf,
@@ -151,7 +152,7 @@ pub fn convert(
     })
 }
 
-/// Settings of the pipeline. Nothing follows from silence, and duplicates are recognised as long as memory allows.
+/// Settings of the pipeline. It infers nothing from silence, and recognises duplicates as long as memory allows.
 fn settings(run_id: String) -> Settings {
     let mut kept_metrics = Settings::default().kept_metrics;
     kept_metrics.extend(alibaba::metrics().map(str::to_owned));

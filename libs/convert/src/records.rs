@@ -30,7 +30,7 @@ pub struct Records<'j> {
     format: Option<Format>,
     /// The current file.
     pub file: String,
-    /// Offset of the message in which the current records are.
+    /// Offset of the message that contains the current records, if the file consists of messages with their lengths.
     pub message_at: Option<u64>,
     /// Signal of the last message.
     signal: Signal,
@@ -93,7 +93,7 @@ impl<'j> Records<'j> {
             }
             Some(Format::Jaeger) => self.take_jaeger(record, json),
             Some(Format::Zipkin) => self.take_zipkin(record, json),
-            // The data sets are tables.
+            // This is OTLP, because the data sets are tables and not JSON.
             Some(_) => self.take_otlp(record, json),
         }
     }
@@ -168,8 +168,8 @@ impl<'j> Records<'j> {
         self.show_progress()
     }
 
-    /// Takes a line that is a whole request of OTLP. Returns false if it is not, or not a valid one: then its records are taken
-    /// one by one.
+    /// Takes a line that is a whole request of OTLP. Returns false if the line is something else, or is not valid. Then the
+    /// caller takes the records of the line one by one.
     ///
     /// # Errors
     /// As [`Self::take_json`].
@@ -231,7 +231,7 @@ impl<'j> Records<'j> {
         let wanted = self.format?;
         let is_taken = match table.kind.format() {
             Some(format) => format == wanted,
-            // Both years have such tables.
+            // The data sets of both years have such tables.
             None => matches!(wanted, Format::Alibaba2021 | Format::Alibaba2022),
         };
         let name = table
@@ -242,7 +242,7 @@ impl<'j> Records<'j> {
             .then(|| format!("this is a table of {name}, which --format excludes; none of its rows is read"))
     }
 
-    /// Starts the rows of a table.
+    /// Starts a file with the rows of a table.
     pub fn begin_table(&mut self) {
         self.data_sets.begin_file(&self.file);
     }
@@ -272,7 +272,7 @@ impl<'j> Records<'j> {
         Ok(())
     }
 
-    /// Shows how much is done.
+    /// Reports the progress.
     ///
     /// # Errors
     /// If the user has interrupted.
@@ -288,7 +288,7 @@ impl<'j> Records<'j> {
         Ok(())
     }
 
-    /// Ends a file: feeds the spans that wait for others.
+    /// Ends a file: feeds the spans and points that wait until a request has its full size.
     ///
     /// # Errors
     /// As [`Self::take_json`].

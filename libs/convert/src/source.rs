@@ -7,7 +7,7 @@ use memchr::{memchr, memchr_iter};
 /// Bytes per read, and the initial size of the buffer.
 const READ_BYTES: usize = 256 << 10;
 
-/// Some programs write it at the beginning of a text.
+/// The byte order mark of UTF-8, which some programs write at the beginning of a text.
 pub const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// A file that is read from start to end, with a look ahead.
@@ -19,7 +19,7 @@ pub struct Source<'r> {
     end: usize,
     /// Offset of the first unread byte in the file.
     offset: u64,
-    /// Its line, from 1.
+    /// Line of the first unread byte, counted from 1.
     line: u64,
     is_at_end: bool,
     failure: Option<io::Error>,

@@ -1,4 +1,5 @@
-//! [`Table`]: a table of a public data set, recognised by the names of its columns; a call graph without them, by its first row.
+//! [`Table`]: a table of a public data set. It is recognised by the names of its columns. A call graph without names of columns
+//! is recognised by its first row.
 
 use crate::decimal::nanoseconds;
 use crate::fields::Fields;
@@ -20,9 +21,9 @@ pub enum Kind {
     Nodes,
     /// CPU and memory of instances. The columns do not show the year.
     Instances,
-    /// One rate or time of an instance a row.
+    /// Each row has one rate or time of an instance.
     Rates,
-    /// All rates and times of an instance in one row.
+    /// Each row has all rates and times of an instance.
     AllRates,
     /// Invocations of functions.
     Functions,
@@ -91,8 +92,9 @@ const FUNCTIONS: Names = &["app", "func", "end_timestamp", "duration"];
 
 /// A column that the table does not have.
 const ABSENT: usize = usize::MAX;
-/// Layouts of call graphs without names of columns, by their number of columns: as the files of 2021 have them, with and without
-/// the index in front; in the order of the documentation; as the files of 2022 have them.
+/// Layouts of call graphs without names of columns. Each has the number of columns, and the index of each column of [`call`] in a
+/// row. The first two are those of the files of 2021, with and without an index in front. The third one is the order in the
+/// documentation of 2021. The last one is that of the files of 2022.
 const UNNAMED: [(usize, Year, [usize; 11]); 4] = [
     (9, Year::Y2021, [2, 1, 3, 4, 5, 6, 7, 8, ABSENT, ABSENT, ABSENT]),
     (8, Year::Y2021, [1, 0, 2, 3, 4, 5, 6, 7, ABSENT, ABSENT, ABSENT]),
@@ -122,12 +124,12 @@ pub enum Recognised {
 }
 
 impl Table {
-    /// The text in a column; empty if the table does not have it.
+    /// The text in a column; empty if the table does not have this column.
     pub fn get<'f>(&self, fields: &'f Fields, column: usize) -> &'f [u8] {
         match self.columns[column] {
             ABSENT => &[],
             index => match fields.get(index) {
-                // Nearly no field has anything to trim.
+                // Nearly all fields are like this, with nothing to trim.
                 text @ [b'!'..=0xff, .., b'!'..=0xff] => text,
                 text => text.trim_ascii(),
             },
@@ -192,7 +194,7 @@ pub fn recognise(line: &[u8], first: &Fields) -> Recognised {
     unnamed(first)
 }
 
-/// The index of each column; `None` if one is missing that is not optional.
+/// The index of each column; `None` if a column is missing and not optional.
 fn columns(wanted: Names, names: &[Vec<u8>]) -> Option<Vec<usize>> {
     let found: Vec<usize> = wanted
         .iter()
@@ -231,7 +233,7 @@ fn unnamed(first: &Fields) -> Recognised {
     Recognised::Nothing
 }
 
-/// Maximum length of an rpc id, bytes, and its number of levels. The deepest ones that are known have about 30.
+/// Maximum length of an rpc id, bytes, and maximum number of its levels. The deepest known ids have about 30 levels.
 const RPC_ID_BYTES_MAX: usize = 512;
 const LEVELS_MAX: usize = 128;
 

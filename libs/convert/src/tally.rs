@@ -1,4 +1,4 @@
-//! [`Tally`]: what was read, by format and signal; what was left out, and what was assumed.
+//! [`Tally`]: counts what was read, by format and signal, what was left out, and what was assumed.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ pub struct Assumption {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     pub files: u64,
-    /// Bytes of the files, as they are stored.
+    /// Size of the files as they are stored, which may be compressed, bytes.
     pub bytes: u64,
     /// Records by format: requests or resources of OTLP, traces of Jaeger, spans of Zipkin, rows of tables.
     pub records: BTreeMap<Format, u64>,
@@ -79,7 +79,7 @@ pub struct Tally {
     pub logs: u64,
     /// Spans and points that cannot be used, by reason.
     pub rejected: BTreeMap<&'static str, Rejected>,
-    /// By name, as in `run_meta.json`.
+    /// Assumptions by the name that they have in `run_meta.json`.
     pub assumed: BTreeMap<&'static str, Assumption>,
     pub damages: Damages,
 }

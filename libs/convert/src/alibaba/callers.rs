@@ -9,18 +9,18 @@ use super::names::{NONE, NameId, OnlyName};
 use super::rows::{CallRow, Kind};
 use super::tree::{Caller, Inferred, Rebuilt, Tree};
 
-/// Maximum number of possible callers that are compared by time. Of more than these, several fit.
+/// Maximum number of possible callers that are compared by time. If there are more, several fit anyway.
 const CANDIDATES_MAX: usize = 1_000;
 
-/// The calls of a trace by id, and their callers as far as they are found.
+/// The calls of a trace by id, and the callers that have been found so far.
 struct Builder<'i> {
     ids: &'i Ids<'i>,
     calls: Vec<Call>,
-    /// First call of each id, and the number of all calls at the end.
+    /// Index of the first call of each id. The last element is the number of all calls.
     first: Vec<usize>,
     callers: Vec<Option<Caller>>,
     rebuilt: Vec<Rebuilt>,
-    /// Rebuilt invocation of an id.
+    /// Index of the rebuilt invocation, by its id.
     rebuilt_of: Map<usize, usize>,
     inferred: Inferred,
 }
@@ -64,7 +64,7 @@ impl<'i> Builder<'i> {
         self.first[id]..self.first[id + 1]
     }
 
-    /// The calls with an id whose callee can make calls, so it is neither a cache nor a database.
+    /// The calls with an id whose callee can make calls, because it is neither a cache nor a database.
     fn callees_at(&self, id: usize) -> impl Iterator<Item = usize> + '_ {
         self.calls_at(id)
             .filter(|&index| !matches!(self.calls[index].kind, Kind::Cache | Kind::Database))
@@ -76,7 +76,8 @@ impl<'i> Builder<'i> {
         (calls.len() == 1).then_some(calls.start)
     }
 
-    /// Fills missing names: that of a callee is the one of the callers below it, and that of a caller is the one of the callee above.
+    /// Fills missing names of modules. A callee gets the name that all calls below it state for their caller. A caller gets the
+    /// name of the callee in the call above.
     fn infer_modules(&mut self) {
         let mut callers_below = vec![(OnlyName::Nothing, OnlyName::Nothing); self.ids.len()];
         for call in &self.calls {
@@ -112,7 +113,7 @@ impl<'i> Builder<'i> {
         }
     }
 
-    /// Rebuilds the invocation behind each id that has no row, but calls below it.
+    /// Rebuilds an invocation for each id that has no row itself, but has calls directly below it.
     fn rebuild(&mut self) {
         let mut below: Map<usize, Vec<usize>> = Map::default();
         for (index, call) in self.calls.iter().enumerate() {
@@ -148,7 +149,7 @@ impl<'i> Builder<'i> {
         self.find_callers_of_rebuilt();
     }
 
-    /// The module that most calls name as their caller. Ties give the first one.
+    /// The module that most calls name as their caller. If several are named equally often, the first one.
     fn most_frequent_caller(&self, calls: &[usize]) -> NameId {
         let mut counts: Vec<(NameId, usize)> = Vec::new();
         for &index in calls {
@@ -164,8 +165,8 @@ impl<'i> Builder<'i> {
         first.map_or(NONE, |(um, _)| *um)
     }
 
-    /// The caller of a rebuilt invocation is an invocation of the id above, if that id has calls, or is rebuilt, too. If the trace has a
-    /// single topmost caller, it is the entry.
+    /// Finds the callers of rebuilt invocations. Such a caller is an invocation of the id above, either rebuilt or with a row. If
+    /// a rebuilt invocation is the only one in the trace without anything known above it, it is the entry of the trace.
     fn find_callers_of_rebuilt(&mut self) {
         let is_known = |id: usize| !self.calls_at(id).is_empty() || self.rebuilt_of.contains_key(&id);
         let has_known_above = |mut id: usize| {
@@ -242,7 +243,7 @@ impl<'i> Builder<'i> {
         Caller::Unknown
     }
 
-    /// Finds callers as the specification says: by the id without its last number.
+    /// Finds callers by the description of the data: the caller has the id of the call without its last number.
     fn find_callers_by_id(&mut self) {
         for index in 0..self.calls.len() {
             let call = self.calls[index];
@@ -282,8 +283,8 @@ impl<'i> Builder<'i> {
         }
     }
 
-    /// Finds the callers of calls whose id contradicts the name of their caller: an invocation of that module, anywhere in the trace,
-    /// if only one was busy at the time.
+    /// Finds the callers of calls whose id contradicts the name of their caller: an invocation of that module, anywhere in the
+    /// trace, if only one was busy at the time.
     fn find_callers_by_name(&mut self) {
         if !self.callers.contains(&None) {
             return;

@@ -1,14 +1,14 @@
-//! [`calls_of`]: the calls behind the rows with one rpc id. The specification promises one call, of which the caller and the callee
-//! have a row each. In the files, several calls share an id, and rows are missing.
+//! [`calls_of`]: finds the calls to which the rows with one rpc id belong. By the description of the data, this is one call, with
+//! one row from the caller and one from the callee. In the files, several calls can share an id, and rows can be missing.
 
 use aggregate::maps::Map;
 
 use super::names::NONE;
 use super::rows::{At, CallRow, Kind, Labels, MS};
 
-/// Times have this resolution, so two of them contradict each other only beyond it.
+/// Resolution of the times in the files. Two times contradict each other only if they differ by more than this.
 pub const TOLERANCE_NS: i64 = MS;
-/// Number of classes that are searched for one of a row with missing names. One id rarely has more than three.
+/// Maximum number of classes that are compared with the names of a row. One id rarely has more than three classes.
 const CLASSES_MAX: usize = 1_000;
 
 /// Time of a call as one side recorded it, nanoseconds since the start of the recording.
@@ -26,7 +26,7 @@ impl Interval {
         }
     }
 
-    /// Whether it contains the other one, as far as the resolution shows.
+    /// Whether this interval contains the other one, or exceeds it by no more than the resolution.
     pub fn contains(self, other: Self) -> bool {
         self.contains_begin(other) && other.end_ns <= self.end_ns + TOLERANCE_NS
     }
@@ -35,7 +35,7 @@ impl Interval {
         other.begin_ns >= self.begin_ns - TOLERANCE_NS && other.begin_ns <= self.end_ns + TOLERANCE_NS
     }
 
-    /// The shortest interval with both.
+    /// The shortest interval that contains both.
     pub fn hull(self, other: Self) -> Self {
         Self {
             begin_ns: self.begin_ns.min(other.begin_ns),
@@ -44,7 +44,7 @@ impl Interval {
     }
 }
 
-/// A call with the rows of its sides.
+/// A call, as the rows of its caller and its callee describe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
     /// Index of its rpc id.
@@ -53,18 +53,18 @@ pub struct Call {
     pub ordinal: u32,
     pub kind: Kind,
     pub labels: Labels,
-    /// As the caller saw it.
+    /// The time that the caller recorded; `None` if the caller's row is missing.
     pub caller: Option<Interval>,
-    /// As the callee saw it.
+    /// The time that the callee recorded; `None` if the callee's row is missing.
     pub callee: Option<Interval>,
     /// Whether the rows do not show which side recorded them.
     pub is_side_inferred: bool,
-    /// The first of its rows.
+    /// Where the first row of the call is in the files.
     pub at: At,
 }
 
 impl Call {
-    /// The time during which the callee processed it; without its row, the time of the caller.
+    /// The time during which the callee processed the call; without the callee's row, the time that the caller recorded.
     pub fn interval(&self) -> Interval {
         // A call has at least one side.
         self.callee.or(self.caller).unwrap_or(Interval {
@@ -73,7 +73,7 @@ impl Call {
         })
     }
 
-    /// The time during which the caller waited for it; without its row, the time of the callee.
+    /// The time during which the caller waited for the call; without the caller's row, the time that the callee recorded.
     pub fn at_caller(&self) -> Interval {
         self.caller.unwrap_or(self.interval())
     }
@@ -88,7 +88,7 @@ struct Class<'r> {
     balance: i64,
 }
 
-/// Appends the calls behind the rows with one rpc id. The rows are in the order of their times.
+/// Appends the calls to which the rows with one rpc id belong. The rows are in the order of their times.
 pub fn calls_of(id: usize, rows: &[CallRow], out: &mut Vec<Call>) {
     let begin = out.len();
     // Nearly all ids have one row or two, which need no lists.
@@ -103,7 +103,8 @@ pub fn calls_of(id: usize, rows: &[CallRow], out: &mut Vec<Call>) {
                 true => (first, second),
                 false => (second, first),
             };
-            // A duration of 0 has no sign. Beside a negative one, it is the caller's, which contradicts it.
+            // The sign of a duration shows the side, and 0 has no sign. Beside a negative duration, which is the callee's, 0 is
+            // the caller's. The two contradict each other, because a caller waits at least as long as the callee works.
             let is_inferred = caller.rt_ns == 0 && callee.rt_ns < 0;
             let mut labels = first.labels;
             labels.fill(&second.labels);
@@ -167,7 +168,8 @@ fn push(id: usize, Sides(caller, callee, is_side_inferred): Sides<'_>, labels: L
     });
 }
 
-/// Groups the rows of one id. Rows with all names come first, so that a row with a missing name finds a class.
+/// Groups the rows of one id by their names. Rows with all names are grouped first, so that a row with a missing name finds the
+/// class to which it belongs.
 fn classes(rows: &[CallRow]) -> Vec<Class<'_>> {
     let mut classes: Vec<Class<'_>> = Vec::new();
     let mut by_labels: Map<(Kind, Labels), usize> = Map::default();
@@ -203,7 +205,8 @@ fn classes(rows: &[CallRow]) -> Vec<Class<'_>> {
     classes
 }
 
-/// A class to which a row can belong. A row with a missing name is more likely the other side of a call than one more call.
+/// The class to which a row belongs, if one fits. A class that lacks a row of this side comes first, because a row with a missing
+/// name is more likely the other side of a known call than a further call.
 fn compatible(classes: &[Class<'_>], row: &CallRow) -> Option<usize> {
     let classes = &classes[..classes.len().min(CLASSES_MAX)];
     let fits = |class: &Class<'_>| class.kind == row.kind && class.labels.are_compatible(&row.labels);
@@ -212,7 +215,7 @@ fn compatible(classes: &[Class<'_>], row: &CallRow) -> Option<usize> {
     other_side.or_else(|| classes.iter().position(fits))
 }
 
-/// Pairs the rows of callers and callees. A duration below a millisecond is 0, which has no sign.
+/// Pairs the rows of callers and callees. A duration below a millisecond is recorded as 0, whose sign does not show the side.
 fn pair(id: usize, class: &Class<'_>, out: &mut Vec<Call>) {
     let with_sign = |sign: i64| -> Vec<&CallRow> {
         let rows = class.rows.iter().copied();
@@ -251,7 +254,8 @@ fn pair(id: usize, class: &Class<'_>, out: &mut Vec<Call>) {
         push(Some(caller), callee, false);
     }
     for callee in unpaired {
-        // A caller with the duration 0 cannot have waited for it. The rows contradict each other.
+        // A caller with the duration 0 cannot have waited for this callee. The rows contradict each other, so the sides count
+        // as inferred.
         let caller = (!zeros.is_empty()).then(|| zeros.remove(0));
         push(caller, Some(callee), caller.is_some());
     }

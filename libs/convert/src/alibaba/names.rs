@@ -1,13 +1,13 @@
-//! [`Names`]: numbers for the names in the tables, so that a row has a few bytes for each of them. [`OnlyName`]: the only one of
-//! several numbers.
+//! [`Names`]: assigns numbers to the names in the tables, so that a row in memory has four bytes for each name. [`OnlyName`]:
+//! finds out whether a list has only one name.
 
 use std::hash::BuildHasher;
 
 use aggregate::maps::{RandomState, Set};
 use cctf_proto::cctf::bounded;
 
-/// Maximum size of all names, bytes. The data set of 2022 has about 600,000 names of modules, instances and nodes; interfaces
-/// are more.
+/// Maximum size of all names, bytes. The data set of 2022 has about 600,000 names of modules, instances and nodes, and even more
+/// names of interfaces.
 const TEXT_BYTES_MAX: usize = 512 << 20;
 /// Maximum number of names. Each takes at most 36 bytes beside its text.
 const NAMES_MAX: usize = 8_000_000;
@@ -29,7 +29,8 @@ struct Slot {
     number: NameId,
 }
 
-/// A table of its own, because a map with hashes as keys would hash them again, and look in one more place. A row has seven names.
+/// The names and their numbers. This is a hash table of its own, because a map with hashes as keys would hash them again, and
+/// look in one more place. Speed matters, because a row has seven names.
 pub struct Names {
     texts: String,
     /// End of each text.
@@ -53,8 +54,8 @@ impl Names {
         }
     }
 
-    /// The number of a name; `None` if there are too many names. A name is cut to the maximum length of a text, and repaired if it
-    /// is not UTF-8.
+    /// The number of a name; `None` if there are too many names. A name is cut to the maximum length of a text, and repaired if
+    /// it is not UTF-8.
     pub fn number(&mut self, text: &[u8]) -> Option<NameId> {
         if text.is_empty() {
             return Some(NONE);
@@ -130,13 +131,13 @@ impl Names {
     }
 }
 
-/// The text of a name that is UTF-8 and not too long.
+/// The text of a name; `None` if the name is too long or not UTF-8.
 fn whole(name: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(name).ok()?;
     (bounded(text).len() == text.len()).then_some(text)
 }
 
-/// The only name in a list, apart from missing ones; `None` if there is none or several.
+/// What the names in a list are, apart from missing ones: none, one (which may occur repeatedly), or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnlyName {
     #[default]

@@ -7,8 +7,8 @@ use crate::tables::Year;
 /// Nanoseconds of a millisecond, the unit of both data sets.
 pub const MS: i64 = 1_000_000;
 
-/// The time that stands for the beginning of the recording, nanoseconds since the Unix epoch: the first day of the year. The data set
-/// does not state the time.
+/// The time that stands for the beginning of the recording, nanoseconds since the Unix epoch: the first day of the year. The data
+/// set does not state the time.
 pub fn origin_ns(year: Year) -> i64 {
     match year {
         Year::Y2021 => 1_609_459_200_000_000_000,
@@ -16,7 +16,7 @@ pub fn origin_ns(year: Year) -> i64 {
     }
 }
 
-/// How a call is made, by `rpctype`.
+/// The kind of a call, from the column `rpctype`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     Rpc,
@@ -24,7 +24,7 @@ pub enum Kind {
     Database,
     Cache,
     Message,
-    /// `userDefined`, and any other.
+    /// `userDefined`, and every other text.
     Other,
 }
 
@@ -97,7 +97,7 @@ impl Labels {
         }
     }
 
-    /// Whether two rows can be of one call: no name contradicts another. A missing one is compatible with all.
+    /// Whether two rows can belong to one call, because their names do not differ. A missing name is compatible with every name.
     pub fn are_compatible(&self, other: &Self) -> bool {
         let same = |left: NameId, right: NameId| left == right || left == NONE || right == NONE;
         self.all()
@@ -113,7 +113,7 @@ impl Labels {
             && (!is_with_instances || instances.iter().all(|&name| name != NONE))
     }
 
-    /// Takes the names that this row lacks.
+    /// Takes over the names of `other` that are missing here.
     pub fn fill(&mut self, other: &Self) {
         let mut all = self.all();
         for (own, other) in all.iter_mut().zip(other.all()) {
@@ -180,7 +180,7 @@ impl CallRow {
         out.extend_from_slice(rpc_id);
     }
 
-    /// The row and its rpc id; `None` if the bytes are none of [`Self::encode`].
+    /// The row and its rpc id; `None` if the bytes are not from [`Self::encode`].
     pub fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (row, rpc_id) = bytes.split_first_chunk::<ROW_BYTES>()?;
         let eight = |at: usize| {
