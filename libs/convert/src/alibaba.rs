@@ -7,9 +7,10 @@
 //!
 //! The rows of a trace are anywhere in the files, so they are sorted on disk by trace. Then one trace at a time is rebuilt:
 //! `calls` finds the calls behind its rows, and `callers` finds the caller of each call. The merge sorts the rows of the spans by
-//! time, and `lines` writes them. Sources: the descriptions of both data sets in the repository alibaba/clusterdata; Huye, Liu
-//! and Sambasivan, "Systemizing and Mitigating Topological Inconsistencies in Alibaba's Microservice Call-graph Datasets" (ICPE
-//! 2024), for the faults of the data.
+//! time, and `lines` writes them.
+//!
+//! Sources: the descriptions of both data sets in the repository alibaba/clusterdata; Huye, Liu and Sambasivan, "Systemizing and
+//! Mitigating Topological Inconsistencies in Alibaba's Microservice Call-graph Datasets" (ICPE 2024), for the faults of the data.
 
 mod callers;
 mod calls;

@@ -6,7 +6,7 @@
 //!                                               ─▶ frames ─────────▶      │  otlp, jaeger, zipkin                  │
 //!                                               ─▶ csv_file ─▶ tables     │  data_sets: azure, alibaba's metrics   │
 //!                                                               │         ▼                                        ▼
-//! │       tally                       finish: merge, origin ─▶ rename
+//!                                                               │       tally                       finish: merge, origin ─▶ rename
 //!                                                               └─▶ alibaba's call graphs ─▶ traces ───────────────┘
 //! ```
 //!
