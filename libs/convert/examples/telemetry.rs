@@ -1,4 +1,5 @@
-//! Writes the same telemetry in each format, and call graphs of Alibaba, for measurements: `telemetry FOLDER REQUESTS`.
+//! Writes files for measurements of the conversion: the same telemetry in each format, and call graphs of Alibaba. Usage:
+//! `telemetry FOLDER REQUESTS`.
 
 #[allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The trace of invocations of Azure Functions of 2021: each row is an invocation without a caller.
+//! Converts the trace of invocations of Azure Functions of 2021. Each row is an invocation without a caller.
 //!
 //! Source: `AzureFunctionsInvocationTrace2021.md` in the repository Azure/AzurePublicDataset.
 
@@ -10,7 +10,8 @@ use crate::wire::{Batch, Span};
 
 /// Nanoseconds of a second, the unit of the table.
 const S: i64 = 1_000_000_000;
-/// The day on which the trace starts by its documentation, 2021-01-31. Its times count from there, and were modified.
+/// The start of the trace by its documentation, 2021-01-31. The times in the trace count from this day. By the documentation,
+/// they were modified.
 const ORIGIN_NS: i64 = 1_612_051_200 * S;
 /// Maximum time since the start, and maximum duration: ten years.
 const TIME_NS_MAX: i64 = 10 * 366 * 24 * 3600 * S;
@@ -21,7 +22,7 @@ const FUNC: usize = 1;
 const END: usize = 2;
 const DURATION: usize = 3;
 
-/// The invocations until they are a request.
+/// Collects invocations until they are a request.
 #[derive(Default)]
 pub struct Invocations {
     pub batch: Batch,
@@ -30,7 +31,8 @@ pub struct Invocations {
 }
 
 impl Invocations {
-    /// Takes a row. Its line is part of its ids, so that equal rows are different invocations, and the same file twice is one.
+    /// Takes a row. The ids of its span follow from its values and its line. So equal rows are different invocations, but a file
+    /// that is read twice gives the same invocations.
     ///
     /// # Errors
     /// The reason why the row cannot be used.

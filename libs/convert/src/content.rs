@@ -1,4 +1,4 @@
-//! Reads one file, decompressed: recognises JSON, tables, and messages with their lengths by the first bytes.
+//! Reads one decompressed file. Its first bytes show whether it is JSON, a table, or protobuf messages of OTLP.
 
 use std::io::ErrorKind;
 
@@ -8,11 +8,11 @@ use crate::source::{BYTE_ORDER_MARK, Source};
 use crate::tables::Recognised;
 use crate::{csv_file, frames, json_file};
 
-/// Bytes in which the beginning of a JSON document is searched: blanks may come before it.
+/// Number of first bytes in which the beginning of a JSON document is searched, because blanks may come before it.
 const HEAD_BYTES: usize = 512;
 /// The first byte of a length below [`frames::MESSAGE_BYTES_MAX`].
 const LENGTH_START_MAX: u8 = (frames::MESSAGE_BYTES_MAX >> 24) as u8;
-/// The key of field 1, a message, with which every request begins.
+/// The protobuf key of field 1 if this field is a message. Every request of OTLP begins with it.
 const REQUEST_START: u8 = 0x0a;
 
 /// The content of a file.
@@ -22,19 +22,19 @@ enum Kind {
     Json,
     /// Lines that do not begin like JSON: a table, or something else.
     Text,
-    /// Messages with their lengths.
+    /// Messages, each with its length in front.
     Messages,
-    /// One message of protobuf.
+    /// One protobuf message without a length.
     Message,
     Unknown,
 }
 
-/// Takes all records of a file. Damage is counted.
+/// Takes all records of a file. Damaged parts are left out and counted.
 ///
 /// # Errors
 /// If a file cannot be written, or the user has interrupted.
 pub fn read(source: &mut Source<'_>, records: &mut Records<'_>) -> anyhow::Result<()> {
-    // A shorter file is all head.
+    // If the file is shorter, all of it is unread now.
     source.has(HEAD_BYTES);
     match kind_of(source.unread()) {
         Kind::Empty => {}
@@ -88,7 +88,7 @@ fn kind_of(head: &[u8]) -> Kind {
         _ => {}
     }
     match first {
-        // A length of 0 is no beginning of a file of messages.
+        // A file of messages does not begin with a length of 0.
         _ if head.starts_with(&[0; 4]) => Kind::Unknown,
         0..=LENGTH_START_MAX => Kind::Messages,
         REQUEST_START => Kind::Message,

@@ -13,7 +13,7 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 /// Rows after which the progress is shown.
 const PROGRESS_ROWS: u64 = 4096;
 
-/// Recognises a table by the first line of a file, which stays unread.
+/// Recognises a table by the first line of a file. The line stays unread.
 pub fn first_line(source: &mut Source<'_>) -> Recognised {
     let Some(length) = source.line_len(LINE_BYTES_MAX) else {
         return Recognised::Nothing;
@@ -47,7 +47,7 @@ pub fn read(source: &mut Source<'_>, records: &mut Records<'_>, table: &Table) -
         };
         let has_line_break = source.unread().len() > length;
         if !has_line_break && source.failure().is_some() {
-            // The rest of a file that is cut off. The cut is counted by the caller.
+            // A read error ended the file in the middle of this line. The caller counts the error.
             source.consume_line(length);
             return Ok(());
         }

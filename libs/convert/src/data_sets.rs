@@ -1,4 +1,5 @@
-//! [`DataSets`]: the rows of public data sets, until they are requests of OTLP.
+//! [`DataSets`]: takes the rows of public data sets. Rows of call graphs become traces later; all other rows become requests of
+//! OTLP.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::place::Position;
 use crate::tables::{Kind, Table, Year};
 use crate::tally::{Format, Tally};
 
-/// Rows that are not in a request yet.
+/// Rows that are not in a request yet, and all rows of call graphs.
 pub struct DataSets {
     call_graph: CallGraph,
     samples: Samples,
@@ -41,13 +42,13 @@ impl DataSets {
         }
     }
 
-    /// Starts a file. A file that is read twice is two files.
+    /// Starts a file. A file that is read twice counts as two files.
     pub fn begin_file(&mut self, name: &str) {
         self.files.push(name.to_owned());
     }
 
-    /// Takes a row of the last file. `wanted` is the format that the user set. Returns the format of the row, or the reason why it
-    /// cannot be used.
+    /// Takes a row of the last file. `wanted` is the format that the user set. Returns the format of the row, or the reason why
+    /// it cannot be used.
     ///
     /// # Errors
     /// If a temporary file cannot be written, or if there are too many names.
@@ -79,7 +80,7 @@ impl DataSets {
         };
         if taken.is_ok() {
             self.notes.add(Note::TimeOrigin, 1, at);
-            // The columns of an instance and its node.
+            // The indices of the columns with the instance and with its node.
             let columns = match table.kind {
                 Kind::Instances => Some((5, 1)),
                 Kind::AllRates => Some((2, 3)),
@@ -93,7 +94,7 @@ impl DataSets {
         Ok(taken)
     }
 
-    /// A request that has its full size, or at the end of a file any request with rows.
+    /// A request that has its full size. At the end of a file, every request with rows is complete.
     pub fn next_complete(&mut self, is_end: bool) -> Option<Complete> {
         let batches = [
             (Signal::Metrics, &mut self.samples.batch),
@@ -105,7 +106,8 @@ impl DataSets {
         })
     }
 
-    /// The traces of call graphs, which add all assumptions to the tally later. Without call graphs, the assumptions are added now.
+    /// The traces of call graphs, which add all assumptions to the tally later. Without call graphs, the assumptions are added
+    /// now.
     pub fn finish(self, tally: &mut Tally) -> Option<Traces> {
         if self.call_graph.is_empty() {
             self.notes.add_to(tally, &self.files);

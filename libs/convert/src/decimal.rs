@@ -3,8 +3,8 @@
 /// Maximum number of digits after the point that are read. `end_timestamp` in Azure's table has digits beyond nanoseconds.
 const FRACTION_DIGITS: usize = 9;
 
-/// Parses a number in units of `unit_ns` nanoseconds. Returns `None` if it is invalid or does not fit. Digits below a nanosecond are
-/// cut off.
+/// Parses a number in units of `unit_ns` nanoseconds. Returns `None` if it is invalid or does not fit. Digits below a nanosecond
+/// are cut off.
 pub fn nanoseconds(text: &[u8], unit_ns: i64) -> Option<i64> {
     let (is_negative, digits) = match text.trim_ascii() {
         [b'-', digits @ ..] => (true, digits),
@@ -31,7 +31,7 @@ pub fn nanoseconds(text: &[u8], unit_ns: i64) -> Option<i64> {
 
 /// A number in another notation, such as 1e-05, as programs write small floating-point numbers.
 fn with_exponent(text: &[u8], unit_ns: i64) -> Option<i64> {
-    /// Numbers below it are exact as nanoseconds.
+    /// Below this number, a double represents every whole number of nanoseconds exactly.
     const MAX: f64 = (1_u64 << 53) as f64;
     let number: f64 = std::str::from_utf8(text).ok()?.trim().parse().ok()?;
     let nanoseconds = (number * unit_ns as f64).round();

@@ -34,7 +34,7 @@ impl Fields {
     /// Splits a line, with or without its line break.
     ///
     /// # Errors
-    /// The reason, if it has too many fields, or an open quote.
+    /// The reason, if the line has too many fields, or an open quote.
     pub fn split(&mut self, line: &[u8]) -> Result<(), &'static str> {
         let content = line.strip_suffix(b"\n").unwrap_or(line);
         let content = content.strip_suffix(b"\r").unwrap_or(content);
@@ -90,7 +90,7 @@ impl Fields {
         self.end_field(line.len())
     }
 
-    /// Ends fields at the commas of the eight bytes at `begin`. Each has a bit.
+    /// Ends fields at the commas in the eight bytes at `begin`. `commas` has a bit for each of them.
     #[inline]
     fn end_fields(&mut self, begin: usize, mut commas: u64) -> Result<(), &'static str> {
         while commas != 0 {

@@ -1,4 +1,5 @@
-//! Reads messages of OTLP with their lengths before them, as the Collector's file exporter writes them: protobuf, or compressed.
+//! Reads messages of OTLP, each with its length in front, as the Collector's file exporter writes them: protobuf, or compressed
+//! protobuf or JSON.
 
 use std::io::{Cursor, Read};
 
@@ -9,9 +10,9 @@ use crate::place::Position;
 use crate::records::Records;
 use crate::source::Source;
 
-/// Bytes of a length: an unsigned big-endian number.
+/// Number of bytes of a message's length, which is an unsigned big-endian number.
 const LENGTH_BYTES: usize = 4;
-/// Maximum length of a message, and of its content, bytes. The receiver's default limit is 64 MiB, too.
+/// Maximum length of a message, and of its decompressed content, bytes. The normalizer's receiver has the same default limit.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 

@@ -1,10 +1,10 @@
-//! [`Grouped`]: encoded spans by resource and scope, until they are a request of OTLP.
+//! [`Grouped`]: collects encoded spans by resource and scope, and makes a request of OTLP from them.
 
 use bytes::Bytes;
 
 use crate::protobuf::{begin_field, bytes_field, field, field_len};
 
-/// Number of spans like its first one for which a scope has room at once.
+/// A new scope reserves memory for this many spans of the size of its first span.
 const SPANS_ROOM: usize = 4;
 
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Grouped {
         self.0.len() - 1
     }
 
-    /// Adds an encoded span. A scope without a name is none, whatever its version.
+    /// Adds an encoded span. If its scope has no name, the span counts as one without a scope, whatever the version.
     pub fn push(&mut self, resource: usize, (name, version): (&str, &str), span: &[u8]) {
         let scopes = &mut self.0[resource].scopes;
         let version = if name.is_empty() { "" } else { version };
@@ -86,7 +86,7 @@ impl Scope {
         self.name_len().map_or(0, field_len) + self.spans.len()
     }
 
-    /// Length of the message with its name, if it has one.
+    /// Length of the message with name and version, if the scope has a name.
     fn name_len(&self) -> Option<usize> {
         (!self.name.is_empty()).then(|| field_len(self.name.len()) + field_len(self.version.len()))
     }

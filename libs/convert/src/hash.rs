@@ -1,4 +1,4 @@
-//! Ids that follow from texts. They are the same in each conversion, so the hash has no random seed.
+//! Computes ids from texts. They must be the same in each conversion, so the hash has no random seed.
 
 /// The hash of no bytes.
 pub const START: u64 = 0xcbf2_9ce4_8422_2325;
@@ -18,8 +18,8 @@ pub fn mixed(mut hash: u64) -> u64 {
     hash ^ hash >> 31
 }
 
-/// The trace id for the name of a trace. Hex digits, also behind `T_`, stay as they are, with zeros in front; other names are
-/// hashed.
+/// The trace id for the name of a trace. Up to 32 hexadecimal digits, with or without `T_` in front, are the id itself, padded
+/// with zeros. Other names are hashed.
 pub fn trace_id(name: &[u8]) -> u128 {
     let digits = name.strip_prefix(b"T_").unwrap_or(name);
     let number = Some(digits).filter(|digits| digits.len() <= 32).and_then(hex);
@@ -27,7 +27,7 @@ pub fn trace_id(name: &[u8]) -> u128 {
         let high = extended(START, name);
         u128::from(mixed(high)) << 64 | u128::from(mixed(extended(high, name)))
     };
-    // An id of zeros is not valid.
+    // An id that consists of zeros is not valid.
     number.filter(|&number| number != 0).unwrap_or_else(hashed).max(1)
 }
 
@@ -39,7 +39,7 @@ fn hex(digits: &[u8]) -> Option<u128> {
         .try_fold(0, |number, digit| Some(number << 4 | u128::from(digit?)))
 }
 
-/// An id for a text.
+/// An id for a text. It is never 0.
 pub fn hash64(text: &[u8]) -> u64 {
     mixed(extended(START, text)).max(1)
 }

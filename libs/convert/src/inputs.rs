@@ -10,7 +10,7 @@ use rundir::UsageError;
 const STDIN: &str = "-";
 /// Maximum number of files. Their paths are in memory.
 const FILES_MAX: usize = 1_000_000;
-/// Files of a `cctf export otlp`: its assumptions, which are no telemetry, and its traces.
+/// Files of a folder that `cctf export otlp` wrote: the assumptions, which are not telemetry and are left out, and the traces.
 const EXPORTED: [&str; 2] = ["assumptions.json", "traces.jsonl"];
 /// Maximum depth of folders.
 const DEPTH_MAX: u32 = 64;
@@ -23,7 +23,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// Its name in messages.
+    /// The name of the file in messages.
     pub fn name(&self) -> String {
         match self {
             Self::Stdin => "standard input".to_owned(),
@@ -31,7 +31,7 @@ impl Input {
         }
     }
 
-    /// Its size, bytes; 0 if it is unknown.
+    /// The size of the file, bytes; 0 if it is unknown.
     pub fn size(&self) -> u64 {
         match self {
             Self::Stdin => 0,
@@ -40,7 +40,7 @@ impl Input {
     }
 }
 
-/// The files of all arguments, in their order; those of a folder or a pattern in the order of their names.
+/// The files of all arguments, in the order of the arguments. The files of a folder or a pattern are in the order of their names.
 ///
 /// # Errors
 /// A [`UsageError`] if an argument names no file.
@@ -122,7 +122,7 @@ fn sorted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The paths that match a pattern: `*` stands for any characters of a name, `?` for one.
+/// The paths that match a pattern: `*` stands for any characters of a name, `?` for one character.
 fn matching(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
     let (start, pattern) = match pattern.strip_prefix('/') {
         Some(rest) => ("/", rest),

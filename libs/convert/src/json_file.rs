@@ -1,4 +1,4 @@
-//! Reads JSON: lines that are requests of OTLP as a whole, everything else record by record.
+//! Reads a JSON file. A line that is one request of OTLP is read as a whole, everything else record by record.
 
 use crate::json::{Found, Splitter};
 use crate::otlp::signal_of_line;
@@ -30,7 +30,7 @@ pub fn read(source: &mut Source<'_>, records: &mut Records<'_>) -> anyhow::Resul
     }
 }
 
-/// Takes a line if it is empty or a request; false if it is something else.
+/// Takes a line if it is empty or a request. Returns false if it is something else.
 fn take_line(source: &mut Source<'_>, records: &mut Records<'_>) -> anyhow::Result<bool> {
     if source.unread().is_empty() && !source.read_more() {
         return Ok(false);

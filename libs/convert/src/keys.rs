@@ -1,4 +1,4 @@
-//! [`Container`] and [`Keys`]: the keys by which a record is recognised.
+//! [`Container`] and [`Keys`]: the JSON keys by which the format of a record is recognised.
 
 /// An array whose elements are records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +34,10 @@ impl Keys {
     pub const SCOPE_SPANS: Self = Self(1 << 3);
     pub const SCOPE_METRICS: Self = Self(1 << 4);
     pub const SCOPE_LOGS: Self = Self(1 << 5);
-    /// Of a trace in Jaeger's format.
+    /// Keys of a trace in Jaeger's format.
     pub const SPANS: Self = Self(1 << 6);
     pub const PROCESSES: Self = Self(1 << 7);
-    /// Of a span in Zipkin's format.
+    /// Keys of a span in Zipkin's format.
     pub const TRACE_ID: Self = Self(1 << 8);
     pub const ID: Self = Self(1 << 9);
 
@@ -59,7 +59,7 @@ impl Keys {
         self.0 |= known.0;
     }
 
-    /// Whether it has all of these keys.
+    /// Whether the set has all of these keys.
     pub fn has(self, keys: &[Self]) -> bool {
         keys.iter().all(|key| self.0 & key.0 != 0)
     }

@@ -1,4 +1,4 @@
-//! OTLP: a record of JSON as a request, and the signal of a protobuf message, which does not state it.
+//! Converts records of OTLP in JSON to requests, and finds out the signal of a protobuf message, which does not state its signal.
 
 use bytes::Bytes;
 use cctf_normalizer::journal::Signal;
@@ -59,7 +59,7 @@ pub fn shapes(keys: Keys, container: Option<Container>) -> impl Iterator<Item = 
 /// Converts a record to a request. `buffer` is reused.
 ///
 /// # Errors
-/// The reason against it.
+/// The reason why the record is not a valid request.
 pub fn request_of_json(shape: Shape, json: &[u8], buffer: &mut Vec<u8>) -> Result<CheckedRequest, String> {
     let (signal, message) = match shape {
         Shape::Request(signal) => (signal, message_of_json(signal, json)),
@@ -90,7 +90,7 @@ pub fn signal_of_line(line: &[u8]) -> Option<Signal> {
     start.map(|(_, signal)| *signal)
 }
 
-/// Whether a line with a request of one signal has no key of another one.
+/// Whether a line with a request of one signal has no key of another signal.
 pub fn has_one_signal(line: &[u8], signal: Signal) -> bool {
     const OTHERS: [(&[u8], Signal); 3] = [
         (b"\"resourceSpans\"", Signal::Traces),
@@ -107,7 +107,7 @@ pub fn has_one_signal(line: &[u8], signal: Signal) -> bool {
 /// the one in which the message has the most usable rows. `likely` is checked first, and alone if all its rows are usable.
 ///
 /// # Errors
-/// The reason, if it is no request of any signal.
+/// The reason, if the message is not a request of any signal.
 pub fn request_of_message(message: &Bytes, likely: Signal) -> Result<CheckedRequest, String> {
     let mut best: Option<CheckedRequest> = None;
     let mut reason = None;

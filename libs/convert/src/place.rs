@@ -1,4 +1,5 @@
-//! [`Position`]: where a record is in a file; [`Damages`]: records that were left out, counted, the first of them with place and reason.
+//! [`Position`]: where a record is in a file. [`Damages`]: counts the records that were left out, and lists the first of them
+//! with place and reason.
 
 use std::fmt;
 
@@ -7,10 +8,10 @@ use serde::Serialize;
 /// Number of damages that are listed. All are counted.
 const SHOWN_MAX: usize = 20;
 
-/// Where a record begins in its file, decompressed.
+/// Where a record begins in its decompressed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Position {
-    /// Line, from 1, of a text.
+    /// Line, counted from 1, if the file is a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     /// Offset, bytes.
@@ -33,9 +34,9 @@ impl Position {
 /// Where a record is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// The file, and its path in an archive.
+    /// Path of the file. If it is in an archive, the path within the archive follows that of the archive.
     pub file: String,
-    /// Offset of the message in which the record is, for a file of messages with their lengths.
+    /// Offset of the message that contains the record, if the file consists of messages with their lengths.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_at: Option<u64>,
     #[serde(flatten)]
@@ -66,7 +67,7 @@ pub struct Damage {
     pub reason: String,
 }
 
-/// All that was left out.
+/// Everything that was left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Damages {
     pub count: u64,
@@ -82,7 +83,7 @@ impl Damages {
         }
     }
 
-    /// Adds what was left out later.
+    /// Adds the damages that were found later.
     pub fn unite(&mut self, later: Self) {
         self.count += later.count;
         let room = SHOWN_MAX.saturating_sub(self.shown.len());

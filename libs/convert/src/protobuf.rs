@@ -1,4 +1,4 @@
-//! Fields of OTLP's messages as protobuf bytes, without objects between a record and its bytes.
+//! Encodes fields of OTLP's messages as protobuf directly, without an object for each message.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,8 @@ pub enum Value<'v> {
     Double(f64),
 }
 
-/// Nearly all keys and lengths have one byte. A call for each of them would be a tenth of the work for a span.
+/// Nearly all keys and lengths have one byte, which is written without a call of the library. The calls would be a tenth of the
+/// work for a span.
 #[inline]
 fn varint(value: u64, out: &mut Vec<u8>) {
     match u8::try_from(value) {
@@ -28,7 +29,7 @@ fn key(number: u32, wire: WireType, out: &mut Vec<u8>) {
     varint(u64::from(number << 3 | wire as u32), out);
 }
 
-/// Everything of a text or message before its content, which has so many bytes.
+/// Appends the key and length of a text or message whose content has `bytes` bytes.
 #[inline]
 pub fn begin_field(number: u32, bytes: usize, out: &mut Vec<u8>) {
     key(number, WireType::LengthDelimited, out);
@@ -50,7 +51,7 @@ pub fn fixed64(number: u32, value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-/// An attribute with a text as its value.
+/// Appends an attribute with a text as its value.
 pub fn text_attribute(number: u32, key: &str, value: &[u8], out: &mut Vec<u8>) {
     begin_attribute(number, key, field_len(value.len()), out);
     bytes_field(field::ANY_STRING, value, out);
@@ -75,14 +76,15 @@ pub fn attribute(number: u32, key: &str, value: &Value<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Everything of an attribute before the content of its value, which has so many bytes.
+/// Appends everything of an attribute that comes before the content of its value, which has `value_bytes` bytes.
 fn begin_attribute(number: u32, key: &str, value_bytes: usize, out: &mut Vec<u8>) {
     begin_field(number, field_len(key.len()) + field_len(value_bytes), out);
     bytes_field(field::PAIR_KEY, key.as_bytes(), out);
     begin_field(field::PAIR_VALUE, value_bytes, out);
 }
 
-/// Length of a text or message with so many bytes. Its number is below 16, so its key has one byte.
+/// Length of a field that is a text or message with `bytes` bytes. The number of the field must be below 16, so that its key has
+/// one byte.
 pub fn field_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
 }

@@ -2,11 +2,13 @@
 
 /// A rate or time of an instance.
 pub struct Rate {
-    /// Its column in 2022; in 2021, a value of the column `metrics`, in any case.
+    /// Name of the column in the tables of 2022. In the tables of 2021, it is a value of the column `metrics`, in upper or lower
+    /// case.
     pub column: &'static str,
-    /// Its name in `system_stats.jsonl`.
+    /// The metric in `system_stats.jsonl` if the values are not normalised.
     pub metric: &'static str,
-    /// The name of a rate of calls in 2022. Times are not normalised.
+    /// The metric in `system_stats.jsonl` for the tables of 2022, whose rates of calls are normalised. Times are not normalised,
+    /// so they have the same name.
     pub normalized: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What the formats of Jaeger and Zipkin share on their way to OTLP: ids, attributes, and the gaps that are counted.
+//! Functions that the conversions of Jaeger's and Zipkin's formats share: ids, kinds, status, and counts of missing values.
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -9,7 +9,7 @@ use crate::protobuf::{bytes_field, field, varint_field};
 /// Nanoseconds of a microsecond, the unit of both formats.
 pub const US: u64 = 1_000;
 
-/// Spans that do not state something, or whose statement was changed. The names are part of the contract.
+/// Numbers of spans that lack a value, or whose times a tool had changed. The names of these counts are part of the contract.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gaps {
     pub trace_id_padded: u64,
@@ -46,19 +46,19 @@ impl Gaps {
     }
 }
 
-/// Reads a record. Whether it is UTF-8 is checked for all of it at once, because a check of each text takes longer.
+/// Parses a record. The whole record is checked to be UTF-8 at once, because checking each text takes longer.
 ///
 /// # Errors
 /// If it is not JSON of this type.
 pub fn parsed<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
     match std::str::from_utf8(json) {
         Ok(text) => serde_json::from_str(text),
-        // The error says where.
+        // The error of `from_slice` states where the record is not UTF-8.
         Err(_) => serde_json::from_slice(json),
     }
 }
 
-/// An id of at most `N` bytes in hex digits, with zeros in front; `None` if it is something else.
+/// An id of at most `N` bytes, from hexadecimal digits and padded with zeros in front. `None` if the text is something else.
 pub fn id<const N: usize>(digits: &str) -> Option<[u8; N]> {
     if digits.is_empty() || digits.len() > 2 * N {
         return None;
@@ -76,7 +76,7 @@ pub fn is_short(trace_id: &[u8; 16]) -> bool {
     trace_id[..8].iter().all(|&byte| byte == 0)
 }
 
-/// The kind with this name in any case; `None` for an unknown one.
+/// The kind with this name, in upper or lower case; `None` if the name is unknown.
 pub fn kind(name: &str) -> Option<SpanKind> {
     let kinds = [
         ("server", SpanKind::Server),
@@ -91,7 +91,7 @@ pub fn kind(name: &str) -> Option<SpanKind> {
     found.map(|(_, kind)| kind)
 }
 
-/// Appends the status of a span, by the attribute `otel.status_code`, else by that of an error.
+/// Appends the status of a span. `code` is the value of `otel.status_code`. Without it, the status is an error if `has_error`.
 pub fn push_status(code: Option<&str>, message: Option<&str>, has_error: bool, span: &mut Vec<u8>) {
     let code = match code {
         Some(code) if code.eq_ignore_ascii_case("ok") => StatusCode::Ok,

@@ -1,4 +1,4 @@
-//! Reads the files of a tar archive from start to end, without a seek. Their paths are texts for messages.
+//! Reads the files of a tar archive from start to end, without a seek. The paths of the files are used only in messages.
 //!
 //! The format is POSIX's `ustar` with the extensions that only add metadata: those of pax and GNU are skipped.
 
@@ -13,7 +13,7 @@ const TYPE: usize = 156;
 const MAGIC: std::ops::Range<usize> = 257..262;
 const PREFIX: std::ops::Range<usize> = 345..500;
 
-/// Takes a file of an archive, and its path.
+/// Receives a file of an archive, and its path.
 pub type TakeFile<'t> = &'t mut dyn FnMut(&mut dyn Read, &str) -> anyhow::Result<()>;
 
 /// Whether these are the first bytes of an archive.
@@ -52,7 +52,7 @@ pub fn for_each_file<R: Read>(archive: &mut R, take: TakeFile<'_>) -> anyhow::Re
     }
 }
 
-/// Path, size and whether it is a file; `None` at the end.
+/// Path and size of the next entry, and whether it is a file; `None` at the end.
 fn next_header<R: Read>(archive: &mut R) -> io::Result<Option<(String, u64, bool)>> {
     let mut header = Vec::with_capacity(BLOCK);
     archive.by_ref().take(BLOCK as u64).read_to_end(&mut header)?;
@@ -75,7 +75,7 @@ fn next_header<R: Read>(archive: &mut R) -> io::Result<Option<(String, u64, bool
     let size = number(&header[SIZE]).filter(|&size| size < u64::MAX / 2);
     let is_file = matches!(header[TYPE], b'0' | 0 | b'7');
     let (prefix, name) = (text(&header[PREFIX]), text(&header[NAME]));
-    // GNU's headers have times in place of the prefix.
+    // In GNU's headers, times are where POSIX has the prefix of the path.
     let path = match header[MAGIC.end] {
         0 if !prefix.is_empty() => format!("{prefix}/{name}"),
         _ => name,
@@ -83,7 +83,7 @@ fn next_header<R: Read>(archive: &mut R) -> io::Result<Option<(String, u64, bool
     Ok(Some((path, size.ok_or_else(damaged)?, is_file)))
 }
 
-/// A number in octal digits, or in binary if it is too large for these.
+/// A number in octal digits, or in binary if it has too many digits for the field.
 fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
         let (head, tail) = field.split_last_chunk::<8>()?;

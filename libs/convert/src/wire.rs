@@ -1,11 +1,11 @@
-//! [`Batch`]: spans or points of the rows of tables by resource, until they are a request of OTLP.
+//! [`Batch`]: collects the spans or points of table rows by resource, and makes a request of OTLP from them.
 
 use aggregate::maps::Map;
 use bytes::Bytes;
 
 use crate::protobuf::{begin_field, bytes_field, field, field_len, fixed64, text_attribute, varint_field};
 
-/// Number of spans or points, and their bytes, at which a request is complete. Only one request is in memory.
+/// A request is complete if it has this many spans or points, or this many bytes. Only one request is in memory.
 const ITEMS_MAX: usize = 4096;
 const BYTES_MAX: usize = 1 << 20;
 
@@ -52,8 +52,8 @@ struct Group {
 }
 
 impl Batch {
-    /// The index of a resource. `key` identifies it, and `attributes` is called if it is new. Attributes with an empty value are left
-    /// out.
+    /// The index of a resource. `key` identifies it, and `attributes` is called if it is new. Attributes with an empty value are
+    /// left out.
     pub fn resource<'a, const N: usize>(
         &mut self,
         key: u64,

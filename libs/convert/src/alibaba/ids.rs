@@ -38,8 +38,8 @@ impl Group {
         &self.texts[begin..self.ends[index]]
     }
 
-    /// Returns the ids, and the rows by id and time. If several files have the same rows, those of one file remain, and the
-    /// third value is the others.
+    /// Returns the ids, the rows sorted by id and time, and the repeated rows. If several files have the same row, the row of one
+    /// file stays in the second value, and all others are in the third value.
     pub fn ordered(&self, names: &Names) -> (Ids<'_>, Vec<(usize, CallRow)>, Vec<CallRow>) {
         let mut ids = Ids::with_capacity(self.rows.len());
         let order = self.order(names);
@@ -51,13 +51,14 @@ impl Group {
         (ids, rows, repeated)
     }
 
-    /// The indices of the rows by id and time, each with the beginning of its id, which decides most comparisons.
+    /// The indices of the rows, sorted by id and time. Each has the first bytes of its id, which decide most comparisons.
     fn order(&self, names: &Names) -> Vec<([u64; 2], usize)> {
         let indices = 0..self.rows.len();
         let mut order: Vec<_> = indices
             .map(|index| (prefix_of(self.rpc_id(index)), index))
             .collect();
-        // The order does not depend on that of the files: names are compared as texts, not by their numbers.
+        // Names are compared as texts and not by their numbers, so that the order of the files does not change the order of
+        // the rows.
         let labels = |row: &CallRow| row.labels.all().map(|name| names.text(name));
         let times = |row: &CallRow| (row.begin_ns, row.rt_ns, row.kind);
         order.sort_unstable_by(|&(left_prefix, left), &(right_prefix, right)| {
@@ -76,8 +77,8 @@ impl Group {
     }
 }
 
-/// Drops rows that another file repeats. Equal rows in one file are different calls: by the maintainers of the data, calls share an
-/// id if a program loses the context of a trace.
+/// Drops rows that another file repeats, and returns them. Equal rows in one file are different calls: according to the
+/// maintainers of the data, calls share an id if a program loses the context of a trace.
 fn drop_repeated(rows: &mut Vec<(usize, CallRow)>) -> Vec<CallRow> {
     let mut repeated = Vec::new();
     let is_equal = |(left_id, left): &(usize, CallRow), (right_id, right): &(usize, CallRow)| {
@@ -93,7 +94,7 @@ fn drop_repeated(rows: &mut Vec<(usize, CallRow)>) -> Vec<CallRow> {
     let mut kept = Vec::with_capacity(rows.len());
     for equal in rows.chunk_by(is_equal) {
         let of_files = || equal.chunk_by(|(_, left), (_, right)| left.at.file == right.at.file);
-        // The first of the longest ones.
+        // The file with the most equal rows; of several, the first one.
         let longest = of_files().rev().max_by_key(|of_file| of_file.len());
         let file = longest
             .and_then(|of_file| of_file.first())
@@ -109,10 +110,10 @@ fn drop_repeated(rows: &mut Vec<(usize, CallRow)>) -> Vec<CallRow> {
     repeated
 }
 
-/// The rpc ids of a trace and all their beginnings, sorted, so that each follows its parent.
+/// The rpc ids of a trace and all ids above them, sorted, so that each id follows its parent. The parent of `0.1.2` is `0.1`.
 pub struct Ids<'t> {
     texts: Vec<&'t [u8]>,
-    /// The id without its last number.
+    /// Index of each id's parent: the id without its last number.
     parents: Vec<Option<usize>>,
 }
 
@@ -124,9 +125,10 @@ impl<'t> Ids<'t> {
         }
     }
 
-    /// Adds an id that does not come before the last one, and those of its beginnings that are not known. Returns its index.
+    /// Adds an id, and those ids above it that are not known. Ids must be added in their order. Returns the index of the id.
     ///
-    /// A point comes before all digits, so all ids below a beginning follow each other. So a known beginning is the last id or above it.
+    /// A point comes before all digits in this order, so all ids below one id follow each other. So an id above the new one, if
+    /// it is known, is the last id or above the last id.
     fn push(&mut self, text: &'t [u8]) -> usize {
         let mut known = self.texts.len().checked_sub(1);
         while let Some(id) = known {

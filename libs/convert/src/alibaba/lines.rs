@@ -1,4 +1,5 @@
-//! [`LineRecord`]: all from which a row is written, in few bytes, because rows are sorted by time before they become lines.
+//! [`LineRecord`]: everything that is needed to write the line of a row, in few bytes, because rows are sorted by time before
+//! they become lines.
 
 use cctf_merge::made::{DerivedFields, SpanFile};
 use cctf_normalizer::mapping::EncodedFields;
@@ -19,7 +20,7 @@ const INVOCATION_END: usize = Invocation::FIELDS.len();
 const CALL_MODULE_ID: usize = field_index(Call::FIELDS, "module_id");
 const CALL_TS_START: usize = field_index(Call::FIELDS, "ts_start");
 const CALL_END: usize = Call::FIELDS.len();
-/// The fields of a sender are beside each other.
+/// The fields of a sender must be next to each other, because they are written as pieces that were encoded earlier.
 const _: () =
     assert!(MODULE_ID + 2 == TS_ENQUEUE && NODE + 2 == METHOD && CALL_MODULE_ID + 4 == CALL_TS_START);
 
@@ -37,7 +38,7 @@ pub struct LineRecord<'r> {
     pub peer: NameId,
     pub rpc_type: NameId,
     pub service: NameId,
-    /// How the call is made to which the row belongs.
+    /// The kind of the call to which the row belongs.
     pub of: Kind,
     pub kind: SpanKind,
     pub rpc_id: &'r [u8],
@@ -71,7 +72,7 @@ impl<'r> LineRecord<'r> {
         out.extend_from_slice(self.rpc_id);
     }
 
-    /// `None` if the bytes are none of [`Self::encode`].
+    /// `None` if the bytes are not from [`Self::encode`].
     pub fn decode(bytes: &'r [u8]) -> Option<Self> {
         let (fixed, rpc_id) = bytes.split_first_chunk::<FIXED_BYTES>()?;
         let (trace_id, rest) = fixed.split_first_chunk::<16>()?;
@@ -114,7 +115,7 @@ impl<'r> LineRecord<'r> {
         }
     }
 
-    /// Whether one of its texts was cut or is not UTF-8.
+    /// Whether a text of the row was cut or is not UTF-8.
     pub fn is_truncated(&self, names: &Names) -> bool {
         let in_name = [self.rpc_type, self.service];
         let length: usize = in_name.iter().map(|&name| names.text(name).len() + 1).sum();
@@ -124,8 +125,8 @@ impl<'r> LineRecord<'r> {
                 .any(|&name| names.is_damaged(name))
     }
 
-    /// Overwrites `name` with the name of the span: type of the call, rpc id and service. Returns it, unless it says no more than the
-    /// operation.
+    /// Overwrites `name` with the name of the span: type of the call, rpc id and service. Returns the name, unless it states no
+    /// more than the operation.
     fn name<'b>(&self, names: &Names, operation: &Operation<'_>, name: &'b mut String) -> Option<&'b str> {
         name.clear();
         let rpc_id = std::str::from_utf8(self.rpc_id).unwrap_or_default();
@@ -181,7 +182,7 @@ impl<'r> LineRecord<'r> {
         )
     }
 
-    /// Without the fields of the sender.
+    /// The invocation, without the fields of its sender.
     fn invocation<'a>(
         &self,
         operation: &Operation<'a>,
@@ -236,7 +237,7 @@ impl<'r> LineRecord<'r> {
         }
     }
 
-    /// Without the fields of the sender.
+    /// The call, without the fields of its sender.
     fn call<'a>(
         &self,
         operation: &Operation<'a>,

@@ -1,11 +1,11 @@
-//! [`Operation`]: the fields of a row that say what was called, by the type of the call and its interface. `docs/convert.md` has the
-//! table.
+//! [`Operation`]: the fields of a row that state what was called. They follow from the type of the call and its interface, by the
+//! table in `docs/convert.md`.
 
 use cctf_normalizer::mapping::service_and_method;
 
 use super::rows::Kind;
 
-/// Route of a call over HTTP without an interface. A row over HTTP has a method, a path or a route.
+/// Route of a call over HTTP without an interface, because a row with the protocol HTTP needs a method, a path or a route.
 const UNKNOWN_ROUTE: &str = "unknown";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,5 +1,5 @@
-//! [`Samples`]: the tables of nodes, instances and rates as points of metrics. A CPU share is a node's `cpu_util` only in 2021: that of
-//! 2022 is normalised by its minimum and maximum, which are unknown.
+//! [`Samples`]: converts the tables of nodes, instances and rates to points of metrics. A node's CPU share becomes `cpu_util`
+//! only in 2021. The shares of 2022 are normalised by their minimum and maximum, which are unknown.
 
 use cctf_proto::keys::NODE_ID;
 
@@ -15,7 +15,7 @@ use crate::wire::{Batch, Point};
 /// CPU share of a node, which the pipeline writes as `cpu_util`.
 const NODE_CPU: &str = "system.cpu.utilization";
 
-/// A value of nodes or instances: its name in `system_stats.jsonl`, and the name if it is normalised.
+/// A share of nodes or instances: the name of its metric, and the name of the metric if the share is normalised.
 type Share = (&'static str, &'static str);
 
 const NODE_SHARES: [Share; 2] = [
@@ -41,7 +41,7 @@ pub fn metrics() -> impl Iterator<Item = &'static str> {
     shares.chain(rates).filter(|name| *name != NODE_CPU)
 }
 
-/// The points until they are a request.
+/// Collects points until they are a request.
 #[derive(Default)]
 pub struct Samples {
     pub batch: Batch,
@@ -182,8 +182,8 @@ impl Writing<'_> {
     }
 }
 
-/// The year of a table of nodes or instances. Only 2021 has hashes as ids; every other id counts as one of 2022, whose shares are
-/// normalised.
+/// The year of a table of nodes or instances. Only the data set of 2021 has hashes as ids of nodes, so every other id counts as
+/// one of 2022.
 fn year_of(node: &[u8], wanted: Option<Year>) -> Year {
     wanted.unwrap_or(match node.len() == 64 && node.iter().all(u8::is_ascii_hexdigit) {
         true => Year::Y2021,

@@ -1,4 +1,5 @@
-//! [`Senders`]: numbers for the senders of rows, each a module with an instance and its node, and the fields of their lines.
+//! [`Senders`]: assigns numbers to the senders of rows, and keeps their encoded fields. A sender is a module with an instance and
+//! its node.
 
 use aggregate::maps::Map;
 use cctf_merge::made::{MadeTrace, Sender};

@@ -1,5 +1,5 @@
-//! Makes the rows of a [`Tree`]: the row of a caller is a call, that of a callee an invocation below it, and an invocation without a
-//! row has the kind `internal`.
+//! Makes the rows of a [`Tree`]. A row that the caller recorded becomes a call, and a row that the callee recorded becomes an
+//! invocation below this call. A rebuilt invocation gets the kind `internal`.
 
 use aggregate::maps::Map;
 use cctf_merge::made::{MadeRow, MadeTrace};
@@ -42,16 +42,16 @@ struct Trace<'t> {
     id: u128,
     /// Start of the recording, nanoseconds since the Unix epoch.
     origin_ns: i64,
-    /// The first row.
+    /// Where the first row of the trace is in the files.
     at: At,
     ids: &'t Ids<'t>,
-    /// The hash of the trace and of each rpc id.
+    /// For each rpc id, the hash of the trace id and the rpc id.
     hashes: Vec<u64>,
     tree: &'t Tree,
 }
 
 impl Trace<'_> {
-    /// The span id of one side of the call with this number among those with the id.
+    /// The span id of one side of a call. `ordinal` is the number of the call among those with the same rpc id.
     fn span_id(&self, id: usize, ordinal: u32, side: Side) -> u64 {
         let hash = extended(self.hashes[id], &ordinal.to_be_bytes());
         mixed(extended(hash, &[side as u8])).max(1)
@@ -78,7 +78,7 @@ impl Trace<'_> {
     }
 }
 
-/// The span behind a row.
+/// The span that becomes a row.
 #[derive(Clone, Copy)]
 struct Span<'t> {
     id: u64,
@@ -86,7 +86,7 @@ struct Span<'t> {
     kind: SpanKind,
     interval: Interval,
     source: Source,
-    /// The call to which it belongs, for what was called; `None` for an invocation without a row.
+    /// The call to which the span belongs. It states what was called. `None` for a rebuilt invocation.
     call: Option<&'t Call>,
     rpc_id: &'t [u8],
 }

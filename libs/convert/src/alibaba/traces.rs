@@ -1,4 +1,4 @@
-//! [`Traces`]: rebuilds one trace after the other, and passes their rows to the merge.
+//! [`Traces`]: rebuilds one trace after the other from the rows of call graphs, and passes the traces to the merge.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::NEVER;
 use crate::place::Damages;
 use crate::tally::Tally;
 
-/// Maximum number of rows of a trace, as in a merge. Further ones are left out.
+/// Maximum number of rows of a trace, as in a merge. Further rows are left out.
 const TRACE_ROWS_MAX: usize = 60_000;
 
 /// The traces of all call graphs.
@@ -40,7 +40,7 @@ pub struct Traces {
     damages: Damages,
     /// The sorted rows of the current trace.
     group: Group,
-    /// The rows that it becomes.
+    /// The rows of CCTF that the current trace becomes.
     made: MadeTrace,
     /// Buffers for the record of a row, and for the name of a span.
     record: Vec<u8>,
@@ -48,7 +48,7 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// The call graphs are complete. `notes` are the assumptions so far, and `files` the names of the files by their numbers.
+    /// Call this after the last row. `notes` has the assumptions so far, and `files` the names of the files by their numbers.
     pub fn new(call_graph: CallGraph, notes: Notes, files: Vec<String>) -> Self {
         let CallGraph {
             names, sorter, nodes, ..
@@ -69,7 +69,7 @@ impl Traces {
         }
     }
 
-    /// Adds the number of spans, the assumptions, and what was left out.
+    /// Adds the number of spans, the assumptions, and what was left out to the tally.
     pub fn add_to(self, tally: &mut Tally) {
         tally.spans += self.spans;
         tally.damages.unite(self.damages);

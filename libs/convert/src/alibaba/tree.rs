@@ -6,11 +6,11 @@ use super::names::NameId;
 /// The caller of a call or of a rebuilt invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Somebody outside of the trace.
+    /// A caller outside of the trace.
     Outside,
-    /// An invocation: that of a call, or a rebuilt one behind the last call.
+    /// An invocation, by its index: first come the invocations of all calls, then the rebuilt ones.
     Invocation(usize),
-    /// One of the invocations in the trace, unknown which.
+    /// An invocation in the trace, but it is unknown which one.
     Unknown,
 }
 
@@ -21,7 +21,7 @@ pub struct Rebuilt {
     pub id: usize,
     pub module: NameId,
     pub instance: NameId,
-    /// From the first to the last of its calls.
+    /// The time from the begin of its first call to the end of its last one.
     pub interval: Interval,
     pub caller: Caller,
 }
@@ -33,9 +33,9 @@ pub struct Inferred {
     pub callers: u64,
     /// Calls with several possible callers, or none.
     pub unknown_callers: u64,
-    /// Entries whose rpc id shows that they had callers, of which the trace has no row.
+    /// Entries whose rpc id shows that they had callers, although the trace has no row of them.
     pub entries: u64,
-    /// Names that follow from other rows.
+    /// Names of modules that were taken from other rows.
     pub modules: u64,
 }
 
@@ -44,7 +44,7 @@ pub struct Tree {
     /// The caller of each call.
     pub callers: Vec<Caller>,
     pub rebuilt: Vec<Rebuilt>,
-    /// Whether each invocation, first those of the calls, has made a call.
+    /// Whether each invocation has made a call: first the invocations of all calls, then the rebuilt ones.
     pub has_calls: Vec<bool>,
     pub inferred: Inferred,
 }

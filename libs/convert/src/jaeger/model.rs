@@ -1,4 +1,4 @@
-//! The JSON of a trace of Jaeger, as it is read.
+//! The types as which the JSON of a Jaeger trace is parsed.
 
 use std::borrow::{Borrow, Cow};
 
@@ -28,7 +28,7 @@ pub struct RecordedTrace<'a> {
     pub processes: Processes<'a>,
 }
 
-/// A trace of which some span cannot be read.
+/// A trace with a span that cannot be read. The spans are parsed one by one later.
 #[derive(Deserialize)]
 pub struct DamagedTrace<'a> {
     #[serde(borrow)]
@@ -101,7 +101,7 @@ pub struct Process<'a> {
 }
 
 impl Tag<'_> {
-    /// The value in the type that the tag states. `None` if it has another type.
+    /// The value in the type that the tag states. `None` if the value has another type.
     pub fn value(&self) -> Option<Value<'_>> {
         let json = self.value.get();
         match &*self.kind {
@@ -110,7 +110,7 @@ impl Tag<'_> {
                 "false" | "\"false\"" => Some(Value::Bool(false)),
                 _ => None,
             },
-            // No digit may be lost, so the number is never a float.
+            // The number is never parsed as a float, so that no digit is lost.
             "int64" => json.trim_matches('"').parse().ok().map(Value::Int),
             "float64" => json.trim_matches('"').parse().ok().map(Value::Double),
             "string" | "binary" => text(json).map(Value::Text),
@@ -127,7 +127,7 @@ impl Tag<'_> {
     }
 }
 
-/// The text of a JSON string. `None` if it is another value.
+/// The text of a JSON string. `None` if the JSON is another value.
 fn text(json: &str) -> Option<Cow<'_, str>> {
     let quoted = json.strip_prefix('"')?.strip_suffix('"')?;
     match memchr::memchr(b'\\', quoted.as_bytes()) {

@@ -10,7 +10,7 @@ use crate::place::Position;
 
 /// Maximum number of open brackets. OTLP nests at most 100 messages, each in an array and an object.
 pub(super) const BRACKETS_MAX: usize = 300;
-/// Bytes of a key that are kept: the keys that matter are shorter.
+/// Number of bytes of a key that are kept. All known keys are shorter.
 const KEY_BYTES_MAX: usize = 32;
 
 impl Splitter {
@@ -33,7 +33,7 @@ impl Splitter {
         step
     }
 
-    /// Between two documents.
+    /// Reads a byte outside of documents.
     fn outside(&mut self, byte: u8, at: usize, base: u64) -> Step {
         let offset = base + at as u64;
         match byte {
@@ -142,7 +142,7 @@ impl Splitter {
         self.end_value(at + 1)
     }
 
-    /// A value has ended before the byte at `next`.
+    /// Ends a value. `next` is the index of the byte after the value.
     fn end_value(&mut self, next: usize) -> Step {
         self.expected = Expected::CommaOrEnd;
         let is_element = self.array_depth == Some(self.stack.len());
