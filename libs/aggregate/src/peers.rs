@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::ModuleId;
 
-/// A run's modules by name, each with its application and number. Modules of one name are in the order of [`ModuleNames::new`].
+/// A run's modules by name, each with its application and number. Modules of one name are in the order of the input.
 #[derive(Debug, Default)]
 pub struct ModuleNames<'a>(BTreeMap<&'a str, Vec<(Option<&'a str>, ModuleId)>>);
 

@@ -1,4 +1,4 @@
-//! [`Chosen`]: the invocations and roots that are exported, and the time from the first arrival to the last end.
+//! [`Chosen`]: the invocations and roots that are exported, with their first arrival and last end.
 
 use foldhash::{HashMap, HashSet};
 use plan::plan::{Plan, Tree};
@@ -13,7 +13,7 @@ pub struct Chosen {
     pub counts: Counts,
     /// Invocations as indices into the recorded work, in the order of their roots.
     pub works: Vec<u32>,
-    /// The invocations that a call from outside caused, by trace id and span id of the call.
+    /// The invocations that calls from outside caused, by the trace id and span id of the call.
     pub roots: HashMap<([u8; 16], [u8; 8]), u32>,
     /// Traces of the exported roots; `None` if all are exported.
     traces: Option<HashSet<[u8; 16]>>,

@@ -1,4 +1,4 @@
-//! Counters: CPU usage of nodes, and requests in flight and queue lengths of instances.
+//! Writes counters: CPU usage of nodes, and requests in flight and queue lengths of instances.
 
 use cctf_proto::cctf::{self, File};
 use cctf_proto::keys::METRIC_QUEUE_LENGTH;
@@ -15,7 +15,7 @@ const COUNTERS_MAX: usize = 16_384;
 /// Metric of requests in flight.
 const IN_FLIGHT: &str = "in_flight";
 
-/// The samples that were written.
+/// Result of writing the samples.
 #[derive(Debug, Default)]
 pub struct Samples {
     pub left_out: u64,
@@ -36,7 +36,7 @@ struct Writing<'w, 's> {
     samples: Samples,
 }
 
-/// Writes the samples between the first arrival and the last end.
+/// Writes the samples of the run. If the user selected a part of the run, only those between the first arrival and the last end.
 pub fn write(
     source: &Source<'_>,
     chosen: &Chosen,

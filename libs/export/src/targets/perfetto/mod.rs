@@ -1,4 +1,5 @@
-//! [`Perfetto`]: a run as a timeline of the trace viewer Perfetto, in its binary format `TrackEvent`.
+//! [`Perfetto`]: exports a run as a timeline for the trace viewer Perfetto, in its binary format `TrackEvent`. A *slice* is a bar
+//! in the timeline. A *track* is a line with slices, or with the values of a counter.
 //!
 //! - [`wire`] declares the messages, and [`packets`] writes them.
 //! - [`lanes`] and [`tracks`] assign slices to tracks so that they do not overlap.

@@ -10,7 +10,8 @@ use super::slices::{flow, hex};
 use super::tracks::{Kind, Owner, Tracks};
 use crate::source::Source;
 
-/// Maximum number of calls from outside. Each takes about 150 bytes in memory, because they must be sorted by their start.
+/// Maximum number of calls from outside. All are in memory at once, with about 150 bytes each, because they must be sorted by
+/// their start.
 const CALLS_MAX: usize = 4_000_000;
 
 /// Numbers of calls in `calls.jsonl`.
@@ -19,7 +20,7 @@ pub struct Found {
     /// Calls from outside, and the number of messages among them.
     pub calls: u64,
     pub messages: u64,
-    /// Other calls.
+    /// Calls that an invocation of the run made.
     pub inner: u64,
 }
 

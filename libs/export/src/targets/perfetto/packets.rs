@@ -16,16 +16,16 @@ use super::wire::{
     TRACE_PACKET, TYPE_COUNTER, TYPE_SLICE_BEGIN, TYPE_SLICE_END, TracePacket, TrackDescriptor, TrackEvent,
 };
 
-/// Bytes per write.
+/// Number of bytes of one write to the file.
 const WRITE_BYTES: usize = 256 << 10;
-/// Maximum number of different names of slices. Each row can have another path.
+/// Maximum number of different names of slices. There must be one, because each row can have another path.
 const NAMES_MAX: usize = 1 << 18;
 /// The name of all slices beyond the maximum.
 const OTHER: &str = "(further names)";
-/// The packet sequence. All packets have the same one, so that they share interned names.
+/// The id of the packet sequence. All packets have the same one, so that they share interned names.
 const SEQUENCE: u32 = 1;
 
-/// The kind of a slice. The number is that of the interned category.
+/// The kind of a slice. Its number is that of the interned category in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
     Service = 1,
@@ -39,7 +39,7 @@ const CATEGORIES: [(Category, &str); 3] = [
     (Category::Call, "call"),
 ];
 
-/// A detail of a slice. The number is that of the interned name.
+/// A detail of a slice. Its number is that of the interned name in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     TraceId = 1,
@@ -269,7 +269,7 @@ impl Packets {
         })
     }
 
-    /// The number of a name. If the name is new, also its declaration.
+    /// The number of a name, and its declaration if the name is new.
     fn name(&mut self, text: &str) -> (u64, Option<InternedData>) {
         if let Some(&iid) = self.names.get(text) {
             return (iid, None);

@@ -15,7 +15,7 @@ pub struct Slices<'a> {
     /// Calls that got a slice, and the number of messages among them.
     pub calls: u64,
     pub messages: u64,
-    /// Calls that start after the arrival that they caused. Their arrows point backwards.
+    /// Arrows from calls that start after the invocation that they caused has arrived. These arrows point backwards.
     pub backward: u64,
 }
 
@@ -110,7 +110,7 @@ impl<'a> Slices<'a> {
         Ok(())
     }
 
-    /// Writes the calls that overlap others or end after their invocation, in the order of their start.
+    /// Writes all other calls in the order of their start: calls that overlap others, or do not lie within their invocation.
     fn other_calls(&mut self, packets: &mut Packets, tracks: &mut Tracks<'_>) -> anyhow::Result<()> {
         let source = self.source;
         let recorded = &source.plan.recorded;
@@ -202,7 +202,7 @@ impl Nested {
         }
     }
 
-    /// Takes the calls in the order of their start. Returns whether this call can be nested.
+    /// Returns whether a call can be nested. Calls must come in the order of their start.
     fn takes(&mut self, call: &Call) -> bool {
         let end_ns = call.end_ns.max(call.start_ns);
         let fits = call.start_ns >= self.begin_ns && end_ns <= self.end_ns;
@@ -220,7 +220,7 @@ fn ids(work: &Work) -> Details {
     details
 }
 
-/// The flow from a call to the invocation that it caused. A flow without a call shows no arrow.
+/// The flow from a call to the invocation `work` that it caused. If no call has this flow, Perfetto shows no arrow.
 pub fn flow(work: u32) -> u64 {
     u64::from(work) + 1
 }

@@ -8,7 +8,7 @@ use super::lanes::Lanes;
 use super::packets::Packets;
 use crate::source::Source;
 
-/// Distance between the ranks of two kinds of tracks. The tracks of an instance are sorted by kind: slots, queue, calls.
+/// Number of ranks of each kind of tracks. The tracks of an instance are sorted by kind: slots, queue, calls.
 const RANKS_OF_KIND: u32 = 1 << 24;
 
 /// The kind of slices on a track.
@@ -36,7 +36,7 @@ pub struct Tracks<'a> {
     groups: HashMap<Owner, u64>,
     lanes: HashMap<(Owner, Kind), Lanes>,
     uuids: HashMap<(Owner, Kind, u32), u64>,
-    /// Number of invocations for which their instance had no free slot.
+    /// Number of invocations that started when all slots of their instance had a slice.
     pub beyond_slots: u64,
 }
 

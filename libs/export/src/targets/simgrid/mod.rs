@@ -5,7 +5,7 @@
 //!   run.
 //! - [`names`]: writes the names of nodes, links and modules for the simulated rows, and the stations. [`platform`]: writes the
 //!   hosts and links.
-//! - [`waits`]: which part of the recorded waits for CPUs is kept.
+//! - [`waits`]: which part of the recorded waits for CPUs a simulation keeps, because it cannot reproduce it.
 //! - `drivers`: the programs in C++ and Python, which are part of the export.
 
 mod names;
@@ -50,7 +50,7 @@ const DRIVERS: [(&str, &str); 20] = [
     ("python/workload.py", include_str!("drivers/python/workload.py")),
 ];
 
-/// The target. It may have a second run, whose arrivals replace the recorded ones.
+/// The target. The arrivals of a second run can replace those of the exported run.
 #[derive(Debug, Default)]
 pub struct SimGrid {
     pub arrivals: Option<Arrivals>,

@@ -1,5 +1,5 @@
-//! [`names`]: writes `names.tsv`, which has the texts for the simulated rows as JSON. So the drivers need not parse or escape
-//! texts. [`stations`]: writes `stations.tsv`.
+//! [`names`]: writes `names.tsv`, which has the texts for the simulated rows as JSON. So the drivers (the programs that simulate
+//! the export) need not parse or escape texts. [`stations`]: writes `stations.tsv`.
 
 use std::fmt::Write as _;
 
@@ -14,14 +14,14 @@ use crate::source::Source;
 /// Version of the files, which the drivers check.
 const VERSION: u32 = 2;
 
-/// The rows of the run's inventories, encoded for the simulated run.
+/// The rows of the run's inventories, encoded for the folder of the simulated run.
 #[derive(Debug, Default)]
 pub struct Inventories {
-    /// Rows by node. They have no clock offset, because simulated clocks are exact.
+    /// Rows of nodes by their ids. They have no clock offset, because simulated clocks are exact.
     nodes: HashMap<String, String>,
-    /// Links between nodes of the export, and their network interfaces.
+    /// Rows of links between nodes of the export, and of the network interfaces of these nodes.
     links: Vec<String>,
-    /// For each module: its name, its application as JSON, and its row without braces and without statistics of the recording.
+    /// For each module: its name, its application as JSON, and its row, without the outer braces and the recorded statistics.
     modules: Vec<(String, String, String)>,
     /// Nodes that share their machine with another node.
     pub shared: Vec<String>,
@@ -93,7 +93,7 @@ impl Inventories {
     }
 }
 
-/// The row of a link. It has the figures with which the link is simulated.
+/// The row of a link or network interface, marked as configured and without measured figures; `None` if its node is unknown.
 fn link(mut row: cctf::Link<'_>, known: &HashSet<&str>) -> Option<String> {
     let is_interface = row.v.strip_suffix(".net") == Some(&*row.u);
     let is_known = known.contains(&*row.u) && (is_interface || known.contains(&*row.v));
@@ -130,7 +130,7 @@ fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A text as JSON without its quotes, as names are in the files.
+/// A text as JSON without its quotes. This is the form of names in the files of the export.
 pub fn name(text: &str) -> String {
     let quoted = json(text);
     quoted[1..quoted.len() - 1].to_owned()
@@ -226,7 +226,7 @@ fn replay(source: &Source<'_>, arrivals: Option<&Arrivals>) -> String {
     fields
 }
 
-/// `stations.tsv`. Users also edit this file to change a deployment. `kept` are the kept shares of waits for CPUs, by station.
+/// `stations.tsv`. Users can edit this file to change a deployment. `kept` has the result of [`kept`](super::waits::kept).
 pub fn stations(source: &Source<'_>, kept: &[u32]) -> String {
     let names = &source.plan.recorded.names;
     let mut out = String::from(

@@ -39,7 +39,7 @@ pub struct Picks {
 #[derive(Debug)]
 pub struct Arrivals {
     pub run_id: String,
-    /// In each pick, `arrival` is the number of an endpoint.
+    /// Here, the field `arrival` of a pick is the number of its endpoint.
     list: Vec<Pick>,
     endpoints: Vec<Endpoint>,
 }
@@ -55,7 +55,7 @@ impl Arrivals {
     }
 }
 
-/// The arrivals of a plan, each with the number of its endpoint, and the list of endpoints.
+/// The arrivals of a plan, each with the number of its endpoint in the field `arrival`, and the list of endpoints.
 fn arrivals_of(plan: &Plan) -> (Vec<Pick>, Vec<Endpoint>) {
     let recorded = &plan.recorded;
     let within = recorded

@@ -9,7 +9,7 @@ use crate::xml::escaped;
 
 /// Number of CPUs of a node that does not report it. No run uses this many at once.
 const CPUS_UNKNOWN: u64 = 1 << 20;
-/// Speed of all nodes, unless all of them have a speed in the same unit. Only ratios of speeds matter.
+/// Speed of all nodes, unless all nodes with instances have a speed in the same unit. Only ratios of speeds matter.
 const SPEED_UNKNOWN: f64 = 1e9;
 /// Rate of a link without a known rate, bytes per second. With this rate, bodies take no time.
 const RATE_UNKNOWN: f64 = 1e15;
@@ -62,8 +62,8 @@ fn routes<'s>(source: &'s Source<'_>) -> impl Iterator<Item = &'s LinkFacts> {
         .filter(|link| link.from != link.to && link.delay_s.is_some())
 }
 
-/// Speed of each node. If all nodes with instances have `mips_per_core`, this value is used; else, if all have a measured
-/// score, the score; else one speed for all nodes.
+/// Speed of each node. If all nodes with instances have `mips_per_core`, this value is used. Otherwise, if all of them have a
+/// measured score, the score is used. Otherwise, all nodes have the same speed.
 fn speeds(source: &Source<'_>) -> Vec<f64> {
     let names = &source.plan.recorded.names;
     let with_instances = || {

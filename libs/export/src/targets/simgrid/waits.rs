@@ -1,10 +1,12 @@
-//! [`kept`]: which part of the recorded waits for CPUs is kept, because the stations of a node do not cause it themselves.
+//! [`kept`]: which part of the recorded waits for CPUs a simulation keeps as recorded, because the stations of a node do not
+//! cause it themselves.
 
 use plan::stations::{Load, Platform, Server, kept_cpu_waits};
 
 use crate::source::Source;
 
-/// For each station, the kept share of its recorded waits for CPUs, in millionths. Only the stations of a node share its CPUs.
+/// For each station, the share of its recorded waits for CPUs that is kept, in millionths. In the simulation, only the stations
+/// of a node use its CPUs.
 pub fn kept(source: &Source<'_>, load: &Load) -> Vec<u32> {
     let mut platform = Platform::recorded(load);
     let mut servers = vec![None; source.nodes.len()];

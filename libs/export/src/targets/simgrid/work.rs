@@ -11,7 +11,7 @@ use rundir::output::LinesOut;
 use super::picks::Pick;
 use crate::source::Source;
 
-/// The columns of a wait, of a call or of the answer of an invocation.
+/// The columns that describe for what a call, or the answer of an invocation, waits.
 const WAIT_FIELDS: &str =
     "after\tany_of\tneed\tgap_ns\tgap_cpu_ns\tgap_cpu_wait_ns\trecorded_slot_wait_ns\tslot_wakeup_ns";
 const ROOT_FIELDS: &str = "at_ns\ttrace_id\tcall_span_id\tout_ns\tback_ns";
@@ -58,7 +58,7 @@ impl<'a> Writer<'a> {
         line.number(pick.at_ns - self.zero_ns);
         line.text(&pick.trace_id.to_string());
         line.span(pick.call_span_id);
-        // Without a row of the call from outside, its network times are unknown.
+        // Both times are 0 if the call from outside has no row.
         line.number(arrival.out_ns);
         line.number(arrival.back_ns);
         self.write()?;
@@ -141,7 +141,8 @@ impl<'a> Writer<'a> {
         self.write()
     }
 
-    /// Writes a wait. The lists are those of the station simulator, in which a retry also waits for its earlier attempt.
+    /// Writes the columns of a wait. The lists of calls are those of `plan::stations`, in which a retry also waits for its
+    /// earlier attempt.
     fn wait(&mut self, planned: &Wait, flat: &stations::Wait, visit: &Visit) {
         let (after, any_of) = flat.of(&self.load.waits_for);
         let line = &mut self.line;
@@ -165,7 +166,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Whether a call has a row of its own. A call that was inferred has the id of its invocation and no receiver.
+/// Whether a call has a row of its own. A sleep has none. An inferred call has none, either: it has no label, and its id is that
+/// of the invocation that it reached.
 fn has_row(source: &Source<'_>, call: &Call, made: &work::Call) -> bool {
     let callee = source.plan.recorded.work(made.callee);
     let is_inferred = call.label.is_none() && callee.is_some_and(|callee| callee.span_id == made.span_id);

@@ -1,4 +1,4 @@
-//! [`WfFormat`]: a run as a workflow of WfCommons, in its format WfFormat 1.5.
+//! [`WfFormat`]: exports a run as a workflow for the tools of WfCommons, in their format WfFormat 1.5.
 //!
 //! [`tasks`] turns a root and everything that it causes into tasks; [`write`](mod@write) writes the file.
 

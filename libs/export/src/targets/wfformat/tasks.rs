@@ -1,12 +1,12 @@
-//! [`TaskList`]: a root and everything that it causes, as tasks. There are tasks for own work before calls and answers, and
-//! tasks in which only time passes.
+//! [`TaskList`]: a root and everything that it causes, as tasks of a workflow. A task stands for the own work of an invocation
+//! before a call or before the answer, or for time that passes without work.
 
 use foldhash::HashMap;
 use plan::plan::{Call, Cpu, Ends, Invocation, Tree, Wait, What};
 
 use crate::source::Source;
 
-/// Stands for the machine of tasks that use no CPU of a node.
+/// The number of the machine on which tasks are that use no CPU of a node.
 pub const OUTSIDE: u32 = u32::MAX;
 
 /// One task.
@@ -26,7 +26,7 @@ pub struct Task {
     pub cpu_ns: Option<i64>,
     /// Number of its node, or [`OUTSIDE`].
     pub machine: u32,
-    /// Ids of files.
+    /// Ids of the files that the task reads.
     pub inputs: Vec<String>,
     pub outputs: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub struct Task {
 pub enum Name {
     /// Own work of an invocation, with the number of its endpoint.
     Endpoint(u32),
-    /// A call to a peer without telemetry, with the number of the receiver.
+    /// A call to a peer without telemetry, with the number of its label (receiver, method and path).
     Receiver(u32),
     /// Only time passes.
     #[default]
@@ -50,7 +50,7 @@ pub struct BodyFile {
     pub bytes: u64,
 }
 
-/// Numbers of things that tasks cannot express.
+/// Counts of facts that tasks cannot express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lost {
     pub overlaps: u64,
@@ -70,13 +70,13 @@ pub struct TaskList {
 struct Made {
     /// The tasks that begin when the invocation arrives.
     first: Vec<u32>,
-    /// For each call, the task that precedes it.
+    /// For each call, the task with the own work before it.
     before: Vec<u32>,
     answer: u32,
 }
 
-/// One of several gaps that begin at the same ends. They are executed one after the other: a longer gap continues where a
-/// shorter one has ended.
+/// The own work (the gap) before a call or the answer. Gaps that wait for the ends of the same calls are executed one after the
+/// other: a longer gap continues where a shorter one has ended.
 #[derive(Debug)]
 struct Step<'t> {
     wait: &'t Wait,
@@ -177,7 +177,7 @@ impl TaskList {
         made
     }
 
-    /// Connects a call with the tasks that it causes. Returns the task whose end is the end of the call.
+    /// Connects the task before a call with the tasks that the call causes. Returns the task whose end is the end of the call.
     fn call(&mut self, place: &Place, index: u32, call: &Call, made: &[Made]) -> u32 {
         let before = made[place.number as usize].before[index as usize];
         let (name, duration_ns) = match (call.ends, call.label) {
@@ -247,7 +247,8 @@ impl TaskList {
             for first in &made.first {
                 let task = &mut self.tasks[*first as usize];
                 task.inputs.push(id.clone());
-                // A message can pass several tasks; the last one delivers it.
+                // Between the sender and the receiver of a message, there can be tasks in which time passes. The last of them
+                // counts as the sender of the file.
                 if let Some(&sender) = task.parents.first() {
                     let outputs = &mut self.tasks[sender as usize].outputs;
                     if !outputs.contains(&id) {
@@ -274,7 +275,7 @@ impl TaskList {
         Some(id)
     }
 
-    /// Adds a task after another one, in which only time passes.
+    /// Adds a task that follows the task `after`, and in which only time passes.
     fn pass(&mut self, id: String, name: Name, runtime_ns: i64, after: u32) -> u32 {
         self.push(Task {
             id,
@@ -301,7 +302,7 @@ impl TaskList {
     }
 }
 
-/// An invocation and its position in the root.
+/// An invocation, as the number of its root and its own number among the invocations of this root.
 struct Place {
     root: u64,
     number: u32,
@@ -313,7 +314,7 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// The gaps of an invocation, grouped by the ends at which they begin. Each group is sorted by length.
+/// The gaps of an invocation, grouped by the calls for whose ends they wait. Each group is sorted by the length of the gaps.
 fn groups(invocation: &Invocation) -> Vec<Vec<Step<'_>>> {
     let calls = (0..).zip(&invocation.calls).map(|(index, call)| {
         let key = (

@@ -11,9 +11,9 @@ use crate::counts::Counts;
 use crate::job::Job;
 use crate::source::Source;
 
-/// Version of the format.
+/// Version of WfFormat.
 const SCHEMA_VERSION: &str = "1.5";
-/// Name of the machine for everything that uses no CPU of a node. If a node already has this name, a number is added.
+/// Name of the machine on which all tasks are that use no CPU of a node. If a node already has this name, a number is added.
 const OUTSIDE_NAME: &str = "outside";
 /// Name of the tasks in which time passes until the next root arrives.
 const ARRIVAL: &str = "arrival";
