@@ -2,7 +2,8 @@
 //!
 //! - [`key`]: the secret key from a file.
 //! - [`hashes`]: keyed hashes as letters, digits, ids, addresses and ports.
-//! - [`names`]: names of nodes, modules and hosts, and addresses; [`paths`]: paths, queries and URLs; [`attributes`]: those of metrics.
+//! - [`names`]: names of nodes, modules and hosts, and addresses; [`paths`]: paths, queries and URLs; [`attributes`]: those of
+//!   metrics.
 //! - [`times`]: timestamps, all shifted by the same time.
 //! - [`replacer`]: applies these treatments, and counts the replaced values.
 //! - [`counts`]: the counts of `run_meta.json` without the lines that were dropped.

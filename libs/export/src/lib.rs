@@ -3,7 +3,8 @@
 //! - [`source`]: the input: the plan of a run, its nodes and links. [`counts`]: counts the contents of an export.
 //! - [`assumptions`]: what an export assumes or loses, with a count and a sentence for each.
 //! - [`job`]: an export in progress: its folder, assumptions and progress.
-//! - [`export`](mod@export): the steps that all targets share. [`targets`]: the targets, one file or folder each. [`xml`]: texts in their files.
+//! - [`export`](mod@export): the steps that all targets share. [`targets`]: the targets, one file or folder each. [`xml`]: texts
+//!   in their files.
 
 pub mod assumptions;
 pub mod counts;
