@@ -158,7 +158,7 @@ impl FalseAlarms {
         tally
     }
 
-    /// Number of recorded runs whose replays on one machine have at least one verdict.
+    /// Number of recorded runs with at least one pair of replays on this machine that is not void.
     pub fn recorded_runs(&self, host: &str) -> usize {
         let judged = self.of(host, None).filter(|pair| pair.verdict != Outcome::Void);
         let runs: BTreeSet<&str> = judged.map(|pair| pair.replay_of.as_str()).collect();
@@ -182,12 +182,12 @@ impl Default for FalseAlarms {
 }
 
 impl Tally {
-    /// Number of pairs with a verdict. "Cannot tell" counts as a verdict, because it is not a false alarm.
+    /// Number of pairs that are not void. "Cannot tell" counts: such a pair could have been a false alarm, and was none.
     pub fn judged(&self) -> u64 {
         self.same + self.differs + self.cannot_tell
     }
 
-    /// Interval for the probability of a false alarm at [`LEVEL`]; `None` without a verdict.
+    /// Interval for the probability of a false alarm at [`LEVEL`]; `None` if all pairs are void.
     pub fn interval(&self) -> Option<[f64; 2]> {
         clopper_pearson(self.differs, self.judged(), LEVEL)
     }

@@ -296,8 +296,8 @@ fn push_resource(tags: &[(&str, &str)], service: Option<&str>, out: &mut Vec<u8>
     is_tagged || service.is_some()
 }
 
-/// Appends the receiver of a call. Its attributes have names of the lowest priority, so that a recorded tag about the receiver
-/// counts instead of them.
+/// Appends the receiver of a call. The attributes have those names that the normalizer tries last. So if the span also has a tag
+/// about the receiver, the normalizer takes the tag.
 fn push_peer(endpoint: &Endpoint<'_>, has_port: bool, span: &mut Vec<u8>) {
     let names = [&endpoint.service_name, &endpoint.ipv4, &endpoint.ipv6];
     let name = names.into_iter().flatten().find(|name| !name.is_empty());

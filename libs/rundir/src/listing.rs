@@ -1,4 +1,5 @@
-//! [`list`]: the runs in a folder, from names, sizes, `run_meta.json` and `nodes.json`. No row is read.
+//! [`list`]: the runs in a folder, from names, sizes, `run_meta.json`, `nodes.json` and the last bytes of row files. Rows are not
+//! decoded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -62,8 +63,8 @@ pub struct ListedRun {
     pub bytes: u64,
     /// Number of entries in `nodes.json` of the last part that has this file. Each part lists all nodes so far.
     pub nodes: Option<u64>,
-    /// Whether a command made the run, such as a merge: its clocks are aligned, or it has no lock file of a normalizer. Results
-    /// of merges, conversions, anonymisations and simulations have none. Unknown without a valid `run_meta.json`.
+    /// Whether a command made the run: a merge, a conversion, an anonymisation or a simulation. The sign is that its clocks are
+    /// aligned, or that it has no lock file of a normalizer. Unknown without a valid `run_meta.json`.
     pub merged: Option<bool>,
     /// Whether the folder is not a run, but the output of `cctf merge --rests` without `--rows`: everything except invocations and
     /// calls, which are in the buckets.

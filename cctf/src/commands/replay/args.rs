@@ -91,8 +91,8 @@ pub struct ReplayArgs {
     ///
     /// The command refuses the replay if the run has any of these: damaged lines; missing parts or files; requests whose caller is
     /// missing, unless --orphans root is set; requests from outside that are not HTTP; bodies of unknown content or size, or above
-    /// 64 MiB; paths above 6 KiB; bodies from --bodies that do not have the recorded size; a request that reads a key without an
-    /// earlier request that stores this key.
+    /// 64 MiB; paths above 6 KiB; bodies from --bodies that do not have the recorded size; a request for a stored value without an
+    /// earlier request that stores this value (/kv/get, /kv/set).
     ///
     /// With --stand-in, the command refuses the replay if the run has any of these: damaged lines; missing parts or files; requests whose caller
     /// is missing; requests from outside that no recorded instance processed; anything above the limits of a plan or a stand-in.

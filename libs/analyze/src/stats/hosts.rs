@@ -26,8 +26,8 @@ pub struct Host {
     pub processes: NodeCpu,
     /// Number of logical CPUs; `None` if unknown or invalid.
     pub cpus: Option<u64>,
-    /// Integral of `cpu_util` over all intervals that overlap the period of the processes, seconds: the busy time of an average
-    /// CPU.
+    /// Busy time of an average CPU, seconds: the integral of `cpu_util` over whole intervals. An interval counts if it overlaps the
+    /// time from the first to the last sample of the node's processes.
     pub busy_s: f64,
     /// The part of the period of the processes that these intervals cover, nanoseconds.
     pub covered_ns: u64,
@@ -102,8 +102,8 @@ impl Hosts {
 }
 
 impl Host {
-    /// Adds a row. The value of a row is ignored if the value or the interval is invalid. The row's time still counts as the begin
-    /// of the next interval.
+    /// Adds a row. A row without a value is ignored. If the value or the interval is invalid, only the row's time is used: the next
+    /// interval can begin there.
     fn add(&mut self, row: &HostMetric<'_>) {
         let Some(percent) = row.cpu_util else {
             return;
@@ -227,7 +227,7 @@ mod tests {
         hosts.add_rows(lines, &mut damages).unwrap();
         let named: Vec<u64> = damages.shown.iter().map(|damage| damage.line).collect();
         assert_eq!((damages.count, named), (2, vec![2, 3]));
-        // The last line has no end.
+        // The last line has no newline at its end, so it does not count.
         assert_eq!(hosts.0["n"].covered_ns, 2_000_000_000);
     }
 

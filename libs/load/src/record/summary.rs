@@ -1,4 +1,5 @@
-//! [`Summary`]: the figures of one stream: rates, lateness, latencies, statuses, errors and bytes, as a table and as JSON.
+//! [`Summary`]: the figures of one stream, which is the load of an endpoint or a replay. They are rates, lateness, latencies,
+//! statuses, errors and bytes, as a table and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -198,13 +199,14 @@ pub struct Summary {
     pub lateness_ms: Lateness,
     /// Share of requests whose lateness was above [`LATE_NS`].
     pub late_ratio: f64,
-    /// From the send to the complete response, of all sent requests, milliseconds.
+    /// From the send to the complete response, of all sent requests, milliseconds. Without a complete response: to the end of the
+    /// wait for it.
     pub latency_ms: Latency,
     /// Share of requests with a status from 200 to 399.
     pub success_ratio: f64,
     /// Requests by HTTP status; 0 means no response.
     pub statuses: BTreeMap<String, u64>,
-    /// Comparison of the answers with the recorded ones; `None` if no recorded request of the replay has a recorded status.
+    /// Comparison of the answers with the recorded ones. `None` if the recorded run states no status for any of the requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
     pub errors: BTreeMap<String, u64>,

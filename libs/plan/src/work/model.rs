@@ -83,8 +83,8 @@ pub struct Work {
     /// Recorded wake-up: time from the assignment of a slot until its thread runs. No other request can use the slot during this
     /// time.
     pub setup_ns: i64,
-    /// Recorded waits for further slots after calls during which the slot was released, including wake-ups. At most the service
-    /// time.
+    /// Recorded waits, including wake-ups, for another slot. An invocation needs another slot if it released its own during a call.
+    /// At most the service time.
     pub slot_wait_ns: i64,
     /// Recorded time from arrival to end.
     pub response_ns: i64,

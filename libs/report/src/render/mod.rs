@@ -116,7 +116,8 @@ fn page_of(runs: &[RunData], against: bool, sheet: Option<&Sheet>) -> Rendered {
         left = left.saturating_sub(rendering.bytes);
         renderings.push(rendering);
     }
-    // Earlier runs that lack rows are drawn again with the bytes that remain. The last run already had all bytes that were left.
+    // Some of the earlier runs were cut short for lack of bytes. They are drawn again with the bytes that remain. The last run
+    // already had all of these.
     let earlier = views.len().saturating_sub(1);
     for (view, rendering) in views.iter().zip(&mut renderings).take(earlier) {
         if rendering.is_whole || left < REDRAWN_BYTES_MIN {

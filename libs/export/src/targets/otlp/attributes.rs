@@ -96,8 +96,7 @@ pub struct Described {
     pub is_failed: bool,
     /// Whether receivers find all facts again. Rows that no normalizer wrote can have facts that no convention expresses.
     pub is_exact: bool,
-    /// Whether the span is described as HTTP because the row states no protocol, but has fields that only spans of a protocol
-    /// have.
+    /// Whether the span is described as HTTP although the row states no protocol, because some field of the row needs one.
     pub is_protocol_assumed: bool,
 }
 
@@ -158,8 +157,8 @@ fn described(facts: &Facts<'_>) -> Described {
     sizes(facts, &mut out);
     out.text("session.id", facts.session_id);
     out.text("error.type", facts.error_type);
-    // Messaging and databases can use HTTP as their transport. If such a span has an error, receivers ignore an HTTP status below
-    // 400.
+    // Messaging and databases can use HTTP as their transport. If such a span is marked as failed, receivers ignore an HTTP status
+    // below 400. So it is not marked as failed, and `error.type` states the error.
     let hides_status =
         matches!(facts.protocol, Some("messaging" | "db")) && facts.status.is_some_and(|status| status < 400);
     Described {
@@ -171,7 +170,8 @@ fn described(facts: &Facts<'_>) -> Described {
     }
 }
 
-/// The name that the row states. A row without a name gets one from its method and path, which receivers recognize and leave out.
+/// The name that the row states. Otherwise, the span gets a name of method and path. Receivers recognize such a name, and their
+/// row has no name again.
 fn name(facts: &Facts<'_>) -> String {
     if let Some(name) = facts.name {
         return name.to_owned();
@@ -270,7 +270,7 @@ fn function(facts: &Facts<'_>, out: &mut Attributes) -> bool {
     facts.status.is_none() && facts.status_text.is_none() && facts.route.is_none()
 }
 
-/// The receiver of a call. Without an address, it is the database system or the destination.
+/// The receiver of a call: an address, a database system, a destination of messages, or another name.
 fn peer(facts: &Facts<'_>, out: &mut Attributes) -> bool {
     let of_protocol = match facts.protocol {
         Some("messaging") => facts.path,
