@@ -18,8 +18,8 @@ use crate::model::Verdict;
 pub const FALSE_ALARMS: &str = "false-alarms.json";
 /// Version of the file's format.
 const VERSION: u32 = 1;
-/// Maximum number of pairs in the file. They give an interval of at most about ±1.5 percentage points. When the file is full, the
-/// oldest pairs are dropped.
+/// Maximum number of pairs in the file. When the file is full, the oldest pairs are dropped. With this many pairs, the ends of
+/// [`Tally::interval`] are at most about 1.5 percentage points from the measured share.
 const PAIRS_MAX: usize = 4096;
 /// Maximum size of the file, bytes. A pair takes a few hundred bytes.
 const BYTES_MAX: u64 = 8 << 20;

@@ -158,7 +158,7 @@ impl Batch {
     /// Adds a span, or an array of spans.
     ///
     /// # Errors
-    /// If it is something else. Nothing of it is added then.
+    /// If `json` is neither, or if an id is invalid. Then no span is added.
     pub fn add(&mut self, json: &[u8]) -> Result<Gaps, serde_json::Error> {
         let recorded = match json.first() {
             Some(b'[') => parsed::<Vec<RecordedSpan<'_>>>(json)?,
@@ -264,7 +264,7 @@ fn push_tags<'t>(tags: Option<&'t Tags<'_>>, span: &mut Vec<u8>) -> OfTags<'t> {
             "otel.scope.name" | "otel.library.name" => found.scope.0 = value,
             "otel.scope.version" | "otel.library.version" => found.scope.1 = value,
             "w3c.tracestate" => bytes_field(field::SPAN_TRACE_STATE, value.as_bytes(), span),
-            // Its presence is the error, and its value the message.
+            // This tag marks a failed span. Its value is the error message.
             "error" => error = Some(value),
             _ if RESOURCE_TAGS.iter().any(|start| key.starts_with(start)) => {
                 found.of_resource.push((key, value));

@@ -29,7 +29,7 @@ pub struct Host {
     /// Busy time of an average CPU, seconds: the integral of `cpu_util` over whole intervals. An interval counts if it overlaps the
     /// time from the first to the last sample of the node's processes.
     pub busy_s: f64,
-    /// The part of the period of the processes that these intervals cover, nanoseconds.
+    /// The part of the time from the first to the last sample that these intervals cover, nanoseconds.
     pub covered_ns: u64,
     /// Time of the last row.
     last_row: Option<i64>,

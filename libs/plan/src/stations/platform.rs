@@ -11,7 +11,7 @@ pub const WHOLE_PPM: u32 = 1_000_000;
 /// What surrounds the work of a load.
 #[derive(Debug, Clone, Default)]
 pub struct Platform {
-    /// By the number of the instance.
+    /// Indexed by the number of the instance.
     pub hosts: Vec<Host>,
     /// What requests share: the CPUs of nodes, and the directions of links.
     pub servers: Vec<Server>,
@@ -25,9 +25,9 @@ pub struct Platform {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Host {
     pub station: Station,
-    /// The CPUs in [`Platform::servers`]. [`NONE`]: no work waits for a CPU, except as recorded.
+    /// Index of the node's CPUs in [`Platform::servers`]. [`NONE`]: CPUs are not simulated, and waits for CPUs stay as recorded.
     pub cpus: u32,
-    /// CPU times are multiplied by this: recorded speed divided by the speed of the host.
+    /// Factor for CPU times: the speed of the node on which the instance was recorded, divided by the speed of this node.
     pub slowness: f64,
     /// The share of the recorded waits for CPUs that is not simulated but kept as recorded, in millionths. It is the part that
     /// [`kept_cpu_waits`](super::kept_cpu_waits) attributes to other processes. Without effect if `cpus` is [`NONE`].

@@ -103,8 +103,8 @@ pub struct Work {
     pub facts: InvocationFacts,
 }
 
-/// Fields of an invocation's row that the plan repeats but does not need for its own times. Larger sizes than 4 GiB - 1 are
-/// stored as 4 GiB - 1.
+/// Further fields of an invocation's row, as the row states them: CPU time, waits, sizes of bodies, and the result. Sizes above
+/// 4 GiB - 1 are stored as 4 GiB - 1.
 #[derive(Debug, Clone, Copy)]
 pub struct InvocationFacts {
     pub cpu_ns: Option<i64>,

@@ -170,8 +170,8 @@ fn described(facts: &Facts<'_>) -> Described {
     }
 }
 
-/// The name that the row states. Otherwise, the span gets a name of method and path. Receivers recognize such a name, and their
-/// row has no name again.
+/// The name that the row states. If the row has none, a name made of its method and its route or path. A normalizer that receives
+/// the span recognizes such a name, and writes a row without a name.
 fn name(facts: &Facts<'_>) -> String {
     if let Some(name) = facts.name {
         return name.to_owned();
