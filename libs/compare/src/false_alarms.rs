@@ -182,7 +182,7 @@ impl Default for FalseAlarms {
 }
 
 impl Tally {
-    /// Number of pairs that are not void. "Cannot tell" counts: such a pair could have been a false alarm, and was none.
+    /// Number of pairs that are not void. "Cannot tell" counts, because such a pair caused no false alarm.
     pub fn judged(&self) -> u64 {
         self.same + self.differs + self.cannot_tell
     }

@@ -1,4 +1,5 @@
 //! Sends one plain HTTP/1.1 request over a new connection. It is used for health checks, readiness probes and single calls.
+//! [`connect_to`] opens this connection, and refuses one that leads back to its own socket.
 //!
 //! Redirects, proxies, TLS and retries are not supported. The caller blocks until the answer is complete or the timeout
 //! expires.

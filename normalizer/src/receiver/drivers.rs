@@ -228,7 +228,7 @@ mod tests {
         known.hear("d1", 5);
         known.hear("d2", 1_000);
         assert!(known.is_taken(&start(1, 2), 5 + SILENCE_MAX_NS));
-        // A start that is repeated, because its answer was lost, is no report that the driver is alive.
+        // A driver repeats a start if the answer was lost. The repeated start does not show that the driver is alive.
         known.note(start(1, 1));
         assert!(!known.is_taken(&start(1, 2), 6 + SILENCE_MAX_NS));
         known.note(start(1, 2));

@@ -100,8 +100,7 @@ impl Drop for Process {
 /// One request to an address. `content_type` can also contain further headers.
 pub fn try_http(address: &str, method_and_path: &str, content_type: &str, body: &[u8]) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
-    // While no process listens at a port, the kernel can choose this port for the client's end, and connect it to itself.
-    if stream.local_addr()? == stream.peer_addr()? {
+    if http_once::is_to_itself(stream.local_addr(), stream.peer_addr()) {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     let len = body.len();

@@ -72,7 +72,7 @@ impl Gaps {
         self.passing.pop().map(|Reverse(gap)| gap)
     }
 
-    /// Moves the start of all gaps to `since_ns`, except those that began later.
+    /// Moves the start of each gap to `since_ns`, unless the gap began later.
     pub fn begin_at(&mut self, since_ns: u64, nodes: &mut [Node]) {
         for gaps in [&mut self.burning, &mut self.passing] {
             let begun = std::mem::take(gaps).into_iter().map(|Reverse((_, index))| {

@@ -11,7 +11,7 @@ pub struct Node {
     pub cpu_ns: u64,
     /// Number of required ends that have not come yet.
     pub open: usize,
-    /// If only some calls of a group must end, the number of those that must still end.
+    /// The number of calls of a group that must still end. Only for groups in which some calls need not end.
     pub need: u16,
     /// Time of the last end for which it waited. Its gap begins then.
     pub base_ns: u64,

@@ -82,7 +82,7 @@ impl Task for NewPlan {
         let mut times = begin.times(ticket.enqueue_ns);
         let mut start_ns = begin.start_ns;
         if stand_in.service.settings.slots().is_none() {
-            // With unlimited slots there is no queue. The time until the thread runs then belongs to the first gap, as in an
+            // With unlimited slots there is no queue. Then the time until the thread runs belongs to the first gap, as in an
             // application that does not report queue times.
             start_ns = ticket.enqueue_ns;
             times.start_ns = None;

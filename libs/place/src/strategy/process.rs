@@ -50,7 +50,7 @@ pub fn run(program: &Path, input: &[u8], limits: &Limits<'_>) -> Result<Vec<u8>,
     };
     let stdin = group.0.stdin.take();
     let input = input.to_vec();
-    // A program need not read its input: a broken pipe is no error. The thread ends with the pipe, at the latest when the group
+    // A program may ignore its input, so a broken pipe is no error. The thread ends with the pipe, at the latest when the group
     // is killed.
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
     let stdout = read(group.0.stdout.take(), OUTPUT_BYTES_MAX + 1);

@@ -49,7 +49,7 @@ pub struct Acknowledged(Vec<u64>);
 /// Sends bytes on a new connection. Returns the status of the answer, if there is an answer.
 pub fn send(address: SocketAddr, request: &[u8]) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
-    if is_to_itself(&stream) {
+    if http_once::is_to_itself(stream.local_addr(), stream.peer_addr()) {
         return None;
     }
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
@@ -57,13 +57,6 @@ pub fn send(address: SocketAddr, request: &[u8]) -> Option<u16> {
     // counts.
     let _ = stream.write_all(request);
     status_of(&mut stream)
-}
-
-/// Whether a connection leads to its own socket. While no process listens at a port, the kernel can choose this port for the client's
-/// end. Then both ends are the same, and the client would wait for an answer of its own.
-fn is_to_itself(stream: &TcpStream) -> bool {
-    let ends = (stream.local_addr(), stream.peer_addr());
-    matches!(ends, (Ok(own), Ok(other)) if own == other)
 }
 
 /// Waits for an answer and returns its status.

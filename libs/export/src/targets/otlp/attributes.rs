@@ -1,8 +1,8 @@
 //! [`Attributes`]: a list of OTLP attributes that grows. [`described`]: name, attributes and status of a row's span.
 //!
-//! The names are those that the normalizer reads, most of them from the current semantic conventions. Where a convention requires a
-//! value that the row does not have, such as the name of a database system, the value is [`UNKNOWN`], unless the normalizer
-//! recognizes the protocol by other attributes of the span.
+//! The normalizer reads all of these names. Most of them belong to the current semantic conventions. Some conventions require a value
+//! that the row does not have, such as the name of a database system. Then the value is [`UNKNOWN`], if the normalizer could not
+//! recognize the protocol without it.
 
 use std::net::Ipv6Addr;
 

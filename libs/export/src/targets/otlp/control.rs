@@ -1,5 +1,5 @@
 //! [`Control`]: makes the control spans, which report the start and end of the run and its placement events. All of them form
-//! one trace. [`events`]: reads the placement events, except those that the normalizer inferred.
+//! one trace. [`events`]: reads the placement events that were reported.
 
 use cctf_proto::cctf::{
     ALREADY_RUNNING, File, Milliseconds, Part, PlacementEvent, PlacementKind, RunMeta, SpanId,
