@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::exclusive;
+use crate::host::load::Load;
 use crate::sources::root;
 
 /// Variables that binaries inherit. Other variables could change what they do.
@@ -117,7 +118,14 @@ pub const LONG_WINDOW: &str = "120s";
 ///
 /// Takes the lock of the machine for this time, because other tests would delay its requests.
 pub fn short_run(logs_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
+    short_run_beside(0, logs_dir, args)
+}
+
+/// As [`short_run`], while this number of threads keeps CPUs busy.
+pub fn short_run_beside(busy: usize, logs_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
     let _machine = exclusive::machine();
+    let mut load = Load::new();
+    (0..busy).for_each(|_| load.burn());
     let mut command = command("cctf")?;
     command.args([
         "run",
@@ -132,5 +140,7 @@ pub fn short_run(logs_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
         .args(["--run-id", "r", "--format", "json", "--logs-dir"])
         .arg(logs_dir)
         .args(args);
-    Done::success("run", &mut command)?.json()
+    let done = Done::success("run", &mut command);
+    load.finish()?;
+    done?.json()
 }
